@@ -1,0 +1,50 @@
+# Every target makes the environment it needs first; Python 3.10 or newer and make are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check format lock ui clean
+.DEFAULT_GOAL := run
+
+.venv/installed: requirements.lock pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "Python 3.10 or newer is needed: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# Samples, the whole asset graph, the answers, and what to do next.
+run: .venv/installed
+	@$(BIN)/warehouse samples
+	@$(BIN)/warehouse ingest
+	@$(BIN)/warehouse answers
+	@echo
+	@echo "Next: 'make ui' opens the asset graph on http://127.0.0.1:3000; drop files named posts… or"
+	@echo "votes… into data/inbox, or take your own with '$(BIN)/warehouse ingest FILE'. Ask with"
+	@echo "'$(BIN)/warehouse sql \"SELECT …\"', or open data/warehouse.db in any SQL program."
+
+# The Dagster UI, with schedules and sensors, on http://127.0.0.1:3000.
+ui: .venv/installed
+	$(BIN)/dagster dev
+
+test: .venv/installed
+	$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet
+
+check: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Newest versions that fit, for every supported Python, into requirements.lock.
+lock: .venv/installed
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --extra dev \
+		--no-emit-index-url --no-annotate --no-header \
+		--output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
