@@ -1,0 +1,117 @@
+"""What a table is declared with, and the types it has in each place it lives.
+
+A table is one SQLAlchemy `Table` in `METADATA`. Its columns' types, keys, indexes and comments
+give the Delta schema, the casts of the lake, the DDL of the SQL database, the standard asset
+checks and the documentation. The tables of a family are declared in its `tables.py`; here is
+only what every family shares.
+"""
+
+from collections.abc import Sequence
+
+from deltalake import Field, Schema
+from deltalake.schema import PrimitiveType
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+
+METADATA = MetaData()
+
+# SQLite makes a key its row number only when its type is spelled INTEGER.
+WholeNumber = BigInteger().with_variant(Integer(), "sqlite")
+
+# SQLAlchemy type -> (type in DuckDB, type in Delta). First match counts.
+_LAKE_TYPES = (
+    (Integer, "BIGINT", "long"),
+    (Boolean, "BOOLEAN", "boolean"),
+    (Double, "DOUBLE", "double"),
+    (DateTime, "TIMESTAMP", "timestamp_ntz"),
+    (Date, "DATE", "date"),
+    (Text, "VARCHAR", "string"),
+)
+
+
+def _lake_type(column: Column[object]) -> tuple[str, str]:
+    for declared, duckdb_type, delta_type in _LAKE_TYPES:
+        if isinstance(column.type, declared):
+            return duckdb_type, delta_type
+    raise TypeError(f"{column.table.name}.{column.name}: the lake has no type for {column.type!r}")
+
+
+def duckdb_type(column: Column[object]) -> str:
+    """The type of `column` in DuckDB's SQL."""
+    return _lake_type(column)[0]
+
+
+def delta_schema(table: Table) -> Schema:
+    """The Delta schema of `table`; every field is nullable, so that checks judge the data."""
+    return Schema([delta_field(column) for column in table.columns])
+
+
+def delta_field(column: Column[object]) -> Field:
+    """The Delta field of `column`, described by the column's comment."""
+    kind = PrimitiveType(_lake_type(column)[1])
+    return Field(column.name, kind, nullable=True, metadata={"comment": column.comment or ""})
+
+
+def column_names(table: Table) -> list[str]:
+    """The names of all columns of `table`, in their order."""
+    return [column.name for column in table.columns]
+
+
+def key_names(table: Table) -> list[str]:
+    """The names of the columns of the primary key of `table`."""
+    return [column.name for column in table.primary_key.columns]
+
+
+def value_names(table: Table) -> list[str]:
+    """The names of the columns of `table` that are not of its primary key."""
+    keys = set(key_names(table))
+    return [name for name in column_names(table) if name not in keys]
+
+
+def identifiers(names: Sequence[str], prefix: str = "") -> str:
+    """`names` as a comma-separated list of quoted SQL identifiers, each after `prefix`."""
+    return ", ".join(f'{prefix}"{name}"' for name in names)
+
+
+REJECTED_RECORDS = Table(
+    "rejected_records",
+    METADATA,
+    Column(
+        "source", Text, primary_key=True, comment="The table that the record was delivered for."
+    ),
+    Column(
+        "unit",
+        Text,
+        primary_key=True,
+        comment="The part of the source it came in: for a file its name in the archive, which "
+        "is its arrival number and the name it was delivered under.",
+    ),
+    Column(
+        "position",
+        WholeNumber,
+        primary_key=True,
+        autoincrement=False,
+        comment="Where in the unit: the line in a file of lines, the element in a JSON array, "
+        "both counted from 1; 0 is the unit as a whole.",
+    ),
+    Column("reason", Text, nullable=False, comment="Why it could not be used."),
+    Column(
+        "raw",
+        Text,
+        nullable=False,
+        comment="The record as it came; of a unit rejected as a whole its first 1,000 characters.",
+    ),
+    Column("rejected_at", DateTime, nullable=False, comment="When it was rejected, in UTC."),
+    comment="Records that could not be used, each with its place and the reason. A corrected "
+    "record may simply be delivered again; its rejection stays here as history.",
+)

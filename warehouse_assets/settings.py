@@ -1,0 +1,177 @@
+"""Every setting: its environment variable, its default and how its text is read.
+
+Nothing else in the package reads the environment. `SETTINGS` is the list that the
+documentation is held against; `Settings` holds the values in use.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from warehouse_assets.errors import SettingError
+
+_BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BYTES |= {f"{unit}I": 1024**power for power, unit in enumerate("KMGT", start=1)}
+_SMALLEST_MEMORY_LIMIT = 512 * 10**6  # Python, Dagster and one DuckDB query need about this much.
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _lake_folder(text: str) -> Path:
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return _path(text)
+    if scheme != "file":
+        raise ValueError("only folders of this machine can hold the lake so far")
+    return _path(rest)
+
+
+def _warehouse_url(text: str) -> str:
+    if not text.startswith("sqlite:///") or text == "sqlite:///":
+        raise ValueError("it must be an SQLAlchemy URL of a SQLite file, sqlite:///PATH")
+    return text
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]I?)?B?", text.strip().upper())
+    if match is None:
+        raise ValueError("it must be a size such as 4GB or 512MiB")
+    size = int(float(match[1]) * _BYTES[match[2] or ""])
+    if size < _SMALLEST_MEMORY_LIMIT:
+        raise ValueError("less than 512MB is too little to work with")
+    return size
+
+
+def _number(text: str, low: float, high: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("it must be a number") from None
+    if not low <= number <= high:
+        raise ValueError(f"it must be from {low:g} to {high:g}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    return _number(text, 0, 3600)
+
+
+def _share(text: str) -> float:
+    return _number(text, 0, 1)
+
+
+def _hours(text: str) -> float:
+    return _number(text, 0.01, 24 * 3660)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: `field` of `Settings`, read from the environment variable `variable`.
+
+    `default` is what is used when the variable is unset or empty; `{home}` in it stands for
+    the value of WAREHOUSE_HOME.
+    """
+
+    field: str
+    variable: str
+    default: str
+    read: Callable[[str], Any]
+    meaning: str
+
+
+SETTINGS = (
+    Setting("home", "WAREHOUSE_HOME", "data", _path, "Folder of everything not set by itself."),
+    Setting("lake", "LAKE_URI", "{home}/lake", _lake_folder, "Folder of the Delta tables."),
+    Setting(
+        "warehouse_url",
+        "WAREHOUSE_URL",
+        "sqlite:///{home}/warehouse.db",
+        _warehouse_url,
+        "The SQL database that people query.",
+    ),
+    Setting("inbox", "INBOX", "{home}/inbox", _path, "Folder in which delivery files arrive."),
+    Setting("archive", "ARCHIVE", "{home}/archive", _path, "Folder of the files taken."),
+    Setting(
+        "memory_limit", "MEMORY_LIMIT", "4GB", _bytes, "Memory that one run may use, in bytes."
+    ),
+    Setting(
+        "inbox_settle_seconds",
+        "INBOX_SETTLE_SECONDS",
+        "2",
+        _seconds,
+        "A delivery file changed less than this many seconds ago is still being written.",
+    ),
+    Setting(
+        "rejected_share_limit",
+        "REJECTED_SHARE_LIMIT",
+        "0.1",
+        _share,
+        "Share of rejected records of a source above which its check fails.",
+    ),
+    Setting(
+        "freshness_hours",
+        "FRESHNESS_HOURS",
+        "192",
+        _hours,
+        "Hours without new data after which a source counts as stale.",
+    ),
+    Setting(
+        "catch_up_cron",
+        "CATCH_UP_CRON",
+        "0 * * * *",
+        str,
+        "When the schedule catches every source up, in UTC.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values in use; paths are absolute, sizes in bytes."""
+
+    home: Path
+    lake: Path
+    warehouse_url: str
+    inbox: Path
+    archive: Path
+    memory_limit: int
+    inbox_settle_seconds: float
+    rejected_share_limit: float
+    freshness_hours: float
+    catch_up_cron: str
+
+    @property
+    def scratch(self) -> Path:
+        """Folder of what is of no use once the process that wrote it has ended."""
+        return self.home / "tmp"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster keeps its history unless DAGSTER_HOME says otherwise."""
+        return self.home / "dagster"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read every setting from environment variables.
+
+        Raises:
+            SettingError: a variable has a value that cannot be used; the message names it.
+        """
+        environment = os.environ if environment is None else environment
+        values: dict[str, Any] = {}
+        for setting in SETTINGS:
+            home = str(values.get("home", ""))
+            text = environment.get(setting.variable) or setting.default.format(home=home)
+            try:
+                values[setting.field] = setting.read(text)
+            except ValueError as error:
+                raise SettingError(
+                    f"The setting {setting.variable} is {text!r}, which cannot be used: {error}. "
+                    f"Unset it to use its default, {setting.default}."
+                ) from None
+        return cls(**values)
