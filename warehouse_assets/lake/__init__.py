@@ -1,0 +1,10 @@
+"""The lake: Delta tables in a folder, and the DuckDB engine that reads and writes them.
+
+It knows no family of data and nothing of Dagster or of the SQL database.
+"""
+
+from warehouse_assets.lake.lake import Lake, LakeTable
+from warehouse_assets.lake.transactions import Transactions
+from warehouse_assets.lake.write import Written, append, merge, replace
+
+__all__ = ["Lake", "LakeTable", "Transactions", "Written", "append", "merge", "replace"]

@@ -1,0 +1,217 @@
+"""Where the Delta tables are, how one is opened, and the engine that reads them.
+
+How tables change is in `write`.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import duckdb
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+from filelock import FileLock, Timeout
+from sqlalchemy import Table
+
+from warehouse_assets.errors import BusyError, LakeError
+from warehouse_assets.schema import (
+    column_names,
+    delta_field,
+    delta_schema,
+    duckdb_type,
+    identifiers,
+)
+
+# What Python, Dagster and Delta need beside DuckDB: measured at 250 to 400 MB in a run.
+_MEMORY_BESIDE_DUCKDB = 400 * 10**6
+_SMALLEST_DUCKDB_MEMORY = 128 * 10**6
+_LOCK_TIMEOUT_SECONDS = 3600
+_LOCK_QUIET_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """One Delta table of the lake: its declaration and its folder."""
+
+    declaration: Table
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The table's name, the same in the lake, in SQL and in Dagster."""
+        return str(self.declaration.name)
+
+    def exists(self) -> bool:
+        """Whether the table has been created."""
+        return DeltaTable.is_deltatable(str(self.path))
+
+    def open(self) -> DeltaTable:
+        """A fresh handle on the newest version; the table is created or given new columns first.
+
+        Raises:
+            LakeError: the folder cannot be read or written, or does not hold a usable table.
+        """
+        try:
+            if not self.exists():
+                self.path.mkdir(parents=True, exist_ok=True)
+                return DeltaTable.create(
+                    str(self.path),
+                    delta_schema(self.declaration),
+                    mode="ignore",
+                    name=self.name,
+                    description=self.declaration.comment,
+                    configuration={"delta.enableChangeDataFeed": "true"},
+                )
+            handle = DeltaTable(str(self.path))
+            known = {field.name for field in handle.schema().fields}
+            missing = [c for c in self.declaration.columns if c.name not in known]
+            if missing:
+                handle.alter.add_columns([delta_field(column) for column in missing])
+        except (DeltaError, OSError) as error:
+            raise LakeError(
+                f"The lake table {self.name} in {self.path} cannot be opened: {error}. Check that "
+                "the folder can be read and written by this user (setting LAKE_URI)."
+            ) from error
+        return handle
+
+
+class Lake:
+    """The Delta tables in one folder, and connections to the engine over them.
+
+    Args:
+        folder: where the tables are, a folder each.
+        scratch: folder for what the engine spills and sources spool; each process cleans up.
+        memory_limit: bytes that the whole process may use, within reason.
+    """
+
+    def __init__(self, folder: Path, scratch: Path, memory_limit: int) -> None:
+        self.folder = folder
+        self.scratch = scratch
+        self._duckdb_memory = max(memory_limit - _MEMORY_BESIDE_DUCKDB, _SMALLEST_DUCKDB_MEMORY)
+
+    def table(self, declaration: Table) -> LakeTable:
+        """The table of the lake that `declaration` describes, whether it exists or not."""
+        return LakeTable(declaration, self.folder / str(declaration.name))
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A DuckDB connection within the memory limit, in UTC, without network extensions."""
+        with self.scratch_folder() as spill:
+            connection = duckdb.connect(
+                config={
+                    "memory_limit": f"{self._duckdb_memory}B",
+                    "temp_directory": str(spill),
+                    "autoinstall_known_extensions": False,
+                    "autoload_known_extensions": False,
+                }
+            )
+            try:
+                # A time without a zone, compared or cast, must not depend on the machine's zone.
+                connection.execute("SET TimeZone = 'UTC'")
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
+        """A folder of this process that is gone when the block ends."""
+        self._remove_scratch_of_dead_processes()
+        folder = self.scratch / f"{os.getpid()}-{uuid4().hex[:8]}"
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise LakeError(
+                f"The folder {self.scratch} for temporary files cannot be written: "
+                f"{error.strerror}. Check its permissions (setting WAREHOUSE_HOME)."
+            ) from error
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _remove_scratch_of_dead_processes(self) -> None:
+        for folder in self.scratch.glob("*-*"):
+            process = folder.name.partition("-")[0]
+            if process.isdigit() and not _is_alive(int(process)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def view_newest(self, connection: duckdb.DuckDBPyConnection, declaration: Table) -> None:
+        """Make the newest version readable in SQL; a table that does not exist is empty."""
+        table = self.table(declaration)
+        self.view(connection, declaration, table.open() if table.exists() else None)
+
+    def view(
+        self, connection: duckdb.DuckDBPyConnection, declaration: Table, handle: DeltaTable | None
+    ) -> None:
+        """Make the version that `handle` stands at readable in SQL under the table's name."""
+        name = str(declaration.name)
+        columns = ", ".join(
+            f'CAST(NULL AS {duckdb_type(column)}) AS "{column.name}"'
+            for column in declaration.columns
+        )
+        empty = connection.sql(f"SELECT {columns} WHERE false")
+        files = handle.file_uris() if handle else []
+        if not files:
+            empty.create_view(name, replace=True)
+            return
+        stored = connection.read_parquet(files, union_by_name=len(files) > 1)
+        names = column_names(declaration)
+        if set(stored.columns) >= set(names):
+            stored.select(identifiers(names)).create_view(name, replace=True)
+            return
+        # Files older than a column lack it: it is null there.
+        stored.create_view(f"_stored_{name}", replace=True)
+        empty.create_view(f"_empty_{name}", replace=True)
+        connection.sql(f'FROM "_empty_{name}" UNION ALL BY NAME FROM "_stored_{name}"').create_view(
+            name, replace=True
+        )
+
+    @contextmanager
+    def lock(self, name: str, on_wait: Callable[[str], object] = str) -> Iterator[None]:
+        """Keep every other process of this machine from changing the table `name` meanwhile.
+
+        Args:
+            name: the table.
+            on_wait: told what is waited for, once, when the lock is not free at once.
+
+        Raises:
+            BusyError: the lock was not released within an hour.
+            LakeError: the lock cannot be written.
+        """
+        path = self.folder / ".locks" / f"{name}.lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=_LOCK_QUIET_SECONDS)
+            except Timeout:
+                on_wait(f"Waiting for another run that is changing the table {name}.")
+                lock.acquire(timeout=_LOCK_TIMEOUT_SECONDS)
+        except Timeout:
+            raise BusyError(
+                f"Another process has been changing the table {name} for more than an hour "
+                f"(it holds {path}). See what it does; the lock goes with the process."
+            ) from None
+        except OSError as error:
+            raise LakeError(
+                f"The lake folder {self.folder} cannot be written: {error}. "
+                "Check its permissions (setting LAKE_URI)."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,78 @@
+"""Parquet files of a table, written by DuckDB with the statistics that Delta keeps of them."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+import duckdb
+from deltalake.transaction import AddAction
+from sqlalchemy import Integer
+
+from warehouse_assets.lake.lake import LakeTable
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file that is written but not yet part of the table's log."""
+
+    action: AddAction
+    rows: int
+
+
+def write_parquet(
+    connection: duckdb.DuckDBPyConnection, table: LakeTable, query: str
+) -> list[WrittenFile]:
+    """Write the rows of `query` beside the table's files; no rows make no file.
+
+    Until the files are committed they are not part of the table, and no reader sees them.
+    """
+    name = f"part-{uuid4()}.parquet"
+    path = table.path / name
+    row = connection.execute(
+        f"COPY ({query}) TO ? (FORMAT parquet, COMPRESSION zstd, RETURN_STATS)", [str(path)]
+    ).fetchone()
+    assert row is not None  # RETURN_STATS gives one row per file
+    _, records, size, _, columns, _ = row
+    if records == 0:
+        path.unlink()
+        return []
+    action = AddAction(
+        path=name,
+        size=size,
+        partition_values={},
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps(_delta_statistics(table, records, columns)),
+    )
+    return [WrittenFile(action, records)]
+
+
+def remove_files(table: LakeTable, files: Sequence[WrittenFile]) -> None:
+    """Remove files that were written but could not be committed."""
+    for file in files:
+        (table.path / file.action.path).unlink(missing_ok=True)
+
+
+def _delta_statistics(
+    table: LakeTable, records: int, columns: dict[str, dict[str, str]]
+) -> dict[str, object]:
+    """Delta's statistics of one file from DuckDB's, whose column names are quoted.
+
+    Smallest and greatest values are given of whole numbers only: that is what merges by key
+    use to leave files out, and the only type whose text is the same in both.
+    """
+    by_name = {name.strip('"'): figures for name, figures in columns.items()}
+    nulls = {name: int(figures["null_count"]) for name, figures in by_name.items()}
+    whole = [
+        (column.name, by_name[column.name])
+        for column in table.declaration.columns
+        if isinstance(column.type, Integer) and "min" in by_name.get(column.name, {})
+    ]
+    return {
+        "numRecords": records,
+        "nullCount": nulls,
+        "minValues": {name: int(figures["min"]) for name, figures in whole},
+        "maxValues": {name: int(figures["max"]) for name, figures in whole},
+    }
