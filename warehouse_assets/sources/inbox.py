@@ -1,0 +1,252 @@
+"""The inbox, in which delivery files arrive, and the archive, to which taken files move.
+
+What is in the inbox has not been taken. In the archive a file is named by its arrival number
+and its own name, below a folder named after what it holds: `posts/00000001-posts.json`.
+What a file holds and how its records are taken is not known here.
+"""
+
+import errno
+import math
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import xxhash
+
+from warehouse_assets.errors import SourceError, TransientError
+
+# How programs name a file that they have not finished writing.
+PARTIAL_SUFFIXES = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".filepart", ".swp")
+_ARCHIVED = re.compile(r"(\d{8,})-(.+)")
+_CHUNK_BYTES = 1 << 20
+
+
+class FileChangedError(TransientError):
+    """A delivery file was changed or removed while it was being taken."""
+
+
+@dataclass(frozen=True)
+class DeliveryFile:
+    """A file as it was when it was looked at; `name` is the name it was delivered under."""
+
+    path: Path
+    name: str
+    size: int
+    modified_ns: int
+    inode: int
+
+    @classmethod
+    def look_at(cls, path: Path, name: str | None = None) -> "DeliveryFile":
+        """The file at `path` as it is now; FileNotFoundError if there is none."""
+        status = path.stat()
+        return cls(path, name or path.name, status.st_size, status.st_mtime_ns, status.st_ino)
+
+    def check_unchanged(self) -> None:
+        """Raise FileChangedError unless the file is still as it was looked at."""
+        try:
+            now = DeliveryFile.look_at(self.path, self.name)
+        except FileNotFoundError:
+            raise FileChangedError(
+                f"The file {self.path} vanished while it was read. Nothing of it was taken; "
+                "put it into the inbox again if it is still wanted."
+            ) from None
+        if now != self:
+            raise FileChangedError(
+                f"The file {self.path} was changed while it was read. Nothing of it was taken; "
+                "it stays in the inbox for the next run. Write files under a name that ends in "
+                ".part and rename them when they are complete."
+            )
+
+    def digest(self) -> str:
+        """The xxh3-128 hash of the content, which identifies it."""
+        state = xxhash.xxh3_128()
+        try:
+            with self.path.open("rb") as stream:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    state.update(chunk)
+        except FileNotFoundError:
+            self.check_unchanged()
+        except OSError as error:
+            raise SourceError(
+                f"The file {self.path} cannot be read: {error.strerror}. It stays in the inbox; "
+                "check its permissions."
+            ) from error
+        return state.hexdigest()
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What is in the inbox: files that are complete, and files still being written."""
+
+    complete: Sequence[DeliveryFile]
+    unfinished: Sequence[DeliveryFile]
+
+
+class Inbox:
+    """A folder in which files arrive, and the archive beside it.
+
+    Args:
+        folder: the inbox; made when it does not exist.
+        archive: where taken files go; made when it does not exist.
+        settle_seconds: a file that changed less than this ago is still being written.
+    """
+
+    def __init__(self, folder: Path, archive: Path, settle_seconds: float) -> None:
+        self.folder = folder
+        self.archive = archive
+        self.settle_seconds = settle_seconds
+
+    def prepare(self) -> None:
+        """Make both folders and see that files can be moved from one to the other.
+
+        Raises:
+            SourceError: one of them cannot be made or written.
+        """
+        for folder, setting in ((self.folder, "INBOX"), (self.archive, "ARCHIVE")):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SourceError(
+                    f"The folder {folder} cannot be made: {error.strerror}. "
+                    f"Check the setting {setting} and the permissions of the folder above."
+                ) from error
+            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                raise SourceError(
+                    f"The folder {folder} cannot be written, so files cannot move out of or into "
+                    f"it. Give this user read and write permission, or change {setting}."
+                )
+
+    def look(self) -> Waiting:
+        """Look once, without waiting: what is complete, in order of arrival, and what is not.
+
+        Files arrive in the order in which they were last changed, then of their names.
+        """
+        complete: list[DeliveryFile] = []
+        unfinished: list[DeliveryFile] = []
+        try:
+            paths = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
+        except FileNotFoundError:
+            return Waiting([], [])
+        except OSError as error:
+            raise SourceError(
+                f"The inbox {self.folder} cannot be read: {error.strerror}. "
+                "Check its permissions (setting INBOX)."
+            ) from error
+        for path in paths:
+            try:
+                if not path.is_file():
+                    continue
+                file = DeliveryFile.look_at(path)
+            except FileNotFoundError:  # gone since the listing
+                continue
+            (unfinished if self._seconds_to_settle(file) > 0 else complete).append(file)
+        return Waiting(sorted(complete, key=_arrival_order), sorted(unfinished, key=_arrival_order))
+
+    def settled(self) -> Waiting:
+        """What is complete after waiting, at most `settle_seconds`, for files just written."""
+        waiting = self.look()
+        seconds = [self._seconds_to_settle(file) for file in waiting.unfinished]
+        worth_waiting = [second for second in seconds if second < math.inf]
+        if not worth_waiting:
+            return waiting
+        time.sleep(max(0.0, *worth_waiting))
+        return self.look()
+
+    def _seconds_to_settle(self, file: DeliveryFile) -> float:
+        """How long until `file` counts as complete if it is not written to; 0 when it does."""
+        if file.name.lower().endswith(PARTIAL_SUFFIXES):
+            return math.inf
+        age = time.time() - file.modified_ns / 1e9
+        # A time in the future says nothing about when the file was last written to.
+        return max(self.settle_seconds - age, 0.0) if age >= 0 else 0.0
+
+    def archived(self, kind: str) -> dict[int, Path]:
+        """The archived files of `kind` by their arrival number, in its order."""
+        try:
+            paths = list((self.archive / kind).iterdir())
+        except FileNotFoundError:
+            return {}
+        matches = [(match, path) for path in paths if (match := _ARCHIVED.fullmatch(path.name))]
+        return dict(sorted((int(match[1]), path) for match, path in matches))
+
+    def archive_file(self, kind: str, arrival: int, file: DeliveryFile) -> None:
+        """Move a file that has been taken from the inbox to its place in the archive."""
+        target = self.archive / kind / unit_name(arrival, file.name)
+        file.check_unchanged()
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _move(file, target)
+        except OSError as error:
+            raise SourceError(
+                f"The file {file.path} has been taken but cannot be moved to {target}: "
+                f"{error.strerror}. Check the permissions of both folders (settings INBOX and "
+                "ARCHIVE); the next run moves it."
+            ) from error
+
+    def remove_duplicate(self, file: DeliveryFile) -> None:
+        """Remove from the inbox a file whose content is in the archive already."""
+        file.check_unchanged()
+        try:
+            file.path.unlink()
+        except OSError as error:
+            raise SourceError(
+                f"The file {file.path} has been taken before but cannot be removed from the "
+                f"inbox: {error.strerror}. Check the permissions of {self.folder}."
+            ) from error
+
+
+def _arrival_order(file: DeliveryFile) -> tuple[int, str]:
+    return file.modified_ns, file.name
+
+
+def delivered_name(archived: Path) -> str:
+    """The name under which the archived file was delivered."""
+    match = _ARCHIVED.fullmatch(archived.name)
+    return match[2] if match else archived.name
+
+
+def unit_name(arrival: int, name: str) -> str:
+    """The name in the archive of the file delivered as `name` under the number `arrival`."""
+    return f"{arrival:08d}-{name}"
+
+
+def _move(file: DeliveryFile, target: Path) -> None:
+    if file.path.is_symlink():
+        copy_file(file.path, target)
+        file.path.unlink()
+        return
+    try:
+        file.path.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy_file(file.path, target)
+        file.path.unlink()
+        return
+    moved = DeliveryFile.look_at(target, file.name)
+    if (moved.inode, moved.size, moved.modified_ns) != (file.inode, file.size, file.modified_ns):
+        # Another file took its name at the last moment: that one has not been taken.
+        target.rename(file.path)
+        file.check_unchanged()
+
+
+def copy_file(source: Path, target: Path, copied: Callable[[int], object] = int) -> None:
+    """Copy a file so that under its new name it is either whole or not there.
+
+    Args:
+        copied: told after each part how many bytes it had.
+    """
+    partial = target.with_name(f".{target.name}.part")
+    try:
+        with source.open("rb") as reader, partial.open("wb") as writer:
+            while chunk := reader.read(_CHUNK_BYTES):
+                writer.write(chunk)
+                copied(len(chunk))
+            writer.flush()
+            os.fsync(writer.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,100 @@
+"""How the text of a JSON field becomes a value of a column, in DuckDB's SQL.
+
+A column names its field in `info={"field": …}`; one declared with `nullable=False` must be
+there. A field that is absent, null or (unless it is text) empty is missing. Text that is not a
+value of the column's type makes the record unusable: nothing is rounded or guessed.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Column, DateTime, Integer, Table, Text
+
+# Text longer than this is cut in the reasons that people read.
+_MOST_CHARACTERS_SHOWN = 60
+
+
+def field_columns(table: Table) -> list[Column[Any]]:
+    """The columns of `table` that are read from a field, in their order."""
+    return [column for column in table.columns if "field" in column.info]
+
+
+def text_name(index: int) -> str:
+    """The name of the text of the `index`-th field column in the SQL of this module."""
+    return f"_text_{index}"
+
+
+def value_expressions(columns: Sequence[Column[Any]]) -> list[str]:
+    """SQL for the value of each column from its text; null where there is none."""
+    return [_value(column, text_name(index)) for index, column in enumerate(columns)]
+
+
+def unusable_expression(columns: Sequence[Column[Any]]) -> str:
+    """SQL that is true for a record that cannot be used, from texts and values."""
+    return " OR ".join(
+        f"{column.name} IS NULL"
+        if not column.nullable
+        else f"(coalesce({text_name(index)}, '') <> '' AND {column.name} IS NULL)"
+        for index, column in enumerate(columns)
+        if not column.nullable or not isinstance(column.type, Text)
+    )
+
+
+def reason_expression(columns: Sequence[Column[Any]]) -> str:
+    """SQL for why a record cannot be used, in words, from texts and values; '' if it can."""
+    reasons = []
+    for index, column in enumerate(columns):
+        text, field = text_name(index), column.info["field"]
+        shown = (
+            f"CASE WHEN length({text}) > {_MOST_CHARACTERS_SHOWN} "
+            f"THEN left({text}, {_MOST_CHARACTERS_SHOWN}) || '…' ELSE {text} END"
+        )
+        if not column.nullable:
+            reasons.append(f"CASE WHEN coalesce({text}, '') = '' THEN '{field} is missing' END")
+        if not isinstance(column.type, Text):
+            reasons.append(
+                f"CASE WHEN {text} <> '' AND {column.name} IS NULL "
+                f"THEN '{field} is not {_expected(column)}: ' || {shown} END"
+            )
+    return f"concat_ws('; ', {', '.join(reasons)})"
+
+
+def _expected(column: Column[Any]) -> str:
+    return "a whole number" if isinstance(column.type, Integer) else "a date and time"
+
+
+def _value(column: Column[Any], text: str) -> str:
+    if isinstance(column.type, Text):
+        return text if column.nullable else f"nullif({text}, '')"
+    if isinstance(column.type, Integer):
+        # DuckDB rounds '1.5' and reads '0x10': only digits are taken, and a fraction of zeros,
+        # which programs write that keep whole numbers with gaps as floating point.
+        return (
+            f"CASE WHEN CAST(TRY_CAST({text} AS BIGINT) AS VARCHAR) = {text} "
+            f"THEN TRY_CAST({text} AS BIGINT) "
+            f"WHEN regexp_full_match({text}, '[+-]?[0-9]+(\\.0+)?') "
+            f"THEN TRY_CAST({text} AS BIGINT) END"
+        )
+    if isinstance(column.type, DateTime):
+        return _timestamp(text)
+    raise TypeError(f"{column.name}: JSON fields of type {column.type!r} are not read yet")
+
+
+def _timestamp(text: str) -> str:
+    """A time with a zone as the time in UTC, a time without as it is written.
+
+    The cast to TIMESTAMP ignores a zone, the one to TIMESTAMPTZ takes twice as long; hence both.
+    """
+    plain = (
+        f"length({text}) <= 26 AND NOT contains({text}, 'Z') AND NOT contains({text}, '+') "
+        f"AND NOT contains(substr({text}, 11), '-') AND NOT contains(substr({text}, 12), ' ')"
+    )
+    moment = (
+        f"CASE WHEN {plain} THEN TRY_CAST({text} AS TIMESTAMP) "
+        f"ELSE TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"
+    )
+    # Words such as 'epoch' or 'infinity' are times to DuckDB, and so are years before Christ.
+    return (
+        f"CASE WHEN ascii({text}) BETWEEN 48 AND 57 AND ({moment}) BETWEEN "
+        f"TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999' THEN {moment} END"
+    )

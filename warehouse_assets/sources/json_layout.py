@@ -1,0 +1,129 @@
+"""What a file of JSON is like before any record of it is read: encoding and layout.
+
+A file is read as UTF-8 JSON lines or as one JSON array; what has to be unpacked or stripped for
+that is spooled to a temporary file.
+"""
+
+import codecs
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+LINES, ARRAY = "newline_delimited", "array"
+"""The layouts, by their names in DuckDB."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_CHUNK_BYTES = 1 << 20
+_HEAD_BYTES = 1 << 16
+
+
+class UnreadableFileError(ValueError):
+    """A file that cannot be read as JSON records at all; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class PreparedFile:
+    """A file of plain UTF-8 without byte-order mark; `layout` is None if nothing is in it."""
+
+    path: Path
+    layout: str | None
+
+
+def prepare(path: Path, spool: Path) -> PreparedFile:
+    """Find out the layout of the file at `path`; unpack it to `spool` where that is needed.
+
+    Raises:
+        UnreadableFileError: the file is damaged or in an encoding that JSON does not use.
+    """
+    head = _head(path)
+    packed = head.startswith(_GZIP_MAGIC)
+    if packed or head.startswith(codecs.BOM_UTF8):
+        _spool(path, spool)
+        path, head = spool, _head(spool)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UnreadableFileError("the file is encoded in UTF-16; JSON is exchanged in UTF-8")
+    return PreparedFile(path, _layout(path))
+
+
+def first_fields(path: Path) -> set[str]:
+    """The names of the fields of the first record that can be told from the file's beginning."""
+    try:
+        with _open(path) as stream:
+            head = stream.read(_HEAD_BYTES)
+    except (OSError, EOFError, zlib.error):
+        return set()
+    text = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace")
+    decoder = json.JSONDecoder()
+    start = text.find("{")
+    while start >= 0:
+        try:
+            record, _ = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            newline = text.find("\n", start)
+            start = text.find("{", newline) if newline >= 0 else -1
+            continue
+        return set(record)
+    return set()
+
+
+def non_blank_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that hold anything, without their line end, each with its number from 1."""
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.isspace():
+                yield number, line.rstrip(b"\r\n")
+
+
+def _open(path: Path) -> BinaryIO | gzip.GzipFile:
+    packed = _head(path).startswith(_GZIP_MAGIC)
+    return gzip.open(path, "rb") if packed else path.open("rb")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(4)
+
+
+def _spool(path: Path, spool: Path) -> None:
+    try:
+        with _open(path) as reader, spool.open("wb") as writer:
+            chunk = reader.read(_CHUNK_BYTES).removeprefix(codecs.BOM_UTF8)
+            while chunk:
+                writer.write(chunk)
+                chunk = reader.read(_CHUNK_BYTES)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UnreadableFileError(f"the compressed file is cut off or damaged ({error})") from None
+
+
+def _layout(path: Path) -> str | None:
+    """An array if the first character that is not blank opens one, else lines.
+
+    A first line that is an array by itself with more lines behind it is one bad line of many.
+    """
+    with path.open("rb") as stream:
+        first = b""
+        while not first.strip():
+            first = stream.readline(_HEAD_BYTES)
+            if not first:
+                return None
+        if not first.lstrip().startswith(b"["):
+            return LINES
+        is_whole_line = first.endswith(b"\n")
+        if not is_whole_line or not _is_json(first):
+            return ARRAY
+        while chunk := stream.read(_CHUNK_BYTES):
+            if chunk.strip():
+                return LINES
+        return ARRAY
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
