@@ -1,0 +1,134 @@
+"""Connections to the SQL database. What is published into it is in `publish`."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from warehouse_assets.errors import BusyError, WarehouseAssetsError, WarehouseError
+
+# How long a writer waits for another one; publishing the largest table takes minutes.
+_SECONDS_TO_WAIT_FOR_A_WRITER = 600
+
+
+class Warehouse:
+    """The SQL database at an SQLAlchemy URL; nothing is opened before it is needed."""
+
+    def __init__(self, url: str) -> None:
+        self.url = sa.make_url(url)
+        self._engine: sa.Engine | None = None
+
+    def __str__(self) -> str:
+        """The database, without password, for people."""
+        return self.url.render_as_string(hide_password=True)
+
+    @property
+    def path(self) -> Path:
+        """The file of a SQLite database."""
+        return Path(self.url.database or "")
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that is the only writing one; readers go on seeing what was before.
+
+        Raises:
+            WarehouseError: the database cannot be opened, read or written.
+            BusyError: another writer did not finish in time.
+        """
+        with self._explained():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._connect("BEGIN IMMEDIATE") as connection, connection.begin():
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction for reading; what it reads does not change meanwhile.
+
+        Raises:
+            WarehouseError: there is no database yet, or it cannot be opened or read.
+        """
+        if not self.path.exists():
+            raise WarehouseError(
+                f"There is no warehouse at {self} yet. Materialise the assets "
+                "(`make run`, `dagster dev` or `warehouse ingest FILE`), or run "
+                "`warehouse rebuild` if the lake has data."
+            )
+        with self._explained(), self._connect("BEGIN") as connection, connection.begin():
+            yield connection
+
+    def move_aside_if_unreadable(self) -> Path | None:
+        """Rename a SQLite file that is not a readable database; returns its new path, if any."""
+        if not self.path.exists():
+            return None
+        try:
+            with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True) as connection:
+                (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            connection.close()
+            if verdict == "ok":
+                return None
+        except sqlite3.DatabaseError:
+            pass
+        moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
+        aside = self.path.with_name(f"{self.path.name}.unreadable-{moment}")
+        self.path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        return aside
+
+    def _connect(self, begin: str) -> sa.Connection:
+        if self._engine is None:
+            self._engine = _sqlite_engine(self.url)
+        return self._engine.connect().execution_options(begin=begin)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except WarehouseAssetsError:
+            raise
+        except OperationalError as error:
+            if "locked" in str(error.orig):
+                raise BusyError(
+                    f"The warehouse {self} was locked by another writer for "
+                    f"{_SECONDS_TO_WAIT_FOR_A_WRITER} s. See which program holds it open for "
+                    "writing; readers do not lock it."
+                ) from error
+            raise WarehouseError(
+                f"The warehouse {self} cannot be opened or written: {error.orig}. Check that this "
+                "user may write the file and its folder (setting WAREHOUSE_URL) and that the "
+                "disk is not full."
+            ) from error
+        except DatabaseError as error:
+            raise WarehouseError(
+                f"The warehouse {self} is not a readable SQLite database: {error.orig}. Nothing "
+                "is lost, the lake is the record: `warehouse rebuild` moves the file aside and "
+                "writes a new one."
+            ) from error
+        except OSError as error:
+            raise WarehouseError(
+                f"The folder of the warehouse {self} cannot be made: {error.strerror}. "
+                "Check the setting WAREHOUSE_URL."
+            ) from error
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": _SECONDS_TO_WAIT_FOR_A_WRITER})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, record: Any) -> None:
+        connection.isolation_level = None  # transactions begin below, DDL included
+        # Readers see the state before a transaction until it ends, and never wait for it.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+    return engine
