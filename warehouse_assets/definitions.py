@@ -1,0 +1,53 @@
+"""Puts the asset graph together. Only wiring: nothing is opened, read or written here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from warehouse_assets.forum.assets import ASSETS as FORUM_ASSETS
+from warehouse_assets.forum.checks import CHECKS as FORUM_CHECKS
+from warehouse_assets.forum.files import UNRECOGNISED_FILES
+from warehouse_assets.forum.sensors import forum_inbox_sensor
+from warehouse_assets.graph.assets import rejected_records_asset
+from warehouse_assets.graph.automation import catch_up_schedule, follow_sources_sensor
+from warehouse_assets.graph.checks import checks_of, declared_checks
+from warehouse_assets.graph.resources import build_resources
+from warehouse_assets.schema import REJECTED_RECORDS
+from warehouse_assets.settings import Settings
+
+
+def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """The whole asset graph.
+
+    Args:
+        overrides: resources to use in place of those that the environment's settings give, by
+            name; `settings` itself is one of them, and the others then follow from it.
+
+    Raises:
+        SettingError: a setting cannot be used.
+    """
+    overrides = overrides or {}
+    settings = overrides.get("settings") or Settings.from_environment()
+    rejected_records = rejected_records_asset(
+        ["posts", "votes"], [UNRECOGNISED_FILES], group="quality"
+    )
+    return dg.Definitions(
+        assets=[*FORUM_ASSETS, rejected_records],
+        asset_checks=[
+            *FORUM_CHECKS,
+            checks_of(REJECTED_RECORDS, declared_checks(REJECTED_RECORDS)),
+        ],
+        schedules=[catch_up_schedule(settings.catch_up_cron)],
+        sensors=[
+            forum_inbox_sensor(
+                dg.AssetSelection.groups("forum") | dg.AssetSelection.assets("rejected_records")
+            ),
+            follow_sources_sensor(),
+        ],
+        resources={**build_resources(settings), **overrides},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

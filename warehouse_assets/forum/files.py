@@ -1,0 +1,63 @@
+"""Which delivery files are the forum's, and how each kind of them is read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+from sqlalchemy import Table
+
+from warehouse_assets.forum.tables import POSTS, VOTES
+from warehouse_assets.sources.delivery_files import FileKind
+from warehouse_assets.sources.inbox import DeliveryFile
+from warehouse_assets.sources.json_layout import first_fields
+from warehouse_assets.sources.json_records import stage_json_records
+from warehouse_assets.sources.units import Unit, create_stage, reject_unit
+
+SUFFIXES = tuple(
+    suffix + packed for suffix in (".json", ".jsonl", ".ndjson") for packed in ("", ".gz")
+)
+UNRECOGNISED = "unrecognised"
+
+
+def holds(file: DeliveryFile) -> str | None:
+    """What a file holds: `posts`, `votes` or `unrecognised`; None if it is not the forum's.
+
+    Its name tells; if it does not, the fields of its first record do.
+    """
+    name = file.name.lower()
+    if not name.endswith(SUFFIXES):
+        return None
+    for table in (POSTS, VOTES):
+        if name.startswith(table.name):
+            return str(table.name)
+    fields = first_fields(file.path)
+    if "PostId" in fields:
+        return str(VOTES.name)
+    if {"Id", "CreationDate"} <= fields:
+        return str(POSTS.name)
+    return UNRECOGNISED
+
+
+def _kind(table: Table) -> FileKind:
+    def stage(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path) -> None:
+        stage_json_records(connection, table, units, spool)
+
+    name = str(table.name)
+    return FileKind(name, table, lambda file: holds(file) == name, stage)
+
+
+def _reject_all(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path) -> None:
+    create_stage(connection, None)
+    for unit in units:
+        reason = (
+            "neither posts nor votes: name the file posts… or votes…, "
+            "or give its records the fields of one of them"
+        )
+        reject_unit(connection, unit, reason)
+
+
+POSTS_FILES = _kind(POSTS)
+VOTES_FILES = _kind(VOTES)
+UNRECOGNISED_FILES = FileKind(
+    UNRECOGNISED, None, lambda file: holds(file) == UNRECOGNISED, _reject_all
+)

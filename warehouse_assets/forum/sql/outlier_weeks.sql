@@ -1,0 +1,32 @@
+-- Weeks as strftime's %Y and %W. A day's week number counts the Mondays of its year up to it: that
+-- is the number of its week's Monday, or 0 if that Monday lies in the year before.
+WITH days AS (
+    SELECT
+        CAST(creation_date AS DATE) AS day,
+        CAST(date_trunc('week', creation_date) AS DATE) AS monday,
+        count(*) AS votes
+    FROM votes
+    GROUP BY CAST(creation_date AS DATE), CAST(date_trunc('week', creation_date) AS DATE)
+),
+
+numbered AS (
+    SELECT
+        year(day) AS year,
+        CASE
+            WHEN year(monday) = year(day) THEN CAST(floor((dayofyear(monday) + 6) / 7) AS INT)
+            ELSE 0
+        END AS week_number,
+        votes
+    FROM days
+),
+
+weeks AS (
+    SELECT year, week_number, sum(votes) AS votes
+    FROM numbered
+    GROUP BY year, week_number
+)
+
+SELECT year, week_number, votes
+FROM weeks
+WHERE abs(1 - votes / (SELECT avg(votes) FROM weeks)) > 0.2
+ORDER BY year, week_number

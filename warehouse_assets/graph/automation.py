@@ -1,0 +1,128 @@
+"""When runs start by themselves: on a schedule, after sources, or for files that have landed."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from warehouse_assets.errors import SettingError, WarehouseAssetsError
+from warehouse_assets.sources.inbox import DeliveryFile, Inbox, Waiting
+
+_SECONDS_BETWEEN_TICKS = 5
+
+
+def catch_up_schedule(cron: str) -> dg.ScheduleDefinition:
+    """Catches every source up and computes what follows; runs unless switched off."""
+    try:
+        return dg.ScheduleDefinition(
+            name="catch_up_schedule",
+            description="Catches every source up and computes what follows (CATCH_UP_CRON).",
+            job=dg.define_asset_job(
+                "catch_up",
+                selection=dg.AssetSelection.all(),
+                description="Catches every source up and computes all that follows from it.",
+            ),
+            cron_schedule=cron,
+            execution_timezone="UTC",
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+        )
+    except dg.DagsterInvalidDefinitionError:
+        raise SettingError(
+            f"The setting CATCH_UP_CRON is {cron!r}, which is not a cron expression. "
+            "Unset it to use its default, '0 * * * *' (every hour)."
+        ) from None
+
+
+def follow_sources_sensor() -> dg.AutomationConditionSensorDefinition:
+    """Computes an asset again when those that it reads have changed; runs unless switched off."""
+    return dg.AutomationConditionSensorDefinition(
+        "follow_sources",
+        target=dg.AssetSelection.all(),
+        description="Materialises what depends on assets that have been materialised.",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
+    )
+
+
+@dataclass(frozen=True)
+class LandedFiles:
+    """What one tick of an inbox sensor decides.
+
+    Args:
+        names: files to start a run for; none if there is nothing new.
+        cursor: what the next tick is given.
+        reason: why there is no run.
+    """
+
+    names: Sequence[str]
+    cursor: str
+    reason: str
+
+
+def landed_files(
+    waiting: Waiting, recognises: Callable[[DeliveryFile], bool], cursor: str | None
+) -> LandedFiles:
+    """Decide whether a run is due.
+
+    A run takes all that waits, so a run is due when a complete file waits that none was started
+    for. A file that stays although its run has ended is left to the schedule.
+
+    Args:
+        cursor: what the last tick returned; one that cannot be read counts as none.
+    """
+    files = [file for file in waiting.complete if recognises(file)]
+    signatures = sorted(f"{file.name} {file.size} {file.modified_ns}" for file in files)
+    started = _started(cursor)
+    new = [s for s in signatures if s not in started]
+    # Only files still there are remembered: the cursor does not grow.
+    following = json.dumps(signatures)
+    if new:
+        return LandedFiles([file.name for file in files], following, "")
+    if files:
+        return LandedFiles([], following, "A run was started for all files that wait.")
+    if waiting.unfinished:
+        return LandedFiles([], following, "Files are still being written.")
+    return LandedFiles([], following, "No file waits in the inbox.")
+
+
+def _started(cursor: str | None) -> set[str]:
+    try:
+        started = json.loads(cursor or "[]")
+    except ValueError:
+        return set()
+    return {str(entry) for entry in started} if isinstance(started, list) else set()
+
+
+def inbox_sensor(
+    name: str,
+    description: str,
+    recognises: Callable[[DeliveryFile], bool],
+    target: dg.AssetSelection,
+) -> dg.SensorDefinition:
+    """A sensor that starts one run of `target` for what has landed; runs unless switched off."""
+
+    @dg.sensor(
+        name=f"{name}_sensor",
+        description=description,
+        target=target,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, inbox: dg.ResourceParam[Inbox]
+    ) -> dg.SensorResult | dg.SkipReason:
+        try:
+            landed = landed_files(inbox.look(), recognises, context.cursor)
+        except WarehouseAssetsError as error:
+            return dg.SkipReason(str(error))
+        context.update_cursor(landed.cursor)
+        if not landed.names:
+            return dg.SkipReason(landed.reason)
+        context.log.info(f"Landed: {', '.join(landed.names)}")
+        return dg.SensorResult(
+            run_requests=[dg.RunRequest(tags={"inbox/files": str(len(landed.names))})],
+            cursor=landed.cursor,
+        )
+
+    return sensor

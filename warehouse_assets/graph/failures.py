@@ -1,0 +1,39 @@
+"""How errors end a step: retried where that can help, explained where it cannot."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+import duckdb
+
+from warehouse_assets.errors import PermanentError, TransientError
+
+_RETRIES = 3
+_SECONDS_BETWEEN_RETRIES = 2.0
+
+
+@contextmanager
+def explained(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Iterator[None]:
+    """Turn the errors of the block into a retry or into a failure that says what to do."""
+    try:
+        yield
+    except TransientError as error:
+        context.log.warning(str(error))
+        raise dg.RetryRequested(_RETRIES, _SECONDS_BETWEEN_RETRIES) from error
+    except PermanentError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    except duckdb.OutOfMemoryException as error:
+        raise dg.Failure(
+            f"The run needs more memory than it may use: {error}. Nothing was changed by this "
+            "step. Raise the setting MEMORY_LIMIT, or free disk space if it was full.",
+            allow_retries=False,
+        ) from error
+    except (duckdb.IOException, OSError) as error:
+        if "No space left" not in str(error) and getattr(error, "errno", 0) != errno.ENOSPC:
+            raise
+        raise dg.Failure(
+            f"The disk is full: {error}. Nothing was changed by this step. Free some space; the "
+            "next run continues where this one stopped.",
+            allow_retries=False,
+        ) from error

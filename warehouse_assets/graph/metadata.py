@@ -1,0 +1,78 @@
+"""What the Dagster UI shows of a table: its columns, its size, a preview of its rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+import duckdb
+from sqlalchemy import Table
+
+from warehouse_assets.lake import Lake
+from warehouse_assets.schema import duckdb_type, identifiers, key_names
+
+_PREVIEW_ROWS = 5
+_PREVIEW_COLUMNS = 12
+_MOST_CHARACTERS_IN_A_CELL = 80
+
+
+def definition_metadata(table: Table) -> dict[str, Any]:
+    """Metadata of the definition of the asset that holds `table`."""
+    keys = set(key_names(table))
+    columns = [
+        dg.TableColumn(
+            column.name,
+            type=duckdb_type(column),
+            description=column.comment,
+            constraints=dg.TableColumnConstraints(
+                nullable=bool(column.nullable),
+                unique=len(keys) == 1 and column.name in keys,
+            ),
+        )
+        for column in table.columns
+    ]
+    metadata: dict[str, Any] = {
+        "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/table_name": str(table.name),
+    }
+    if "answers" in table.info:
+        metadata["answers"] = table.info["answers"]
+    return metadata
+
+
+def table_metadata(lake: Lake, table: Table) -> dict[str, Any]:
+    """Metadata of the present state of `table`: rows, version, folder and a preview."""
+    stored = lake.table(table)
+    handle = stored.open()
+    with lake.connect() as connection:
+        lake.view(connection, table, handle)
+        names = [column.name for column in table.columns][:_PREVIEW_COLUMNS]
+        preview = markdown(
+            connection.sql(
+                f'SELECT {identifiers(names)} FROM "{table.name}" '
+                f"ORDER BY {identifiers(key_names(table))} LIMIT {_PREVIEW_ROWS}"
+            )
+        )
+    return {
+        "dagster/row_count": handle.count(),
+        "dagster/uri": str(stored.path),
+        "lake_version": handle.version(),
+        "preview": dg.MetadataValue.md(preview),
+    }
+
+
+def markdown(relation: duckdb.DuckDBPyRelation) -> str:
+    """The rows of `relation` as a table in Markdown, long text cut."""
+    return markdown_table(relation.columns, relation.fetchall())
+
+
+def markdown_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """`rows` as a table in Markdown under the headings `names`, long text cut."""
+    lines = [names, ["---"] * len(names), *([_cell(value) for value in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
+    if len(text) > _MOST_CHARACTERS_IN_A_CELL:
+        return text[: _MOST_CHARACTERS_IN_A_CELL - 1] + "…"
+    return text
