@@ -1,0 +1,5 @@
+"""The `warehouse` command."""
+
+from warehouse_assets.cli.commands import main
+
+__all__ = ["main"]

@@ -1,0 +1,175 @@
+"""The `warehouse` command: what a person does with the warehouse from a terminal."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from warehouse_assets.errors import WarehouseAssetsError
+from warehouse_assets.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+_EPILOG = "Settings are environment variables; docs/settings.md lists them."
+
+
+class _Group(click.Group):
+    """Shows errors that are meant for people as their message, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except WarehouseAssetsError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Group, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="warehouse_assets")
+def main() -> None:
+    r"""A data warehouse as an asset graph: files come in, answers come out.
+
+    \b
+    warehouse samples     make sample files in the inbox
+    warehouse ingest      take what is in the inbox, compute and publish what follows
+    warehouse answers     show the answers
+    """
+
+
+@main.command()
+@click.argument("files", nargs=-1, type=_FILE)
+@click.option("--posts", "posts", multiple=True, type=_FILE, help="A file of posts, however named.")
+@click.option("--votes", "votes", multiple=True, type=_FILE, help="A file of votes, however named.")
+def ingest(files: Sequence[Path], posts: Sequence[Path], votes: Sequence[Path]) -> None:
+    """Take FILES (of posts or votes), then compute and publish what follows from them.
+
+    The files are copied into the inbox; yours stay where they are. Without any file, everything
+    that waits in the inbox is taken. What was taken and what was rejected, and why, is printed.
+
+    Exit code: 0 if all went well; 1 if a step or a blocking check failed; 2 for wrong usage.
+    """
+    from warehouse_assets.cli import ingestion, runs, terminal
+
+    settings = Settings.from_environment()
+    named = [*((path, None) for path in files), *((path, "posts") for path in posts)]
+    deliveries = ingestion.recognised([*named, *((path, "votes") for path in votes)])
+    with terminal.progress_bars() as listener:
+        ingestion.deliver(settings, deliveries, listener)
+        assets = sorted({delivery.holds for delivery in deliveries}) or None
+        result = runs.materialize(settings, {"progress": listener}, assets)
+    ingestion.print_taken(settings, result)
+    _end(result)
+
+
+@main.command()
+@click.argument("tables", nargs=-1)
+@click.option("--limit", default=20, show_default=True, help="Rows to show of each table.")
+def answers(tables: Sequence[str], limit: int) -> None:
+    """Show the answers, from the warehouse: all answer tables, or the TABLES named."""
+    from warehouse_assets.cli import queries, terminal
+
+    settings = Settings.from_environment()
+    for answer in queries.answers(settings, tables, limit):
+        # Words instead of names: long names would be broken anywhere.
+        headings = [name.replace("_", " ") for name in answer.names]
+        terminal.print_table(answer.title, headings, answer.rows, answer.more)
+
+
+@main.command()
+@click.argument("query")
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print the rows; json is an object per line.",
+)
+@click.option("--limit", default=100, show_default=True, help="Rows to show in a table.")
+def sql(query: str, shape: str, limit: int) -> None:
+    r"""Run QUERY, in DuckDB's SQL, over the tables of the lake.
+
+    \b
+    warehouse sql "SELECT * FROM rejected_records"
+    warehouse sql "SHOW TABLES"
+    warehouse sql "DESCRIBE votes"
+    """
+    from warehouse_assets.cli import queries, terminal
+
+    settings = Settings.from_environment()
+    with queries.lake_query(settings, query) as (names, rows):
+        if shape == "csv":
+            terminal.write_csv(names, rows)
+        elif shape == "json":
+            terminal.write_json_lines(names, rows)
+        else:
+            shown = [row for row, _ in zip(rows, range(limit), strict=False)]
+            terminal.print_table("", names, shown, sum(1 for _ in rows))
+
+
+@main.command()
+def rebuild() -> None:
+    """Write the whole warehouse anew from the lake.
+
+    A database file that cannot be read is moved aside first.
+    """
+    from warehouse_assets.cli import queries, terminal
+
+    settings = Settings.from_environment()
+    with terminal.progress_bars() as listener:
+        rebuilt = queries.rebuild(settings, listener)
+    if rebuilt.moved_aside is not None:
+        terminal.out.print(f"The unreadable database was moved to {rebuilt.moved_aside}.")
+    for name, rows in rebuilt.rows.items():
+        terminal.out.print(f"{name}: {rows:,} rows")
+
+
+@main.command()
+def check() -> None:
+    """Make every asset check and show what failed.
+
+    Exit code: 0 if no check failed, warnings aside; 1 if one failed.
+    """
+    from warehouse_assets.cli import runs, terminal
+
+    settings = Settings.from_environment()
+    result = runs.check(settings)
+    evaluations = result.get_asset_check_evaluations()
+    terminal.print_checks(evaluations)
+    if runs.failed_steps(result) or any(
+        not evaluation.passed and evaluation.severity.value == "ERROR" for evaluation in evaluations
+    ):
+        _end(result, failed=True)
+
+
+@main.command()
+@click.option("--votes", default=10_000, show_default=True, help="How many votes.")
+@click.option("--seed", default=1, show_default=True, help="Another seed makes other files.")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the files.  [default: the inbox]",
+)
+def samples(votes: int, seed: int, into: Path | None) -> None:
+    """Make sample files: posts and votes like a supplier's, some records damaged.
+
+    The same size and seed make the same files.
+    """
+    from warehouse_assets.samples.forum import write_forum_samples
+
+    for path in write_forum_samples(into or Settings.from_environment().inbox, votes, seed):
+        click.echo(path)
+
+
+def _end(result: "dg.ExecuteInProcessResult", failed: bool = False) -> None:
+    """Say why steps failed and exit with 1 if the run did not succeed."""
+    from warehouse_assets.cli import runs, terminal
+
+    for step, reason in runs.failed_steps(result):
+        terminal.err.print(f"[bold red]{step} failed[/]: ", end="")
+        terminal.err.print(reason, markup=False)
+    if failed or not result.success:
+        sys.exit(1)

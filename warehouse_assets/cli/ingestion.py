@@ -1,0 +1,125 @@
+"""The `ingest` command: files into the inbox, and what became of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import dagster as dg
+
+from warehouse_assets.cli import queries, terminal
+from warehouse_assets.forum.files import UNRECOGNISED, holds
+from warehouse_assets.progress import Listener, Progress
+from warehouse_assets.settings import Settings
+from warehouse_assets.sources.inbox import DeliveryFile, Inbox, copy_file
+
+_REASONS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A file to deliver, the table it is for and the name it gets in the inbox."""
+
+    path: Path
+    holds: str
+    name: str
+
+
+def recognised(files: Iterable[tuple[Path, str | None]]) -> list[Delivery]:
+    """Find out which table each file is for, unless that is given with it.
+
+    Raises:
+        click.UsageError: a file is not recognised; nothing has been copied.
+    """
+    deliveries = []
+    for path, table in files:
+        found = table or holds(DeliveryFile.look_at(path))
+        if found is None or found == UNRECOGNISED:
+            raise click.UsageError(
+                f"{path} is not recognised as posts or votes, by its name or its fields. "
+                "Say what it is with --posts FILE or --votes FILE."
+            )
+        is_told_by_name = path.name.lower().startswith(found) and path.suffix != ""
+        name = path.name if is_told_by_name else f"{found}-{path.name}"
+        deliveries.append(Delivery(path, found, _with_suffix(name)))
+    return deliveries
+
+
+def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listener) -> None:
+    """Copy the files into the inbox, in their order; each is there whole or not at all."""
+    inbox = Inbox(settings.inbox, settings.archive, settings.inbox_settle_seconds)
+    inbox.prepare()
+    total = sum(delivery.path.stat().st_size for delivery in deliveries)
+    done = 0
+
+    def copied(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(Progress("to the inbox", "copying", done, total, "bytes"))
+
+    for delivery in deliveries:
+        copy_file(delivery.path, _free(inbox.folder / delivery.name), copied)
+
+
+def print_taken(settings: Settings, result: dg.ExecuteInProcessResult) -> None:
+    """Print what each table took and what was rejected, with the reasons."""
+    rejected_units: list[str] = []
+    for event in result.get_asset_materialization_events():
+        metadata: dict[str, Any] = {
+            name: value.value for name, value in event.materialization.metadata.items()
+        }
+        name = event.asset_key.to_user_string() if event.asset_key else ""
+        terminal.out.print(f"[bold]{name}[/]: {_account(metadata)}")
+        rejected_units += metadata.get("units", []) if metadata.get("records_rejected") else []
+    if rejected_units:
+        _print_rejected(settings, rejected_units)
+
+
+def _account(metadata: dict[str, Any]) -> str:
+    parts = []
+    if metadata.get("files_taken"):
+        parts.append(
+            f"took {metadata['records_taken']:,} records of {metadata['files_taken']:,} files"
+        )
+    if metadata.get("records_rejected"):
+        parts.append(f"rejected {metadata['records_rejected']:,}")
+    if metadata.get("files_known_already"):
+        parts.append(f"{metadata['files_known_already']:,} files were taken before")
+    if metadata.get("files_still_being_written"):
+        parts.append(f"{metadata['files_still_being_written']:,} files are still being written")
+    if metadata["is_unchanged"]:
+        parts.append("unchanged")
+    else:
+        parts.append(
+            f"{metadata['rows_inserted']:,} rows inserted, {metadata['rows_updated']:,} updated, "
+            f"{metadata['rows_deleted']:,} deleted"
+        )
+    parts.append(f"{metadata['dagster/row_count']:,} rows")
+    return ", ".join(parts)
+
+
+def _print_rejected(settings: Settings, units: Sequence[str]) -> None:
+    query = """SELECT unit, reason, count(*) AS records, min(position) AS first_position
+        FROM rejected_records WHERE list_contains(CAST(? AS VARCHAR[]), unit)
+        GROUP BY unit, reason ORDER BY records DESC, unit, first_position"""
+    with queries.lake_query(settings, query, [list(units)]) as (names, rows):
+        reasons = list(rows)
+    shown = reasons[:_REASONS_SHOWN]
+    terminal.print_table("Rejected", names, shown, len(reasons) - len(shown))
+
+
+def _with_suffix(name: str) -> str:
+    """`name` with an ending by which the inbox knows it as JSON."""
+    lower = name.lower().removesuffix(".gz")
+    return name if lower.endswith((".json", ".jsonl", ".ndjson")) else f"{name}.json"
+
+
+def _free(path: Path) -> Path:
+    """`path`, or one like it if a file of that name waits already."""
+    candidate, number = path, 2
+    while candidate.exists():
+        stem, dot, suffixes = path.name.partition(".")
+        candidate = path.with_name(f"{stem}-{number}{dot}{suffixes}")
+        number += 1
+    return candidate

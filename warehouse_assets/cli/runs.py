@@ -1,0 +1,77 @@
+"""Running parts of the asset graph in this process, recorded in Dagster's history."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from warehouse_assets.definitions import build_defs
+from warehouse_assets.errors import SettingError
+from warehouse_assets.settings import Settings
+
+# Errors are told in words at the end; Dagster's own account of them is in its history.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_DAGSTER_YAML = "telemetry:\n  enabled: false\n"
+
+
+def materialize(
+    settings: Settings, overrides: Mapping[str, Any], assets: Sequence[str] | None = None
+) -> dg.ExecuteInProcessResult:
+    """Materialise `assets` and all that follows from them, or everything, with their checks."""
+    selection = (
+        dg.AssetSelection.all()
+        if assets is None
+        else dg.AssetSelection.assets(*assets).downstream()
+    )
+    return _run("materialize", settings, overrides, selection)
+
+
+def check(settings: Settings) -> dg.ExecuteInProcessResult:
+    """Make every asset check."""
+    return _run("check", settings, {}, dg.AssetSelection.all_asset_checks())
+
+
+def failed_steps(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
+    """The steps that failed, each with the reason in words."""
+    failures = []
+    for event in result.all_events:
+        if event.is_step_failure and event.step_key is not None:
+            data = event.step_failure_data
+            reason = data.user_failure_data and data.user_failure_data.description
+            error = data.error.cause if data.error and data.error.cause else data.error
+            failures.append((event.step_key, reason or (error.message.strip() if error else "")))
+    return failures
+
+
+def _run(
+    name: str, settings: Settings, overrides: Mapping[str, Any], selection: dg.AssetSelection
+) -> dg.ExecuteInProcessResult:
+    defs = build_defs({"settings": settings, **overrides})
+    job = dg.define_asset_job(name, selection=selection)
+    with _instance(settings) as instance:
+        resolved = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def(name)
+        return resolved.execute_in_process(
+            instance=instance, raise_on_error=False, run_config=_QUIET
+        )
+
+
+@contextmanager
+def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Dagster's history: where DAGSTER_HOME says, else where `dagster dev` keeps it by default."""
+    if not os.environ.get("DAGSTER_HOME"):
+        home = settings.dagster_home
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            configuration = home / "dagster.yaml"
+            if not configuration.exists():
+                configuration.write_text(_DAGSTER_YAML, encoding="utf-8")
+        except OSError as error:
+            raise SettingError(
+                f"The folder {home} for Dagster's history cannot be written: {error.strerror}. "
+                "Check its permissions, or set DAGSTER_HOME or WAREHOUSE_HOME."
+            ) from error
+        os.environ["DAGSTER_HOME"] = str(home)
+    with dg.DagsterInstance.get() as instance:
+        yield instance

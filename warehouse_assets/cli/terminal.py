@@ -1,0 +1,114 @@
+"""How the command line shows things: tables, progress bars, what was taken."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from warehouse_assets import progress as reports
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+out = Console(soft_wrap=False, highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Rows = Sequence[Sequence[object]]
+
+
+def print_table(title: str, headings: Sequence[str], rows: Rows, more: int = 0) -> None:
+    """Print `rows`, numbers to the right; `more` is how many rows are not among them."""
+    if title:
+        out.print(f"\n[bold]{title}[/]")
+    table = Table()
+    for index, heading in enumerate(headings):
+        is_number = all(isinstance(row[index], int | float | None) for row in rows)
+        table.add_column(
+            heading, justify="right" if is_number and rows else "left", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    out.print(table)
+    if more > 0:
+        out.print(f"… and {more:,} more rows")
+
+
+def write_csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write `rows` to standard output as CSV with a header."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+
+
+def write_json_lines(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write each of `rows` to standard output as a JSON object on a line."""
+    for row in rows:
+        record = dict(zip(names, row, strict=True))
+        sys.stdout.write(json.dumps(record, default=str, ensure_ascii=False) + "\n")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "[dim]null[/dim]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:,.4f}"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value).replace("[", r"\[")
+
+
+@contextmanager
+def progress_bars() -> Iterator[reports.Listener]:
+    """Show a bar for each activity that is reported, while the block runs, on standard error."""
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} {task.fields[unit]}"),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+    )
+    tasks: dict[tuple[str, str], TaskID] = {}
+
+    def listen(report: reports.Progress) -> None:
+        key = (report.table, report.activity)
+        if key not in tasks:
+            tasks[key] = bars.add_task(f"{report.activity} {report.table}", unit=report.unit)
+        bars.update(tasks[key], completed=report.done, total=report.total)
+
+    with bars:
+        yield listen
+
+
+def print_checks(evaluations: Sequence["dg.AssetCheckEvaluation"]) -> None:
+    """Print how many checks passed and, of those that failed, why, with sample rows."""
+    failed = [evaluation for evaluation in evaluations if not evaluation.passed]
+    for evaluation in failed:
+        is_error = evaluation.severity.value == "ERROR"
+        word, style = ("FAILED", "bold red") if is_error else ("WARNING", "bold yellow")
+        name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
+        out.print(f"[{style}]{word}[/] [bold]{name}[/]: ", end="")
+        out.print(evaluation.description or "", markup=False)
+        sample = evaluation.metadata.get("sample")
+        if sample is not None:
+            out.print(str(sample.value), markup=False)
+    out.print(f"{len(evaluations) - len(failed)} of {len(evaluations)} checks passed.")

@@ -1,0 +1,1 @@
+"""Sample sources: files like those that suppliers send, made from a seed."""
