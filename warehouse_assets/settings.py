@@ -15,30 +15,37 @@ from warehouse_assets.errors import SettingError
 
 _BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES |= {f"{unit}I": 1024**power for power, unit in enumerate("KMGT", start=1)}
+_UNUSABLE_IN_A_LAKE = re.compile(r"[%#?\[\]\\]")  # Delta takes the folder for an address
 _SMALLEST_MEMORY_LIMIT = 512 * 10**6  # Python, Dagster and one DuckDB query need about this much.
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("there is no such user's home folder") from None
 
 
 def _lake_folder(text: str) -> Path:
     scheme, separator, rest = text.partition("://")
-    if not separator:
-        return _path(text)
-    if scheme != "file":
+    if separator and (scheme != "file" or not rest.startswith("/")):
         raise ValueError("only folders of this machine can hold the lake so far")
-    return _path(rest)
+    folder = _path(rest if separator else text)
+    if found := _UNUSABLE_IN_A_LAKE.search(str(folder)):
+        raise ValueError(f"the lake cannot be in a folder with {found[0]} in its name")
+    return folder
 
 
 def _warehouse_url(text: str) -> str:
-    if not text.startswith("sqlite:///") or text == "sqlite:///":
+    scheme, _, rest = text.partition(":///")
+    path, question_mark, options = rest.partition("?")
+    if scheme != "sqlite" or path in {"", ":memory:"}:
         raise ValueError("it must be an SQLAlchemy URL of a SQLite file, sqlite:///PATH")
-    return text
+    return f"sqlite:///{_path(path)}{question_mark}{options}"
 
 
 def _bytes(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]I?)?B?", text.strip().upper())
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*([KMGT]I?)?B?", text.strip().upper())
     if match is None:
         raise ValueError("it must be a size such as 4GB or 512MiB")
     size = int(float(match[1]) * _BYTES[match[2] or ""])
@@ -124,7 +131,7 @@ SETTINGS = (
         "catch_up_cron",
         "CATCH_UP_CRON",
         "0 * * * *",
-        str,
+        str,  # read by Dagster, when the schedule is made
         "When the schedule catches every source up, in UTC.",
     ),
 )

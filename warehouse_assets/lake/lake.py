@@ -3,6 +3,7 @@
 How tables change is in `write`.
 """
 
+import glob
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,11 +14,11 @@ from uuid import uuid4
 
 import duckdb
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from filelock import FileLock, Timeout
 from sqlalchemy import Table
 
-from warehouse_assets.errors import BusyError, LakeError
+from warehouse_assets.errors import BusyError, ConflictError, LakeError
 from warehouse_assets.schema import (
     column_names,
     delta_field,
@@ -47,36 +48,59 @@ class LakeTable:
 
     def exists(self) -> bool:
         """Whether the table has been created."""
-        return DeltaTable.is_deltatable(str(self.path))
+        with self._explained():
+            return DeltaTable.is_deltatable(self.path.as_uri())
 
     def open(self) -> DeltaTable:
         """A fresh handle on the newest version; the table is created or given new columns first.
 
         Raises:
             LakeError: the folder cannot be read or written, or does not hold a usable table.
+            ConflictError: another process gave it new columns at the same time.
         """
-        try:
+        with self._explained():
             if not self.exists():
                 self.path.mkdir(parents=True, exist_ok=True)
                 return DeltaTable.create(
-                    str(self.path),
+                    self.path.as_uri(),
                     delta_schema(self.declaration),
                     mode="ignore",
                     name=self.name,
                     description=self.declaration.comment,
                     configuration={"delta.enableChangeDataFeed": "true"},
                 )
-            handle = DeltaTable(str(self.path))
+            handle = DeltaTable(self.path.as_uri())
             known = {field.name for field in handle.schema().fields}
             missing = [c for c in self.declaration.columns if c.name not in known]
             if missing:
                 handle.alter.add_columns([delta_field(column) for column in missing])
+            return handle
+
+    def files(self, handle: DeltaTable) -> list[str]:
+        """The paths of the files of the version that `handle` stands at, as patterns for DuckDB."""
+        # Delta percent-encodes the folder; DuckDB takes `*`, `?` and `[` for other names.
+        names = (uri.rpartition("/")[2] for uri in handle.file_uris())
+        return [glob.escape(str(self.path / name)) for name in names]
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except CommitFailedError as error:
+            raise conflict(self.name) from error
         except (DeltaError, OSError) as error:
             raise LakeError(
                 f"The lake table {self.name} in {self.path} cannot be opened: {error}. Check that "
                 "the folder can be read and written by this user (setting LAKE_URI)."
             ) from error
-        return handle
+
+
+def conflict(name: str) -> ConflictError:
+    """The error of a commit to the table `name` that another process came before."""
+    return ConflictError(
+        f"Another process committed to the lake table {name} at the same time. "
+        "The same run again continues where this one stopped."
+    )
 
 
 class Lake:
@@ -147,18 +171,28 @@ class Lake:
     def view(
         self, connection: duckdb.DuckDBPyConnection, declaration: Table, handle: DeltaTable | None
     ) -> None:
-        """Make the version that `handle` stands at readable in SQL under the table's name."""
+        """Make the version that `handle` stands at readable in SQL under the table's name.
+
+        Raises:
+            LakeError: a file of the table cannot be read.
+        """
         name = str(declaration.name)
         columns = ", ".join(
             f'CAST(NULL AS {duckdb_type(column)}) AS "{column.name}"'
             for column in declaration.columns
         )
         empty = connection.sql(f"SELECT {columns} WHERE false")
-        files = handle.file_uris() if handle else []
+        files = self.table(declaration).files(handle) if handle else []
         if not files:
             empty.create_view(name, replace=True)
             return
-        stored = connection.read_parquet(files, union_by_name=len(files) > 1)
+        try:
+            stored = connection.read_parquet(files, union_by_name=len(files) > 1)
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            raise LakeError(
+                f"A file of the lake table {name} in {self.folder} cannot be read: {error}. "
+                "Restore it from a copy (setting LAKE_URI)."
+            ) from error
         names = column_names(declaration)
         if set(stored.columns) >= set(names):
             stored.select(identifiers(names)).create_view(name, replace=True)

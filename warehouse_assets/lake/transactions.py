@@ -9,7 +9,12 @@ Transactions = Mapping[str, int]
 
 
 def commit_properties(transactions: Transactions) -> CommitProperties:
-    """Properties of a commit that carries `transactions`."""
+    """Properties of a commit that carries `transactions` and is the next one or none.
+
+    Of its own accord Delta would let additions of several writers through, one after the other,
+    though each has decided what to add without knowing of the others.
+    """
     return CommitProperties(
-        app_transactions=[Transaction(app_id, version) for app_id, version in transactions.items()]
+        max_commit_retries=0,
+        app_transactions=[Transaction(app_id, version) for app_id, version in transactions.items()],
     )

@@ -20,7 +20,9 @@ from warehouse_assets.errors import SourceError, TransientError
 
 # How programs name a file that they have not finished writing.
 PARTIAL_SUFFIXES = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".filepart", ".swp")
-_ARCHIVED = re.compile(r"(\d{8,})-(.+)")
+_ARCHIVED = re.compile(r"(\d{8,})-(.+)", re.DOTALL)
+# File systems take 255 bytes; a file's number and its name while it is copied need the rest.
+_MOST_BYTES_OF_A_NAME = 230
 _CHUNK_BYTES = 1 << 20
 
 
@@ -30,7 +32,10 @@ class FileChangedError(TransientError):
 
 @dataclass(frozen=True)
 class DeliveryFile:
-    """A file as it was when it was looked at; `name` is the name it was delivered under."""
+    """A file as it was when it was looked at.
+
+    `name` is the name it was delivered under, as text that every part of the house can hold.
+    """
 
     path: Path
     name: str
@@ -42,7 +47,9 @@ class DeliveryFile:
     def look_at(cls, path: Path, name: str | None = None) -> "DeliveryFile":
         """The file at `path` as it is now; FileNotFoundError if there is none."""
         status = path.stat()
-        return cls(path, name or path.name, status.st_size, status.st_mtime_ns, status.st_ino)
+        # A name may be any bytes, such as Latin-1.
+        name = name or os.fsencode(path.name).decode("utf-8", errors="replace")
+        return cls(path, name, status.st_size, status.st_mtime_ns, status.st_ino)
 
     def check_unchanged(self) -> None:
         """Raise FileChangedError unless the file is still as it was looked at."""
@@ -210,27 +217,37 @@ def delivered_name(archived: Path) -> str:
 
 def unit_name(arrival: int, name: str) -> str:
     """The name in the archive of the file delivered as `name` under the number `arrival`."""
-    return f"{arrival:08d}-{name}"
+    end_of_name = name.encode()[-_MOST_BYTES_OF_A_NAME:].decode(errors="ignore")
+    return f"{arrival:08d}-{end_of_name}"
 
 
 def _move(file: DeliveryFile, target: Path) -> None:
     if file.path.is_symlink():
-        copy_file(file.path, target)
-        file.path.unlink()
+        _move_by_copy(file, target)
         return
     try:
         file.path.rename(target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        copy_file(file.path, target)
-        file.path.unlink()
+        _move_by_copy(file, target)
         return
     moved = DeliveryFile.look_at(target, file.name)
     if (moved.inode, moved.size, moved.modified_ns) != (file.inode, file.size, file.modified_ns):
         # Another file took its name at the last moment: that one has not been taken.
         target.rename(file.path)
         file.check_unchanged()
+
+
+def _move_by_copy(file: DeliveryFile, target: Path) -> None:
+    copy_file(file.path, target)
+    try:
+        file.check_unchanged()
+    except FileChangedError:
+        # What was copied is not what has been taken.
+        target.unlink()
+        raise
+    file.path.unlink()
 
 
 def copy_file(source: Path, target: Path, copied: Callable[[int], object] = int) -> None:

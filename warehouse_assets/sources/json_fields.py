@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import Column, DateTime, Integer, Table, Text
 
+from warehouse_assets.schema import duckdb_type
+
 # Text longer than this is cut in the reasons that people read.
 _MOST_CHARACTERS_SHOWN = 60
 
@@ -24,9 +26,12 @@ def text_name(index: int) -> str:
     return f"_text_{index}"
 
 
-def value_expressions(columns: Sequence[Column[Any]]) -> list[str]:
-    """SQL for the value of each column from its text; null where there is none."""
-    return [_value(column, text_name(index)) for index, column in enumerate(columns)]
+def value_columns(columns: Sequence[Column[Any]]) -> str:
+    """SQL for the value of each column, under its name, from its text; null where it has none."""
+    return ", ".join(
+        f'CAST({_value(column, text_name(index))} AS {duckdb_type(column)}) AS "{column.name}"'
+        for index, column in enumerate(columns)
+    )
 
 
 def unusable_expression(columns: Sequence[Column[Any]]) -> str:
@@ -68,11 +73,12 @@ def _value(column: Column[Any], text: str) -> str:
         return text if column.nullable else f"nullif({text}, '')"
     if isinstance(column.type, Integer):
         # DuckDB rounds '1.5' and reads '0x10': only digits are taken, and a fraction of zeros,
-        # which programs write that keep whole numbers with gaps as floating point.
+        # which programs write that keep whole numbers with gaps as floating point. Beyond 15
+        # digits floating point has been rounded.
         return (
             f"CASE WHEN CAST(TRY_CAST({text} AS BIGINT) AS VARCHAR) = {text} "
             f"THEN TRY_CAST({text} AS BIGINT) "
-            f"WHEN regexp_full_match({text}, '[+-]?[0-9]+(\\.0+)?') "
+            f"WHEN regexp_full_match({text}, '[+-]?([0-9]+|[0-9]{{1,15}}\\.0+)') "
             f"THEN TRY_CAST({text} AS BIGINT) END"
         )
     if isinstance(column.type, DateTime):

@@ -1,12 +1,14 @@
 """What a file of JSON is like before any record of it is read: encoding and layout.
 
-A file is read as UTF-8 JSON lines or as one JSON array; what has to be unpacked or stripped for
-that is spooled to a temporary file.
+A file is read as UTF-8 JSON lines or as one JSON array; what has to be unpacked, stripped or given
+another name for that is spooled to a temporary file.
 """
 
 import codecs
 import gzip
 import json
+import os
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +18,12 @@ from typing import BinaryIO
 LINES, ARRAY = "newline_delimited", "array"
 """The layouts, by their names in DuckDB."""
 
+MOST_RECORD_BYTES = 16 * 1024 * 1024
+"""The longest record that is read: DuckDB's own limit."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
+# What DuckDB cannot be told in a path: it separates at a backslash, and its names are UTF-8.
+_UNUSABLE_IN_A_PATH = re.compile(r"[\\\ud800-\udfff]")
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
 
@@ -44,9 +51,16 @@ def prepare(path: Path, spool: Path) -> PreparedFile:
     if packed or head.startswith(codecs.BOM_UTF8):
         _spool(path, spool)
         path, head = spool, _head(spool)
+    elif _UNUSABLE_IN_A_PATH.search(str(path)):
+        spool.symlink_to(path.absolute())
+        path = spool
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise UnreadableFileError("the file is encoded in UTF-16; JSON is exchanged in UTF-8")
-    return PreparedFile(path, _layout(path))
+    layout = _layout(path)
+    if layout == ARRAY and not _ends_with_bracket(path):
+        # DuckDB takes an array that is cut off after a comma for a whole one.
+        raise UnreadableFileError("not a whole JSON array: it does not end with a bracket")
+    return PreparedFile(path, layout)
 
 
 def first_fields(path: Path) -> set[str]:
@@ -119,6 +133,17 @@ def _layout(path: Path) -> str | None:
             if chunk.strip():
                 return LINES
         return ARRAY
+
+
+def _ends_with_bracket(path: Path) -> bool:
+    with path.open("rb") as stream:
+        position = stream.seek(0, os.SEEK_END)
+        while position > 0:
+            following, position = position, max(position - _HEAD_BYTES, 0)
+            stream.seek(position)
+            if end := stream.read(following - position).rstrip():
+                return end.endswith(b"]")
+    return False
 
 
 def _is_json(line: bytes) -> bool:

@@ -2,14 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from warehouse_assets.errors import BusyError, WarehouseAssetsError, WarehouseError
 
@@ -66,14 +66,15 @@ class Warehouse:
         """Rename a SQLite file that is not a readable database; returns its new path, if any."""
         if not self.path.exists():
             return None
+        uri = f"{self.path.absolute().as_uri()}?mode=ro"
         try:
-            with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True) as connection:
+            with closing(sqlite3.connect(uri, uri=True)) as connection:
                 (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            connection.close()
             if verdict == "ok":
                 return None
-        except sqlite3.DatabaseError:
-            pass
+        except sqlite3.DatabaseError as error:
+            if "locked" in str(error):  # by a program that can read it
+                return None
         moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
         aside = self.path.with_name(f"{self.path.name}.unreadable-{moment}")
         self.path.rename(aside)
@@ -104,6 +105,11 @@ class Warehouse:
                 "user may write the file and its folder (setting WAREHOUSE_URL) and that the "
                 "disk is not full."
             ) from error
+        except IntegrityError as error:
+            raise WarehouseError(
+                f"The warehouse {self} does not accept a row: {error.orig}. The lake holds rows "
+                "that contradict the declaration of their table; its asset checks count them."
+            ) from error
         except DatabaseError as error:
             raise WarehouseError(
                 f"The warehouse {self} is not a readable SQLite database: {error.orig}. Nothing "
@@ -118,7 +124,10 @@ class Warehouse:
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": _SECONDS_TO_WAIT_FOR_A_WRITER})
+    # No connection is kept: it would go on using a file that was deleted or moved aside.
+    engine = sa.create_engine(
+        url, connect_args={"timeout": _SECONDS_TO_WAIT_FOR_A_WRITER}, poolclass=sa.NullPool
+    )
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, record: Any) -> None:

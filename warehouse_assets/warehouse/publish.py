@@ -73,15 +73,15 @@ def publish(
             )
         ).one_or_none()
         is_known = note is not None and note.lake_table_id == identity and note.version <= version
-        if whole or not is_known or not _has_columns(connection, table):
-            published = _publish_whole(lake, connection, table, handle, progress)
-        elif note is not None and note.version == version:
-            return Published()
-        else:
-            assert note is not None
+        published = None
+        if note is not None and is_known and not whole and _has_columns(connection, table):
+            if note.version == version:
+                return Published()
             published = _publish_changes(
                 lake, connection, table, handle, note.version + 1, progress
             )
+        if published is None:
+            published = _publish_whole(lake, connection, table, handle, progress)
         _write_note(connection, table, identity, version)
     return published
 
@@ -113,7 +113,6 @@ def _publish_whole(
     """Write the table anew under another name, then let it take the place of the old one."""
     declaration = table.declaration
     fresh = declaration.to_metadata(sa.MetaData(), name=f"_new_{table.name}")
-    indexes = list(fresh.indexes)
     fresh.indexes.clear()
     fresh.drop(connection, checkfirst=True)
     fresh.create(connection)
@@ -131,8 +130,8 @@ def _publish_whole(
             progress(Progress(table.name, "publishing", rows, total, "rows"))
     declaration.drop(connection, checkfirst=True)
     connection.execute(sa.text(f'ALTER TABLE "{fresh.name}" RENAME TO "{table.name}"'))
-    for index in indexes:
-        sa.Index(index.name, *(declaration.c[c.name] for c in index.columns)).create(connection)
+    for index in declaration.indexes:
+        index.create(connection)
     _describe(connection, declaration)
     return Published(rows, 0, is_whole=True)
 
@@ -159,17 +158,18 @@ def _publish_changes(
     handle: DeltaTable,
     since: int,
     progress: Listener,
-) -> Published:
-    """Apply what the change data feed tells of the versions from `since` on."""
+) -> Published | None:
+    """Apply what the change data feed tells of the versions from `since` on; None if it is gone."""
     declaration = table.declaration
     keys = key_names(declaration)
-    try:
-        feed = handle.load_cdf(starting_version=since)
-    except DeltaError:
-        # The feed of some version is gone, for instance by vacuuming.
-        return _publish_whole(lake, connection, table, handle, progress)
     with lake.connect() as engine:
-        engine.register("_feed", feed)
+        try:
+            feed = handle.load_cdf(starting_version=since, ending_version=handle.version())
+            engine.register("_feed", feed)
+            engine.execute("CREATE TEMP TABLE _changes AS FROM _feed")
+        except (DeltaError, duckdb.InvalidInputException):
+            # Vacuumed: of the log Delta says so at once, of a file when the feed comes to it.
+            return None
         _net_changes(engine, declaration)
         (total,) = engine.execute("SELECT count(*) FROM _after").fetchall()[0]
         deleted, written = 0, 0
@@ -182,9 +182,12 @@ def _publish_changes(
             deleted += len(batch)
         upsert = insert(declaration)
         values = {name: upsert.excluded[name] for name in value_names(declaration)}
-        statement = str(
-            upsert.on_conflict_do_update(index_elements=keys, set_=values).compile(connection)
+        upsert = (
+            upsert.on_conflict_do_update(index_elements=keys, set_=values)
+            if values
+            else upsert.on_conflict_do_nothing()
         )
+        statement = str(upsert.compile(connection))
         kept = f"SELECT {_stored(declaration)} FROM _after WHERE NOT _is_deleted"
         for batch in _batches(engine, kept):
             connection.exec_driver_sql(statement, batch)
@@ -194,13 +197,12 @@ def _publish_changes(
 
 
 def _net_changes(engine: duckdb.DuckDBPyConnection, declaration: sa.Table) -> None:
-    """Make `_after`: each key that changed, once, with its last values or as deleted.
+    """Make `_after` of `_changes`: each key that changed, once, as it is last or as deleted.
 
     A file replaced by hand shows in the feed as all its rows deleted and inserted again: keys
     that end with the values they began with are left out.
     """
     keys, columns = identifiers(key_names(declaration)), identifiers(column_names(declaration))
-    engine.execute("CREATE TEMP TABLE _changes AS FROM _feed")
     engine.execute(
         f"""CREATE TEMP TABLE _after AS
         WITH last AS (
@@ -238,12 +240,11 @@ def _batches(engine: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[tup
 def _stored(declaration: sa.Table, names: list[str] | None = None) -> str:
     """Columns as SQLite stores them: dates and times as text that sorts in their order."""
     expressions = []
-    for column in declaration.columns:
+    for column in (declaration.c[name] for name in names or column_names(declaration)):
         name = f'"{column.name}"'
         if isinstance(column.type, sa.DateTime):
             name = f"strftime({name}, '%Y-%m-%d %H:%M:%S.%f')"
         elif isinstance(column.type, sa.Date):
             name = f"strftime({name}, '%Y-%m-%d')"
-        if names is None or column.name in names:
-            expressions.append(name)
+        expressions.append(name)
     return ", ".join(expressions)

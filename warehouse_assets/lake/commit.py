@@ -1,0 +1,123 @@
+"""One commit to a table of the lake: files written by DuckDB, or Delta's own merge.
+
+Used by the write modes in `write` and `merge`. A commit is the next version or none: if another
+writer committed since the handle was opened it is refused.
+"""
+
+from dataclasses import dataclass
+
+import duckdb
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+
+from warehouse_assets.lake.lake import LakeTable, conflict
+from warehouse_assets.lake.parquet import remove_files, write_parquet
+from warehouse_assets.lake.transactions import Transactions, commit_properties
+from warehouse_assets.schema import column_names, duckdb_type, key_names
+
+# Delta's merge holds its source outside DuckDB's memory limit; beyond this DuckDB rewrites.
+MOST_ROWS_FOR_DELTA_MERGE = 100_000
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a write did: rows inserted, updated and deleted, and the bytes of the new files."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    bytes_written: int = 0
+
+    @property
+    def rows_changed(self) -> int:
+        """Rows inserted, updated or deleted."""
+        return self.inserted + self.updated + self.deleted
+
+    def __add__(self, other: "Written") -> "Written":
+        return Written(
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            self.deleted + other.deleted,
+            self.bytes_written + other.bytes_written,
+        )
+
+
+def cast_query(table: LakeTable, query: str) -> str:
+    """`query` with the columns of `table`, in their order and of their types."""
+    columns = ", ".join(
+        f'CAST("{column.name}" AS {duckdb_type(column)}) AS "{column.name}"'
+        for column in table.declaration.columns
+    )
+    return f"SELECT {columns} FROM ({query})"
+
+
+def counts(
+    connection: duckdb.DuckDBPyConnection, relation: str, *conditions: str
+) -> tuple[int, ...]:
+    """How many rows of `relation` meet each of `conditions`."""
+    filters = ", ".join(f"count(*) FILTER ({condition})" for condition in conditions)
+    row = connection.execute(f"SELECT {filters} FROM {relation}").fetchone()
+    assert row is not None  # an aggregate without GROUP BY has one row
+    return row
+
+
+def commit_files(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    handle: DeltaTable,
+    query: str,
+    transactions: Transactions,
+    mode: str,
+) -> Written:
+    """Commit the rows of `query` as new files: `append` them, or `overwrite` all there are.
+
+    Nothing is committed if there is nothing to append, neither rows nor transactions.
+    """
+    files = write_parquet(connection, table, cast_query(table, query))
+    if not files and not transactions and mode == "append":
+        return Written()
+    try:
+        handle.create_write_transaction(
+            [file.action for file in files],
+            mode="overwrite" if mode == "overwrite" else "append",
+            schema=handle.schema(),
+            commit_properties=commit_properties(transactions),
+        )
+    except CommitFailedError as error:
+        remove_files(table, files)
+        raise conflict(table.name) from error
+    rows = sum(file.rows for file in files)
+    return Written(inserted=rows, bytes_written=sum(file.action.size for file in files))
+
+
+def delta_merge(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    handle: DeltaTable,
+    source: str,
+    transactions: Transactions,
+) -> Written:
+    """Apply the rows of `source`, which has the table's columns and `_is_deleted`."""
+    names, keys = column_names(table.declaration), key_names(table.declaration)
+    values = {name: f'new."{name}"' for name in names}
+    try:
+        result = (
+            handle.merge(
+                connection.sql(source),
+                predicate=" AND ".join(f'old."{key}" = new."{key}"' for key in keys),
+                source_alias="new",
+                target_alias="old",
+                commit_properties=commit_properties(transactions),
+            )
+            .when_matched_delete("new._is_deleted")
+            .when_matched_update(values)
+            .when_not_matched_insert(values)
+            .execute()
+        )
+    except CommitFailedError as error:
+        raise conflict(table.name) from error
+    return Written(
+        inserted=result["num_target_rows_inserted"],
+        updated=result["num_target_rows_updated"],
+        deleted=result["num_target_rows_deleted"],
+    )

@@ -1,0 +1,106 @@
+"""A whole warehouse in a temporary folder, for tests that use it as its users do."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from deltalake import DeltaTable
+
+from warehouse_assets.catalogue import TABLES
+from warehouse_assets.definitions import build_defs
+from warehouse_assets.lake import Lake
+from warehouse_assets.settings import Settings
+from warehouse_assets.sources.inbox import Inbox
+from warehouse_assets.warehouse import Warehouse
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class House:
+    """Settings, resources and runs of a warehouse below `home`."""
+
+    def __init__(self, home: Path, instance: dg.DagsterInstance, **environment: str) -> None:
+        self.environment = {
+            "WAREHOUSE_HOME": str(home),
+            "INBOX_SETTLE_SECONDS": "0",
+            **environment,
+        }
+        self.settings = Settings.from_environment(self.environment)
+        self.instance = instance
+        self.lake = Lake(self.settings.lake, self.settings.scratch, self.settings.memory_limit)
+        self.inbox = Inbox(self.settings.inbox, self.settings.archive, 0)
+        self.warehouse = Warehouse(self.settings.warehouse_url)
+
+    def deliver(self, name: str, content: str | bytes | Iterable[Mapping[str, Any]]) -> Path:
+        """Put a file into the inbox: text, bytes, or records as JSON lines."""
+        self.settings.inbox.mkdir(parents=True, exist_ok=True)
+        path = self.settings.inbox / name
+        if isinstance(content, str):
+            content = content.encode()
+        elif not isinstance(content, bytes):
+            content = "".join(json.dumps(record) + "\n" for record in content).encode()
+        path.write_bytes(content)
+        return path
+
+    def run(
+        self, *assets: str, overrides: Mapping[str, Any] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Materialise the given assets, or all, with their checks; failures do not raise."""
+        defs = build_defs({"settings": self.settings, **(overrides or {})})
+        selection = dg.AssetSelection.assets(*assets) if assets else dg.AssetSelection.all()
+        job = dg.define_asset_job("test_run", selection=selection)
+        merged = dg.Definitions.merge(defs, dg.Definitions(jobs=[job]))
+        return merged.resolve_job_def("test_run").execute_in_process(
+            instance=self.instance, raise_on_error=False, run_config=_QUIET
+        )
+
+    def published(self, table: str) -> list[tuple[Any, ...]]:
+        """The rows of a table of the warehouse, sorted."""
+        with closing(sqlite3.connect(self.warehouse.path)) as connection:
+            return sorted(connection.execute(f'SELECT * FROM "{table}"').fetchall(), key=repr)
+
+    def stored(self, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
+        """The rows of a table of the lake, sorted."""
+        declaration = next(t for t in TABLES if t.name == table)
+        with self.lake.connect() as connection:
+            self.lake.view_newest(connection, declaration)
+            rows = connection.execute(f'SELECT {columns} FROM "{table}"').fetchall()
+        return sorted(rows, key=repr)
+
+    def rejected(self) -> list[tuple[Any, ...]]:
+        """Source, unit, position, reason and raw text of the rejected records, sorted."""
+        return self.stored("rejected_records", "source, unit, position, reason, raw")
+
+    def versions(self) -> dict[str, int]:
+        """The version of each table of the lake that exists."""
+        paths = (self.settings.lake / str(table.name) for table in TABLES)
+        return {path.name: DeltaTable(str(path)).version() for path in paths if path.exists()}
+
+    def waiting(self) -> list[str]:
+        """The names of the files in the inbox."""
+        return sorted(path.name for path in self.settings.inbox.iterdir())
+
+    def archived(self) -> list[str]:
+        """The paths of the files in the archive, relative to it."""
+        archive = self.settings.archive
+        return sorted(str(p.relative_to(archive)) for p in archive.rglob("*") if p.is_file())
+
+
+def post(number: int, day: str = "2022-01-03", **fields: Any) -> dict[str, Any]:
+    """A post as the supplier writes it."""
+    return {"Id": str(number), "PostTypeId": "1", "CreationDate": f"{day}T00:00:00.000", **fields}
+
+
+def vote(number: int, post_number: int, day: str = "2022-01-03", **fields: Any) -> dict[str, Any]:
+    """A vote as the supplier writes it."""
+    return {
+        "Id": str(number),
+        "PostId": str(post_number),
+        "VoteTypeId": "2",
+        "CreationDate": f"{day}T00:00:00.000",
+        **fields,
+    }

@@ -1,0 +1,142 @@
+"""Two writers with a handle on the same version: the second is refused, and leaves nothing."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from deltalake import DeltaTable
+from sqlalchemy import Column, MetaData, Text
+
+from warehouse_assets.errors import ConflictError
+from warehouse_assets.lake import append, merge, replace
+from warehouse_assets_tests.lake.tables import PETS, Row, Stored, with_column
+
+REX = (1, "Rex", 30.5, 1)
+TOM = (2, "Tom", 4.0, 1)
+MAX = (1, "Max", 31.0, 2)
+
+
+def write_with(
+    pets: Stored,
+    handle: DeltaTable,
+    mode: str,
+    rows: Sequence[Row],
+    transactions: Mapping[str, int],
+) -> None:
+    with pets.staged(rows) as connection:
+        if mode == "append":
+            append(connection, pets.table, handle, "FROM staged", transactions)
+        elif mode == "merge":
+            merge(connection, pets.lake, pets.table, handle, "staged", transactions)
+        else:
+            replace(connection, pets.lake, pets.table, handle, "FROM staged", transactions)
+
+
+@pytest.mark.parametrize("first", ["append", "merge", "replace"])
+@pytest.mark.parametrize("second", ["append", "merge", "replace"])
+def test_the_second_of_two_writers_is_refused(
+    pets: Stored, either_way: str, first: str, second: str
+) -> None:
+    pets.append([REX], {"file/a": 1})
+    one, other = pets.table.open(), pets.table.open()
+    write_with(pets, one, first, [MAX], {"file/b": 2})
+    rows, files = pets.rows(), pets.registered()
+    with pytest.raises(ConflictError, match="pets"):
+        write_with(pets, other, second, [(1, "late", 1.0, 3), TOM], {"file/c": 3})
+    assert pets.rows() == rows
+    assert pets.registered() == files
+    assert pets.table.open().transaction_version("file/c") is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"file/a": 1}, {"file/a": 1}),
+        ({"file/a": 1}, {"file/a": 2}),
+        ({"file/a": 1}, {"file/b": 2}),
+        ({}, {}),
+    ],
+    ids=["same transaction", "same id", "different ids", "no transactions"],
+)
+def test_of_two_additions_only_one_is_made_whatever_their_transactions(
+    pets: Stored, one: dict[str, int], other: dict[str, int]
+) -> None:
+    handles = [pets.table.open(), pets.table.open()]
+    write_with(pets, handles[0], "append", [REX], one)
+    with pytest.raises(ConflictError):
+        write_with(pets, handles[1], "append", [TOM], other)
+    assert pets.rows() == [REX]
+    assert pets.files() == pets.registered()
+
+
+def test_two_merges_of_the_same_new_key_do_not_make_two_rows(pets: Stored) -> None:
+    pets.merge([TOM])
+    one, other = pets.table.open(), pets.table.open()
+    write_with(pets, one, "merge", [REX], {})
+    with pytest.raises(ConflictError):
+        write_with(pets, other, "merge", [MAX], {})
+    assert pets.rows() == [REX, TOM]
+
+
+def test_a_unit_of_which_only_the_transaction_is_recorded_conflicts_too(pets: Stored) -> None:
+    one, other = pets.table.open(), pets.table.open()
+    write_with(pets, one, "append", [], {"file/a": 1})
+    with pytest.raises(ConflictError):
+        write_with(pets, other, "append", [], {"file/b": 2})
+    assert pets.version() == 1
+
+
+def test_a_handle_serves_for_one_commit(pets: Stored) -> None:
+    handle = pets.table.open()
+    write_with(pets, handle, "append", [REX], {})
+    with pytest.raises(ConflictError):
+        write_with(pets, handle, "append", [TOM], {})
+
+
+def test_beginning_again_from_a_fresh_handle_succeeds(pets: Stored, either_way: str) -> None:
+    pets.append([REX])
+    stale = pets.table.open()
+    pets.append([TOM])
+    with pytest.raises(ConflictError):
+        write_with(pets, stale, "merge", [MAX], {"file/c": 3})
+    write_with(pets, pets.table.open(), "merge", [MAX], {"file/c": 3})
+    assert pets.rows() == [MAX, TOM]
+
+
+def test_a_handle_is_stale_after_the_tables_tenth_commit_too(pets: Stored) -> None:
+    stale = pets.table.open()
+    for number in range(12):  # beyond the first checkpoint of the log
+        pets.append([(number, None, None, None)])
+    with pytest.raises(ConflictError):
+        write_with(pets, stale, "append", [(99, None, None, None)], {})
+    assert len(pets.rows()) == 12
+
+
+def test_two_processes_that_add_a_column_at_once_may_try_again(
+    pets: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets.append([REX])
+    stale = DeltaTable(str(pets.table.path))
+    Stored(pets.lake, with_column(PETS, "colour")).table.open()
+    sized = PETS.to_metadata(MetaData())
+    sized.append_column(Column("size", Text, comment="Added by another release."))
+    late = Stored(pets.lake, sized).table
+    with monkeypatch.context() as patched:
+        patched.setattr("warehouse_assets.lake.lake.DeltaTable", _Always(stale))
+        with pytest.raises(ConflictError):
+            late.open()
+    late.open()
+    names = [field.name for field in DeltaTable(str(pets.table.path)).schema().fields]
+    assert names == ["id", "name", "weight", "arrival", "colour", "size"]
+
+
+class _Always:
+    """Stands for the class DeltaTable and opens `handle` whatever is asked."""
+
+    def __init__(self, handle: DeltaTable) -> None:
+        self.handle = handle
+
+    def __call__(self, _path: str) -> DeltaTable:
+        return self.handle
+
+    def is_deltatable(self, _path: str) -> bool:
+        return True

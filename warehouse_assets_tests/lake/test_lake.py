@@ -1,0 +1,138 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from warehouse_assets.errors import LakeError
+from warehouse_assets.lake import Lake
+from warehouse_assets_tests.lake.tables import PETS, Stored
+
+REX = (1, "Rex", 30.5, 1)
+
+
+def gone_process() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_the_scratch_folder_is_gone_after_the_block(lake: Lake) -> None:
+    with lake.scratch_folder() as folder:
+        (folder / "spool").write_text("x")
+        assert folder.parent == lake.scratch
+    assert not folder.exists()
+
+
+def test_the_scratch_folder_is_gone_after_an_error(lake: Lake) -> None:
+    with pytest.raises(ZeroDivisionError), lake.scratch_folder() as folder:
+        raise ZeroDivisionError
+    assert not folder.exists()
+
+
+def test_scratch_folders_of_dead_processes_are_removed_and_others_kept(lake: Lake) -> None:
+    left = lake.scratch / f"{gone_process()}-0badcafe"
+    used = lake.scratch / f"{os.getppid()}-0badcafe"
+    foreign = lake.scratch / "notes-of-mine"
+    for folder in (left, used, foreign):
+        folder.mkdir(parents=True)
+        (folder / "spool").write_text("x")
+    with lake.scratch_folder():
+        assert not left.exists()
+        assert (used / "spool").exists()
+        assert (foreign / "spool").exists()
+
+
+def test_two_scratch_folders_of_a_process_are_two(lake: Lake) -> None:
+    with lake.scratch_folder() as one, lake.scratch_folder() as other:
+        assert one != other
+        assert one.exists()
+        assert other.exists()
+
+
+def test_what_does_not_fit_into_memory_is_spilled_into_the_scratch_folder(lake: Lake) -> None:
+    with lake.connect() as connection:
+        row = connection.sql("SELECT current_setting('temp_directory')").fetchone()
+        assert row is not None
+        assert Path(row[0]).parent == lake.scratch
+
+
+@pytest.mark.parametrize(
+    ("limit", "for_duckdb"), [(4 * 10**9, 3.6e9), (10**9, 600e6), (512 * 10**6, 128e6)]
+)
+def test_duckdb_leaves_memory_to_the_rest_of_the_process(
+    tmp_path: Path, limit: int, for_duckdb: float
+) -> None:
+    with Lake(tmp_path / "lake", tmp_path / "tmp", limit).connect() as connection:
+        row = connection.sql("SELECT current_setting('memory_limit')").fetchone()
+    assert row is not None
+    number, unit = row[0].split()
+    in_bytes = float(number) * {"MiB": 2**20, "GiB": 2**30}[unit]
+    assert in_bytes == pytest.approx(for_duckdb, rel=0.05)
+
+
+def test_the_engine_does_not_fetch_extensions(lake: Lake) -> None:
+    with lake.connect() as connection:
+        settings = connection.sql(
+            """SELECT current_setting('autoinstall_known_extensions'),
+                current_setting('autoload_known_extensions')"""
+        ).fetchone()
+    assert settings == (False, False)
+
+
+def test_a_file_in_place_of_the_lake_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "lake").write_text("x")
+    lake = Lake(tmp_path / "lake", tmp_path / "tmp", 10**9)
+    with pytest.raises(LakeError, match=r"pets.*LAKE_URI"):
+        lake.table(PETS).open()
+    with pytest.raises(LakeError, match="LAKE_URI"), lake.lock("pets"):
+        pass
+
+
+def test_a_file_in_place_of_a_table_is_explained(lake: Lake) -> None:
+    lake.folder.mkdir()
+    (lake.folder / "pets").write_text("x")
+    with pytest.raises(LakeError, match=r"(?s)pets.*LAKE_URI"):
+        lake.table(PETS).open()
+    with lake.connect() as connection, pytest.raises(LakeError, match=r"(?s)pets.*LAKE_URI"):
+        lake.view_newest(connection, PETS)
+
+
+def test_a_file_in_place_of_the_scratch_folder_is_explained(lake: Lake) -> None:
+    lake.scratch.write_text("x")
+    with pytest.raises(LakeError, match="WAREHOUSE_HOME"), lake.connect():
+        pass
+
+
+@pytest.mark.parametrize("content", ["{not json", "", '{"commitInfo":{}}\n'])
+def test_a_damaged_log_is_explained(pets: Stored, content: str) -> None:
+    pets.version()
+    log = pets.table.path / "_delta_log" / "00000000000000000000.json"
+    log.write_text(content)
+    with pytest.raises(LakeError, match=r"(?s)pets.*LAKE_URI"):
+        pets.table.open()
+    with pytest.raises(LakeError, match=r"(?s)pets.*LAKE_URI"):
+        pets.rows()
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_a_lost_data_file_is_explained(pets: Stored, damage: str) -> None:
+    pets.append([REX])
+    (name,) = pets.registered()
+    path = pets.table.path / name
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(b"not parquet at all, though long enough")
+    with pytest.raises(LakeError, match=r"(?s)pets.*LAKE_URI"):
+        pets.rows()
+
+
+def test_a_wrong_query_is_duckdbs_error(pets: Stored) -> None:
+    pets.append([REX])
+    with pets.lake.connect() as connection:
+        pets.lake.view_newest(connection, PETS)
+        with pytest.raises(duckdb.BinderException):
+            connection.sql("SELECT colour FROM pets")

@@ -1,0 +1,162 @@
+"""Encoding and layout of files of JSON."""
+
+import codecs
+import gzip
+from pathlib import Path
+
+import pytest
+
+from warehouse_assets.sources.json_layout import (
+    ARRAY,
+    LINES,
+    UnreadableFileError,
+    first_fields,
+    non_blank_lines,
+    prepare,
+)
+
+RECORD = b'{"Id": "1"}'
+
+
+def prepared(folder: Path, content: bytes, name: str = "file.json") -> tuple[str | None, bytes]:
+    path = folder / name
+    path.write_bytes(content)
+    spool = folder / "spool"
+    spool.unlink(missing_ok=True)
+    ready = prepare(path, spool)
+    assert path.read_bytes() == content
+    return ready.layout, ready.path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "layout"),
+    [
+        (b"", None),
+        (b" \r\n\t\n  ", None),
+        (b"\n" * 200_000, None),
+        (RECORD, LINES),
+        (b"\n  \n" + RECORD + b"\n", LINES),
+        (b"no JSON at all", LINES),
+        (b"5", LINES),
+        (b"[]", ARRAY),
+        (b"[" + RECORD + b"]", ARRAY),
+        (b"[" + RECORD + b"]\n\n \n", ARRAY),
+        (b"\r\n \n[\n  {\n    " + RECORD[1:] + b"\n]\n", ARRAY),
+        (b"[\n" + RECORD + b",\n" + RECORD + b"\n]", ARRAY),
+        (b"[" + b",".join([RECORD] * 20_000) + b"]\n", ARRAY),
+        (b"[1, 2]\n" + RECORD + b"\n", LINES),
+        (b"[]\n\n\n" + RECORD, LINES),
+        (b"[1, 2]\n" + b" " * 2_000_000 + RECORD, LINES),
+    ],
+)
+def test_layout(tmp_path: Path, content: bytes, layout: str | None) -> None:
+    assert prepared(tmp_path, content) == (layout, content)
+    assert prepared(tmp_path, gzip.compress(content)) == (layout, content)
+    assert prepared(tmp_path, codecs.BOM_UTF8 + content) == (layout, content)
+    assert prepared(tmp_path, gzip.compress(codecs.BOM_UTF8 + content)) == (layout, content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[",
+        b"[\n" + RECORD + b",\n",
+        b"[" + RECORD + b",",
+        b"[" + RECORD + b"\n" + b" " * 200_000,
+        b"[" + RECORD + b"]" + b" " * 70_000 + b"x",
+    ],
+)
+def test_an_array_that_does_not_end_is_not_read(tmp_path: Path, content: bytes) -> None:
+    for stored in (content, gzip.compress(content)):
+        with pytest.raises(UnreadableFileError, match="not a whole JSON array"):
+            prepared(tmp_path, stored)
+
+
+def test_the_end_of_an_array_is_found_behind_blanks_however_many(tmp_path: Path) -> None:
+    content = b"[\n" + RECORD + b"\n]" + b"\n" * 200_000
+    assert prepared(tmp_path, content) == (ARRAY, content)
+
+
+def test_a_compressed_file_is_known_by_its_content_not_by_its_name(tmp_path: Path) -> None:
+    assert prepared(tmp_path, gzip.compress(RECORD), "file.json") == (LINES, RECORD)
+    assert prepared(tmp_path, RECORD, "file.json.gz") == (LINES, RECORD)
+
+
+def test_a_file_compressed_in_parts_is_read_whole(tmp_path: Path) -> None:
+    content = gzip.compress(RECORD + b"\n") + gzip.compress(RECORD + b"\n")
+    assert prepared(tmp_path, content) == (LINES, RECORD + b"\n" + RECORD + b"\n")
+
+
+@pytest.mark.parametrize("missing", [1, 4, 8, 9, 20])
+def test_a_compressed_file_that_is_cut_off_is_not_read(tmp_path: Path, missing: int) -> None:
+    # The last 8 bytes are the trailer: checksum and length.
+    packed = gzip.compress(b"".join(b'{"Id": "%d"}\n' % number for number in range(1000)))
+    with pytest.raises(UnreadableFileError, match="cut off or damaged"):
+        prepared(tmp_path, packed[:-missing])
+
+
+@pytest.mark.parametrize("position", [-6, -2, 30])
+def test_a_compressed_file_that_is_damaged_is_not_read(tmp_path: Path, position: int) -> None:
+    packed = bytearray(gzip.compress(b"".join(b"%d\n" % (n * n) for n in range(1000))))
+    packed[position] ^= 0xFF
+    with pytest.raises(UnreadableFileError, match="cut off or damaged"):
+        prepared(tmp_path, bytes(packed))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf16_is_refused_with_its_name(tmp_path: Path, encoding: str) -> None:
+    content = "\ufeff".encode(encoding) + RECORD.decode().encode(encoding)
+    for stored in (content, gzip.compress(content)):
+        with pytest.raises(UnreadableFileError, match="UTF-16"):
+            prepared(tmp_path, stored)
+
+
+def test_a_path_that_duckdb_cannot_be_told_gets_a_plain_one(tmp_path: Path) -> None:
+    path = tmp_path / "a\\.json"
+    path.write_bytes(RECORD)
+    ready = prepare(path, tmp_path / "spool")
+    assert ready.path == tmp_path / "spool"
+    assert ready.path.read_bytes() == RECORD
+
+
+@pytest.mark.parametrize(
+    ("content", "fields"),
+    [
+        (b'{"Id": 1, "CreationDate": {"x": 1}}\n{"PostId": 2}', {"Id", "CreationDate"}),
+        (b'[{"Id": 1},\n{"PostId": 2}]', {"Id"}),
+        (b'\n\n[\n  {\n    "Id": 1,\n    "PostId": 2\n  }\n]', {"Id", "PostId"}),
+        (b'{"Id": 1\n{"PostId": 2}\n', {"PostId"}),
+        (b"5\n[1]\n\n" + RECORD, {"Id"}),
+        (b"{}", set()),
+        (b"", set()),
+        (b"\x89PNG\r\n\x1a\n{\x00\xff", set()),
+        (b"<html>{ margin: 0 }</html>", set()),
+        (b"[" * 5000 + b"{" * 5000, set()),
+        (b"{" * 3 + b'"a":' * 100_000, set()),
+        (b" " * 70_000 + RECORD, set()),
+    ],
+)
+def test_first_fields(tmp_path: Path, content: bytes, fields: set[str]) -> None:
+    path = tmp_path / "file"
+    for stored in (content, gzip.compress(content), codecs.BOM_UTF8 + content):
+        path.write_bytes(stored)
+        assert first_fields(path) == fields
+
+
+def test_first_fields_of_a_file_that_cannot_be_read_are_none(tmp_path: Path) -> None:
+    assert first_fields(tmp_path / "gone") == set()
+    packed = tmp_path / "packed"
+    packed.write_bytes(gzip.compress(RECORD)[:-9])
+    assert first_fields(packed) == set()
+
+
+def test_blank_lines_count_in_the_numbers_of_lines(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"\n a \r\n\t\n\r\nb\rc\n\x00\n\xa0\n\nlast")
+    assert list(non_blank_lines(path)) == [
+        (2, b" a "),
+        (5, b"b\rc"),
+        (6, b"\x00"),
+        (7, b"\xa0"),
+        (9, b"last"),
+    ]

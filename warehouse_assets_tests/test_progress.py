@@ -1,0 +1,87 @@
+import threading
+import time
+from typing import cast
+
+import duckdb
+import pytest
+
+from warehouse_assets import progress
+from warehouse_assets.progress import Progress, nobody, query_progress
+
+
+class FakeConnection:
+    """What `query_progress` uses of a DuckDB connection; each reading takes the next figure."""
+
+    def __init__(self, percents: list[float]) -> None:
+        self.executed: list[str] = []
+        self.percents = percents
+        self.is_read = threading.Event()
+
+    def execute(self, statement: str) -> None:
+        self.executed.append(statement)
+
+    def query_progress(self) -> float:
+        if not self.percents:
+            self.is_read.set()
+            return -1.0
+        return self.percents.pop(0)
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_REPORTS", 0.001)
+
+
+def shares_of(percents: list[float]) -> list[float]:
+    connection = FakeConnection(percents)
+    told: list[float] = []
+    with query_progress(cast(duckdb.DuckDBPyConnection, connection), told.append):
+        assert connection.is_read.wait(10)
+    return told
+
+
+def test_percents_are_told_as_shares() -> None:
+    assert shares_of([12.5, 50.0, 100.0]) == [0.125, 0.5, 1.0]
+
+
+def test_between_statements_nothing_is_told() -> None:
+    assert shares_of([-1.0, 25.0, 0.0, -1.0, 75.0]) == [0.25, 0.75]
+
+
+def test_no_more_than_everything_is_told() -> None:
+    assert shares_of([100.4]) == [1.0]
+
+
+def test_nothing_is_printed_by_duckdb_itself() -> None:
+    connection = FakeConnection([])
+    with query_progress(cast(duckdb.DuckDBPyConnection, connection), lambda _: None):
+        pass
+    assert connection.executed == [
+        "SET enable_progress_bar = true",
+        "SET enable_progress_bar_print = false",
+    ]
+
+
+def test_nothing_is_told_after_the_block_nor_after_an_error() -> None:
+    threads = threading.active_count()
+    connection = cast(duckdb.DuckDBPyConnection, FakeConnection([50.0] * 1_000_000))
+    with pytest.raises(ZeroDivisionError), query_progress(connection, lambda _: None):
+        raise ZeroDivisionError
+    assert threading.active_count() == threads
+
+
+def test_a_real_query_is_watched_while_it_runs(capfd: pytest.CaptureFixture[str]) -> None:
+    told: list[float] = []
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE numbers AS SELECT range AS n FROM range(3_000_000)")
+        give_up = time.monotonic() + 20
+        while not told and time.monotonic() < give_up:
+            with query_progress(connection, told.append):
+                connection.execute("SELECT sum(hash(n::VARCHAR || 'a') % 2) FROM numbers")
+    assert told
+    assert all(0 < share <= 1 for share in told)
+    assert capfd.readouterr().out == ""
+
+
+def test_nobody_listens() -> None:
+    nobody(Progress("pets", "reading", 1, 2, "rows"))

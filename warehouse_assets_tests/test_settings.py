@@ -1,0 +1,173 @@
+from pathlib import Path
+
+import pytest
+
+from warehouse_assets.errors import SettingError
+from warehouse_assets.settings import SETTINGS, Settings
+
+WRONG = [
+    ("WAREHOUSE_HOME", "~nobody-of-that-name/x", "home folder"),
+    ("LAKE_URI", "s3://bucket/lake", "only folders of this machine"),
+    ("LAKE_URI", "gs://bucket", "only folders of this machine"),
+    ("INBOX", "~nobody-of-that-name", "home folder"),
+    ("ARCHIVE", "~nobody-of-that-name", "home folder"),
+    ("WAREHOUSE_URL", "postgresql://host/db", "SQLite file"),
+    ("WAREHOUSE_URL", "warehouse.db", "SQLite file"),
+    ("WAREHOUSE_URL", "sqlite:///", "SQLite file"),
+    ("WAREHOUSE_URL", "sqlite://", "SQLite file"),
+    ("WAREHOUSE_URL", "sqlite:///:memory:", "SQLite file"),
+    ("WAREHOUSE_URL", "sqlite:///?cache=shared", "SQLite file"),
+    ("MEMORY_LIMIT", "plenty", "a size such as"),
+    ("MEMORY_LIMIT", "4XB", "a size such as"),
+    ("MEMORY_LIMIT", "-4GB", "a size such as"),
+    ("MEMORY_LIMIT", "9" * 400, "a size such as"),
+    ("MEMORY_LIMIT", "511MB", "too little"),
+    ("MEMORY_LIMIT", "4", "too little"),
+    ("INBOX_SETTLE_SECONDS", "soon", "a number"),
+    ("INBOX_SETTLE_SECONDS", "-1", "from 0 to 3600"),
+    ("INBOX_SETTLE_SECONDS", "nan", "from 0 to 3600"),
+    ("REJECTED_SHARE_LIMIT", "10%", "a number"),
+    ("REJECTED_SHARE_LIMIT", "1.1", "from 0 to 1"),
+    ("FRESHNESS_HOURS", "0", "from 0.01 to"),
+    ("FRESHNESS_HOURS", "inf", "from 0.01 to"),
+]
+
+
+def read(**environment: str) -> Settings:
+    return Settings.from_environment(environment)
+
+
+def test_the_defaults() -> None:
+    here = Path.cwd()
+    assert read() == Settings(
+        home=here / "data",
+        lake=here / "data" / "lake",
+        warehouse_url=f"sqlite:///{here}/data/warehouse.db",
+        inbox=here / "data" / "inbox",
+        archive=here / "data" / "archive",
+        memory_limit=4_000_000_000,
+        inbox_settle_seconds=2,
+        rejected_share_limit=0.1,
+        freshness_hours=192,
+        catch_up_cron="0 * * * *",
+    )
+
+
+def test_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_LIMIT", "2GB")
+    assert Settings.from_environment().memory_limit == 2_000_000_000
+
+
+def test_everything_follows_the_home_that_is_not_set_by_itself(tmp_path: Path) -> None:
+    settings = read(WAREHOUSE_HOME=str(tmp_path), INBOX="/deliveries")
+    assert settings.lake == tmp_path / "lake"
+    assert settings.warehouse_url == f"sqlite:///{tmp_path}/warehouse.db"
+    assert settings.inbox == Path("/deliveries")
+    assert settings.archive == tmp_path / "archive"
+    assert settings.scratch == tmp_path / "tmp"
+    assert settings.dagster_home == tmp_path / "dagster"
+
+
+@pytest.mark.parametrize("variable", [setting.variable for setting in SETTINGS])
+def test_an_empty_variable_counts_as_not_set(variable: str) -> None:
+    assert read(**{variable: ""}) == read()
+
+
+def test_every_setting_has_a_field_of_its_own_and_a_meaning() -> None:
+    assert [setting.field for setting in SETTINGS] == list(Settings.__dataclass_fields__)
+    assert len({setting.variable for setting in SETTINGS}) == len(SETTINGS)
+    assert all(setting.meaning.endswith(".") for setting in SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("variable", "field"),
+    [("WAREHOUSE_HOME", "home"), ("LAKE_URI", "lake"), ("INBOX", "inbox"), ("ARCHIVE", "archive")],
+)
+def test_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, variable: str, field: str) -> None:
+    monkeypatch.setenv("HOME", "/home/kim")
+    assert getattr(read(**{variable: "some/where"}), field) == Path.cwd() / "some" / "where"
+    assert getattr(read(**{variable: "~/some"}), field) == Path("/home/kim/some")
+    assert getattr(read(**{variable: "/some/{where}"}), field) == Path("/some/{where}")
+
+
+def test_the_lake_may_be_given_as_the_uri_of_a_folder() -> None:
+    assert read(LAKE_URI="file:///srv/lake").lake == Path("/srv/lake")
+
+
+@pytest.mark.parametrize(
+    ("url", "used"),
+    [
+        ("sqlite:////srv/w.db", "sqlite:////srv/w.db"),
+        ("sqlite:///{here}/w.db", "sqlite:///{here}/w.db"),
+        ("sqlite:///w.db", "sqlite:///{here}/w.db"),
+        ("sqlite:///some/w.db", "sqlite:///{here}/some/w.db"),
+        ("sqlite:///~/w.db", "sqlite:////home/kim/w.db"),
+        ("sqlite:////srv/w.db?cache=shared", "sqlite:////srv/w.db?cache=shared"),
+    ],
+)
+def test_the_warehouse_is_a_sqlite_file(
+    monkeypatch: pytest.MonkeyPatch, url: str, used: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/kim")
+    here = str(Path.cwd())
+    settings = read(WAREHOUSE_URL=url.format(here=here))
+    assert settings.warehouse_url == used.format(here=here)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("4GB", 4 * 10**9),
+        ("4G", 4 * 10**9),
+        ("4 gb", 4 * 10**9),
+        (" 1.5GB ", 1_500_000_000),
+        ("512MB", 512 * 10**6),
+        ("512MiB", 512 * 2**20),
+        ("1GiB", 2**30),
+        ("1Gi", 2**30),
+        ("2TB", 2 * 10**12),
+        ("1TiB", 2**40),
+        ("600000KB", 6 * 10**8),
+        ("600000KiB", 6 * 10**5 * 1024),
+        ("600000000", 600_000_000),
+        ("600000000B", 600_000_000),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert read(MEMORY_LIMIT=text).memory_limit == size
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("INBOX_SETTLE_SECONDS", "0", 0),
+        ("INBOX_SETTLE_SECONDS", "0.5", 0.5),
+        ("INBOX_SETTLE_SECONDS", "3600", 3600),
+        ("REJECTED_SHARE_LIMIT", "0", 0),
+        ("REJECTED_SHARE_LIMIT", "1", 1),
+        ("FRESHNESS_HOURS", "24", 24),
+        ("CATCH_UP_CRON", "*/15 6-18 * * MON-FRI", "*/15 6-18 * * MON-FRI"),
+        ("CATCH_UP_CRON", "0,30 23 31 12 7", "0,30 23 31 12 7"),
+    ],
+)
+def test_other_values(variable: str, text: str, value: object) -> None:
+    (field,) = (setting.field for setting in SETTINGS if setting.variable == variable)
+    assert getattr(read(**{variable: text}), field) == value
+
+
+@pytest.mark.parametrize(("variable", "text", "reason"), WRONG)
+def test_a_value_that_cannot_be_used_is_named_with_the_reason(
+    variable: str, text: str, reason: str
+) -> None:
+    with pytest.raises(SettingError) as raised:
+        read(**{variable: text})
+    message = str(raised.value)
+    assert message.startswith(f"The setting {variable} is {text!r}")
+    assert reason in message
+
+
+def test_every_setting_refuses_something() -> None:
+    read_by_dagster = {"CATCH_UP_CRON"}  # refused when the schedule is made
+    assert {variable for variable, _, _ in WRONG} | read_by_dagster == {
+        setting.variable for setting in SETTINGS
+    }

@@ -1,0 +1,190 @@
+"""When publishing cannot know what changed, it writes the table whole, and only that table."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from warehouse_assets.lake import Lake
+from warehouse_assets.warehouse import Published, Warehouse
+from warehouse_assets_tests.lake.tables import PETS, TAGS, Stored, with_column
+from warehouse_assets_tests.warehouse.copies import (
+    contents,
+    in_a_new_database,
+    publish_to,
+    query,
+)
+
+REX = (1, "Rex", 30.5, 1)
+TOM = (2, "Tom", 4.0, 1)
+MAX = (1, "Max", 31.0, 2)
+
+
+@pytest.fixture
+def tags(lake: Lake, warehouse: Warehouse) -> Stored:
+    """Another table, published."""
+    tags = Stored(lake, TAGS)
+    tags.append([(1, "old")])
+    publish_to(warehouse, tags)
+    return tags
+
+
+@pytest.fixture
+def published(pets: Stored, tags: Stored, warehouse: Warehouse) -> Stored:
+    """A table that is published and has changed since."""
+    pets.merge([REX, TOM])
+    publish_to(warehouse, pets)
+    pets.merge([MAX])
+    return pets
+
+
+def execute(warehouse: Warehouse, sql: str) -> None:
+    with warehouse.write() as connection:
+        assert connection.exec_driver_sql(sql).rowcount != 0
+
+
+def assert_written_whole(warehouse: Warehouse, pets: Stored, tags: Stored) -> None:
+    assert publish_to(warehouse, pets) == Published(len(pets.rows()), 0, is_whole=True)
+    assert publish_to(warehouse, tags) == Published()
+    assert query(warehouse, "SELECT * FROM pets ORDER BY id") == pets.rows()
+    assert query(warehouse, "SELECT * FROM tags") == tags.rows()
+    assert publish_to(warehouse, pets) == Published()
+
+
+@pytest.mark.parametrize("leaves_log", [False, True])
+def test_a_deleted_database_comes_again_identical(
+    published: Stored, tags: Stored, warehouse: Warehouse, leaves_log: bool
+) -> None:
+    publish_to(warehouse, published)
+    before = contents(warehouse)
+    warehouse.path.unlink()
+    if leaves_log:
+        for suffix in ("-wal", "-shm"):
+            warehouse.path.with_name(f"warehouse.db{suffix}").write_bytes(b"left by a crash" * 99)
+    assert publish_to(warehouse, tags).is_whole
+    assert publish_to(warehouse, published).is_whole
+    assert contents(warehouse) == before
+
+
+def test_a_dropped_table_comes_again(published: Stored, tags: Stored, warehouse: Warehouse) -> None:
+    execute(warehouse, "DROP TABLE pets")
+    assert_written_whole(warehouse, published, tags)
+
+
+def test_without_a_note(published: Stored, tags: Stored, warehouse: Warehouse) -> None:
+    execute(warehouse, "DELETE FROM _published WHERE table_name = 'pets'")
+    assert_written_whole(warehouse, published, tags)
+
+
+def test_with_the_note_of_another_lake(
+    published: Stored, tags: Stored, warehouse: Warehouse
+) -> None:
+    execute(warehouse, "UPDATE _published SET lake_table_id = 'x' WHERE table_name = 'pets'")
+    assert_written_whole(warehouse, published, tags)
+
+
+def test_when_the_lake_was_set_back(published: Stored, tags: Stored, warehouse: Warehouse) -> None:
+    execute(warehouse, "UPDATE _published SET version = 99 WHERE table_name = 'pets'")
+    assert_written_whole(warehouse, published, tags)
+
+
+def test_when_the_lake_was_made_anew(published: Stored, tags: Stored, warehouse: Warehouse) -> None:
+    shutil.rmtree(published.table.path)
+    for row in (TOM, REX, (7, "new", 1.0, 1)):
+        published.append([row])
+    assert_written_whole(warehouse, published, tags)
+
+
+def test_when_a_column_was_added(published: Stored, tags: Stored, warehouse: Warehouse) -> None:
+    publish_to(warehouse, published)
+    grown = Stored(published.lake, with_column(PETS, "colour"))
+    assert publish_to(warehouse, grown) == Published(2, 0, is_whole=True)
+    assert query(warehouse, "SELECT * FROM pets ORDER BY id") == [(*MAX, None), (*TOM, None)]
+    described = "SELECT description FROM _columns WHERE column_name = 'colour'"
+    assert query(warehouse, described) == [("Added later.",)]
+    grown.merge([(*TOM, "grey")])
+    assert publish_to(warehouse, grown) == Published(1, 0)
+    assert query(warehouse, "SELECT * FROM pets ORDER BY id") == [(*MAX, None), (*TOM, "grey")]
+    assert publish_to(warehouse, tags) == Published()
+
+
+def test_when_a_column_was_taken_away(
+    published: Stored, tags: Stored, warehouse: Warehouse
+) -> None:
+    grown = Stored(published.lake, with_column(PETS, "colour"))
+    publish_to(warehouse, grown)
+    assert_written_whole(warehouse, published, tags)
+
+
+def test_when_files_of_the_feed_are_gone(
+    published: Stored, tags: Stored, warehouse: Warehouse
+) -> None:
+    shutil.rmtree(published.table.path / "_change_data")
+    assert_written_whole(warehouse, published, tags)
+
+
+def test_after_vacuuming(published: Stored, tags: Stored, warehouse: Warehouse) -> None:
+    published.append([(5, "short", 1.0, 3)])
+    published.merge([(5, "lived", 1.0, 4)])
+    removed = published.table.open().vacuum(
+        retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True
+    )
+    assert removed
+    assert_written_whole(warehouse, published, tags)
+
+
+def test_when_the_log_of_the_feed_is_gone(
+    published: Stored, tags: Stored, warehouse: Warehouse
+) -> None:
+    published.table.open().create_checkpoint()
+    for entry in (published.table.path / "_delta_log").glob("0*.json"):
+        entry.unlink()
+    assert_written_whole(warehouse, published, tags)
+
+
+def test_when_delta_cannot_give_the_feed(
+    published: Stored, tags: Stored, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise DeltaError("no feed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DeltaTable, "load_cdf", refuse)
+        assert publish_to(warehouse, published) == Published(2, 0, is_whole=True)
+    assert query(warehouse, "SELECT * FROM pets ORDER BY id") == [MAX, TOM]
+
+
+def test_compaction_is_not_a_change(published: Stored, tags: Stored, warehouse: Warehouse) -> None:
+    published.append([(8, "late", 1.0, 3)])
+    publish_to(warehouse, published)
+    published.table.open().optimize.compact()
+    assert publish_to(warehouse, published) == Published(0, 0)
+    assert query(warehouse, "SELECT version FROM _published WHERE table_name = 'pets'") == [
+        (published.version(),)
+    ]
+
+
+def test_leftovers_of_a_failed_writing_do_no_harm(
+    published: Stored, tags: Stored, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    execute(warehouse, "CREATE TABLE _new_pets (leftover TEXT)")
+    execute(warehouse, "DROP TABLE pets")
+    assert_written_whole(warehouse, published, tags)
+    expected = in_a_new_database(published, tmp_path)
+    assert contents(warehouse)["pets"] == expected["pets"]
+    assert "_new_pets" not in contents(warehouse)
+
+
+def test_an_index_declared_later_comes_with_the_next_whole_writing(
+    published: Stored, warehouse: Warehouse
+) -> None:
+    indexed = PETS.to_metadata(sa.MetaData())
+    sa.Index("ix_pets_name", indexed.c.name)
+    later = Stored(published.lake, indexed)
+    execute(warehouse, "DELETE FROM _published WHERE table_name = 'pets'")
+    publish_to(warehouse, later)
+    names = query(warehouse, "SELECT name FROM sqlite_master WHERE tbl_name = 'pets'")
+    assert {("ix_pets_name",), ("ix_pets_weight",)} <= set(names)
