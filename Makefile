@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check format lock ui clean
+.PHONY: run ui test check format docs lock clean
 .DEFAULT_GOAL := run
 
 .venv/installed: requirements.lock pyproject.toml setup.py
@@ -38,6 +38,10 @@ check: .venv/installed
 format: .venv/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The pages of the documentation that follow from the code.
+docs: .venv/installed
+	$(BIN)/python -m warehouse_assets.reference docs
 
 # Newest versions that fit, for every supported Python, into requirements.lock.
 lock: .venv/installed
