@@ -5,12 +5,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy import Table
 
 from warehouse_assets import reference
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.cli import main
 from warehouse_assets.definitions import build_defs
-from warehouse_assets.settings import SETTINGS
+from warehouse_assets.settings import SETTINGS, Setting
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -24,8 +25,8 @@ def test_pages_that_follow_from_the_code_are_up_to_date() -> None:
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.variable)
-def test_every_setting_is_in_the_table(setting: object) -> None:
-    assert f"| `{getattr(setting, 'variable')}` | `" in (DOCS / "settings.md").read_text("utf-8")
+def test_every_setting_is_in_the_table(setting: Setting) -> None:
+    assert f"| `{setting.variable}` | `" in (DOCS / "settings.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("command", sorted(main.commands))
@@ -34,8 +35,8 @@ def test_every_command_is_in_the_readme(command: str) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
-def test_every_table_is_in_the_readme_and_in_the_data_dictionary(table: object) -> None:
-    name = getattr(table, "name")
+def test_every_table_is_in_the_readme_and_in_the_data_dictionary(table: Table) -> None:
+    name = table.name
     assert f"`{name}`" in README
     assert f"\n## {name}\n" in (DOCS / "data_dictionary.md").read_text("utf-8")
 

@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from dotenv import load_dotenv
 
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.settings import Settings
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+_COUNT = click.IntRange(min=0)
 _EPILOG = "Settings are environment variables; docs/settings.md lists them."
 
 
@@ -37,6 +40,7 @@ def main() -> None:
     warehouse ingest      take what is in the inbox, compute and publish what follows
     warehouse answers     show the answers
     """
+    load_dotenv(Path(".env"))  # as Dagster's own commands do
 
 
 @main.command()
@@ -61,12 +65,15 @@ def ingest(files: Sequence[Path], posts: Sequence[Path], votes: Sequence[Path]) 
         assets = sorted({delivery.holds for delivery in deliveries}) or None
         result = runs.materialize(settings, {"progress": listener}, assets)
     ingestion.print_taken(settings, result)
+    terminal.print_failed_checks(_errors(result.get_asset_check_evaluations()))
     _end(result)
 
 
 @main.command()
 @click.argument("tables", nargs=-1)
-@click.option("--limit", default=20, show_default=True, help="Rows to show of each table.")
+@click.option(
+    "--limit", type=_COUNT, default=20, show_default=True, help="Rows to show of each table."
+)
 def answers(tables: Sequence[str], limit: int) -> None:
     """Show the answers, from the warehouse: all answer tables, or the TABLES named."""
     from warehouse_assets.cli import queries, terminal
@@ -88,7 +95,9 @@ def answers(tables: Sequence[str], limit: int) -> None:
     show_default=True,
     help="How to print the rows; json is an object per line.",
 )
-@click.option("--limit", default=100, show_default=True, help="Rows to show in a table.")
+@click.option(
+    "--limit", type=_COUNT, default=100, show_default=True, help="Rows to show in a table."
+)
 def sql(query: str, shape: str, limit: int) -> None:
     r"""Run QUERY, in DuckDB's SQL, over the tables of the lake.
 
@@ -99,6 +108,8 @@ def sql(query: str, shape: str, limit: int) -> None:
     """
     from warehouse_assets.cli import queries, terminal
 
+    if not query.strip():
+        raise click.UsageError("There is no query.")
     settings = Settings.from_environment()
     with queries.lake_query(settings, query) as (names, rows):
         if shape == "csv":
@@ -106,7 +117,7 @@ def sql(query: str, shape: str, limit: int) -> None:
         elif shape == "json":
             terminal.write_json_lines(names, rows)
         else:
-            shown = [row for row, _ in zip(rows, range(limit), strict=False)]
+            shown = list(islice(rows, limit))
             terminal.print_table("", names, shown, sum(1 for _ in rows))
 
 
@@ -138,15 +149,14 @@ def check() -> None:
     settings = Settings.from_environment()
     result = runs.check(settings)
     evaluations = result.get_asset_check_evaluations()
-    terminal.print_checks(evaluations)
-    if runs.failed_steps(result) or any(
-        not evaluation.passed and evaluation.severity.value == "ERROR" for evaluation in evaluations
-    ):
-        _end(result, failed=True)
+    terminal.print_failed_checks(evaluations)
+    passed = sum(1 for evaluation in evaluations if evaluation.passed)
+    terminal.out.print(f"{passed:,} of {len(evaluations):,} checks passed.")
+    _end(result, failed=bool(_errors(evaluations)))
 
 
 @main.command()
-@click.option("--votes", default=10_000, show_default=True, help="How many votes.")
+@click.option("--votes", type=_COUNT, default=10_000, show_default=True, help="How many votes.")
 @click.option("--seed", default=1, show_default=True, help="Another seed makes other files.")
 @click.option(
     "--into",
@@ -162,6 +172,11 @@ def samples(votes: int, seed: int, into: Path | None) -> None:
 
     for path in write_forum_samples(into or Settings.from_environment().inbox, votes, seed):
         click.echo(path)
+
+
+def _errors(evaluations: Sequence["dg.AssetCheckEvaluation"]) -> list["dg.AssetCheckEvaluation"]:
+    """The evaluations of checks that failed and are not warnings."""
+    return [e for e in evaluations if not e.passed and e.severity.value == "ERROR"]
 
 
 def _end(result: "dg.ExecuteInProcessResult", failed: bool = False) -> None:

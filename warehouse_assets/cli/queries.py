@@ -22,7 +22,10 @@ _ROWS_AT_ONCE = 10_000
 
 @dataclass(frozen=True)
 class Answer:
-    """The first rows of a table that answers a question; `more` rows are left out."""
+    """The first rows of a table that answers a question; `more` rows are left out.
+
+    One that has not been published has no columns.
+    """
 
     title: str
     names: Sequence[str]
@@ -53,9 +56,10 @@ def answers(settings: Settings, names: Sequence[str], limit: int) -> Iterator[An
         )
     with Warehouse(settings.warehouse_url).read() as connection:
         for table in [by_name[name] for name in names] or ANSWER_TABLES:
-            title = f"{table.info.get('answers', '')} ({table.name})".strip()
+            question = table.info.get("answers")
+            title = f"{question} ({table.name})" if question else str(table.name)
             if not sa.inspect(connection).has_table(str(table.name)):
-                yield Answer(f"{title}: not published yet", column_names(table), [], 0)
+                yield Answer(f"{title}: not published yet", [], [], 0)
                 continue
             count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
             query = sa.select(table).order_by(*table.primary_key.columns).limit(limit)

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from filelock import FileLock
 
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.errors import SettingError
@@ -13,7 +15,8 @@ from warehouse_assets.settings import Settings
 
 # Errors are told in words at the end; Dagster's own account of them is in its history.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_DAGSTER_YAML = "telemetry:\n  enabled: false\n"
+_CHECK_FAILED = "DagsterAssetCheckFailedError"
+_DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 
 
 def materialize(
@@ -34,11 +37,13 @@ def check(settings: Settings) -> dg.ExecuteInProcessResult:
 
 
 def failed_steps(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
-    """The steps that failed, each with the reason in words."""
+    """The steps that failed, each with the reason in words; not those of failed checks."""
     failures = []
     for event in result.all_events:
         if event.is_step_failure and event.step_key is not None:
             data = event.step_failure_data
+            if data.error and data.error.cls_name == _CHECK_FAILED:
+                continue  # the check's own evaluation says more
             reason = data.user_failure_data and data.user_failure_data.description
             error = data.error.cause if data.error and data.error.cause else data.error
             failures.append((event.step_key, reason or (error.message.strip() if error else "")))
@@ -73,5 +78,12 @@ def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
                 "Check its permissions, or set DAGSTER_HOME or WAREHOUSE_HOME."
             ) from error
         os.environ["DAGSTER_HOME"] = str(home)
-    with dg.DagsterInstance.get() as instance:
+    home = Path(os.environ["DAGSTER_HOME"])
+    try:
+        # Two processes that make a new history at once get in each other's way.
+        with FileLock(home / ".opening.lock") if home.is_dir() else nullcontext():
+            instance = dg.DagsterInstance.get()
+    except (dg.DagsterInvariantViolationError, OSError) as error:
+        raise SettingError(f"The setting DAGSTER_HOME cannot be used: {error}") from None
+    with instance:
         yield instance

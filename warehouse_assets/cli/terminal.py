@@ -2,6 +2,8 @@
 
 import csv
 import json
+import math
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 out = Console(soft_wrap=False, highlight=False)
 err = Console(stderr=True, highlight=False)
 
+_NARROWEST_COLUMN = 7
+
 Rows = Sequence[Sequence[object]]
 
 
@@ -34,6 +38,26 @@ def print_table(title: str, headings: Sequence[str], rows: Rows, more: int = 0) 
     """Print `rows`, numbers to the right; `more` is how many rows are not among them."""
     if title:
         out.print(f"\n[bold]{title}[/]")
+    if not headings:
+        return
+    if len(headings) * _NARROWEST_COLUMN > out.width:
+        _print_records(headings, rows)
+    else:
+        _print_grid(headings, rows)
+    if more > 0:
+        out.print(f"… and {more:,} more rows")
+
+
+def _print_records(headings: Sequence[str], rows: Rows) -> None:
+    """Print each row as lines of heading and value, for rows too wide for a grid."""
+    width = max(map(len, headings))
+    for row in rows:
+        out.rule(style="dim")
+        for heading, value in zip(headings, row, strict=True):
+            out.print(f"{heading:<{width}}  {_cell(value)}")
+
+
+def _print_grid(headings: Sequence[str], rows: Rows) -> None:
     table = Table()
     for index, heading in enumerate(headings):
         is_number = all(isinstance(row[index], int | float | None) for row in rows)
@@ -43,8 +67,6 @@ def print_table(title: str, headings: Sequence[str], rows: Rows, more: int = 0) 
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     out.print(table)
-    if more > 0:
-        out.print(f"… and {more:,} more rows")
 
 
 def write_csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -57,7 +79,9 @@ def write_csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 def write_json_lines(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write each of `rows` to standard output as a JSON object on a line."""
     for row in rows:
-        record = dict(zip(names, row, strict=True))
+        # JSON has no word for what is not a number.
+        values = (None if isinstance(v, float) and not math.isfinite(v) else v for v in row)
+        record = dict(zip(names, values, strict=True))
         sys.stdout.write(json.dumps(record, default=str, ensure_ascii=False) + "\n")
 
 
@@ -77,32 +101,42 @@ def _cell(value: object) -> str:
 
 @contextmanager
 def progress_bars() -> Iterator[reports.Listener]:
-    """Show a bar for each activity that is reported, while the block runs, on standard error."""
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} {task.fields[unit]}"),
-        TimeElapsedColumn(),
-        console=err,
-        transient=True,
-    )
-    tasks: dict[tuple[str, str], TaskID] = {}
+    """Show a bar for each activity reported while the block runs, if standard error is a terminal.
 
-    def listen(report: reports.Progress) -> None:
-        key = (report.table, report.activity)
-        if key not in tasks:
-            tasks[key] = bars.add_task(f"{report.activity} {report.table}", unit=report.unit)
-        bars.update(tasks[key], completed=report.done, total=report.total)
+    The bars are gone when the block ends.
+    """
+    if not sys.stderr.isatty():
+        yield reports.nobody
+        return
+    # Dagster redirects standard error into its own logs while a step runs.
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as stream:
+        bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.completed:,.0f} of {task.total:,.0f} {task.fields[unit]}"),
+            TimeElapsedColumn(),
+            console=Console(file=stream),
+            transient=True,
+        )
+        tasks: dict[tuple[str, str], TaskID] = {}
 
-    with bars:
-        yield listen
+        def listen(report: reports.Progress) -> None:
+            key = (report.table, report.activity)
+            if key not in tasks:
+                name = f"{report.activity} {report.table}"
+                tasks[key] = bars.add_task(name, total=report.total, unit=report.unit)
+            bars.update(tasks[key], completed=report.done, total=report.total)
+
+        with bars:
+            yield listen
 
 
-def print_checks(evaluations: Sequence["dg.AssetCheckEvaluation"]) -> None:
-    """Print how many checks passed and, of those that failed, why, with sample rows."""
-    failed = [evaluation for evaluation in evaluations if not evaluation.passed]
-    for evaluation in failed:
+def print_failed_checks(evaluations: Iterable["dg.AssetCheckEvaluation"]) -> None:
+    """Print why the checks that did not pass failed, with sample rows."""
+    for evaluation in evaluations:
+        if evaluation.passed:
+            continue
         is_error = evaluation.severity.value == "ERROR"
         word, style = ("FAILED", "bold red") if is_error else ("WARNING", "bold yellow")
         name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
@@ -111,4 +145,3 @@ def print_checks(evaluations: Sequence["dg.AssetCheckEvaluation"]) -> None:
         sample = evaluation.metadata.get("sample")
         if sample is not None:
             out.print(str(sample.value), markup=False)
-    out.print(f"{len(evaluations) - len(failed)} of {len(evaluations)} checks passed.")

@@ -100,12 +100,15 @@ def inbox_sensor(
     recognises: Callable[[DeliveryFile], bool],
     target: dg.AssetSelection,
 ) -> dg.SensorDefinition:
-    """A sensor that starts one run of `target` for what has landed; runs unless switched off."""
+    """A sensor that starts one run for what has landed; it runs unless switched off.
+
+    The run is of a job named `take_NAME`, which materialises `target`.
+    """
 
     @dg.sensor(
         name=f"{name}_sensor",
         description=description,
-        target=target,
+        job=dg.define_asset_job(f"take_{name}", selection=target, description=description),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
     )
@@ -116,13 +119,9 @@ def inbox_sensor(
             landed = landed_files(inbox.look(), recognises, context.cursor)
         except WarehouseAssetsError as error:
             return dg.SkipReason(str(error))
-        context.update_cursor(landed.cursor)
         if not landed.names:
-            return dg.SkipReason(landed.reason)
+            return dg.SensorResult(skip_reason=landed.reason, cursor=landed.cursor)
         context.log.info(f"Landed: {', '.join(landed.names)}")
-        return dg.SensorResult(
-            run_requests=[dg.RunRequest(tags={"inbox/files": str(len(landed.names))})],
-            cursor=landed.cursor,
-        )
+        return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=landed.cursor)
 
     return sensor

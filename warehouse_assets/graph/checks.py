@@ -29,6 +29,12 @@ class Scene:
     lake: Lake
     settings: Settings
     instance: dg.DagsterInstance
+    connection: duckdb.DuckDBPyConnection
+
+    def view(self, *tables: Table) -> None:
+        """Make the newest versions of `tables` readable in SQL, under their names."""
+        for table in tables:
+            self.lake.view_newest(self.connection, table)
 
 
 @dataclass(frozen=True)
@@ -68,14 +74,13 @@ def no_rows(
     """
 
     def judge(scene: Scene) -> Finding:
-        with scene.lake.connect() as connection:
-            for read in (scene.table, *reads):
-                scene.lake.view_newest(connection, read)
-            connection.execute(f"CREATE TEMP TABLE _violations AS {query}")
-            (count,) = connection.execute("SELECT count(*) FROM _violations").fetchall()[0]
-            if count == 0:
-                return Finding(metadata={"violations": 0})
-            sample = markdown(connection.sql(f"FROM _violations LIMIT {_SAMPLE_ROWS}"))
+        scene.view(scene.table, *reads)
+        connection = scene.connection
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE _violations AS {query}")
+        (count,) = connection.execute("SELECT count(*) FROM _violations").fetchall()[0]
+        if count == 0:
+            return Finding(metadata={"violations": 0})
+        sample = markdown(connection.sql(f"FROM _violations LIMIT {_SAMPLE_ROWS}"))
         return Finding(
             f"{count:,} rows violate this: {description}",
             {"violations": count, "sample": dg.MetadataValue.md(sample)},
@@ -106,18 +111,16 @@ def declared_checks(table: Table) -> list[Check]:
 
 
 def rejected_share_is_low() -> Check:
-    """Few of the records delivered for the table were rejected (REJECTED_SHARE_LIMIT)."""
+    """Few records were rejected, beside the rows that the table holds (REJECTED_SHARE_LIMIT)."""
 
     def judge(scene: Scene) -> Finding:
         name, limit = str(scene.table.name), scene.settings.rejected_share_limit
-        with scene.lake.connect() as connection:
-            scene.lake.view_newest(connection, scene.table)
-            scene.lake.view_newest(connection, REJECTED_RECORDS)
-            good, rejected, sample = _rejections(connection, name)
+        scene.view(scene.table, REJECTED_RECORDS)
+        good, rejected, sample = _rejections(scene.connection, name)
         share = rejected / (good + rejected) if rejected else 0.0
         metadata = {
             "rejected": rejected,
-            "records": good + rejected,
+            "rows": good,
             "share": share,
             "limit": limit,
             "sample": dg.MetadataValue.md(sample),
@@ -125,14 +128,15 @@ def rejected_share_is_low() -> Check:
         if share <= limit:
             return Finding(metadata=metadata)
         return Finding(
-            f"{share:.1%} of the records delivered for {name} were rejected, more than "
-            f"{limit:.1%} (setting REJECTED_SHARE_LIMIT).",
+            f"{rejected:,} records were rejected beside the {good:,} rows of {name}: {share:.1%} "
+            f"of both, more than {limit:.1%} (setting REJECTED_SHARE_LIMIT).",
             metadata,
         )
 
     return Check(
         "rejected_share_is_low",
-        "Few of the records delivered so far were rejected (setting REJECTED_SHARE_LIMIT).",
+        "Few records were rejected so far, as a share of them and the rows of the table together "
+        "(setting REJECTED_SHARE_LIMIT).",
         judge,
     )
 
@@ -155,8 +159,10 @@ def source_is_fresh() -> Check:
         stored, limit = scene.lake.table(scene.table), scene.settings.freshness_hours
         if not stored.exists():
             return Finding()
-        (newest,) = stored.open().history(1)
-        hours = (time.time() - newest["timestamp"] / 1000) / 3600
+        changed_at = stored.changed_at()
+        if changed_at is None:
+            return Finding()
+        hours = (time.time() - changed_at) / 3600
         metadata = {"hours": round(hours, 2), "limit": limit}
         if hours <= limit:
             return Finding(metadata=metadata)
@@ -186,7 +192,7 @@ def is_fresh(reads: Sequence[Table]) -> Check:
             str(read.name)
             for read in reads
             if (stored := scene.lake.table(read)).exists()
-            and stored.open().history(1)[0]["timestamp"] / 1000 > event.timestamp
+            and (stored.changed_at() or 0) > event.timestamp
         ]
         if not later:
             return Finding()
@@ -194,6 +200,18 @@ def is_fresh(reads: Sequence[Table]) -> Check:
 
     return Check(
         "is_fresh", "It was computed after its sources last changed.", judge, is_warning=True
+    )
+
+
+def _result(check: Check, key: dg.AssetCheckKey, finding: Finding) -> dg.AssetCheckResult:
+    severity = dg.AssetCheckSeverity.WARN if check.is_warning else dg.AssetCheckSeverity.ERROR
+    return dg.AssetCheckResult(
+        passed=not finding.problem,
+        asset_key=key.asset_key,
+        check_name=check.name,
+        severity=severity,
+        description=finding.problem or None,
+        metadata=finding.metadata,
     )
 
 
@@ -219,20 +237,9 @@ def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition
         lake: dg.ResourceParam[Lake],
         settings: dg.ResourceParam[Settings],
     ) -> Iterable[dg.AssetCheckResult]:
-        scene = Scene(table, lake, settings, context.instance)
-        for key in sorted(context.selected_asset_check_keys, key=lambda key: key.name):
-            check = by_name[key.name]
-            with explained(context):
-                finding = check.judge(scene)
-            yield dg.AssetCheckResult(
-                passed=not finding.problem,
-                asset_key=key.asset_key,
-                check_name=check.name,
-                severity=dg.AssetCheckSeverity.WARN
-                if check.is_warning
-                else dg.AssetCheckSeverity.ERROR,
-                description=finding.problem or None,
-                metadata=finding.metadata,
-            )
+        with explained(context), lake.connect() as connection:
+            scene = Scene(table, lake, settings, context.instance, connection)
+            for key in sorted(context.selected_asset_check_keys, key=lambda key: key.name):
+                yield _result(by_name[key.name], key, by_name[key.name].judge(scene))
 
     return evaluate

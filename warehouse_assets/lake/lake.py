@@ -30,6 +30,7 @@ from warehouse_assets.schema import (
 # What Python, Dagster and Delta need beside DuckDB: measured at 250 to 400 MB in a run.
 _MEMORY_BESIDE_DUCKDB = 400 * 10**6
 _SMALLEST_DUCKDB_MEMORY = 128 * 10**6
+_CHANGES_OF_ROWS = {"WRITE", "MERGE"}  # by Delta's names
 _LOCK_TIMEOUT_SECONDS = 3600
 _LOCK_QUIET_SECONDS = 1.0
 
@@ -81,6 +82,15 @@ class LakeTable:
         # Delta percent-encodes the folder; DuckDB takes `*`, `?` and `[` for other names.
         names = (uri.rpartition("/")[2] for uri in handle.file_uris())
         return [glob.escape(str(self.path / name)) for name in names]
+
+    def changed_at(self) -> float | None:
+        """When rows were last written, in seconds since 1970; None if that is not on record.
+
+        Maintenance and new columns do not count; a delivery that changed no row does.
+        """
+        commits = (c for c in self.open().history() if c.get("operation") in _CHANGES_OF_ROWS)
+        newest = next(commits, None)
+        return None if newest is None else float(newest["timestamp"]) / 1000
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

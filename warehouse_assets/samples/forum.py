@@ -35,7 +35,7 @@ def write_forum_samples(folder: Path, votes: int, seed: int) -> list[Path]:
     cast = list(_votes(source, votes, len(posts)))
     half = len(cast) // 2
     # The second file brings some votes of the first again, one of them changed since.
-    again = [*cast[max(half - 10, 0) : half], *({**vote, "VoteTypeId": "3"} for vote in cast[:1])]
+    again = [*cast[max(half - 10, 0) : half], *({**vote, "VoteTypeId": "4"} for vote in cast[:1])]
     contents = {
         f"posts-{name}.json": _array(posts),
         f"votes-{name}-1.jsonl": _lines(cast[:half]),

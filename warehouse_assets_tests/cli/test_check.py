@@ -1,0 +1,90 @@
+"""`warehouse check`: its exit code and what it shows."""
+
+import pytest
+
+from warehouse_assets_tests.cli.conftest import Command
+from warehouse_assets_tests.graph.lake_rows import add_rows
+from warehouse_assets_tests.house import House, vote
+
+CHECKS = 29
+
+
+@pytest.mark.usefixtures("filled")
+def test_checks_of_good_data_pass(command: Command) -> None:
+    result = command("check")
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [f"{CHECKS} of {CHECKS} checks passed."]
+
+
+def test_checks_of_nothing_pass(command: Command) -> None:
+    assert command("check").exit_code == 0
+
+
+def test_a_warning_is_shown_with_sample_rows_and_exits_with_0(
+    command: Command, house: House
+) -> None:
+    house.deliver("votes.jsonl", [vote(1, 404)])
+    house.run()
+
+    result = command("check")
+
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("WARNING votes.posts_are_known: 1 rows violate this: ")
+    assert lines[1:-1] == [
+        "| id | post_id | creation_date |",
+        "| --- | --- | --- |",
+        "| 1 | 404 | 2022-01-03 00:00:00 |",
+    ]
+    assert lines[-1] == f"{CHECKS - 1} of {CHECKS} checks passed."
+
+
+def test_a_failed_check_that_does_not_block_exits_with_1(command: Command, house: House) -> None:
+    house.deliver("votes.jsonl", '{"Id": "x"}\n')
+    assert house.run("votes").success
+
+    result = command("check")
+
+    assert result.exit_code == 1
+    assert result.stdout.startswith("FAILED votes.rejected_share_is_low: 1 records were rejected")
+
+
+def test_a_failed_blocking_check_exits_with_1_and_the_others_are_made(
+    command: Command, house: House
+) -> None:
+    add_rows(house, "posts", {"id": 1, "arrival": 1})
+    add_rows(house, "votes", {"id": 1, "arrival": 1})
+
+    result = command("check")
+
+    assert result.exit_code == 1
+    assert "FAILED posts.required_columns_are_filled" in result.stdout
+    assert "FAILED votes.required_columns_are_filled" in result.stdout
+    assert f" of {CHECKS} checks passed." in result.stdout
+    assert result.stderr == ""
+
+
+def test_it_takes_nothing_and_changes_nothing(command: Command, house: House) -> None:
+    house.deliver("votes.jsonl", [vote(1, 1)])
+
+    command("check")
+
+    assert house.waiting() == ["votes.jsonl"]
+    assert house.versions() == {}
+    assert not house.warehouse.path.exists()
+
+
+def test_a_lake_that_cannot_be_read_is_told_in_words_and_exits_with_1(
+    command: Command, house: House
+) -> None:
+    house.deliver("votes.jsonl", [vote(1, 1)])
+    house.run("votes")
+    for entry in (house.settings.lake / "votes" / "_delta_log").iterdir():
+        entry.write_text("damaged")
+
+    result = command("check")
+
+    assert result.exit_code == 1
+    assert "check_votes failed: The lake table votes in " in result.stderr
+    assert "Traceback" not in result.output

@@ -1,0 +1,187 @@
+"""The help of every command, and settings that cannot be used."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from warehouse_assets.cli import main, runs
+from warehouse_assets.errors import SettingError
+from warehouse_assets.settings import Settings
+from warehouse_assets_tests.cli.conftest import Command
+from warehouse_assets_tests.house import House, vote
+
+HELP = {
+    "ingest": "Take FILES (of posts or votes), then compute and publish what follows from them.",
+    "answers": "Show the answers, from the warehouse: all answer tables, or the TABLES named.",
+    "sql": "Run QUERY, in DuckDB's SQL, over the tables of the lake.",
+    "rebuild": "Write the whole warehouse anew from the lake.",
+    "check": "Make every asset check and show what failed.",
+    "samples": "Make sample files: posts and votes like a supplier's, some records damaged.",
+}
+
+
+def help_of(*arguments: str) -> str:
+    result = CliRunner().invoke(main, [*arguments, "--help"], terminal_width=120)
+    assert result.exit_code == 0
+    return " ".join(result.output.split())
+
+
+def test_these_are_the_commands() -> None:
+    assert set(main.commands) == set(HELP)
+
+
+@pytest.mark.parametrize("name", HELP)
+def test_the_help_of_a_command_says_what_it_does(name: str) -> None:
+    assert HELP[name] in help_of(name)
+
+
+def test_the_help_lists_every_command_and_where_settings_are_described() -> None:
+    text = help_of()
+
+    assert [name for name in HELP if f"{name} {HELP[name].split()[0]}" not in text] == []
+    assert "Settings are environment variables; docs/settings.md lists them." in text
+
+
+@pytest.mark.parametrize("name", ["ingest", "check"])
+def test_commands_that_can_fail_tell_their_exit_codes(name: str) -> None:
+    assert "Exit code: 0" in help_of(name)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert "0.1.0" in CliRunner().invoke(main, ["--version"]).output
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MEMORY_LIMIT", "lots"),
+        ("WAREHOUSE_URL", "oracle://host/db"),
+        ("REJECTED_SHARE_LIMIT", "7"),
+    ],
+)
+@pytest.mark.parametrize("arguments", [["check"], ["ingest"], ["answers"], ["sql", "SELECT 1"]])
+def test_a_setting_that_cannot_be_used_is_named(
+    command: Command,
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    arguments: list[str],
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    result = command(*arguments)
+
+    assert result.exit_code == 1
+    assert f"Error: The setting {variable} is {value!r}, which cannot be used" in result.output
+    assert not house.settings.home.exists()
+
+
+@pytest.mark.parametrize("name", ["check", "ingest"])
+def test_a_schedule_that_cannot_be_used_is_named(
+    command: Command, house: House, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    house.deliver("votes.jsonl", [vote(1, 1)])
+    monkeypatch.setenv("CATCH_UP_CRON", "every hour")
+
+    result = command(name)
+
+    assert result.exit_code == 1
+    assert "Error: The setting CATCH_UP_CRON is 'every hour', which " in result.output
+    assert house.waiting() == ["votes.jsonl"]
+
+
+def test_settings_may_stand_in_a_file_of_the_current_folder(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "WAREHOUSE_HOME"}
+    monkeypatch.setattr(os, "environ", environment)
+    (Path.cwd() / ".env").write_text(f"WAREHOUSE_HOME={tmp_path}/from-file\n")
+
+    result = command("answers")
+
+    assert f"There is no warehouse at sqlite:///{tmp_path}/from-file/warehouse.db" in result.output
+
+
+def test_samples_go_to_the_inbox(command: Command, house: House) -> None:
+    result = command("samples", "--votes", "40", "--seed", "7")
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        str(house.settings.inbox / name)
+        for name in (
+            "posts-sample-40-7.json",
+            "votes-sample-40-7-1.jsonl",
+            "votes-sample-40-7-2.jsonl.gz",
+        )
+    ]
+    assert len(house.waiting()) == 3
+
+
+def test_samples_go_into_another_folder(command: Command, house: House, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+
+    result = command("samples", "--votes", "0", "--into", folder)
+
+    assert result.exit_code == 0
+    assert [str(path) for path in sorted(folder.iterdir())] == result.stdout.splitlines()
+    assert not house.settings.home.exists()
+
+
+@pytest.mark.parametrize("arguments", [["--votes", "-1"], ["--votes", "many"], ["--seed", "x"]])
+def test_samples_of_no_size_are_wrong_usage(command: Command, arguments: list[str]) -> None:
+    assert command("samples", *arguments).exit_code == 2
+
+
+def settings(tmp_path: Path) -> Settings:
+    return Settings.from_environment({"WAREHOUSE_HOME": str(tmp_path / "home")})
+
+
+def test_the_history_of_runs_is_kept_below_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+
+    with runs._instance(settings(tmp_path)) as instance:
+        assert instance.root_directory == str(tmp_path / "home" / "dagster")
+        assert not instance.telemetry_enabled
+    assert os.environ["DAGSTER_HOME"] == str(tmp_path / "home" / "dagster")
+
+
+def test_the_history_of_runs_is_kept_where_dagster_home_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "mine"))
+
+    with runs._instance(settings(tmp_path)) as instance:
+        assert instance.root_directory == str(tmp_path / "mine")
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("value", ["relative", "/nowhere/at/all"])
+def test_a_dagster_home_that_cannot_be_used_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", value)
+
+    with (
+        pytest.raises(SettingError, match=f"The setting DAGSTER_HOME cannot be used: .*{value}"),
+        runs._instance(settings(tmp_path)),
+    ):
+        pass
+
+
+def test_a_home_that_cannot_be_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    (tmp_path / "home").write_text("a file")
+
+    with (
+        pytest.raises(SettingError, match="set DAGSTER_HOME or WAREHOUSE_HOME"),
+        runs._instance(settings(tmp_path)),
+    ):
+        pass

@@ -1,0 +1,168 @@
+"""`warehouse ingest`: what becomes of files."""
+
+from pathlib import Path
+
+import pytest
+
+from warehouse_assets_tests.cli.conftest import Command, write_records
+from warehouse_assets_tests.graph.lake_rows import add_rows
+from warehouse_assets_tests.house import House, post, vote
+
+
+def test_files_are_taken_and_the_answers_published(
+    command: Command, house: House, mine: Path
+) -> None:
+    posts = write_records(mine / "posts.jsonl", post(1), post(2))
+    votes = write_records(mine / "votes.jsonl", vote(1, 1), vote(2, 1))
+
+    result = command("ingest", posts, votes)
+
+    assert result.exit_code == 0
+    assert house.published("mean_votes_per_post_per_week") == [("2022-01-03", 2, 1, 2.0, 2, 1.0)]
+    assert "posts: took 2 records of 1 files, 2 rows inserted, 0 updated, 0 deleted, 2 rows" in (
+        result.output
+    )
+    assert "votes_per_post_per_week: 1 rows inserted, 0 updated, 0 deleted, 1 rows" in (
+        result.output
+    )
+    assert house.waiting() == []
+
+
+def test_files_given_stay_where_they_are(command: Command, mine: Path) -> None:
+    votes = write_records(mine / "votes.jsonl", vote(1, 1))
+    before = votes.read_bytes()
+
+    assert command("ingest", votes).exit_code == 0
+
+    assert [path.name for path in mine.iterdir()] == ["votes.jsonl"]
+    assert votes.read_bytes() == before
+
+
+def test_without_a_file_everything_that_waits_is_taken(command: Command, house: House) -> None:
+    house.deliver("posts.jsonl", [post(1)])
+    house.deliver("votes.jsonl", [vote(1, 1)])
+    house.deliver("strange.json", '{"name": "x"}')
+
+    result = command("ingest")
+
+    assert result.exit_code == 0
+    assert house.waiting() == []
+    assert len(house.published("posts")) == len(house.published("votes")) == 1
+    assert [row[0] for row in house.published("rejected_records")] == ["unrecognised"]
+
+
+def test_without_a_file_and_with_nothing_waiting_nothing_changes(
+    command: Command, house: House
+) -> None:
+    result = command("ingest")
+
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert [line for line in lines if not line.endswith(": unchanged, 0 rows")] == []
+    assert len(lines) == 6
+    assert set(house.versions().values()) == {0}
+
+
+def test_a_file_that_was_taken_before_changes_nothing_and_is_told(
+    command: Command, house: House, mine: Path
+) -> None:
+    votes = write_records(mine / "votes.jsonl", vote(1, 1))
+    command("ingest", votes)
+    versions = house.versions()
+
+    result = command("ingest", votes)
+
+    assert result.exit_code == 0
+    assert "votes: 1 files were taken before, unchanged, 1 rows" in result.output
+    assert house.versions() == versions
+    assert house.waiting() == []
+
+
+def test_reasons_of_rejected_records_are_printed(command: Command, mine: Path) -> None:
+    votes = mine / "votes.jsonl"
+    votes.write_text('{"Id":"1","PostId":"1","CreationDate":"2022-01-03"}\n{"Id":"x"\n{bad\n')
+
+    result = command("ingest", votes)
+
+    assert result.exit_code == 0
+    assert "votes: took 1 records of 1 files, rejected 2" in result.output
+    rejected = [line for line in result.output.splitlines() if "not valid JSON" in line]
+    # unit, reason, how many records, the first of them
+    assert [cell.strip() for cell in rejected[0].strip("│").split("│")] == [
+        "00000001-votes.jsonl",
+        "not valid JSON",
+        "2",
+        "2",
+    ]
+    assert "FAILED votes.rejected_share_is_low: 2 records were rejected" in result.output
+
+
+def test_only_the_reasons_of_this_run_are_printed(command: Command, mine: Path) -> None:
+    bad = mine / "votes-bad.jsonl"
+    bad.write_text("{bad\n")
+    command("ingest", bad)
+
+    result = command("ingest", write_records(mine / "votes.jsonl", vote(1, 1)))
+
+    assert "not valid JSON" not in result.output.partition("FAILED")[0]
+
+
+def test_a_failed_blocking_check_is_told_in_words_and_exits_with_1(
+    command: Command, house: House, mine: Path
+) -> None:
+    command("ingest", write_records(mine / "votes.jsonl", vote(1, 1)))
+    twice = {"id": 9, "post_id": 1, "creation_date": "2022-01-10", "arrival": 7}
+    add_rows(house, "votes", twice, twice)
+
+    result = command("ingest")
+
+    assert result.exit_code == 1
+    assert "FAILED votes.key_is_unique: 1 rows violate this: Every row has its own id." in (
+        result.output
+    )
+    assert "| 9 | 2 |" in result.output
+    assert "dagster" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_step_that_fails_is_told_in_words_and_exits_with_1(
+    command: Command, house: House, mine: Path
+) -> None:
+    votes = write_records(mine / "votes.jsonl", vote(1, 1))
+    house.warehouse.path.parent.mkdir(parents=True)
+    house.warehouse.path.write_text("not a database")
+
+    result = command("ingest", votes)
+
+    assert result.exit_code == 1
+    assert "votes failed: The warehouse sqlite:///" in result.output
+    assert "is not a readable SQLite database" in result.output
+    assert "Traceback" not in result.output
+    assert "Error:" not in result.output
+
+
+def test_an_archive_that_cannot_be_made_is_told_in_words(
+    command: Command, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    votes = write_records(mine / "votes.jsonl", vote(1, 1))
+    monkeypatch.setenv("ARCHIVE", str(votes / "archive"))
+
+    result = command("ingest", votes)
+
+    assert result.exit_code == 1
+    assert "Check the setting ARCHIVE" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_second_delivery_updates(command: Command, house: House, mine: Path) -> None:
+    command("ingest", write_records(mine / "votes.jsonl", vote(1, 1), vote(2, 1)))
+
+    result = command("ingest", write_records(mine / "votes-2.jsonl", vote(2, 7), vote(3, 7)))
+
+    assert "votes: took 2 records of 1 files, 1 rows inserted, 1 updated, 0 deleted, 3 rows" in (
+        result.output
+    )
+    assert house.published("votes_per_post_per_week") == [
+        (1, "2022-01-03", 1),
+        (7, "2022-01-03", 2),
+    ]

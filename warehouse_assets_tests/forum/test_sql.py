@@ -1,0 +1,30 @@
+"""The transformations are SQL that DuckDB and Spark both accept."""
+
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from warehouse_assets import forum
+
+FILES = sorted((Path(forum.__file__).parent / "sql").glob("*.sql"))
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "spark"])
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_each_file_is_one_select_in_either_dialect(file: Path, dialect: str) -> None:
+    (statement,) = sqlglot.parse(
+        file.read_text(encoding="utf-8"), read=dialect, error_level=sqlglot.ErrorLevel.RAISE
+    )
+    assert isinstance(statement, exp.Select)
+    unknown = [call.name for call in statement.find_all(exp.Anonymous)]
+    assert unknown == []
+
+
+def test_there_is_a_file_for_every_computed_table() -> None:
+    assert [file.stem for file in FILES] == [
+        "mean_votes_per_post_per_week",
+        "outlier_weeks",
+        "votes_per_post_per_week",
+    ]

@@ -1,0 +1,79 @@
+"""The commands that people and schedulers start, each a process of its own."""
+
+from pathlib import Path
+
+from warehouse_assets.samples.forum import write_forum_samples
+from warehouse_assets_tests.graph.lake_rows import add_rows
+from warehouse_assets_tests.house import House, vote
+from warehouse_assets_tests.integration.processes import run, start
+
+MATERIALIZE = ("asset", "materialize", "--select", "*", "-m", "warehouse_assets.definitions")
+
+
+def _make_key_of_votes_ambiguous(house: House) -> None:
+    twice = {"id": 900_000_009, "post_id": 1, "creation_date": "2022-01-10", "arrival": 7}
+    add_rows(house, "votes", twice, twice)
+
+
+def test_dagster_materialises_samples_and_fails_when_a_blocking_check_does(house: House) -> None:
+    write_forum_samples(house.settings.inbox, 200, seed=1)
+
+    good = run(house, "dagster", *MATERIALIZE)
+
+    assert good.returncode == 0, good.stderr
+    assert len(house.published("votes")) == 200
+    assert house.waiting() == []
+
+    _make_key_of_votes_ambiguous(house)
+
+    bad = run(house, "dagster", *MATERIALIZE)
+
+    assert bad.returncode != 0
+    assert "key_is_unique" in bad.stdout + bad.stderr
+
+
+def test_the_command_from_samples_to_answers_and_checks(house: House) -> None:
+    assert run(house, "warehouse", "samples", "--votes", "200").returncode == 0
+    ingested = run(house, "warehouse", "ingest")
+    assert ingested.returncode == 0, ingested.stderr
+    answered = run(house, "warehouse", "answers")
+    assert answered.returncode == 0
+    assert "Which weeks had unusually many or few votes?" in answered.stdout
+    checked = run(house, "warehouse", "check")
+    assert checked.returncode == 0, checked.stdout
+
+    _make_key_of_votes_ambiguous(house)
+
+    checked = run(house, "warehouse", "check")
+    assert checked.returncode == 1
+    assert "FAILED votes.key_is_unique" in checked.stdout
+    assert "Traceback" not in checked.stderr
+
+
+def test_commands_started_at_once_count_the_votes_of_each(house: House, tmp_path: Path) -> None:
+    files = []
+    for number in range(3):
+        other = House(tmp_path / f"files-{number}", house.instance)
+        votes = [vote(1000 * number + n, n % 7) for n in range(1, 501)]
+        files.append(other.deliver(f"votes-{number}.jsonl", votes))
+
+    processes = [start(house, "warehouse", "ingest", file) for file in files]
+    ended = [(process.communicate(timeout=120), process.returncode) for process in processes]
+
+    assert [code for _, code in ended] == [0, 0, 0], ended
+    assert len(house.published("votes")) == 1500
+    assert sum(row[2] for row in house.published("votes_per_post_per_week")) == 1500
+    assert house.published("mean_votes_per_post_per_week")[0][1] == 1500
+    assert house.waiting() == []
+    assert len(house.archived()) == 3
+
+
+def test_a_wrong_setting_is_named_without_a_traceback(house: House) -> None:
+    wrong = House(house.settings.home, house.instance)
+    wrong.environment["MEMORY_LIMIT"] = "lots"
+
+    ended = run(wrong, "warehouse", "ingest")
+
+    assert ended.returncode == 1
+    assert "MEMORY_LIMIT" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,61 @@
+"""A run that was killed, followed by the same run, is as good as one that was not disturbed."""
+
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from warehouse_assets_tests.house import House
+from warehouse_assets_tests.integration.mortal_run import POINTS
+from warehouse_assets_tests.integration.processes import run, start
+from warehouse_assets_tests.integration.state import State, deliver_second, state_of
+
+
+@pytest.fixture
+def second(house: House, first_home: Path) -> House:
+    """A warehouse that took the first delivery; the second one waits."""
+    shutil.copytree(first_home, house.settings.home)
+    deliver_second(house)
+    return house
+
+
+def test_an_undisturbed_run_holds_what_was_delivered(undisturbed: State) -> None:
+    votes = {row[0]: (row[1], row[-1]) for row in undisturbed["lake"]["votes"]}
+
+    # vote: (post, arrival); 1 and 5 were changed, 3 came again unchanged.
+    assert votes == {1: (4, 3), 2: (1, 1), 3: (2, 1), 4: (3, 2), 5: (3, 4), 6: (1, 4)}
+    assert len(undisturbed["lake"]["posts"]) == 4
+    assert len(undisturbed["warehouse"]["rejected_records"]) == 5
+    assert sum(row[2] for row in undisturbed["warehouse"]["votes_per_post_per_week"]) == 6
+    assert undisturbed["inbox"] == []
+    assert len(undisturbed["archive"]) == 7
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_after_one_that_was_killed_holds_the_same(
+    second: House, undisturbed: State, point: str
+) -> None:
+    killed = run(second, "python", "-m", "warehouse_assets_tests.integration.mortal_run", point)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    # A run that is killed while it reads leaves a spool and the engine's spill folder.
+    assert point != "after reading" or len(list(second.settings.scratch.iterdir())) == 2
+
+    assert second.run().success
+
+    assert state_of(second) == undisturbed
+    assert list(second.settings.scratch.iterdir()) == []
+
+
+def test_a_command_killed_at_any_moment_is_made_up_for(second: House, undisturbed: State) -> None:
+    for _ in range(2):
+        process = start(second, "warehouse", "ingest")
+        time.sleep(random.uniform(0.8, 2.5))
+        process.kill()
+        process.communicate()
+
+    assert run(second, "warehouse", "ingest").returncode == 0
+
+    assert state_of(second) == undisturbed

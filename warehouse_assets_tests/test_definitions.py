@@ -1,0 +1,210 @@
+"""What Dagster shows: the assets, their checks, and what starts runs by itself."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+import warehouse_assets
+from warehouse_assets.catalogue import TABLES
+from warehouse_assets.definitions import defs
+
+# asset: (group, what it depends on, kinds)
+ASSETS = {
+    "posts": ("forum", set(), {"json", "deltalake"}),
+    "votes": ("forum", set(), {"json", "deltalake"}),
+    "votes_per_post_per_week": ("forum", {"votes"}, {"sql", "duckdb", "deltalake"}),
+    "mean_votes_per_post_per_week": (
+        "forum",
+        {"posts", "votes_per_post_per_week"},
+        {"sql", "duckdb", "deltalake"},
+    ),
+    "outlier_weeks": ("forum", {"votes"}, {"sql", "duckdb", "deltalake"}),
+    "rejected_records": ("quality", {"posts", "votes"}, {"deltalake"}),
+}
+
+BLOCKING_CHECKS = {
+    "posts": {"key_is_unique", "required_columns_are_filled"},
+    "votes": {"key_is_unique", "required_columns_are_filled"},
+    "votes_per_post_per_week": {
+        "key_is_unique",
+        "required_columns_are_filled",
+        "values_are_plausible",
+    },
+    "mean_votes_per_post_per_week": {
+        "key_is_unique",
+        "required_columns_are_filled",
+        "values_are_plausible",
+    },
+    "outlier_weeks": {"key_is_unique", "required_columns_are_filled", "values_are_plausible"},
+    "rejected_records": {"key_is_unique", "required_columns_are_filled"},
+}
+
+OTHER_CHECKS = {
+    "posts": {
+        "dates_are_plausible",
+        "answers_have_questions",
+        "counts_are_not_negative",
+        "rejected_share_is_low",
+        "source_is_fresh",
+    },
+    "votes": {
+        "dates_are_plausible",
+        "posts_are_known",
+        "rejected_share_is_low",
+        "source_is_fresh",
+    },
+    "votes_per_post_per_week": {"votes_add_up", "is_fresh"},
+    "mean_votes_per_post_per_week": {"no_week_is_missing", "is_fresh"},
+    "outlier_weeks": {"is_fresh"},
+    "rejected_records": set(),
+}
+
+
+def _names(keys: object) -> set[str]:
+    assert isinstance(keys, list | tuple | set | frozenset)
+    return {key.to_user_string() for key in keys}
+
+
+def _checks_by_asset(*, blocking: bool) -> Mapping[str, set[str]]:
+    graph = defs.resolve_asset_graph()
+    found: dict[str, set[str]] = {name: set() for name in ASSETS}
+    for key in graph.asset_check_keys:
+        if graph.get(key).blocking is blocking:
+            found[key.asset_key.to_user_string()].add(key.name)
+    return found
+
+
+def test_definitions_can_be_loaded() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_assets_with_their_groups_sources_and_kinds() -> None:
+    assert {
+        spec.key.to_user_string(): (
+            spec.group_name,
+            _names([dependency.asset_key for dependency in spec.deps]),
+            set(spec.kinds),
+        )
+        for spec in defs.resolve_all_asset_specs()
+    } == ASSETS
+
+
+def test_every_table_of_the_catalogue_is_an_asset() -> None:
+    assert _names(list(defs.resolve_all_asset_keys())) == {str(table.name) for table in TABLES}
+
+
+def test_checks_that_block_what_follows() -> None:
+    assert _checks_by_asset(blocking=True) == BLOCKING_CHECKS
+
+
+def test_checks_that_block_nothing() -> None:
+    assert _checks_by_asset(blocking=False) == OTHER_CHECKS
+
+
+def test_every_check_says_what_holds_if_it_passes() -> None:
+    graph = defs.resolve_asset_graph()
+
+    assert [
+        k.to_user_string() for k in graph.asset_check_keys if not graph.get(k).description
+    ] == []
+
+
+def test_computed_assets_follow_their_sources_and_those_of_files_do_not() -> None:
+    follow = {
+        spec.key.to_user_string()
+        for spec in defs.resolve_all_asset_specs()
+        if spec.automation_condition is not None
+    }
+
+    assert follow == set(ASSETS) - {"posts", "votes"}
+
+
+def test_one_schedule_catches_everything_up_every_hour() -> None:
+    (schedule,) = defs.get_repository_def().schedule_defs
+
+    assert schedule.name == "catch_up_schedule"
+    assert schedule.job_name == "catch_up"
+    assert schedule.cron_schedule == "0 * * * *"
+    assert schedule.execution_timezone == "UTC"
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_the_catch_up_job_makes_every_asset_and_every_check() -> None:
+    layer = defs.resolve_job_def("catch_up").asset_layer
+
+    assert _names(layer.selected_asset_keys) == set(ASSETS)
+    assert layer.asset_graph.asset_check_keys == defs.resolve_asset_graph().asset_check_keys
+
+
+def test_sensors_run_every_five_seconds_unless_switched_off() -> None:
+    assert {
+        sensor.name: (sensor.default_status, sensor.minimum_interval_seconds)
+        for sensor in defs.get_repository_def().sensor_defs
+    } == {
+        "forum_inbox_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
+        "follow_sources": (dg.DefaultSensorStatus.RUNNING, 5),
+    }
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_an_asset_and_each_of_its_columns_are_described(name: str) -> None:
+    (spec,) = (s for s in defs.resolve_all_asset_specs() if s.key.to_user_string() == name)
+    schema = spec.metadata["dagster/column_schema"]
+    (table,) = (table for table in TABLES if table.name == name)
+
+    assert spec.description
+    assert isinstance(schema, dg.TableSchema)
+    assert [column.name for column in schema.columns] == [column.name for column in table.columns]
+    assert [column.name for column in schema.columns if not column.description] == []
+    assert spec.metadata["dagster/table_name"] == name
+
+
+def test_column_schema_tells_types_keys_and_what_is_required() -> None:
+    (spec,) = (s for s in defs.resolve_all_asset_specs() if s.key == dg.AssetKey("votes"))
+    columns = {c.name: c for c in spec.metadata["dagster/column_schema"].columns}
+
+    assert columns["id"].type == "BIGINT"
+    assert columns["creation_date"].type == "TIMESTAMP"
+    assert columns["id"].constraints == dg.TableColumnConstraints(nullable=False, unique=True)
+    assert columns["post_id"].constraints == dg.TableColumnConstraints(nullable=False)
+    assert columns["user_id"].constraints == dg.TableColumnConstraints(nullable=True)
+
+
+def test_assets_that_answer_a_question_say_which() -> None:
+    answers = {
+        spec.key.to_user_string(): spec.metadata["answers"]
+        for spec in defs.resolve_all_asset_specs()
+        if "answers" in spec.metadata
+    }
+
+    assert answers == {
+        "mean_votes_per_post_per_week": "What is the mean votes per post per week?",
+        "outlier_weeks": "Which weeks had unusually many or few votes?",
+    }
+
+
+def test_steps_of_a_run_share_its_process() -> None:
+    assert defs.executor is dg.in_process_executor
+
+
+def test_no_module_with_dagster_definitions_postpones_its_annotations() -> None:
+    # Dagster reads the annotations of `context` and of the resources.
+    folder = Path(warehouse_assets.__file__).parent
+    modules = list(pkgutil.walk_packages([str(folder)], "warehouse_assets."))
+    with_dagster = [
+        module.name
+        for module in modules
+        if any(
+            getattr(value, "__name__", "") == "dagster"
+            for value in vars(importlib.import_module(module.name)).values()
+        )
+    ]
+
+    assert "warehouse_assets.graph.assets" in with_dagster
+    assert [
+        name for name in with_dagster if "annotations" in vars(importlib.import_module(name))
+    ] == []
