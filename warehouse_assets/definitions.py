@@ -10,9 +10,14 @@ from warehouse_assets.forum.checks import CHECKS as FORUM_CHECKS
 from warehouse_assets.forum.files import UNRECOGNISED_FILES
 from warehouse_assets.forum.sensors import forum_inbox_sensor
 from warehouse_assets.graph.assets import rejected_records_asset
-from warehouse_assets.graph.automation import catch_up_schedule, follow_sources_sensor
-from warehouse_assets.graph.checks import checks_of, declared_checks
+from warehouse_assets.graph.automation import (
+    catch_up_schedule,
+    follow_sources_sensor,
+    maintenance_schedule,
+)
+from warehouse_assets.graph.checks import checks_of
 from warehouse_assets.graph.resources import build_resources
+from warehouse_assets.graph.standard_checks import declared_checks
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
 
@@ -38,7 +43,10 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             *FORUM_CHECKS,
             checks_of(REJECTED_RECORDS, declared_checks(REJECTED_RECORDS)),
         ],
-        schedules=[catch_up_schedule(settings.catch_up_cron)],
+        schedules=[
+            catch_up_schedule(settings.catch_up_cron),
+            maintenance_schedule(settings.maintenance_cron),
+        ],
         sensors=[
             forum_inbox_sensor(
                 dg.AssetSelection.groups("forum") | dg.AssetSelection.assets("rejected_records")

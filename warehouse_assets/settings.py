@@ -68,6 +68,12 @@ def _seconds(text: str) -> float:
     return _number(text, 0, 3600)
 
 
+def _days(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError("it must be a whole number of days")
+    return int(_number(text, 0, 3660))
+
+
 def _share(text: str) -> float:
     return _number(text, 0, 1)
 
@@ -128,11 +134,25 @@ SETTINGS = (
         "Hours without new data after which a source counts as stale.",
     ),
     Setting(
+        "time_travel_days",
+        "TIME_TRAVEL_DAYS",
+        "7",
+        _days,
+        "For how many days readers can travel back in the lake; maintenance keeps what they need.",
+    ),
+    Setting(
         "catch_up_cron",
         "CATCH_UP_CRON",
         "0 * * * *",
         str,  # read by Dagster, when the schedule is made
         "When the schedule catches every source up, in UTC.",
+    ),
+    Setting(
+        "maintenance_cron",
+        "MAINTENANCE_CRON",
+        "30 3 * * *",
+        str,
+        "When the schedule maintains the lake and the warehouse, in UTC.",
     ),
 )
 
@@ -150,7 +170,9 @@ class Settings:
     inbox_settle_seconds: float
     rejected_share_limit: float
     freshness_hours: float
+    time_travel_days: int
     catch_up_cron: str
+    maintenance_cron: str
 
     @property
     def scratch(self) -> Path:

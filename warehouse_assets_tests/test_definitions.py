@@ -123,14 +123,17 @@ def test_computed_assets_follow_their_sources_and_those_of_files_do_not() -> Non
     assert follow == set(ASSETS) - {"posts", "votes"}
 
 
-def test_one_schedule_catches_everything_up_every_hour() -> None:
-    (schedule,) = defs.get_repository_def().schedule_defs
+def test_schedules_run_in_utc_unless_switched_off() -> None:
+    schedules = defs.get_repository_def().schedule_defs
 
-    assert schedule.name == "catch_up_schedule"
-    assert schedule.job_name == "catch_up"
-    assert schedule.cron_schedule == "0 * * * *"
-    assert schedule.execution_timezone == "UTC"
-    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert {
+        schedule.name: (schedule.job_name, schedule.cron_schedule) for schedule in schedules
+    } == {
+        "catch_up_schedule": ("catch_up", "0 * * * *"),
+        "maintenance_schedule": ("maintenance", "30 3 * * *"),
+    }
+    assert {schedule.execution_timezone for schedule in schedules} == {"UTC"}
+    assert {s.default_status for s in schedules} == {dg.DefaultScheduleStatus.RUNNING}
 
 
 def test_the_catch_up_job_makes_every_asset_and_every_check() -> None:

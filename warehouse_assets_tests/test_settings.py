@@ -30,6 +30,9 @@ WRONG = [
     ("REJECTED_SHARE_LIMIT", "1.1", "from 0 to 1"),
     ("FRESHNESS_HOURS", "0", "from 0.01 to"),
     ("FRESHNESS_HOURS", "inf", "from 0.01 to"),
+    ("TIME_TRAVEL_DAYS", "1.5", "a whole number of days"),
+    ("TIME_TRAVEL_DAYS", "-1", "a whole number of days"),
+    ("TIME_TRAVEL_DAYS", "99999", "from 0 to 3660"),
 ]
 
 
@@ -49,7 +52,9 @@ def test_the_defaults() -> None:
         inbox_settle_seconds=2,
         rejected_share_limit=0.1,
         freshness_hours=192,
+        time_travel_days=7,
         catch_up_cron="0 * * * *",
+        maintenance_cron="30 3 * * *",
     )
 
 
@@ -167,7 +172,7 @@ def test_a_value_that_cannot_be_used_is_named_with_the_reason(
 
 
 def test_every_setting_refuses_something() -> None:
-    read_by_dagster = {"CATCH_UP_CRON"}  # refused when the schedule is made
+    read_by_dagster = {"CATCH_UP_CRON", "MAINTENANCE_CRON"}  # refused when the schedule is made
     assert {variable for variable, _, _ in WRONG} | read_by_dagster == {
         setting.variable for setting in SETTINGS
     }

@@ -139,6 +139,25 @@ def rebuild() -> None:
 
 
 @main.command()
+def maintain() -> None:
+    """Make the lake small and quick to open, and the warehouse's statistics current.
+
+    Small files are put together; files that no version of the last TIME_TRAVEL_DAYS needs are
+    removed. The schedule does the same each night.
+    """
+    from warehouse_assets.cli import terminal
+    from warehouse_assets.graph import maintenance
+    from warehouse_assets.graph.resources import build_resources
+
+    settings = Settings.from_environment()
+    resources = build_resources(settings)
+    for name, maintained in maintenance.maintain_all(
+        resources["lake"], resources["warehouse"], settings.time_travel_days, terminal.err.print
+    ):
+        terminal.out.print(maintenance.account(name, maintained))
+
+
+@main.command()
 def check() -> None:
     """Make every asset check and show what failed.
 

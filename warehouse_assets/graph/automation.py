@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
 from warehouse_assets.errors import SettingError, WarehouseAssetsError
+from warehouse_assets.graph.maintenance import maintenance_job
 from warehouse_assets.sources.inbox import DeliveryFile, Inbox, Waiting
 
 _SECONDS_BETWEEN_TICKS = 5
@@ -14,23 +16,34 @@ _SECONDS_BETWEEN_TICKS = 5
 
 def catch_up_schedule(cron: str) -> dg.ScheduleDefinition:
     """Catches every source up and computes what follows; runs unless switched off."""
+    job = dg.define_asset_job(
+        "catch_up",
+        selection=dg.AssetSelection.all(),
+        description="Catches every source up and computes all that follows from it.",
+    )
+    return _schedule(job, "CATCH_UP_CRON", cron)
+
+
+def maintenance_schedule(cron: str) -> dg.ScheduleDefinition:
+    """Maintains the lake and the warehouse; runs unless switched off."""
+    return _schedule(maintenance_job, "MAINTENANCE_CRON", cron)
+
+
+def _schedule(job: Any, setting: str, cron: str) -> dg.ScheduleDefinition:
+    """A schedule of `job`, of any kind of job that Dagster has."""
     try:
         return dg.ScheduleDefinition(
-            name="catch_up_schedule",
-            description="Catches every source up and computes what follows (CATCH_UP_CRON).",
-            job=dg.define_asset_job(
-                "catch_up",
-                selection=dg.AssetSelection.all(),
-                description="Catches every source up and computes all that follows from it.",
-            ),
+            name=f"{job.name}_schedule",
+            description=f"{job.description} ({setting})",
+            job=job,
             cron_schedule=cron,
             execution_timezone="UTC",
             default_status=dg.DefaultScheduleStatus.RUNNING,
         )
     except dg.DagsterInvalidDefinitionError:
         raise SettingError(
-            f"The setting CATCH_UP_CRON is {cron!r}, which is not a cron expression. "
-            "Unset it to use its default, '0 * * * *' (every hour)."
+            f"The setting {setting} is {cron!r}, which is not a cron expression such as "
+            "'0 * * * *'. Unset it to use its default."
         ) from None
 
 

@@ -14,7 +14,9 @@ _SECONDS_BETWEEN_RETRIES = 2.0
 
 
 @contextmanager
-def explained(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Iterator[None]:
+def explained(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext,
+) -> Iterator[None]:
     """Turn the errors of the block into a retry or into a failure that says what to do."""
     try:
         yield

@@ -5,8 +5,19 @@ It knows no family of data and nothing of Dagster or of the SQL database.
 
 from warehouse_assets.lake.commit import Written
 from warehouse_assets.lake.lake import Lake, LakeTable
+from warehouse_assets.lake.maintenance import Maintained, maintain
 from warehouse_assets.lake.merge import merge
 from warehouse_assets.lake.transactions import Transactions
 from warehouse_assets.lake.write import append, replace
 
-__all__ = ["Lake", "LakeTable", "Transactions", "Written", "append", "merge", "replace"]
+__all__ = [
+    "Lake",
+    "LakeTable",
+    "Maintained",
+    "Transactions",
+    "Written",
+    "append",
+    "maintain",
+    "merge",
+    "replace",
+]

@@ -12,6 +12,7 @@ Files of the archive that a table does not hold, as after the lake was lost, are
 under the numbers they have.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -119,6 +120,22 @@ def _batches(units: Iterable[Unit]) -> Iterator[list[Unit]]:
         yield batch
 
 
+def _newest_app_id(kind: str) -> str:
+    """Remembers up to which arrival number every file has been taken."""
+    return f"{kind}/newest"
+
+
+def _taken_at_app_id(kind: str) -> str:
+    """Remembers when files were last taken, in milliseconds since 1970."""
+    return f"{kind}/taken_at"
+
+
+def taken_at(handle: DeltaTable, kind: str) -> float | None:
+    """When files of `kind` were last taken into a table, in seconds since 1970; None if never."""
+    milliseconds = handle.transaction_version(_taken_at_app_id(kind))
+    return None if milliseconds is None else milliseconds / 1000
+
+
 class _CatchUp:
     """The tables of one kind of files, and what they hold of them, while their lock is held."""
 
@@ -132,11 +149,6 @@ class _CatchUp:
     def _app_id(self, digest: str) -> str:
         return f"{self.kind.name}/{digest}"
 
-    @property
-    def _newest_app_id(self) -> str:
-        """Remembers up to which arrival number every file has been taken."""
-        return f"{self.kind.name}/newest"
-
     def _handles(self) -> list[DeltaTable]:
         tables = [self.rejected, self.table] if self.table else [self.rejected]
         return [table.open() for table in tables]
@@ -147,7 +159,8 @@ class _CatchUp:
         Files taken before are moved out of the inbox.
         """
         handles = self._handles()
-        newest = [handle.transaction_version(self._newest_app_id) or 0 for handle in handles]
+        newest_app_id = _newest_app_id(self.kind.name)
+        newest = [handle.transaction_version(newest_app_id) or 0 for handle in handles]
         archived = self.inbox.archived(self.kind.name)
         units = {}
         for arrival, path in archived.items():
@@ -212,11 +225,12 @@ class _CatchUp:
         ]
         if not units:
             return [], {}
-        newest = max(
-            handle.transaction_version(self._newest_app_id) or 0, *(unit.arrival for unit in units)
-        )
+        newest_app_id = _newest_app_id(self.kind.name)
+        arrivals = [unit.arrival for unit in units]
         transactions = {self._app_id(unit.digest): unit.arrival for unit in units}
-        return [unit.arrival for unit in units], {**transactions, self._newest_app_id: newest}
+        transactions[newest_app_id] = max(handle.transaction_version(newest_app_id) or 0, *arrivals)
+        transactions[_taken_at_app_id(self.kind.name)] = time.time_ns() // 10**6
+        return arrivals, transactions
 
     def _commit_rejected(
         self, connection: duckdb.DuckDBPyConnection, batch: Sequence[Unit]

@@ -62,6 +62,22 @@ class Warehouse:
         with self._explained(), self._connect("BEGIN") as connection, connection.begin():
             yield connection
 
+    def maintain(self) -> None:
+        """Bring the planner's statistics up to date and fold the write-ahead log into the file.
+
+        Readers and a writer go on meanwhile; what they use is folded in the next time.
+        """
+        if not self.path.exists():
+            return
+        with self.write() as connection:
+            # Samples are enough, whatever the size of the tables.
+            connection.exec_driver_sql("PRAGMA analysis_limit = 10000")
+            connection.exec_driver_sql("ANALYZE")
+        with self._explained(), self._connect("BEGIN") as connection:
+            # A checkpoint cannot run inside a transaction.
+            checkpoint = connection.execution_options(isolation_level="AUTOCOMMIT")
+            checkpoint.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def move_aside_if_unreadable(self) -> Path | None:
         """Rename a SQLite file that is not a readable database; returns its new path, if any."""
         if not self.path.exists():

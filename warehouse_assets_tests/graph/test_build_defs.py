@@ -8,19 +8,23 @@ from warehouse_assets.definitions import build_defs
 from warehouse_assets.errors import SettingError
 from warehouse_assets.settings import Settings
 
-
-def test_the_cron_setting_is_when_the_schedule_runs() -> None:
-    settings = Settings.from_environment({"CATCH_UP_CRON": "30 4 * * 1"})
-
-    (schedule,) = build_defs({"settings": settings}).get_repository_def().schedule_defs
-
-    assert schedule.cron_schedule == "30 4 * * 1"
+SCHEDULES = {"CATCH_UP_CRON": "catch_up_schedule", "MAINTENANCE_CRON": "maintenance_schedule"}
 
 
+@pytest.mark.parametrize("setting", SCHEDULES)
+def test_the_cron_setting_is_when_the_schedule_runs(setting: str) -> None:
+    settings = Settings.from_environment({setting: "30 4 * * 1"})
+
+    repository = build_defs({"settings": settings}).get_repository_def()
+
+    assert repository.get_schedule_def(SCHEDULES[setting]).cron_schedule == "30 4 * * 1"
+
+
+@pytest.mark.parametrize("setting", SCHEDULES)
 @pytest.mark.parametrize("cron", ["every hour", "61 * * * *", "* * *", "0 0 31 2 5-"])
-def test_a_cron_setting_that_is_none_is_named_in_the_error(cron: str) -> None:
-    with pytest.raises(SettingError, match="CATCH_UP_CRON is "):
-        build_defs({"settings": Settings.from_environment({"CATCH_UP_CRON": cron})})
+def test_a_cron_setting_that_is_none_is_named_in_the_error(setting: str, cron: str) -> None:
+    with pytest.raises(SettingError, match=f"{setting} is "):
+        build_defs({"settings": Settings.from_environment({setting: cron})})
 
 
 def test_settings_in_the_overrides_give_the_other_resources(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import dagster as dg
 import pytest
 
-from warehouse_assets.graph import checks
+from warehouse_assets.graph import standard_checks
 from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.graph.runs import checks_of, failed
 from warehouse_assets_tests.house import House, vote
@@ -89,7 +89,7 @@ def test_a_source_is_fresh_for_as_long_as_its_setting_says(
 ) -> None:
     _deliver_votes(house, good=1, bad=0)
     later = time.time() + hours * HOUR
-    monkeypatch.setattr(checks, "time", SimpleNamespace(time=lambda: later))
+    monkeypatch.setattr(standard_checks, "time", SimpleNamespace(time=lambda: later))
 
     fresh = checks_of(_with_setting(house, FRESHNESS_HOURS="2"), "votes")["source_is_fresh"]
 
@@ -108,7 +108,7 @@ def test_a_run_that_takes_nothing_does_not_make_a_source_fresh(
     _deliver_votes(house, good=1, bad=0)
     house.run("votes")
     later = time.time() + 200 * HOUR  # the default is 192
-    monkeypatch.setattr(checks, "time", SimpleNamespace(time=lambda: later))
+    monkeypatch.setattr(standard_checks, "time", SimpleNamespace(time=lambda: later))
 
     assert not checks_of(house, "votes")["source_is_fresh"].passed
 

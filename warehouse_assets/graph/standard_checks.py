@@ -1,0 +1,197 @@
+"""Checks that tables of every family have, and what the families' own are made of."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+import dagster as dg
+import duckdb
+from sqlalchemy import Table
+
+from warehouse_assets.graph.checks import Check, Finding, Scene
+from warehouse_assets.graph.metadata import markdown
+from warehouse_assets.schema import REJECTED_RECORDS, identifiers, key_names
+from warehouse_assets.settings import Settings
+from warehouse_assets.sources.delivery_files import taken_at
+
+ADDED = "_added"
+"""Name in `query_of_added` of the rows in files that were added since the check passed."""
+
+_SAMPLE_ROWS = 5
+
+
+def no_rows(
+    name: str,
+    description: str,
+    query: str,
+    reads: Sequence[Table] = (),
+    query_of_added: str = "",
+    is_of_single_rows: bool = False,
+    depends_on_time: bool = False,
+    is_warning: bool = False,
+    blocks: bool = False,
+) -> Check:
+    """A check that passes if `query`, a SELECT of violating rows, has none.
+
+    A check that passed and then looks at a table that has grown can look at less than the whole
+    table: every row is in a file that it has seen or in one that was added.
+
+    Args:
+        reads: the tables that the query reads beside the checked one.
+        query_of_added: finds the violations that the rows `ADDED` make, if there were none before.
+        is_of_single_rows: whether a row violates it or not depends on that row alone, so that
+            `query` may be run over the added rows instead of the table.
+        depends_on_time: rows that violate it today may not do so tomorrow.
+    """
+
+    def judge(scene: Scene) -> Finding:
+        connection, query_in_use = scene.connection, query
+        if not is_of_single_rows or not _view_added(scene, str(scene.table.name)):
+            scene.view(scene.table)
+        if query_of_added and _view_added(scene, ADDED):
+            query_in_use = query_of_added
+        scene.view(*reads)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE _violations AS {query_in_use}")
+        (count,) = connection.execute("SELECT count(*) FROM _violations").fetchall()[0]
+        if count == 0:
+            return Finding(metadata={"violations": 0})
+        sample = markdown(connection.sql(f"FROM _violations LIMIT {_SAMPLE_ROWS}"))
+        return Finding(
+            f"{count:,} rows violate this: {description}",
+            {"violations": count, "sample": sample},
+        )
+
+    def definition(settings: Settings) -> str:
+        return f"{query} {datetime.now(timezone.utc).date()}" if depends_on_time else query
+
+    return Check(name, description, judge, reads, definition, is_warning, blocks)
+
+
+def _view_added(scene: Scene, name: str) -> bool:
+    """Make the rows of files added since the check passed readable as `name`, if that is known."""
+    if scene.passed_at is None:
+        return False
+    handle = scene.handle(scene.table)
+    assert handle is not None  # the check passed for a version of it
+    return scene.lake.view_added(scene.connection, scene.table, handle, scene.passed_at, name)
+
+
+def declared_checks(table: Table) -> list[Check]:
+    """What the declaration of a table promises: its key is unique, required columns are filled."""
+    keys = identifiers(key_names(table))
+    required = [column.name for column in table.columns if not column.nullable]
+    return [
+        no_rows(
+            "key_is_unique",
+            f"Every row has its own {', '.join(key_names(table))}.",
+            f'SELECT {keys}, count(*) AS rows FROM "{table.name}" GROUP BY {keys} HAVING rows > 1',
+            # Of keys that were unique, only one that came again can be there twice.
+            query_of_added=f"""SELECT {keys}, count(*) AS rows
+                FROM (SELECT {keys} FROM "{table.name}" SEMI JOIN {ADDED} USING ({keys}))
+                GROUP BY {keys} HAVING rows > 1""",
+            blocks=True,
+        ),
+        no_rows(
+            "required_columns_are_filled",
+            f"Every row has {', '.join(required)}.",
+            f'SELECT {identifiers(required)} FROM "{table.name}" WHERE '
+            + " OR ".join(f'"{name}" IS NULL' for name in required),
+            is_of_single_rows=True,
+            blocks=True,
+        ),
+    ]
+
+
+def rejected_share_is_low() -> Check:
+    """Few records were rejected, beside the rows that the table holds (REJECTED_SHARE_LIMIT)."""
+
+    def judge(scene: Scene) -> Finding:
+        name, limit = str(scene.table.name), scene.settings.rejected_share_limit
+        scene.view(scene.table, REJECTED_RECORDS)
+        good, rejected, sample = _rejections(scene.connection, name)
+        share = rejected / (good + rejected) if rejected else 0.0
+        metadata = {
+            "rejected": rejected,
+            "rows": good,
+            "share": share,
+            "limit": limit,
+            "sample": sample,
+        }
+        if share <= limit:
+            return Finding(metadata=metadata)
+        return Finding(
+            f"{rejected:,} records were rejected beside the {good:,} rows of {name}: {share:.1%} "
+            f"of both, more than {limit:.1%} (setting REJECTED_SHARE_LIMIT).",
+            metadata,
+        )
+
+    return Check(
+        "rejected_share_is_low",
+        "Few records were rejected so far, as a share of them and the rows of the table together "
+        "(setting REJECTED_SHARE_LIMIT).",
+        judge,
+        reads=[REJECTED_RECORDS],
+        definition=lambda settings: str(settings.rejected_share_limit),
+    )
+
+
+def _rejections(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int, str]:
+    (good,) = connection.execute(f'SELECT count(*) FROM "{table}"').fetchall()[0]
+    rejected = connection.sql(
+        "SELECT reason, unit, position, raw FROM rejected_records WHERE source = $source",
+        params={"source": table},
+    )
+    (count,) = rejected.aggregate("count(*)").fetchall()[0]
+    newest = rejected.order("unit DESC, position").limit(_SAMPLE_ROWS)
+    return int(good), int(count), markdown(newest)
+
+
+def source_is_fresh() -> Check:
+    """Something was delivered for the table not long ago (FRESHNESS_HOURS)."""
+
+    def judge(scene: Scene) -> Finding:
+        stored, limit = scene.lake.table(scene.table), scene.settings.freshness_hours
+        if not stored.exists():
+            return Finding()
+        last = taken_at(stored.open(), stored.name)
+        if last is None:
+            return Finding()
+        hours = (time.time() - last) / 3600
+        metadata = {"hours": round(hours, 2), "limit": limit}
+        if hours <= limit:
+            return Finding(metadata=metadata)
+        return Finding(
+            f"Nothing was delivered for {scene.table.name} for {hours:,.0f} hours, more than "
+            f"{limit:g} (setting FRESHNESS_HOURS).",
+            metadata,
+        )
+
+    return Check(
+        "source_is_fresh",
+        "Something was delivered not long ago (setting FRESHNESS_HOURS).",
+        judge,
+        is_warning=True,
+    )
+
+
+def is_fresh(reads: Sequence[Table]) -> Check:
+    """The table was computed after the tables that it reads last changed."""
+
+    def judge(scene: Scene) -> Finding:
+        key = dg.AssetKey(str(scene.table.name))
+        event = scene.instance.get_latest_materialization_event(key)
+        if event is None:  # another history than this one knows of it
+            return Finding()
+        later = [
+            str(read.name)
+            for read in reads
+            if (stored := scene.lake.table(read)).exists()
+            and (stored.changed_at() or 0) > event.timestamp
+        ]
+        if not later:
+            return Finding()
+        return Finding(f"{', '.join(later)} changed since {scene.table.name} was computed.")
+
+    return Check(
+        "is_fresh", "It was computed after its sources last changed.", judge, is_warning=True
+    )

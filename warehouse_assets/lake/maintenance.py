@@ -1,0 +1,69 @@
+"""Keeping a table of the lake small and quick to open: compaction, vacuum, the log.
+
+Nothing that a reader can see changes: no row, and no version within the time that readers may
+travel back.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+
+from warehouse_assets.lake.lake import Lake, LakeTable, conflict
+
+# Files are put together up to this size; greater ones are left as they are.
+_BYTES_OF_A_FILE = 256 * 2**20
+_HOURS_OF_A_DAY = 24
+_LOG_RETENTION = "delta.logRetentionDuration"
+
+
+@dataclass(frozen=True)
+class Maintained:
+    """Files of a table before and after compaction, and files removed that no version needs."""
+
+    files_before: int
+    files_after: int
+    files_removed: int
+
+
+def maintain(
+    lake: Lake, table: LakeTable, keep_days: int, on_wait: Callable[[str], object] = str
+) -> Maintained:
+    """Compact small files, remove what no version of the last `keep_days` needs, trim the log.
+
+    Files that were written but never committed, as after a crash, are removed once they are older
+    than that.
+
+    Args:
+        on_wait: told what is waited for, if another run is changing the table.
+
+    Raises:
+        ConflictError: another process committed meanwhile; nothing is lost by trying again.
+    """
+    with lake.lock(table.name, on_wait):
+        handle = table.open()
+        before = len(handle.file_uris())
+        try:
+            _keep_log(handle, keep_days)
+            # One bin at a time: Delta compacts outside DuckDB's memory limit.
+            table.open().optimize.compact(target_size=_BYTES_OF_A_FILE, max_concurrent_tasks=1)
+            removed = table.open().vacuum(
+                retention_hours=keep_days * _HOURS_OF_A_DAY,
+                enforce_retention_duration=False,
+                dry_run=False,
+                full=True,
+            )
+        except CommitFailedError as error:
+            raise conflict(table.name) from error
+        handle = table.open()
+        # The log before a checkpoint is needed only to travel back.
+        handle.create_checkpoint()
+        handle.cleanup_metadata()
+        return Maintained(before, len(handle.file_uris()), len(removed))
+
+
+def _keep_log(handle: DeltaTable, days: int) -> None:
+    wanted = f"interval {days} days"
+    if handle.metadata().configuration.get(_LOG_RETENTION) != wanted:
+        handle.alter.set_table_properties({_LOG_RETENTION: wanted})
