@@ -50,7 +50,9 @@ def file_asset(kind: FileKind, group: str) -> dg.AssetsDefinition:
             started = time.monotonic()
             taken = catch_up(lake, inbox, kind, context.log.info, progress)
             _tell_taken(context, taken)
-            published = publish(lake, warehouse, lake.table(table), progress)
+            published = publish(
+                lake, warehouse, lake.table(table), progress, on_wait=context.log.info
+            )
             return _result(lake, table, started, taken.written, published, taken_metadata(taken))
 
     return asset
@@ -89,7 +91,7 @@ def sql_asset(
             with lake.lock(stored.name, on_wait=context.log.info):
                 written = _compute(lake, stored, reads, query)
             _tell_written(context, written)
-            published = publish(lake, warehouse, stored, progress)
+            published = publish(lake, warehouse, stored, progress, on_wait=context.log.info)
             return _result(lake, table, started, written, published, {})
 
     return asset
@@ -149,7 +151,9 @@ def rejected_records_asset(
                 taken = catch_up(lake, inbox, kind, context.log.info, progress)
                 _tell_taken(context, taken)
                 rejected += taken.rejected
-            published = publish(lake, warehouse, lake.table(table), progress)
+            published = publish(
+                lake, warehouse, lake.table(table), progress, on_wait=context.log.info
+            )
             # The assets that it follows commit its rows: what is new is what it publishes.
             written = Written(inserted=published.rows_written)
             more = {"records_rejected": rejected}

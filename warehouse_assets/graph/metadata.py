@@ -54,6 +54,7 @@ def table_metadata(lake: Lake, table: Table) -> dict[str, Any]:
         )
     return {
         "dagster/row_count": handle.count(),
+        "bytes_stored": sum(handle.get_add_actions()["size_bytes"].to_pylist()),
         "dagster/uri": str(stored.path),
         "lake_version": handle.version(),
         "preview": dg.MetadataValue.md(preview),

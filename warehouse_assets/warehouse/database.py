@@ -1,7 +1,8 @@
 """Connections to the SQL database. What is published into it is in `publish`."""
 
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +16,9 @@ from warehouse_assets.errors import BusyError, WarehouseAssetsError, WarehouseEr
 
 # How long a writer waits for another one; publishing the largest table takes minutes.
 _SECONDS_TO_WAIT_FOR_A_WRITER = 600
+_QUIET_MILLISECONDS = 1000
+# With less SQLite cannot begin its log and the index of that.
+_LEAST_SPACE_TO_WRITE = 64 * 1024
 
 
 class Warehouse:
@@ -34,8 +38,11 @@ class Warehouse:
         return Path(self.url.database or "")
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
+    def write(self, on_wait: Callable[[str], object] = str) -> Iterator[sa.Connection]:
         """A transaction that is the only writing one; readers go on seeing what was before.
+
+        Args:
+            on_wait: told what is waited for, once, when another writer is at work.
 
         Raises:
             WarehouseError: the database cannot be opened, read or written.
@@ -43,8 +50,10 @@ class Warehouse:
         """
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._connect("BEGIN IMMEDIATE") as connection, connection.begin():
-                yield connection
+            with self._connect("BEGIN IMMEDIATE") as connection:
+                _wait_for_writers(connection, lambda: on_wait(f"Waiting for a writer of {self}."))
+                with connection.begin():
+                    yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -103,6 +112,12 @@ class Warehouse:
             self._engine = _sqlite_engine(self.url)
         return self._engine.connect().execution_options(begin=begin)
 
+    def _is_disk_full(self) -> bool:
+        try:
+            return shutil.disk_usage(self.path.parent).free < _LEAST_SPACE_TO_WRITE
+        except OSError:
+            return False
+
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
@@ -115,6 +130,10 @@ class Warehouse:
                     f"The warehouse {self} was locked by another writer for "
                     f"{_SECONDS_TO_WAIT_FOR_A_WRITER} s. See which program holds it open for "
                     "writing; readers do not lock it."
+                ) from error
+            if self._is_disk_full():  # SQLite may only say "disk I/O error"
+                raise WarehouseError(
+                    f"The warehouse {self} cannot be written: No space left on device."
                 ) from error
             raise WarehouseError(
                 f"The warehouse {self} cannot be opened or written: {error.orig}. Check that this "
@@ -137,6 +156,23 @@ class Warehouse:
                 f"The folder of the warehouse {self} cannot be made: {error.strerror}. "
                 "Check the setting WAREHOUSE_URL."
             ) from error
+
+
+def _wait_for_writers(connection: sa.Connection, on_wait: Callable[[], object]) -> None:
+    """Return when nobody was writing a moment ago; SQLite itself waits without saying so."""
+    raw = connection.connection
+    cursor = raw.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_QUIET_MILLISECONDS}")
+    try:
+        cursor.execute("BEGIN IMMEDIATE")
+        cursor.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        # Any other error comes again, and is explained, when the transaction begins.
+        if "locked" in str(error):
+            on_wait()
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout = {int(_SECONDS_TO_WAIT_FOR_A_WRITER * 1000)}")
+        cursor.close()
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:

@@ -7,7 +7,7 @@ change comes from Delta's change data feed since the version noted. Where that c
 table is written whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import duckdb
@@ -57,15 +57,17 @@ def publish(
     table: LakeTable,
     progress: Listener = nobody,
     whole: bool = False,
+    on_wait: Callable[[str], object] = str,
 ) -> Published:
     """Bring the warehouse's copy of `table` up to the lake's newest version.
 
     Args:
         whole: write the table whole even if less would do.
+        on_wait: told what is waited for, if another run is publishing.
     """
     handle = table.open()
     identity, version = str(handle.metadata().id), handle.version()
-    with warehouse.write() as connection:
+    with warehouse.write(on_wait) as connection:
         _notes.create_all(connection)
         note = connection.execute(
             sa.select(PUBLISHED.c.lake_table_id, PUBLISHED.c.version).where(

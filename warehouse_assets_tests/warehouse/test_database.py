@@ -214,3 +214,30 @@ def test_a_database_in_use_is_not_moved(
     with another_writer(cats, begin):
         monkeypatch.setattr(sqlite3, "connect", impatient)
         assert cats.move_aside_if_unreadable() is None
+
+
+def test_who_must_wait_for_a_writer_is_told_so_and_goes_on_when_it_ends(
+    cats: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_QUIET_MILLISECONDS", 20)
+    other = sqlite3.connect(cats.path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    told: list[str] = []
+
+    def tell(message: str) -> None:
+        told.append(message)
+        other.execute("ROLLBACK")
+
+    with cats.write(tell) as connection:
+        connection.exec_driver_sql("INSERT INTO cats VALUES ('Kim')")
+    other.close()
+
+    assert told == [f"Waiting for a writer of {cats}."]
+    assert query(cats, "SELECT name FROM cats") == [("Tom",), ("Kim",)]
+
+
+def test_who_need_not_wait_is_told_nothing(cats: Warehouse) -> None:
+    told: list[str] = []
+    with cats.write(told.append):
+        pass
+    assert told == []
