@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run ui test check format docs lock clean
+.PHONY: run ui test stress check format docs benchmarks lock clean
 .DEFAULT_GOAL := run
 
 .venv/installed: requirements.lock pyproject.toml setup.py
@@ -30,6 +30,11 @@ ui: .venv/installed
 test: .venv/installed
 	$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet
 
+# Kills and crowds for a while; the short form is part of the tests.
+MINUTES ?= 20
+stress: .venv/installed
+	$(BIN)/python -m warehouse_assets_tests.stress --minutes $(MINUTES)
+
 check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -42,6 +47,10 @@ format: .venv/installed
 # The pages of the documentation that follow from the code.
 docs: .venv/installed
 	$(BIN)/python -m warehouse_assets.reference docs
+
+# The project beside its baselines, half an hour or so; its table goes into docs/benchmarks.md.
+benchmarks: .venv/installed
+	$(BIN)/python -m benchmarks --write
 
 # Newest versions that fit, for every supported Python, into requirements.lock.
 lock: .venv/installed

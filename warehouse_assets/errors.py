@@ -13,6 +13,12 @@
 Every message says what is wrong, where, and what to do.
 """
 
+import errno
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# What DuckDB, Delta and SQLite say when there is none.
+_NO_SPACE_IN_WORDS = ("No space left on device", "Disk quota exceeded", "disk is full")
+
 
 class WarehouseAssetsError(Exception):
     """Any error whose message is meant for the person who runs the warehouse."""
@@ -48,3 +54,12 @@ class ConflictError(TransientError):
 
 class BusyError(TransientError):
     """A lock was not released in time."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether `error` is, or came of, a disk or a quota without space."""
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return True
+    if any(words in str(error) for words in _NO_SPACE_IN_WORDS):
+        return True
+    return error.__cause__ is not None and is_disk_full(error.__cause__)

@@ -61,9 +61,11 @@ def ingest(files: Sequence[Path], posts: Sequence[Path], votes: Sequence[Path]) 
     named = [*((path, None) for path in files), *((path, "posts") for path in posts)]
     deliveries = ingestion.recognised([*named, *((path, "votes") for path in votes)])
     with terminal.progress_bars() as listener:
-        ingestion.deliver(settings, deliveries, listener)
+        known = ingestion.deliver(settings, deliveries, listener)
         assets = sorted({delivery.holds for delivery in deliveries}) or None
         result = runs.materialize(settings, {"progress": listener}, assets)
+    for delivery in known:
+        terminal.out.print(f"{delivery.path} was taken before: its content is known.", markup=False)
     ingestion.print_taken(settings, result)
     terminal.print_failed_checks(_errors(result.get_asset_check_evaluations()))
     _end(result)

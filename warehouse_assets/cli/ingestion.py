@@ -9,11 +9,14 @@ import click
 import dagster as dg
 
 from warehouse_assets.cli import queries, terminal
-from warehouse_assets.forum.files import UNRECOGNISED, holds
+from warehouse_assets.forum.files import POSTS_FILES, UNRECOGNISED, VOTES_FILES, holds
+from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources.inbox import DeliveryFile, Inbox, copy_file
+from warehouse_assets.sources.delivery_files import is_taken
+from warehouse_assets.sources.inbox import DeliveryFile, copy_file
 
+_KINDS = {kind.name: kind for kind in (POSTS_FILES, VOTES_FILES)}
 _REASONS_SHOWN = 10
 
 
@@ -46,10 +49,22 @@ def recognised(files: Iterable[tuple[Path, str | None]]) -> list[Delivery]:
     return deliveries
 
 
-def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listener) -> None:
-    """Copy the files into the inbox, in their order; each is there whole or not at all."""
-    inbox = Inbox(settings.inbox, settings.archive, settings.inbox_settle_seconds)
+def deliver(
+    settings: Settings, deliveries: Sequence[Delivery], progress: Listener
+) -> list[Delivery]:
+    """Copy the files into the inbox, in their order; each is there whole or not at all.
+
+    Returns those whose content has been taken before: they are not copied.
+    """
+    resources = build_resources(settings)
+    inbox, lake = resources["inbox"], resources["lake"]
     inbox.prepare()
+    known = [
+        delivery
+        for delivery in deliveries
+        if is_taken(lake, _KINDS[delivery.holds], DeliveryFile.look_at(delivery.path))
+    ]
+    deliveries = [delivery for delivery in deliveries if delivery not in known]
     total = sum(delivery.path.stat().st_size for delivery in deliveries)
     done = 0
 
@@ -60,6 +75,7 @@ def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listen
 
     for delivery in deliveries:
         copy_file(delivery.path, _free(inbox.folder / delivery.name), copied)
+    return known
 
 
 def print_taken(settings: Settings, result: dg.ExecuteInProcessResult) -> None:

@@ -21,7 +21,7 @@ from warehouse_assets.progress import Listener
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.sources.delivery_files import FileKind, Taken, catch_up
 from warehouse_assets.sources.inbox import Inbox
-from warehouse_assets.warehouse import Published, Warehouse, publish
+from warehouse_assets.warehouse import Warehouse, publish
 
 FOLLOWS_ITS_SOURCES = dg.AutomationCondition.eager()
 
@@ -50,10 +50,8 @@ def file_asset(kind: FileKind, group: str) -> dg.AssetsDefinition:
             started = time.monotonic()
             taken = catch_up(lake, inbox, kind, context.log.info, progress)
             _tell_taken(context, taken)
-            published = publish(
-                lake, warehouse, lake.table(table), progress, on_wait=context.log.info
-            )
-            return _result(lake, table, started, taken.written, published, taken_metadata(taken))
+            more = taken_metadata(taken)
+            return _publish(context, lake, warehouse, progress, table, started, taken.written, more)
 
     return asset
 
@@ -91,8 +89,7 @@ def sql_asset(
             with lake.lock(stored.name, on_wait=context.log.info):
                 written = _compute(lake, stored, reads, query)
             _tell_written(context, written)
-            published = publish(lake, warehouse, stored, progress, on_wait=context.log.info)
-            return _result(lake, table, started, written, published, {})
+            return _publish(context, lake, warehouse, progress, table, started, written, {})
 
     return asset
 
@@ -151,13 +148,8 @@ def rejected_records_asset(
                 taken = catch_up(lake, inbox, kind, context.log.info, progress)
                 _tell_taken(context, taken)
                 rejected += taken.rejected
-            published = publish(
-                lake, warehouse, lake.table(table), progress, on_wait=context.log.info
-            )
-            # The assets that it follows commit its rows: what is new is what it publishes.
-            written = Written(inserted=published.rows_written)
             more = {"records_rejected": rejected}
-            return _result(lake, table, started, written, published, more)
+            return _publish(context, lake, warehouse, progress, table, started, None, more)
 
     return asset
 
@@ -175,16 +167,30 @@ def taken_metadata(taken: Taken) -> dict[str, Any]:
     }
 
 
-def _result(
+def _publish(
+    context: dg.AssetExecutionContext,
     lake: Lake,
+    warehouse: Warehouse,
+    progress: Listener,
     table: Table,
     started: float,
-    written: Written,
-    published: Published,
+    written: Written | None,
     more: dict[str, Any],
 ) -> dg.MaterializeResult[Any]:
+    """Publish the table as it is now and give an account of the step.
+
+    Args:
+        started: when the step began, by the monotonic clock.
+        written: what the step wrote; None if other steps write the table, and what is new is what
+            is published.
+        more: metadata of the step that this function does not know.
+    """
+    stored = lake.table(table)
+    handle = stored.open()
+    published = publish(lake, warehouse, stored, progress, on_wait=context.log.info, handle=handle)
+    written = written or Written(inserted=published.rows_written)
     metadata = {
-        **table_metadata(lake, table),
+        **table_metadata(lake, table, handle),
         **more,
         "rows_inserted": written.inserted,
         "rows_updated": written.updated,

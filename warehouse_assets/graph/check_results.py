@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from filelock import FileLock
+
 Version = tuple[str, int] | None
 """Identity and version of a table of the lake; None if there is no such table."""
 
@@ -86,8 +88,10 @@ class CheckResults(AbstractContextManager["CheckResults"]):
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(".part")
         stored = {name: asdict(result) for name, result in self._results.items()}
-        partial.write_text(json.dumps(stored), encoding="utf-8")
-        partial.replace(self._path)
+        # Of two runs that end at once the later one's results stay.
+        with FileLock(self._path.with_suffix(".lock")):
+            partial.write_text(json.dumps(stored), encoding="utf-8")
+            partial.replace(self._path)
 
 
 def _result(entry: Mapping[str, Any]) -> Result:

@@ -5,7 +5,9 @@ given, and says so. What most checks are made of is in `standard_checks`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -21,7 +23,7 @@ from warehouse_assets.settings import Settings
 
 @dataclass
 class Scene:
-    """What a check may look at.
+    """What a check may look at; `stack` closes what it opens.
 
     `passed_at` is the version of the table for which the check passed when it was made last, if
     all else that it looks at is the same; then only what came since can violate it.
@@ -31,9 +33,14 @@ class Scene:
     lake: Lake
     settings: Settings
     instance: dg.DagsterInstance
-    connection: duckdb.DuckDBPyConnection
+    stack: ExitStack
     passed_at: int | None = None
     _handles: dict[str, DeltaTable | None] = field(default_factory=dict)
+
+    @cached_property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """A connection for the time of the step; most steps have nothing to look at."""
+        return self.stack.enter_context(self.lake.connect())
 
     def handle(self, table: Table) -> DeltaTable | None:
         """The version of `table` that all checks of this step look at; None if there is none."""
@@ -105,8 +112,8 @@ def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition
         lake: dg.ResourceParam[Lake],
         settings: dg.ResourceParam[Settings],
     ) -> Iterable[dg.AssetCheckResult]:
-        with explained(context), lake.connect() as connection:
-            scene = Scene(table, lake, settings, context.instance, connection)
+        with explained(context), ExitStack() as stack:
+            scene = Scene(table, lake, settings, context.instance, stack)
             names = sorted(key.name for key in context.selected_asset_check_keys)
             with CheckResults(lake.folder, str(table.name)) as results:
                 made = [_make(by_name[name], scene, results) for name in names]

@@ -1,13 +1,13 @@
 """How errors end a step: retried where that can help, explained where it cannot."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
 import duckdb
+from deltalake.exceptions import DeltaError
 
-from warehouse_assets.errors import PermanentError, TransientError
+from warehouse_assets.errors import PermanentError, TransientError, is_disk_full
 
 _RETRIES = 3
 _SECONDS_BETWEEN_RETRIES = 2.0
@@ -23,19 +23,19 @@ def explained(
     except TransientError as error:
         context.log.warning(str(error))
         raise dg.RetryRequested(_RETRIES, _SECONDS_BETWEEN_RETRIES) from error
-    except PermanentError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
     except duckdb.OutOfMemoryException as error:
         raise dg.Failure(
-            f"The run needs more memory than it may use: {error}. Nothing was changed by this "
-            "step. Raise the setting MEMORY_LIMIT, or free disk space if it was full.",
+            f"The run needs more memory than it may use: {error}. Nothing is half done. Raise the "
+            "setting MEMORY_LIMIT, or free disk space if it was full.",
             allow_retries=False,
         ) from error
-    except (duckdb.IOException, OSError) as error:
-        if "No space left" not in str(error) and getattr(error, "errno", 0) != errno.ENOSPC:
-            raise
-        raise dg.Failure(
-            f"The disk is full: {error}. Nothing was changed by this step. Free some space; the "
-            "next run continues where this one stopped.",
-            allow_retries=False,
-        ) from error
+    except (PermanentError, DeltaError, duckdb.Error, OSError) as error:
+        if is_disk_full(error):
+            raise dg.Failure(
+                f"The disk is full: {str(error).rstrip('.')}. Nothing is half done. Free some "
+                "space; the next run continues where this one stopped.",
+                allow_retries=False,
+            ) from error
+        if isinstance(error, PermanentError):
+            raise dg.Failure(str(error), allow_retries=False) from error
+        raise

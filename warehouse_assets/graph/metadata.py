@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+from deltalake import DeltaTable
 from sqlalchemy import Table
 
 from warehouse_assets.lake import Lake
@@ -39,10 +40,8 @@ def definition_metadata(table: Table) -> dict[str, Any]:
     return metadata
 
 
-def table_metadata(lake: Lake, table: Table) -> dict[str, Any]:
-    """Metadata of the present state of `table`: rows, version, folder and a preview."""
-    stored = lake.table(table)
-    handle = stored.open()
+def table_metadata(lake: Lake, table: Table, handle: DeltaTable) -> dict[str, Any]:
+    """Metadata of the version of `table` that `handle` stands at: rows, folder and a preview."""
     with lake.connect() as connection:
         lake.view(connection, table, handle)
         names = [column.name for column in table.columns][:_PREVIEW_COLUMNS]
@@ -55,7 +54,7 @@ def table_metadata(lake: Lake, table: Table) -> dict[str, Any]:
     return {
         "dagster/row_count": handle.count(),
         "bytes_stored": sum(handle.get_add_actions()["size_bytes"].to_pylist()),
-        "dagster/uri": str(stored.path),
+        "dagster/uri": str(lake.table(table).path),
         "lake_version": handle.version(),
         "preview": dg.MetadataValue.md(preview),
     }

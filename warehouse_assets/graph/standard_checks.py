@@ -10,12 +10,13 @@ from sqlalchemy import Table
 
 from warehouse_assets.graph.checks import Check, Finding, Scene
 from warehouse_assets.graph.metadata import markdown
-from warehouse_assets.schema import REJECTED_RECORDS, identifiers, key_names
+from warehouse_assets.lake import changed_at, view_changes
+from warehouse_assets.schema import REJECTED_RECORDS, column_names, identifiers, key_names
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.delivery_files import taken_at
 
 ADDED = "_added"
-"""Name in `query_of_added` of the rows in files that were added since the check passed."""
+"""Name in `query_of_added` of the rows added or changed since the check passed."""
 
 _SAMPLE_ROWS = 5
 
@@ -33,26 +34,29 @@ def no_rows(
 ) -> Check:
     """A check that passes if `query`, a SELECT of violating rows, has none.
 
-    A check that passed and then looks at a table that has grown can look at less than the whole
-    table: every row is in a file that it has seen or in one that was added.
+    A check that passed can then look at what has changed since, if that is enough. If it finds
+    something there, the whole table decides: a row may have come and gone.
 
     Args:
         reads: the tables that the query reads beside the checked one.
-        query_of_added: finds the violations that the rows `ADDED` make, if there were none before.
+        query_of_added: has rows if the rows `ADDED` make violations where there were none.
         is_of_single_rows: whether a row violates it or not depends on that row alone, so that
             `query` may be run over the added rows instead of the table.
         depends_on_time: rows that violate it today may not do so tomorrow.
     """
 
     def judge(scene: Scene) -> Finding:
-        connection, query_in_use = scene.connection, query
-        if not is_of_single_rows or not _view_added(scene, str(scene.table.name)):
-            scene.view(scene.table)
-        if query_of_added and _view_added(scene, ADDED):
-            query_in_use = query_of_added
+        connection = scene.connection
         scene.view(*reads)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE _violations AS {query_in_use}")
-        (count,) = connection.execute("SELECT count(*) FROM _violations").fetchall()[0]
+        if (is_of_single_rows or query_of_added) and _view_added(scene):
+            if is_of_single_rows:
+                connection.sql(f"FROM {ADDED}").create_view(str(scene.table.name), replace=True)
+            else:
+                scene.view(scene.table)
+            if _count(connection, query if is_of_single_rows else query_of_added) == 0:
+                return Finding(metadata={"violations": 0})
+        scene.view(scene.table)
+        count = _count(connection, query)
         if count == 0:
             return Finding(metadata={"violations": 0})
         sample = markdown(connection.sql(f"FROM _violations LIMIT {_SAMPLE_ROWS}"))
@@ -67,13 +71,26 @@ def no_rows(
     return Check(name, description, judge, reads, definition, is_warning, blocks)
 
 
-def _view_added(scene: Scene, name: str) -> bool:
-    """Make the rows of files added since the check passed readable as `name`, if that is known."""
-    if scene.passed_at is None:
-        return False
+def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    """How many rows `query` has; they are in the table `_violations`."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE _violations AS {query}")
+    (count,) = connection.execute("SELECT count(*) FROM _violations").fetchall()[0]
+    return int(count)
+
+
+def _view_added(scene: Scene) -> bool:
+    """Make the rows added or changed since the check passed readable as `ADDED`, if it is known."""
     handle = scene.handle(scene.table)
-    assert handle is not None  # the check passed for a version of it
-    return scene.lake.view_added(scene.connection, scene.table, handle, scene.passed_at, name)
+    if scene.passed_at is None or handle is None:
+        return False
+    if not view_changes(scene.connection, handle, scene.passed_at, "_changes"):
+        return False
+    scene.connection.execute(
+        f"""CREATE OR REPLACE TEMP VIEW {ADDED} AS
+        SELECT {identifiers(column_names(scene.table))} FROM _changes
+        WHERE _change_type IN ('insert', 'update_postimage')"""
+    )
+    return True
 
 
 def declared_checks(table: Table) -> list[Check]:
@@ -150,10 +167,8 @@ def source_is_fresh() -> Check:
     """Something was delivered for the table not long ago (FRESHNESS_HOURS)."""
 
     def judge(scene: Scene) -> Finding:
-        stored, limit = scene.lake.table(scene.table), scene.settings.freshness_hours
-        if not stored.exists():
-            return Finding()
-        last = taken_at(stored.open(), stored.name)
+        limit, handle = scene.settings.freshness_hours, scene.handle(scene.table)
+        last = taken_at(handle, str(scene.table.name)) if handle else None
         if last is None:
             return Finding()
         hours = (time.time() - last) / 3600
@@ -185,8 +200,7 @@ def is_fresh(reads: Sequence[Table]) -> Check:
         later = [
             str(read.name)
             for read in reads
-            if (stored := scene.lake.table(read)).exists()
-            and (stored.changed_at() or 0) > event.timestamp
+            if (handle := scene.handle(read)) and (changed_at(handle) or 0) > event.timestamp
         ]
         if not later:
             return Finding()

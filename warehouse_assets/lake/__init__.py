@@ -4,7 +4,8 @@ It knows no family of data and nothing of Dagster or of the SQL database.
 """
 
 from warehouse_assets.lake.commit import Written
-from warehouse_assets.lake.lake import Lake, LakeTable
+from warehouse_assets.lake.feed import view_changes
+from warehouse_assets.lake.lake import Lake, LakeTable, changed_at
 from warehouse_assets.lake.maintenance import Maintained, maintain
 from warehouse_assets.lake.merge import merge
 from warehouse_assets.lake.transactions import Transactions
@@ -17,7 +18,9 @@ __all__ = [
     "Transactions",
     "Written",
     "append",
+    "changed_at",
     "maintain",
     "merge",
     "replace",
+    "view_changes",
 ]

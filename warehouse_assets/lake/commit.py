@@ -4,12 +4,15 @@ Used by the write modes in `write` and `merge`. A commit is the next version or 
 writer committed since the handle was opened it is refused.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
+from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.lake.lake import LakeTable, conflict
 from warehouse_assets.lake.parquet import remove_files, write_parquet
 from warehouse_assets.lake.transactions import Transactions, commit_properties
@@ -77,12 +80,13 @@ def commit_files(
     if not files and not transactions and mode == "append":
         return Written()
     try:
-        handle.create_write_transaction(
-            [file.action for file in files],
-            mode="overwrite" if mode == "overwrite" else "append",
-            schema=handle.schema(),
-            commit_properties=commit_properties(transactions),
-        )
+        with _full_disk_explained(table):
+            handle.create_write_transaction(
+                [file.action for file in files],
+                mode="overwrite" if mode == "overwrite" else "append",
+                schema=handle.schema(),
+                commit_properties=commit_properties(transactions),
+            )
     except CommitFailedError as error:
         remove_files(table, files)
         raise conflict(table.name) from error
@@ -101,19 +105,20 @@ def delta_merge(
     names, keys = column_names(table.declaration), key_names(table.declaration)
     values = {name: f'new."{name}"' for name in names}
     try:
-        result = (
-            handle.merge(
-                connection.sql(source),
-                predicate=" AND ".join(f'old."{key}" = new."{key}"' for key in keys),
-                source_alias="new",
-                target_alias="old",
-                commit_properties=commit_properties(transactions),
+        with _full_disk_explained(table):
+            result = (
+                handle.merge(
+                    connection.sql(source),
+                    predicate=" AND ".join(f'old."{key}" = new."{key}"' for key in keys),
+                    source_alias="new",
+                    target_alias="old",
+                    commit_properties=commit_properties(transactions),
+                )
+                .when_matched_delete("new._is_deleted")
+                .when_matched_update(values)
+                .when_not_matched_insert(values)
+                .execute()
             )
-            .when_matched_delete("new._is_deleted")
-            .when_matched_update(values)
-            .when_not_matched_insert(values)
-            .execute()
-        )
     except CommitFailedError as error:
         raise conflict(table.name) from error
     return Written(
@@ -121,3 +126,17 @@ def delta_merge(
         updated=result["num_target_rows_updated"],
         deleted=result["num_target_rows_deleted"],
     )
+
+
+@contextmanager
+def _full_disk_explained(table: LakeTable) -> Iterator[None]:
+    """Name the table where Delta says only that there is no space."""
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        if not is_disk_full(error):
+            raise
+        raise LakeError(
+            f"The lake table {table.name} in {table.path} cannot be written: "
+            "No space left on device."
+        ) from error

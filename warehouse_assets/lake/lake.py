@@ -3,6 +3,7 @@
 How tables change is in `write`.
 """
 
+import errno
 import glob
 import os
 import shutil
@@ -83,16 +84,6 @@ class LakeTable:
         names = (uri.rpartition("/")[2] for uri in handle.file_uris())
         return [glob.escape(str(self.path / name)) for name in names]
 
-    def changed_at(self) -> float | None:
-        """When rows were last written, in seconds since 1970.
-
-        None if the log, which maintenance trims, no longer says. Maintenance and new columns do
-        not count; a delivery that changed no row does.
-        """
-        commits = (c for c in self.open().history() if c.get("operation") in _CHANGES_OF_ROWS)
-        newest = next(commits, None)
-        return None if newest is None else float(newest["timestamp"]) / 1000
-
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
@@ -104,6 +95,17 @@ class LakeTable:
                 f"The lake table {self.name} in {self.path} cannot be opened: {error}. Check that "
                 "the folder can be read and written by this user (setting LAKE_URI)."
             ) from error
+
+
+def changed_at(handle: DeltaTable) -> float | None:
+    """When rows of the table were last written, in seconds since 1970.
+
+    None if the log, which maintenance trims, no longer says. Maintenance and new columns do not
+    count; a delivery that changed no row does.
+    """
+    commits = (c for c in handle.history() if c.get("operation") in _CHANGES_OF_ROWS)
+    newest = next(commits, None)
+    return None if newest is None else float(newest["timestamp"]) / 1000
 
 
 def conflict(name: str) -> ConflictError:
@@ -165,6 +167,10 @@ class Lake:
             ) from error
         try:
             yield folder
+        except OSError as error:
+            if error.errno == errno.ENOSPC and error.filename is None:
+                error.filename = str(folder)  # of a write, Python does not say where
+            raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -187,37 +193,8 @@ class Lake:
         Raises:
             LakeError: a file of the table cannot be read.
         """
+        name = str(declaration.name)
         files = self.table(declaration).files(handle) if handle else []
-        self._view_files(connection, declaration, files, str(declaration.name))
-
-    def view_added(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        declaration: Table,
-        handle: DeltaTable,
-        since: int,
-        name: str,
-    ) -> bool:
-        """Make the rows of files that came after version `since` readable in SQL as `name`.
-
-        Returns False, and makes nothing, if it is no longer known what that version was.
-        """
-        table = self.table(declaration)
-        try:
-            seen = set(table.files(DeltaTable(table.path.as_uri(), version=since)))
-        except DeltaError:
-            return False
-        added = [file for file in table.files(handle) if file not in seen]
-        self._view_files(connection, declaration, added, name)
-        return True
-
-    def _view_files(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        declaration: Table,
-        files: list[str],
-        name: str,
-    ) -> None:
         columns = ", ".join(
             f'CAST(NULL AS {duckdb_type(column)}) AS "{column.name}"'
             for column in declaration.columns
@@ -230,8 +207,8 @@ class Lake:
             stored = connection.read_parquet(files, union_by_name=len(files) > 1)
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise LakeError(
-                f"A file of the lake table {declaration.name} in {self.folder} cannot be read: "
-                f"{error}. Restore it from a copy (setting LAKE_URI)."
+                f"A file of the lake table {name} in {self.folder} cannot be read: {error}. "
+                "Restore it from a copy (setting LAKE_URI)."
             ) from error
         names = column_names(declaration)
         if set(stored.columns) >= set(names):

@@ -120,6 +120,11 @@ def _batches(units: Iterable[Unit]) -> Iterator[list[Unit]]:
         yield batch
 
 
+def _app_id(kind: str, digest: str) -> str:
+    """Remembers a file by its content."""
+    return f"{kind}/{digest}"
+
+
 def _newest_app_id(kind: str) -> str:
     """Remembers up to which arrival number every file has been taken."""
     return f"{kind}/newest"
@@ -128,6 +133,15 @@ def _newest_app_id(kind: str) -> str:
 def _taken_at_app_id(kind: str) -> str:
     """Remembers when files were last taken, in milliseconds since 1970."""
     return f"{kind}/taken_at"
+
+
+def is_taken(lake: Lake, kind: FileKind, file: DeliveryFile) -> bool:
+    """Whether the lake holds all that the content of `file` has to give, under whatever name."""
+    tables = [lake.table(table) for table in (kind.table, REJECTED_RECORDS) if table is not None]
+    app_id = _app_id(kind.name, file.digest())
+    return all(
+        table.exists() and table.open().transaction_version(app_id) is not None for table in tables
+    )
 
 
 def taken_at(handle: DeltaTable, kind: str) -> float | None:
@@ -147,7 +161,7 @@ class _CatchUp:
         self.table = None if kind.table is None else lake.table(kind.table)
 
     def _app_id(self, digest: str) -> str:
-        return f"{self.kind.name}/{digest}"
+        return _app_id(self.kind.name, digest)
 
     def _handles(self) -> list[DeltaTable]:
         tables = [self.rejected, self.table] if self.table else [self.rejected]

@@ -99,8 +99,14 @@ def _timestamp(text: str) -> str:
         f"CASE WHEN {plain} THEN TRY_CAST({text} AS TIMESTAMP) "
         f"ELSE TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"
     )
+    # The usual form is told apart first: the conditions of all forms cost ten times the cast.
+    usual = (
+        f"{text} LIKE '____-__-__T__:__:__.___' AND {text} >= '0001' AND {text} < ':' "
+        f"AND NOT contains({text}, '+') AND NOT contains({text}, '.-')"
+    )
     # Words such as 'epoch' or 'infinity' are times to DuckDB, and so are years before Christ.
     return (
-        f"CASE WHEN ascii({text}) BETWEEN 48 AND 57 AND ({moment}) BETWEEN "
+        f"CASE WHEN {usual} THEN TRY_CAST({text} AS TIMESTAMP) "
+        f"WHEN ascii({text}) BETWEEN 48 AND 57 AND ({moment}) BETWEEN "
         f"TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999' THEN {moment} END"
     )

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import duckdb
 import sqlalchemy as sa
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 from sqlalchemy.dialects.sqlite import insert
 
-from warehouse_assets.lake import Lake, LakeTable
+from warehouse_assets.lake import Lake, LakeTable, view_changes
 from warehouse_assets.progress import Listener, Progress, nobody
 from warehouse_assets.schema import column_names, identifiers, key_names, value_names
 from warehouse_assets.warehouse.database import Warehouse
@@ -58,14 +57,16 @@ def publish(
     progress: Listener = nobody,
     whole: bool = False,
     on_wait: Callable[[str], object] = str,
+    handle: DeltaTable | None = None,
 ) -> Published:
     """Bring the warehouse's copy of `table` up to the lake's newest version.
 
     Args:
         whole: write the table whole even if less would do.
         on_wait: told what is waited for, if another run is publishing.
+        handle: stands at the version to publish, if not the newest one now.
     """
-    handle = table.open()
+    handle = handle or table.open()
     identity, version = str(handle.metadata().id), handle.version()
     with warehouse.write(on_wait) as connection:
         _notes.create_all(connection)
@@ -79,9 +80,7 @@ def publish(
         if note is not None and is_known and not whole and _has_columns(connection, table):
             if note.version == version:
                 return Published()
-            published = _publish_changes(
-                lake, connection, table, handle, note.version + 1, progress
-            )
+            published = _publish_changes(lake, connection, table, handle, note.version, progress)
         if published is None:
             published = _publish_whole(lake, connection, table, handle, progress)
         _write_note(connection, table, identity, version)
@@ -121,9 +120,10 @@ def _publish_whole(
     with lake.connect() as engine:
         lake.view(engine, declaration, handle)
         (total,) = engine.execute(f'SELECT count(*) FROM "{table.name}"').fetchall()[0]
-        # In the order of the key, a table whose rows are stored in it is written once.
-        query = f"""SELECT {_stored(declaration)} FROM "{table.name}"
-            ORDER BY {identifiers(key_names(declaration))}"""
+        # In the order of the key, a table whose rows are stored in it is written once. Sorted
+        # before times become text: that takes half the memory.
+        query = f"""SELECT {_stored(declaration)} FROM (
+            FROM "{table.name}" ORDER BY {identifiers(key_names(declaration))})"""
         statement = str(sa.insert(fresh).compile(connection))
         rows = 0
         for batch in _batches(engine, query):
@@ -161,16 +161,11 @@ def _publish_changes(
     since: int,
     progress: Listener,
 ) -> Published | None:
-    """Apply what the change data feed tells of the versions from `since` on; None if it is gone."""
+    """Apply what the change data feed tells of the versions after `since`; None if it is gone."""
     declaration = table.declaration
     keys = key_names(declaration)
     with lake.connect() as engine:
-        try:
-            feed = handle.load_cdf(starting_version=since, ending_version=handle.version())
-            engine.register("_feed", feed)
-            engine.execute("CREATE TEMP TABLE _changes AS FROM _feed")
-        except (DeltaError, duckdb.InvalidInputException):
-            # Vacuumed: of the log Delta says so at once, of a file when the feed comes to it.
+        if not view_changes(engine, handle, since, "_changes"):
             return None
         _net_changes(engine, declaration)
         (total,) = engine.execute("SELECT count(*) FROM _after").fetchall()[0]

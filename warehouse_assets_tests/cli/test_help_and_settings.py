@@ -17,6 +17,7 @@ HELP = {
     "answers": "Show the answers, from the warehouse: all answer tables, or the TABLES named.",
     "sql": "Run QUERY, in DuckDB's SQL, over the tables of the lake.",
     "rebuild": "Write the whole warehouse anew from the lake.",
+    "maintain": "Make the lake small and quick to open, and the warehouse's statistics current.",
     "check": "Make every asset check and show what failed.",
     "samples": "Make sample files: posts and votes like a supplier's, some records damaged.",
 }

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import dagster as dg
 import duckdb
 import pytest
+from deltalake.exceptions import DeltaError
 
 from warehouse_assets.errors import BusyError, LakeError, SourceError
 from warehouse_assets.graph import failures
@@ -15,6 +16,12 @@ from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.sources.inbox import Inbox
 from warehouse_assets_tests.graph.runs import materialised, run_checks
 from warehouse_assets_tests.house import House, post, vote
+
+
+def caused_by(cause: Exception, error: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
 
 DISK_FULL = OSError(errno.ENOSPC, "No space left on device", "part-1.parquet")
 
@@ -165,6 +172,8 @@ def test_a_check_that_cannot_read_its_table_is_told_in_words(
         (duckdb.OutOfMemoryException("could not allocate block"), "Raise the setting MEMORY_LIMIT"),
         (duckdb.IOException("Could not write: No space left on device"), "The disk is full: "),
         (DISK_FULL, "The disk is full: "),
+        (DeltaError("Unable to copy data to file: No space left on device"), "The disk is full: "),
+        (caused_by(DISK_FULL, LakeError("Mend it.")), "The disk is full: Mend it. Nothing"),
         (SourceError("Look at the folder."), "Look at the folder."),
     ],
 )

@@ -1,5 +1,6 @@
 """A check is made again only for what has changed."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 
@@ -34,8 +35,7 @@ def test_results_are_given_again_without_reading_and_say_so(
     def read(*_: object) -> None:
         raise AssertionError("a table was read")
 
-    monkeypatch.setattr(Lake, "view", read)
-    monkeypatch.setattr(Lake, "view_added", read)
+    monkeypatch.setattr(Lake, "connect", read)
     after = checks_of(house, "votes")
 
     reused = [name for name, check in after.items() if "unchanged_since" in check.metadata]
@@ -155,3 +155,37 @@ def _made_in_that_run(house: House) -> dict[str, object]:
     assert record is not None
     assert record.evaluation is not None
     return dict(record.evaluation.metadata)
+
+
+def test_one_check_of_the_change_does_not_hide_the_table_from_the_next(house: House) -> None:
+    _deliver(house, vote(1, 1), vote(2, 1))
+    checks_of(house, "votes")
+    add_rows(house, "votes", _row(1, 1))
+
+    evaluations = checks_of(house, "votes")
+
+    assert evaluations["required_columns_are_filled"].passed  # of the added row alone
+    assert evaluations["key_is_unique"].metadata["violations"].value == 1
+    assert evaluations["rejected_share_is_low"].metadata["rows"].value == 3
+
+
+def test_a_bad_row_that_has_gone_again_is_no_violation(house: House) -> None:
+    _deliver(house, vote(1, 1))
+    assert _only(house, "dates_are_plausible").passed
+    house.deliver("votes.json", [vote(1, 1, "1999-01-01")])
+    assert house.run("votes").success
+    house.deliver("votes.json", [vote(1, 1, "2022-01-04")])
+    (house.settings.lake / ".checks" / "votes.json").write_bytes(_results_before(house))
+    assert house.run("votes").success
+
+    assert _only(house, "dates_are_plausible").passed
+
+
+def _results_before(house: House) -> bytes:
+    """The kept results as they were when the table was at its first version with rows."""
+    path = house.settings.lake / ".checks" / "votes.json"
+    stored = json.loads(path.read_text())
+    result = stored["dates_are_plausible"]
+    result["looked_at"]["table"][1] = 1
+    result["problem"] = ""
+    return json.dumps(stored).encode()

@@ -3,6 +3,8 @@ import time
 from pathlib import Path
 
 import pytest
+from deltalake.exceptions import CommitFailedError
+from deltalake.table import TableOptimizer
 
 from warehouse_assets.errors import ConflictError
 from warehouse_assets.lake import Lake, LakeTable, Maintained, maintain
@@ -87,13 +89,16 @@ def test_a_table_without_rows_can_be_maintained(lake: Lake, pets: Stored) -> Non
     assert maintain(lake, pets.table, 0) == Maintained(0, 0, 0)
 
 
-def test_a_commit_in_between_is_a_conflict(
+def test_a_commit_that_delta_refuses_is_a_conflict(
     lake: Lake, pets: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise CommitFailedError("another process compacted the same files")
+
     _grown(pets, 2)
-    stale = pets.table.open()
-    _grown(pets, 1)
-    monkeypatch.setattr(LakeTable, "open", lambda _: stale)
+    rows = pets.rows()
+    monkeypatch.setattr(TableOptimizer, "compact", refuse)
 
     with pytest.raises(ConflictError):
-        maintain(lake, pets.table, 3)
+        maintain(lake, pets.table, 7)
+    assert pets.rows() == rows

@@ -1,0 +1,84 @@
+"""The data of the benchmarks: the same sizes give the same bytes, whatever machine makes them.
+
+Votes fall evenly on posts and weeks: 20 for each post, spread over a year. That is the hardest
+shape for `votes_per_post_per_week`, which then has nearly as many rows as there are votes.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+VOTES_PER_POST = 20
+_POST = """json_object('Id', i::VARCHAR, 'PostTypeId', '1', 'Score', (i % 17)::VARCHAR,
+    'OwnerUserId', (1 + i % 9973)::VARCHAR, 'Title', 'Question ' || i, 'Body', repeat('Text. ', 20),
+    'CreationDate', strftime(TIMESTAMP '2021-12-27' + to_seconds(i % 604800),
+        '%Y-%m-%dT%H:%M:%S.000'))"""
+
+
+@dataclass(frozen=True)
+class Data:
+    """The files of one size, all in `folder`; they are made when they are not there.
+
+    Args:
+        votes: how many votes the large file has.
+    """
+
+    folder: Path
+    votes: int
+
+    @property
+    def changes(self) -> int:
+        """How many votes a delivery has: half of them new, half of them known ids changed."""
+        return max(self.votes // 500, 10)
+
+    @property
+    def posts(self) -> int:
+        """How many posts there are."""
+        return max(self.votes // VOTES_PER_POST, 1)
+
+    @property
+    def votes_file(self) -> Path:
+        """All votes, as JSON lines."""
+        return self.folder / f"votes-{self.votes}.jsonl"
+
+    @property
+    def posts_file(self) -> Path:
+        """All posts, as JSON lines."""
+        return self.folder / f"posts-{self.votes}.jsonl"
+
+    @property
+    def delivery_file(self) -> Path:
+        """A delivery of votes, as JSON lines."""
+        return self.folder / f"votes-delivery-{self.votes}.jsonl"
+
+    def make(self) -> None:
+        """Make the files that are not there yet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        half = self.changes // 2
+        # Known ids from everywhere in the table.
+        known = f"SELECT 1 + j * {max(self.votes // half, 1)} AS i FROM range({half}) AS r(j)"
+        new = f"SELECT {self.votes} + 1 + j FROM range({half}) AS r(j)"
+        _write(self.votes_file, self._vote("'2'"), f"SELECT i FROM range(1, {self.votes + 1}) r(i)")
+        _write(self.posts_file, _POST, f"SELECT i FROM range(1, {self.posts + 1}) AS r(i)")
+        _write(self.delivery_file, self._vote("'3'"), f"{known} UNION ALL {new}")
+
+    def _vote(self, kind: str) -> str:
+        """SQL for the vote `i`; multipliers without common factors scatter posts and days."""
+        return f"""json_object('Id', i::VARCHAR, 'PostId', (1 + i * 7919 % {self.posts})::VARCHAR,
+            'VoteTypeId', {kind}, 'CreationDate', strftime(TIMESTAMP '2022-01-03' +
+                to_days(((i * 104729 + i // {self.posts} * 19) % 364)::INT),
+                '%Y-%m-%dT%H:%M:%S.000'))"""
+
+
+def _write(path: Path, record: str, numbers: str) -> None:
+    if path.exists():
+        return
+    partial = path.with_name(f"{path.name}.part")
+    with duckdb.connect() as connection:
+        # Quotes and delimiters that do not occur: each record is a line as it is.
+        connection.execute(
+            f"COPY (SELECT {record} AS record FROM ({numbers})) TO '{partial}' "
+            r"(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01')"
+        )
+    partial.replace(path)

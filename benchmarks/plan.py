@@ -1,0 +1,133 @@
+"""The cases: what is measured against what, and the ratio that is to be met."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that is measured, each time in a process of its own.
+
+    Args:
+        name: for people.
+        call: `module.function` below `benchmarks.subjects`.
+        options: arguments of the function beside the context.
+        target: the most its median may be, as a multiple of the median of `against`.
+        against: the name of another subject of the case; the first if it is not given.
+    """
+
+    name: str
+    call: str
+    options: Mapping[str, str | int] = field(default_factory=dict)
+    target: float | None = None
+    against: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """Subjects that are measured in turn.
+
+    Args:
+        title: what is done; `{votes}` and `{changes}` stand for the sizes.
+        subjects: the baseline first.
+        prepare: what is made once before, in processes of their own, and not measured.
+    """
+
+    name: str
+    title: str
+    subjects: Sequence[Subject]
+    prepare: Sequence[Subject] = ()
+
+
+_LOADED_HOME = Subject("a warehouse with everything loaded", "runs.load_template")
+
+CASES = (
+    Case(
+        "load",
+        "{votes} votes as JSON lines into an empty lake",
+        [
+            Subject("DuckDB: read_json, newest row per id, Parquet", "load.duckdb_alone"),
+            Subject("catch_up, archive included", "load.catch_up_votes", target=1.3),
+        ],
+    ),
+    Case(
+        "publish_whole",
+        "{votes} votes of the lake into a new SQLite file",
+        [
+            Subject("executemany of batches that DuckDB reads", "publish.executemany_batches"),
+            Subject("executemany of tuples in memory", "publish.executemany_tuples"),
+            Subject("publish", "publish.publish_whole", target=1.3),
+        ],
+        [_LOADED_HOME],
+    ),
+    Case(
+        "delivery",
+        "{changes} votes, half new and half changed, onto {votes}: the whole run",
+        [
+            Subject("the full load's whole run", "runs.full_load"),
+            Subject("the delivery's whole run", "runs.delivery", target=0.2),
+        ],
+        [_LOADED_HOME],
+    ),
+    Case(
+        "nothing_new",
+        "nothing new for {votes} votes: commands, start-up included",
+        [
+            Subject("dagster asset materialize, 6 empty assets", "commands.empty_assets"),
+            Subject("dagster asset materialize", "commands.materialize", target=1.5),
+            Subject("warehouse ingest", "commands.ingest"),
+            Subject(
+                "warehouse ingest, the known delivery",
+                "commands.ingest",
+                {"file": "delivery_file"},
+                target=1.5,
+            ),
+            Subject(
+                "warehouse ingest, the known file of all votes",
+                "commands.ingest",
+                {"file": "votes_file"},
+                target=1.5,
+            ),
+        ],
+        [_LOADED_HOME, Subject("the delivery", "runs.deliver_to_template")],
+    ),
+    Case(
+        "publish_change",
+        "{changes} changed votes into a published table",
+        [
+            Subject(
+                f"a table of {rows:.0%} of {{votes}}",
+                "publish.publish_change",
+                {"percent": round(rows * 100)},
+                target=target,
+            )
+            for rows, target in ((0.02, None), (0.2, 1.5), (2.0, 1.5))
+        ],
+        [
+            Subject("tables with a change", "publish.change_template", {"percent": percent})
+            for percent in (2, 20, 200)
+        ],
+    ),
+    Case(
+        "small_appends",
+        "the sum of every column of a table",
+        [
+            Subject("the rows written at once", "appends.read", {"table": "at_once"}),
+            Subject(
+                "after {changes} appends and maintenance",
+                "appends.read",
+                {"table": "maintained"},
+                target=1.3,
+            ),
+        ],
+        [Subject("both tables", "appends.template")],
+    ),
+    Case(
+        "memory",
+        "the full load's whole run within MEMORY_LIMIT",
+        [
+            Subject("4GB, the default", "runs.full_load"),
+            Subject("1GB", "runs.full_load", {"memory_limit": "1GB"}),
+        ],
+    ),
+)

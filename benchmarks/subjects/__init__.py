@@ -1,0 +1,1 @@
+"""What is measured; each module is imported only in the processes that need it."""

@@ -1,0 +1,70 @@
+"""Commands as a user gives them, start-up included, where there is nothing new to take.
+
+The baseline is Dagster materialising as many empty assets, in process, with the same history:
+what is above it is what finding out costs that nothing is new.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.context import Context
+from benchmarks.subjects.homes import copy_home, environment
+
+_EMPTY = """
+import dagster as dg
+
+def empty(name):
+    @dg.asset(name=name)
+    def asset():
+        return None
+    return asset
+
+defs = dg.Definitions(
+    assets=[empty(f"empty_{number}") for number in range(6)], executor=dg.in_process_executor
+)
+"""
+
+
+def empty_assets(context: Context) -> None:
+    """Measure `dagster asset materialize` of six assets that do nothing."""
+    home = _home(context)
+    (context.folder / "empty_assets.py").write_text(_EMPTY, encoding="utf-8")
+    _measure(context, home, _dagster("empty_assets"))
+
+
+def materialize(context: Context) -> None:
+    """Measure `dagster asset materialize` of the warehouse's assets, checks included."""
+    _measure(context, _home(context), _dagster("warehouse_assets.definitions"))
+
+
+def ingest(context: Context, file: str = "") -> None:
+    """Measure `warehouse ingest`, of a file that was taken before if one is named."""
+    files = [str(getattr(context.data, file))] if file else []
+    start = "from warehouse_assets.cli import main; main()"
+    _measure(context, _home(context), [sys.executable, "-c", start, "ingest", *files])
+
+
+def _home(context: Context) -> Path:
+    home = context.folder / "home"
+    copy_home(context.templates / "home", home)
+    return home
+
+
+def _dagster(module: str) -> Sequence[str]:
+    command = [sys.executable, "-m", "dagster", "asset", "materialize"]
+    return [*command, "--select", "*", "-m", module]
+
+
+def _measure(context: Context, home: Path, command: Sequence[str]) -> None:
+    variables = {**os.environ, **environment(home), "DAGSTER_HOME": str(home / "dagster")}
+    variables.pop("MEMORY_LIMIT")
+    # The module with the empty assets is in the folder of the measurement.
+    variables["PYTHONPATH"] = os.pathsep.join([str(context.folder), str(Path.cwd())])
+    with context.measuring():
+        ended = subprocess.run(
+            command, env=variables, cwd=context.folder, capture_output=True, text=True, check=False
+        )
+    assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -1,0 +1,44 @@
+"""Homes of warehouses in which subjects do their work."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from warehouse_assets.lake import Lake
+from warehouse_assets.settings import Settings
+from warehouse_assets.sources.inbox import Inbox
+
+
+def environment(home: Path, memory_limit: str = "") -> dict[str, str]:
+    """The settings of a warehouse in `home`; files count as complete at once."""
+    return {
+        "WAREHOUSE_HOME": str(home),
+        "INBOX_SETTLE_SECONDS": "0",
+        "MEMORY_LIMIT": memory_limit,
+    }
+
+
+def settings_of(home: Path, memory_limit: str = "") -> Settings:
+    """The settings of a warehouse in `home`, whatever this process's environment is."""
+    return Settings.from_environment(environment(home, memory_limit))
+
+
+def lake_of(settings: Settings) -> Lake:
+    """The lake of a warehouse."""
+    return Lake(settings.lake, settings.scratch, settings.memory_limit)
+
+
+def inbox_of(settings: Settings, files: Sequence[Path] = ()) -> Inbox:
+    """The inbox of a warehouse, `files` in it without being copied."""
+    inbox = Inbox(settings.inbox, settings.archive, settings.inbox_settle_seconds)
+    inbox.prepare()
+    for file in files:
+        os.link(file, inbox.folder / file.name)
+    return inbox
+
+
+def copy_home(template: Path, home: Path) -> None:
+    """Copy a warehouse; its archive, which nothing writes into, is shared."""
+    shutil.copytree(template, home, ignore=shutil.ignore_patterns("archive"))
+    shutil.copytree(template / "archive", home / "archive", copy_function=os.link)

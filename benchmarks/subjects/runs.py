@@ -1,0 +1,52 @@
+"""Whole runs in process: all assets, all checks, publishing, Dagster's history.
+
+What is measured is what `warehouse ingest` does after its start-up. The delivery's run is compared
+with the run that loaded everything, both with posts and votes and all that is computed of them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.context import Context
+from benchmarks.subjects.homes import copy_home, inbox_of, settings_of
+from warehouse_assets.cli import runs
+from warehouse_assets.progress import nobody
+from warehouse_assets.settings import Settings
+
+
+def full_load(context: Context, memory_limit: str = "") -> None:
+    """Measure the run that takes all posts and votes into a warehouse that is not there yet."""
+    settings = settings_of(context.folder / "home", memory_limit)
+    _run(context, settings, [context.data.posts_file, context.data.votes_file])
+
+
+def delivery(context: Context) -> None:
+    """Measure the run that takes a small delivery into a warehouse that holds all the rest."""
+    home = context.folder / "home"
+    copy_home(context.templates / "home", home)
+    _run(context, settings_of(home), [context.data.delivery_file])
+
+
+def load_template(context: Context) -> None:
+    """Make a warehouse that holds everything, for other cases."""
+    _load(context, [context.data.posts_file, context.data.votes_file])
+
+
+def deliver_to_template(context: Context) -> None:
+    """Have that warehouse take the delivery, too."""
+    _load(context, [context.data.delivery_file])
+
+
+def _load(context: Context, files: Sequence[Path]) -> None:
+    _run(context, settings_of(context.templates / "home"), files)
+
+
+def _run(context: Context, settings: Settings, files: Sequence[Path]) -> None:
+    inbox_of(settings, files)
+    with context.measuring():
+        result = runs.materialize(settings, {"progress": nobody})
+    assert result.success, runs.failed_steps(result)
+    for event in result.all_events:
+        if event.is_step_success and event.step_key is not None:
+            milliseconds = event.step_success_data.duration_ms
+            context.details[event.step_key] = milliseconds / 1000

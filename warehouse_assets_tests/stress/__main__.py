@@ -1,0 +1,63 @@
+"""`python -m warehouse_assets_tests.stress`: the frame under fire, for as long as is wanted.
+
+Ends with 1 at the first difference, tells the seed and keeps the folder for inspection.
+"""
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from warehouse_assets_tests.stress import contention, crash
+from warehouse_assets_tests.stress.warm import DifferenceError
+
+_DELIVERIES_OF_A_TRIAL = 8
+_SECONDS_OF_A_CROWD = 40.0
+_SHORTEST_CROWD = 12.0
+
+
+def main() -> int:
+    """Alternate trials with kills and crowds until the time is up; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m warehouse_assets_tests.stress")
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--seed", type=int, default=None, help="of the first trial")
+    parser.add_argument("--only", choices=["crash", "contention"], default=None)
+    parser.add_argument("--deliveries", type=int, default=_DELIVERIES_OF_A_TRIAL, help="of a trial")
+    parser.add_argument("--folder", type=Path, default=None, help="where the warehouses live")
+    wanted = parser.parse_args()
+    seed = random.SystemRandom().randrange(10**6) if wanted.seed is None else wanted.seed
+    folder = Path(tempfile.mkdtemp(prefix="stress-", dir=wanted.folder))
+    until = time.monotonic() + wanted.minutes * 60
+    killer, crowd = crash.Killer(), contention.Crowd()
+    _tell(f"seed {seed}, folder {folder}")
+    while True:
+        try:
+            if wanted.only != "contention":
+                crash.trial(seed, folder / f"crash-{seed}", killer, wanted.deliveries)
+            if wanted.only != "crash":
+                seconds = min(_SECONDS_OF_A_CROWD, until - time.monotonic())
+                crowded = max(seconds, _SHORTEST_CROWD)
+                contention.trial(seed, folder / f"crowd-{seed}", crowd, crowded)
+        except DifferenceError as difference:
+            _tell(f"DIFFERENCE with --seed {seed}: {difference}\nKept for inspection: {folder}")
+            _tell(f"{killer}\n{crowd}")
+            return 1
+        _tell(f"{killer} | {crowd} | differences 0")
+        seed += 1
+        if time.monotonic() > until:
+            break
+    _tell(killer.account())
+    shutil.rmtree(folder)
+    return 0
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

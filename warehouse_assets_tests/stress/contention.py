@@ -1,0 +1,252 @@
+"""One trial: two runs at once, maintenance and readers beside them, and files that keep coming.
+
+Nothing may fail but what is killed, no reader may see half a change, and in the end every row is
+there once. A run that waits must say for what.
+"""
+
+import json
+import random
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from warehouse_assets_tests.house import House, post, vote
+from warehouse_assets_tests.stress import tasks
+from warehouse_assets_tests.stress.deliveries import File
+from warehouse_assets_tests.stress.readers import GROUP, long_change, read_lake, read_warehouse
+from warehouse_assets_tests.stress.tasks import ENVIRONMENT
+from warehouse_assets_tests.stress.warm import Child, DifferenceError
+
+_POSTS = 5
+_GROUPS = 300
+_KEEP_DAYS = 1  # readers of versions that are a moment old are about
+_WAITING = "Waiting for another run that is changing the table "
+_SECONDS_OF_A_LONG_CHANGE = 5.0
+
+
+@dataclass
+class Crowd:
+    """What crowds did so far."""
+
+    trials: int = 0
+    runs: int = 0
+    killed: int = 0
+    waits: int = 0
+    retries: int = 0
+    maintenances: int = 0
+    warehouse_reads: int = 0
+    lake_reads: int = 0
+    files: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"crowds {self.trials}, runs {self.runs} and {self.killed} killed, "
+            f"waits told {self.waits}, steps tried again {self.retries}, "
+            f"maintenances {self.maintenances}, reads of the warehouse {self.warehouse_reads} "
+            f"and of the lake {self.lake_reads}, files {self.files}"
+        )
+
+
+class GroupSupplier:
+    """Sends groups of votes, new and changed, and knows what must come of them."""
+
+    def __init__(self, source: random.Random, inbox: Path) -> None:
+        self.source = source
+        self.inbox = inbox
+        self.groups: dict[int, int] = {}
+        self.posts = 0
+        self.files = 0
+        self.rejected = 0
+
+    def send(self) -> None:
+        """Deliver the next file: five posts, or some groups of votes."""
+        self.files += 1
+        second = 1_700_000_000 + self.files
+        if self.source.random() < 0.3:
+            records = [post(self.posts + number) for number in range(1, _POSTS + 1)]
+            self.posts += _POSTS
+            kind = "posts"
+        else:
+            groups = self.source.sample(range(1, _GROUPS + 1), self.source.randint(1, 40))
+            records = [record for group in groups for record in _group(group, self.files)]
+            self.groups |= dict.fromkeys(groups, self.files)
+            kind = "votes"
+            for _ in range(self.source.randint(0, 2)):
+                self.rejected += 1
+                records.append({"Id": "x"})
+        content = "\n".join(map(json.dumps, records)).encode()
+        File(kind, f"{kind}-{self.files:06d}.jsonl", content, second).put(self.inbox)
+
+    def votes(self) -> list[tuple[int, int, int]]:
+        """Number, post and user of all votes there must be."""
+        return [
+            (group * GROUP + number, group, marker)
+            for group, marker in sorted(self.groups.items())
+            for number in range(GROUP)
+        ]
+
+
+def _group(group: int, marker: int) -> Iterable[dict[str, Any]]:
+    for number in range(GROUP):
+        day = "2022-01-03" if number < GROUP // 2 else "2022-02-07"
+        yield vote(group * GROUP + number, group, day, UserId=str(marker))
+
+
+def run_until(home: Path, end: Path) -> tuple[int, int, int]:
+    """Run again and again; returns how often, and how often a wait was told or a step retried."""
+    runs, waits, retries = 0, 0, 0
+    while not end.exists():
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = tasks.run_in(House(home, instance, **ENVIRONMENT))
+            logged = [entry.user_message for entry in instance.all_logs(result.run_id)]
+        waits += sum(1 for message in logged if _WAITING in message)
+        retries += len(result.filter_events(lambda event: event.is_step_up_for_retry))
+        runs += 1
+    return runs, waits, retries
+
+
+def maintain_until(home: Path, end: Path) -> int:
+    """Maintain again and again; returns how often."""
+    times = 0
+    while not end.exists():
+        tasks.maintained(home, _KEEP_DAYS)
+        times += 1
+        time.sleep(0.1)
+    return times
+
+
+def change_for_long(home: Path, end: Path) -> None:
+    """Be a run that takes its time with the votes, until it is killed."""
+    with long_change(home, "votes"):
+        _is_changing(home).touch()
+        while not end.exists():
+            time.sleep(0.1)
+
+
+class _Processes:
+    """The crowd of one trial."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.end = home.parent / "end"
+        self.long_change = self.start(change_for_long)
+        while not _is_changing(home).exists() and self.long_change.wait(0.01) is None:
+            pass
+        self.runners = [self.start(run_until), self.start(run_until)]
+        self.maintainer = self.start(maintain_until)
+        self.readers = [self.start(read_warehouse), self.start(read_warehouse)]
+        self.lake_reader = self.start(read_lake)
+
+    def start(self, task: Callable[[Path, Path], Any]) -> Child:
+        return Child(partial(task, self.home, self.end), self.home.parent / "children")
+
+    def all(self) -> list[Child]:
+        return [*self.runners, self.maintainer, *self.readers, self.lake_reader, self.long_change]
+
+    def raise_failures(self) -> None:
+        for child in self.all():
+            if child is not self.long_change and child.wait(0) is not None:
+                child.result()
+
+    def kill_a_runner(self) -> None:
+        # The other one lives to tell what it waited for.
+        self.runners[1].kill()
+        self.runners[1] = self.start(run_until)
+
+    def finish(self, crowd: Crowd) -> None:
+        """Let all come to an end, and count what they did."""
+        self.end.touch()
+        for child in self.runners:
+            runs, waits, retries = child.result()
+            crowd.runs += runs
+            crowd.waits += waits
+            crowd.retries += retries
+        crowd.maintenances += self.maintainer.result()
+        crowd.warehouse_reads += sum(child.result() for child in self.readers)
+        crowd.lake_reads += self.lake_reader.result()
+
+
+def _is_changing(home: Path) -> Path:
+    return home.parent / "changing"
+
+
+def trial(seed: int, folder: Path, crowd: Crowd, seconds: float) -> None:
+    """Let a warehouse in `folder` be used by many for `seconds`.
+
+    Raises:
+        DifferenceError: a process failed, or the warehouse does not end as it must.
+    """
+    source = random.Random(seed)
+    home, children = folder / "home", folder / "children"
+    supplier = GroupSupplier(source, home / "inbox")
+    for _ in range(6):
+        supplier.send()
+    Child(partial(tasks.run, home), children).result()
+    waits = crowd.waits
+    processes = _Processes(home)
+    begun = time.monotonic()
+    try:
+        while (passed := time.monotonic() - begun) < seconds:
+            supplier.send()
+            time.sleep(source.uniform(0.05, 0.6))
+            processes.raise_failures()
+            if passed > _SECONDS_OF_A_LONG_CHANGE:
+                processes.long_change.kill()
+                if source.random() < 0.08:
+                    processes.kill_a_runner()
+                    crowd.killed += 1
+        processes.finish(crowd)
+    finally:
+        for child in processes.all():
+            child.kill()
+    _demand(crowd.waits > waits, "no run said what it waited for")
+    Child(partial(tasks.run, home), children).result()
+    # Nobody reads an old version any more.
+    Child(partial(tasks.maintained, home, 0), children).result()
+    last: tasks.Outcome = Child(partial(tasks.outcome, home), children).result()
+    again: tasks.Outcome = Child(partial(tasks.outcome, home), children).result()
+    _judge(supplier, last, again)
+    crowd.trials += 1
+    crowd.files += supplier.files
+    shutil.rmtree(folder)
+
+
+def _judge(supplier: GroupSupplier, last: tasks.Outcome, again: tasks.Outcome) -> None:
+    lake, warehouse = last.state["lake"], last.state["warehouse"]
+    found = [(row[0], row[1], row[3]) for row in last.votes]
+    _demand(found == supplier.votes(), "votes are not those sent last of each group")
+    counts = Counter(row[0] for row in lake["votes_per_post_per_week"] for _ in range(row[2]))
+    _demand(counts == dict.fromkeys(supplier.groups, GROUP), f"votes per post are {counts}")
+    _demand(len(lake["posts"]) == supplier.posts, "posts were lost or doubled")
+    _demand(len(lake["rejected_records"]) == supplier.rejected, "rejected records are too many")
+    for name, rows in lake.items():
+        _demand(_as_published(rows) == sorted(warehouse[name], key=repr), f"{name} differs")
+    _demand(not last.state["inbox"], f"the inbox holds {last.state['inbox']}")
+    _demand(not last.leftovers, f"temporary files are left: {last.leftovers}")
+    _demand(last.orphans == 0, f"{last.orphans} files of no version are left by maintenance")
+    _demand(len(last.state["archive"]) == supplier.files, "the archive has not every file once")
+    _demand(last == again, "a further run changed something")
+
+
+def _as_published(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows of a table of the lake as the warehouse stores them."""
+    return sorted((tuple(map(_stored, row)) for row in rows), key=repr)
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _demand(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise DifferenceError(otherwise)

@@ -1,0 +1,103 @@
+"""What the forked processes do with a warehouse; nothing here may be called before forking."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from warehouse_assets.catalogue import TABLES
+from warehouse_assets.cli.runs import failed_steps
+from warehouse_assets.lake import maintain
+from warehouse_assets_tests.house import House
+from warehouse_assets_tests.integration.state import State, state_of
+from warehouse_assets_tests.stress.deliveries import File
+
+# Damage is wanted here, in any amount.
+ENVIRONMENT = {"REJECTED_SHARE_LIMIT": "1"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is there in the end: contents, the lake's versions, files that no version has."""
+
+    state: State
+    votes: list[tuple[Any, ...]]
+    versions: dict[str, int]
+    orphans: int
+    leftovers: list[str]
+
+
+def run(home: Path) -> None:
+    """Run the whole graph, with its checks, which must succeed."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_in(House(home, instance, **ENVIRONMENT))
+
+
+def run_in(house: House, **overrides: Any) -> dg.ExecuteInProcessResult:
+    """The same with the history that `house` has."""
+    result = house.run(overrides=overrides)
+    if not result.success:
+        checks = [e for e in result.get_asset_check_evaluations() if not e.passed]
+        raise AssertionError(f"a run failed: {failed_steps(result)} {checks}")
+    return result
+
+
+def maintained(home: Path, keep_days: int = 0) -> None:
+    """Maintain every table of the lake, and the warehouse."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        house = House(home, instance, **ENVIRONMENT)
+    for table in TABLES:
+        stored = house.lake.table(table)
+        if stored.exists():
+            maintain(house.lake, stored, keep_days)
+    house.warehouse.maintain()
+
+
+def outcome(home: Path) -> Outcome:
+    """What a run that is not disturbed leaves."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        house = House(home, instance, **ENVIRONMENT)
+        run_in(house)
+        return outcome_of(house)
+
+
+def outcome_of(house: House) -> Outcome:
+    """What is there now."""
+    columns = "id, post_id, vote_type_id, user_id, creation_date, arrival"
+    home = house.settings.home
+    partial = [*home.glob("tmp/*"), *home.glob("archive/**/.*"), *home.glob("inbox/.*")]
+    return Outcome(
+        state_of(house),
+        sorted(house.stored("votes", columns), key=itemgetter(0)),
+        house.versions(),
+        sum(_orphans(house, str(table.name)) for table in TABLES),
+        [str(path) for path in partial],
+    )
+
+
+def _orphans(house: House, table: str) -> int:
+    """How many Parquet files lie beside those of the newest version; changes' files aside."""
+    declaration = next(t for t in TABLES if t.name == table)
+    stored = house.lake.table(declaration)
+    known = set(stored.files(stored.open()))
+    return len({str(path) for path in stored.path.glob("*.parquet")} - known)
+
+
+def undisturbed(home: Path, deliveries: Sequence[Sequence[File]]) -> Outcome:
+    """Take the deliveries one after the other, a run after each."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        house = House(home, instance, **ENVIRONMENT)
+        for delivery in deliveries:
+            for file in delivery:
+                file.put(house.settings.inbox)
+            run_in(house)
+        return outcome_of(house)
+
+
+def armed(task: Callable[[], None], arm: Callable[[], None]) -> None:
+    """Do `task` in a process that is to die in it."""
+    arm()
+    task()

@@ -1,0 +1,64 @@
+"""Little memory: a load completes by spilling to disk, or ends in words with nothing half done."""
+
+import json
+
+import dagster as dg
+import pytest
+
+from warehouse_assets.cli.runs import failed_steps
+from warehouse_assets_tests.house import House, post, vote
+from warehouse_assets_tests.integration.state import state_of
+
+_VOTES = 150_000
+
+
+def deliver_many(house: House) -> None:
+    votes = (vote(number, number % 5000) for number in range(1, _VOTES + 1))
+    house.deliver("votes.jsonl", "\n".join(map(json.dumps, votes)))
+    house.deliver("posts.jsonl", [post(number) for number in range(1, 2000)])
+
+
+def run_with(
+    house: House, megabytes: int, monkeypatch: pytest.MonkeyPatch
+) -> dg.ExecuteInProcessResult:
+    """A run whose DuckDB may use so much memory."""
+    with monkeypatch.context() as patch:
+        patch.setattr(house.lake, "_duckdb_memory", megabytes * 10**6)
+        return house.run(overrides={"lake": house.lake})
+
+
+def test_a_load_that_needs_more_memory_than_there_is_says_so_and_is_made_up_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver_many(house)
+
+    result = run_with(house, 24, monkeypatch)
+
+    assert not result.success
+    reasons = dict(failed_steps(result))
+    assert set(reasons) == {"posts", "votes"}
+    for reason in reasons.values():
+        assert reason.startswith("The run needs more memory than it may use: ")
+        assert "Nothing is half done. Raise the setting MEMORY_LIMIT" in reason
+    assert house.waiting() == ["posts.jsonl", "votes.jsonl"]
+    assert house.archived() == []
+
+    assert house.run().success
+
+    assert len(house.stored("votes", "id")) == _VOTES
+    assert house.waiting() == []
+    assert list(house.settings.scratch.iterdir()) == []
+
+
+def test_a_load_that_just_fits_gives_the_same_as_with_all_memory(
+    house: House, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roomy = House(house.settings.home.with_name("roomy"), instance)
+    for one in (house, roomy):
+        deliver_many(one)
+
+    # The smallest memory that settings allow.
+    assert run_with(house, 128, monkeypatch).success
+    assert roomy.run().success
+
+    assert state_of(house) == state_of(roomy)
