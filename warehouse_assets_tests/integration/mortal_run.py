@@ -13,7 +13,6 @@ from typing import Any
 from unittest.mock import patch
 
 import dagster as dg
-from deltalake import DeltaTable
 
 from warehouse_assets.lake import LakeTable
 from warehouse_assets.sources.delivery_files import _CatchUp
@@ -45,14 +44,6 @@ def _is_votes_file(inbox: Inbox, kind: str, *rest: object) -> bool:
     return kind == "votes"
 
 
-def _is_second_votes_file(inbox: Inbox, kind: str, arrival: int, *rest: object) -> bool:
-    return kind == "votes" and arrival == 4
-
-
-def _is_at_all(*call: object) -> bool:
-    return True
-
-
 def _is_note_of(name: str) -> Callable[..., bool]:
     def is_note(connection: object, table: LakeTable, *rest: object) -> bool:
         return table.name == name
@@ -65,10 +56,6 @@ POINTS: dict[str, tuple[Any, str, Callable[..., bool]]] = {
     "after reading": (_CatchUp, "_commit_rejected", _is_of_votes),
     "after the rejected records": (_CatchUp, "_commit_records", _is_of_votes),
     "after the records": (Inbox, "archive_file", _is_votes_file),
-    "between two moves": (Inbox, "archive_file", _is_second_votes_file),
-    "before a merge": (DeltaTable, "merge", _is_at_all),
-    "before an append": (DeltaTable, "create_write_transaction", _is_at_all),
-    "amid publishing posts": (publishing, "_write_note", _is_note_of("posts")),
     "amid publishing the answer": (
         publishing,
         "_write_note",
