@@ -23,9 +23,17 @@ class Context:
     data: Data
     templates: Path
     folder: Path
+    startup: float = 0.0
     seconds: float = 0.0
     bytes_read: int = 0
     details: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Count the block as start-up."""
+        started = time.perf_counter()
+        yield
+        self.startup += time.perf_counter() - started
 
     @contextmanager
     def measuring(self) -> Iterator[None]:

@@ -32,7 +32,7 @@ def main() -> None:
     unit = 1 if sys.platform == "darwin" else 1024
     report = {
         "seconds": context.seconds,
-        "startup": startup,
+        "startup": startup + context.startup,
         "peak_bytes": max(peaks) * unit,
         "bytes_read": context.bytes_read,
         "details": context.details,

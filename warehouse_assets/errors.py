@@ -14,6 +14,9 @@ Every message says what is wrong, where, and what to do.
 """
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # What DuckDB, Delta and SQLite say when there is none.
@@ -63,3 +66,14 @@ def is_disk_full(error: BaseException) -> bool:
     if any(words in str(error) for words in _NO_SPACE_IN_WORDS):
         return True
     return error.__cause__ is not None and is_disk_full(error.__cause__)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have a full disk met in the block name `path`; of a write, Python does not say where."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE and error.filename is None:
+            error.filename = str(path)
+        raise

@@ -28,6 +28,11 @@ METADATA = MetaData()
 # SQLite makes a key its row number only when its type is spelled INTEGER.
 WholeNumber = BigInteger().with_variant(Integer(), "sqlite")
 
+
+class LongText(Text):
+    """Text that may be kilobytes long; its table's files are written in smaller parts."""
+
+
 # SQLAlchemy type -> (type in DuckDB, type in Delta). First match counts.
 _LAKE_TYPES = (
     (Integer, "BIGINT", "long"),
@@ -107,7 +112,7 @@ REJECTED_RECORDS = Table(
     Column("reason", Text, nullable=False, comment="Why it could not be used."),
     Column(
         "raw",
-        Text,
+        LongText,
         nullable=False,
         comment="The record as it came; of a unit rejected as a whole its first 1,000 characters.",
     ),

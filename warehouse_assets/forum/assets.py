@@ -17,7 +17,9 @@ _SQL = Path(__file__).parent / "sql"
 
 posts = file_asset(POSTS_FILES, GROUP)
 votes = file_asset(VOTES_FILES, GROUP)
-votes_per_post_per_week = sql_asset(VOTES_PER_POST_PER_WEEK, [VOTES], GROUP, _SQL)
+votes_per_post_per_week = sql_asset(
+    VOTES_PER_POST_PER_WEEK, [VOTES], GROUP, _SQL, computed_per="post_id"
+)
 mean_votes_per_post_per_week = sql_asset(
     MEAN_VOTES_PER_POST_PER_WEEK, [POSTS, VOTES_PER_POST_PER_WEEK], GROUP, _SQL
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Table, Text
 
-from warehouse_assets.schema import METADATA, WholeNumber
+from warehouse_assets.schema import METADATA, LongText, WholeNumber
 
 
 def _arrival() -> Column[Any]:
@@ -75,7 +75,7 @@ POSTS = Table(
     ),
     _field("title", Text, "Title", "Of a question, its title."),
     _field("tags", Text, "Tags", "Of a question, its tags as the supplier writes them."),
-    _field("body", Text, "Body", "Text of the post, as HTML."),
+    _field("body", LongText, "Body", "Text of the post, as HTML."),
     _field("content_license", Text, "ContentLicense", "Licence of the text."),
     _arrival(),
     comment="Posts of the forum; of each the newest version delivered.",

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from deltalake import DeltaTable
 from sqlalchemy import Table
 
+from warehouse_assets.graph.computation import compute
 from warehouse_assets.graph.failures import explained
 from warehouse_assets.graph.metadata import definition_metadata, table_metadata
-from warehouse_assets.lake import Lake, LakeTable, Transactions, Written, replace
+from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Listener
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.sources.delivery_files import FileKind, Taken, catch_up
@@ -57,13 +57,20 @@ def file_asset(kind: FileKind, group: str) -> dg.AssetsDefinition:
 
 
 def sql_asset(
-    table: Table, reads: Sequence[Table], group: str, folder: Path
+    table: Table,
+    reads: Sequence[Table],
+    group: str,
+    folder: Path,
+    computed_per: str | None = None,
 ) -> dg.AssetsDefinition:
     """The asset of a table that one SELECT computes from other tables of the lake.
 
     Args:
         reads: the tables that the SELECT names.
         folder: where its file `TABLE.sql` is.
+        computed_per: a column that the table shares with the first of `reads`, if each of its
+            rows follows from the rows there that have the same value in it. Then only values
+            of rows that have changed are computed again.
     """
     query = (folder / f"{table.name}.sql").read_text(encoding="utf-8")
 
@@ -87,32 +94,11 @@ def sql_asset(
             started = time.monotonic()
             stored = lake.table(table)
             with lake.lock(stored.name, on_wait=context.log.info):
-                written = _compute(lake, stored, reads, query)
+                written = compute(lake, stored, reads, query, computed_per)
             _tell_written(context, written)
             return _publish(context, lake, warehouse, progress, table, started, written, {})
 
     return asset
-
-
-def _compute(lake: Lake, table: LakeTable, reads: Sequence[Table], query: str) -> Written:
-    """Replace the table by the result of `query`, unless it was computed from the same already."""
-    handle = table.open()
-    inputs = [(read, lake.table(read).open()) for read in reads]
-    computed_from = _computed_from(inputs, query)
-    if all(handle.transaction_version(app) == seen for app, seen in computed_from.items()):
-        return Written()
-    with lake.connect() as connection:
-        for read, opened in inputs:
-            lake.view(connection, read, opened)
-        return replace(connection, lake, table, handle, query, computed_from)
-
-
-def _computed_from(inputs: Sequence[tuple[Table, DeltaTable]], query: str) -> Transactions:
-    """What the result depends on: the identity and version of each input, and the SQL."""
-    versions = {
-        f"input/{read.name}/{opened.metadata().id}": opened.version() for read, opened in inputs
-    }
-    return {**versions, "sql": zlib.crc32(query.encode())}
 
 
 def rejected_records_asset(

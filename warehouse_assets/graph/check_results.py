@@ -14,6 +14,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from warehouse_assets.errors import naming
+
 Version = tuple[str, int] | None
 """Identity and version of a table of the lake; None if there is no such table."""
 
@@ -89,7 +91,7 @@ class CheckResults(AbstractContextManager["CheckResults"]):
         partial = self._path.with_suffix(".part")
         stored = {name: asdict(result) for name, result in self._results.items()}
         # Of two runs that end at once the later one's results stay.
-        with FileLock(self._path.with_suffix(".lock")):
+        with FileLock(self._path.with_suffix(".lock")), naming(self._path):
             partial.write_text(json.dumps(stored), encoding="utf-8")
             partial.replace(self._path)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
-from deltalake import DeltaTable
+from deltalake import DeltaTable, WriterProperties
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from warehouse_assets.errors import LakeError, is_disk_full
@@ -20,6 +20,7 @@ from warehouse_assets.schema import column_names, duckdb_type, key_names
 
 # Delta's merge holds its source outside DuckDB's memory limit; beyond this DuckDB rewrites.
 MOST_ROWS_FOR_DELTA_MERGE = 100_000
+_COMPRESSED = WriterProperties(compression="ZSTD")  # a quarter of the size, as DuckDB's files
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,9 @@ def delta_merge(
                     predicate=" AND ".join(f'old."{key}" = new."{key}"' for key in keys),
                     source_alias="new",
                     target_alias="old",
+                    # The source is small: Delta may look at it to see which files it can touch.
+                    streamed_exec=False,
+                    writer_properties=_COMPRESSED,
                     commit_properties=commit_properties(transactions),
                 )
                 .when_matched_delete("new._is_deleted")

@@ -3,12 +3,12 @@
 How tables change is in `write`.
 """
 
-import errno
 import glob
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -19,7 +19,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from filelock import FileLock, Timeout
 from sqlalchemy import Table
 
-from warehouse_assets.errors import BusyError, ConflictError, LakeError
+from warehouse_assets.errors import BusyError, ConflictError, LakeError, naming
 from warehouse_assets.schema import (
     column_names,
     delta_field,
@@ -129,6 +129,9 @@ class Lake:
         self.folder = folder
         self.scratch = scratch
         self._duckdb_memory = max(memory_limit - _MEMORY_BESIDE_DUCKDB, _SMALLEST_DUCKDB_MEMORY)
+        self._engine: duckdb.DuckDBPyConnection | None = None
+        self._connections = 0
+        self._one_at_a_time = threading.Lock()
 
     def table(self, declaration: Table) -> LakeTable:
         """The table of the lake that `declaration` describes, whether it exists or not."""
@@ -136,49 +139,61 @@ class Lake:
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A DuckDB connection within the memory limit, in UTC, without network extensions."""
-        with self.scratch_folder() as spill:
-            connection = duckdb.connect(
-                config={
-                    "memory_limit": f"{self._duckdb_memory}B",
-                    "temp_directory": str(spill),
-                    "autoinstall_known_extensions": False,
-                    "autoload_known_extensions": False,
-                }
-            )
-            try:
-                # A time without a zone, compared or cast, must not depend on the machine's zone.
-                connection.execute("SET TimeZone = 'UTC'")
-                yield connection
-            finally:
-                connection.close()
+        """A connection to the engine, in UTC, with tables and views of its own.
+
+        All connections share the memory limit, the threads and the folder to spill into.
+        """
+        with self._one_at_a_time:
+            if self._engine is None:
+                self._engine = self._start_engine()
+            connection = self._engine.cursor()
+            self._connections += 1
+            # Views are of a database, not of a connection: each gets a database in memory.
+            own = f"connection_{self._connections}"
+        try:
+            connection.execute(f"ATTACH ':memory:' AS {own}")
+            connection.execute(f"USE {own}")
+            yield connection
+        finally:
+            with suppress(duckdb.Error):  # the engine broke, and has said so
+                connection.execute("USE memory")
+                connection.execute(f"DETACH {own}")
+            connection.close()
+
+    def _start_engine(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB within the memory limit, without network extensions."""
+        _remove_scratch_of_dead_processes(self.scratch)
+        try:
+            self.scratch.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _scratch_error(self.scratch, error) from error
+        engine = duckdb.connect(
+            config={
+                "memory_limit": f"{self._duckdb_memory}B",
+                # Made when something is spilled, gone when the engine closes.
+                "temp_directory": str(self.scratch / _scratch_name()),
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        # A time without a zone, compared or cast, must not depend on the machine's zone.
+        engine.execute("SET GLOBAL TimeZone = 'UTC'")
+        return engine
 
     @contextmanager
     def scratch_folder(self) -> Iterator[Path]:
         """A folder of this process that is gone when the block ends."""
-        self._remove_scratch_of_dead_processes()
-        folder = self.scratch / f"{os.getpid()}-{uuid4().hex[:8]}"
+        _remove_scratch_of_dead_processes(self.scratch)
+        folder = self.scratch / _scratch_name()
         try:
             folder.mkdir(parents=True)
         except OSError as error:
-            raise LakeError(
-                f"The folder {self.scratch} for temporary files cannot be written: "
-                f"{error.strerror}. Check its permissions (setting WAREHOUSE_HOME)."
-            ) from error
+            raise _scratch_error(self.scratch, error) from error
         try:
-            yield folder
-        except OSError as error:
-            if error.errno == errno.ENOSPC and error.filename is None:
-                error.filename = str(folder)  # of a write, Python does not say where
-            raise
+            with naming(folder):
+                yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def _remove_scratch_of_dead_processes(self) -> None:
-        for folder in self.scratch.glob("*-*"):
-            process = folder.name.partition("-")[0]
-            if process.isdigit() and not _is_alive(int(process)):
-                shutil.rmtree(folder, ignore_errors=True)
 
     def view_newest(self, connection: duckdb.DuckDBPyConnection, declaration: Table) -> None:
         """Make the newest version readable in SQL; a table that does not exist is empty."""
@@ -186,14 +201,18 @@ class Lake:
         self.view(connection, declaration, table.open() if table.exists() else None)
 
     def view(
-        self, connection: duckdb.DuckDBPyConnection, declaration: Table, handle: DeltaTable | None
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        declaration: Table,
+        handle: DeltaTable | None,
+        name: str | None = None,
     ) -> None:
-        """Make the version that `handle` stands at readable in SQL under the table's name.
+        """Make the version that `handle` stands at readable in SQL, as `name` or the table's name.
 
         Raises:
             LakeError: a file of the table cannot be read.
         """
-        name = str(declaration.name)
+        name = name or str(declaration.name)
         files = self.table(declaration).files(handle) if handle else []
         columns = ", ".join(
             f'CAST(NULL AS {duckdb_type(column)}) AS "{column.name}"'
@@ -207,8 +226,8 @@ class Lake:
             stored = connection.read_parquet(files, union_by_name=len(files) > 1)
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise LakeError(
-                f"A file of the lake table {name} in {self.folder} cannot be read: {error}. "
-                "Restore it from a copy (setting LAKE_URI)."
+                f"A file of the lake table {declaration.name} in {self.folder} cannot be read: "
+                f"{error}. Restore it from a copy (setting LAKE_URI)."
             ) from error
         names = column_names(declaration)
         if set(stored.columns) >= set(names):
@@ -256,6 +275,24 @@ class Lake:
             yield
         finally:
             lock.release()
+
+
+def _scratch_name() -> str:
+    return f"{os.getpid()}-{uuid4().hex[:8]}"
+
+
+def _scratch_error(scratch: Path, error: OSError) -> LakeError:
+    return LakeError(
+        f"The folder {scratch} for temporary files cannot be written: {error.strerror}. "
+        "Check its permissions (setting WAREHOUSE_HOME)."
+    )
+
+
+def _remove_scratch_of_dead_processes(scratch: Path) -> None:
+    for folder in scratch.glob("*-*"):
+        process = folder.name.partition("-")[0]
+        if process.isdigit() and not _is_alive(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_alive(process: int) -> bool:

@@ -43,10 +43,15 @@ def replace(
     handle: DeltaTable,
     query: str,
     transactions: Transactions,
+    within: tuple[str, str] | None = None,
 ) -> Written:
     """Make the table hold exactly the rows of `query`; commit only the differences.
 
     Where there are none, nothing is committed and the transactions are not remembered.
+
+    Args:
+        within: a column of the table and a relation with a column of that name: rows with other
+            values in it stay as they are. `query` gives none of them.
     """
     keys, names = key_names(table.declaration), column_names(table.declaration)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE _new AS {cast_query(table, query)}")
@@ -60,12 +65,17 @@ def replace(
 
     columns = identifiers(names)
     lake.view(connection, table.declaration, handle)
+    old, kept = f'"{table.name}"', ""
+    if within is not None:
+        column, values = within
+        old = f'(FROM "{table.name}" SEMI JOIN {values} USING ("{column}"))'
+        kept = f'UNION ALL FROM "{table.name}" ANTI JOIN {values} USING ("{column}")'
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE _changes AS
         SELECT {columns}, false AS _is_deleted
-        FROM (SELECT {columns} FROM _new EXCEPT SELECT {columns} FROM "{table.name}")
+        FROM (SELECT {columns} FROM _new EXCEPT SELECT {columns} FROM {old} AS old)
         UNION ALL
-        SELECT {columns}, true FROM "{table.name}" ANTI JOIN _new USING ({identifiers(keys)})"""
+        SELECT {columns}, true FROM {old} AS old ANTI JOIN _new USING ({identifiers(keys)})"""
     )
     upserted, deleted = counts(connection, "_changes", "NOT _is_deleted", "_is_deleted")
     if upserted + deleted == 0:
@@ -75,6 +85,6 @@ def replace(
     known = f'SELECT * FROM _changes SEMI JOIN "{table.name}" USING ({identifiers(keys)})'
     (updated,) = counts(connection, f"({known})", "NOT _is_deleted")
     written = commit_files(
-        connection, table, handle, "SELECT * FROM _new", transactions, mode="overwrite"
+        connection, table, handle, f"SELECT * FROM _new {kept}", transactions, mode="overwrite"
     )
     return Written(upserted - updated, updated, deleted, written.bytes_written)

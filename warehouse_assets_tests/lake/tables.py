@@ -102,9 +102,12 @@ class Stored:
             )
 
     def replace(
-        self, rows: Sequence[Row], transactions: Mapping[str, int] | None = None
+        self,
+        rows: Sequence[Row],
+        transactions: Mapping[str, int] | None = None,
+        within: tuple[str, str] | None = None,
     ) -> Written:
-        """Replace the table by `rows` with a fresh handle."""
+        """Replace the table, or what of it is `within`, by `rows` with a fresh handle."""
         with self.staged(rows) as connection:
             return replace(
                 connection,
@@ -113,6 +116,7 @@ class Stored:
                 self.table.open(),
                 "FROM staged",
                 transactions or {},
+                within,
             )
 
     @contextmanager

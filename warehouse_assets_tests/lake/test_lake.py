@@ -1,3 +1,4 @@
+import gc
 import os
 import subprocess
 import sys
@@ -5,9 +6,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from sqlalchemy import Column, MetaData, Table, Text
 
 from warehouse_assets.errors import LakeError
-from warehouse_assets.lake import Lake
+from warehouse_assets.lake import Lake, LakeTable, append
+from warehouse_assets.schema import LongText, WholeNumber
 from warehouse_assets_tests.lake.tables import PETS, Stored
 
 REX = (1, "Rex", 30.5, 1)
@@ -136,3 +139,58 @@ def test_a_wrong_query_is_duckdbs_error(pets: Stored) -> None:
         pets.lake.view_newest(connection, PETS)
         with pytest.raises(duckdb.BinderException):
             connection.sql("SELECT colour FROM pets")
+
+
+def test_connections_have_views_and_tables_of_their_own(lake: Lake) -> None:
+    with lake.connect() as one, lake.connect() as other:
+        for connection, word in ((one, "one"), (other, "other")):
+            connection.execute(f"CREATE TEMP TABLE words AS SELECT '{word}' AS word")
+            connection.sql("FROM words").create_view("seen")
+        assert one.execute("FROM seen").fetchall() == [("one",)]
+        assert other.execute("FROM seen").fetchall() == [("other",)]
+
+
+def test_a_closed_connection_leaves_nothing_behind(lake: Lake) -> None:
+    with lake.connect() as connection:
+        connection.execute("CREATE TABLE mine AS SELECT 1 AS one")
+        connection.execute("CREATE TEMP TABLE also_mine AS SELECT 1 AS one")
+    with lake.connect() as connection:
+        assert connection.execute("SELECT table_name FROM duckdb_tables()").fetchall() == []
+        own = "SELECT count(*) FROM duckdb_databases() WHERE NOT internal"
+        assert connection.execute(own).fetchall() == [(2,)]  # the engine's and this one's
+
+
+def test_all_connections_spill_into_one_folder_that_goes_with_the_lake(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake", tmp_path / "tmp", 0)
+    with lake.connect() as connection:
+        # More than the smallest memory holds.
+        connection.execute(
+            "CREATE TEMP TABLE wide AS SELECT i, md5(i::VARCHAR) FROM range(9000000) r(i)"
+        )
+        (folder,) = lake.scratch.iterdir()
+        with lake.connect() as other:
+            query = "SELECT current_setting('temp_directory')"
+            assert other.execute(query).fetchall() == [(str(folder),)]
+    del connection, other, lake
+    gc.collect()
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_long_text_is_written_in_smaller_parts(lake: Lake) -> None:
+    short, long = (
+        Table(
+            "notes", MetaData(), Column("id", WholeNumber, primary_key=True), Column("text", kind)
+        )
+        for kind in (Text, LongText)
+    )
+    groups: list[list[int]] = []
+    for declaration in (short, long):
+        table = LakeTable(declaration, lake.folder / f"{len(groups)}")
+        with lake.connect() as connection:
+            query = "SELECT i AS id, 'x' AS text FROM range(40000) AS r(i)"
+            append(connection, table, table.open(), query, {})
+            (file,) = table.files(table.open())
+            sizes = "SELECT DISTINCT row_group_num_rows FROM parquet_metadata(?) ORDER BY 1"
+            groups.append([rows for (rows,) in connection.execute(sizes, [file]).fetchall()])
+    assert max(groups[0]) == 30_720
+    assert max(groups[1]) == 10_240

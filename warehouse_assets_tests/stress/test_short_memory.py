@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from warehouse_assets.cli.runs import failed_steps
+from warehouse_assets.lake import lake
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.integration.state import state_of
 
@@ -23,8 +24,9 @@ def run_with(
 ) -> dg.ExecuteInProcessResult:
     """A run whose DuckDB may use so much memory."""
     with monkeypatch.context() as patch:
-        patch.setattr(house.lake, "_duckdb_memory", megabytes * 10**6)
-        return house.run(overrides={"lake": house.lake})
+        patch.setattr(lake, "_SMALLEST_DUCKDB_MEMORY", megabytes * 10**6)
+        tight = lake.Lake(house.settings.lake, house.settings.scratch, memory_limit=0)
+        return house.run(overrides={"lake": tight})
 
 
 def test_a_load_that_needs_more_memory_than_there_is_says_so_and_is_made_up_for(
