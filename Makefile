@@ -20,7 +20,8 @@ run: .venv/installed
 	@$(BIN)/warehouse answers
 	@echo
 	@echo "Next: 'make ui' opens the asset graph on http://127.0.0.1:3000; drop files named posts… or"
-	@echo "votes… into data/inbox, or take your own with '$(BIN)/warehouse ingest FILE'. Ask with"
+	@echo "votes… into data/inbox, or take your own with '$(BIN)/warehouse ingest FILE'."
+	@echo "'$(BIN)/warehouse simulate' has the sample school live on. Ask with"
 	@echo "'$(BIN)/warehouse sql \"SELECT …\"', or open data/warehouse.db in any SQL program."
 
 # The Dagster UI, with schedules and sensors, on http://127.0.0.1:3000.

@@ -14,6 +14,11 @@ _POST = """json_object('Id', i::VARCHAR, 'PostTypeId', '1', 'Score', (i % 17)::V
     'OwnerUserId', (1 + i % 9973)::VARCHAR, 'Title', 'Question ' || i, 'Body', repeat('Text. ', 20),
     'CreationDate', strftime(TIMESTAMP '2021-12-27' + to_seconds(i % 604800),
         '%Y-%m-%dT%H:%M:%S.000'))"""
+# As the producers write it, with a comma where a colon belongs; a tenth carries the title, too.
+_RUN = """'{"result": "' || i * 7919 % 8 || CASE WHEN i % 3 = 0 THEN '/7' ELSE ' out of 7' END ||
+    '", "student_id", ' || (1 + i * 104729 % 50000) || ', "lesson_id": "' || (1 + i % 300) || '"' ||
+    CASE WHEN i % 10 = 0 THEN ', "lesson_title": "Lesson ' || (1 + i % 300) || '"' ELSE '' END ||
+    '}'"""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,16 @@ class Data:
         """A delivery of votes, as JSON lines."""
         return self.folder / f"votes-delivery-{self.votes}.jsonl"
 
+    @property
+    def lines(self) -> int:
+        """How many lines the log of test runs has."""
+        return self.votes * 2
+
+    @property
+    def log_file(self) -> Path:
+        """The log of test runs."""
+        return self.folder / f"test_runs-{self.votes}.log"
+
     def make(self) -> None:
         """Make the files that are not there yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +76,7 @@ class Data:
         new = f"SELECT {self.votes} + 1 + j FROM range({half}) AS r(j)"
         _write(self.votes_file, self._vote("'2'"), f"SELECT i FROM range(1, {self.votes + 1}) r(i)")
         _write(self.posts_file, _POST, f"SELECT i FROM range(1, {self.posts + 1}) AS r(i)")
+        _write(self.log_file, _RUN, f"SELECT i FROM range({self.lines}) AS r(i)")
         _write(self.delivery_file, self._vote("'3'"), f"{known} UNION ALL {new}")
 
     def _vote(self, kind: str) -> str:

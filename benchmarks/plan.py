@@ -51,6 +51,26 @@ CASES = (
         ],
     ),
     Case(
+        "log_load",
+        "twice {votes} lines of the log of test runs into an empty lake",
+        [
+            Subject("DuckDB: read_csv, repair, json_transform, Parquet", "log.duckdb_alone"),
+            Subject("catch_up_log", "log.catch_up_lines", target=1.3),
+        ],
+    ),
+    Case(
+        "log_next",
+        "the next 1,000 lines of a log that was taken",
+        [
+            Subject("after 2% of {votes} lines", "log.next_lines", {"percent": 1}),
+            Subject("after twice {votes} lines", "log.next_lines", {"percent": 100}, target=1.5),
+        ],
+        [
+            Subject("lakes that hold a log", "log.next_template", {"percent": percent})
+            for percent in (1, 100)
+        ],
+    ),
+    Case(
         "publish_whole",
         "{votes} votes of the lake into a new SQLite file",
         [
@@ -73,9 +93,25 @@ CASES = (
         "nothing_new",
         "nothing new for {votes} votes: commands, start-up included",
         [
-            Subject("dagster asset materialize, 6 empty assets", "commands.empty_assets"),
-            Subject("dagster asset materialize", "commands.materialize", target=1.5),
-            Subject("warehouse ingest", "commands.ingest"),
+            Subject("Dagster, 6 empty assets", "commands.empty_assets", {"family": "forum"}),
+            Subject(
+                "dagster asset materialize, the forum's 6 assets",
+                "commands.materialize",
+                {"family": "forum"},
+                target=1.5,
+            ),
+            Subject("Dagster, as many empty assets as there are", "commands.empty_assets"),
+            Subject(
+                "dagster asset materialize, all assets",
+                "commands.materialize",
+                target=1.5,
+                against="Dagster, as many empty assets as there are",
+            ),
+            Subject(
+                "warehouse ingest, all assets",
+                "commands.ingest",
+                against="Dagster, as many empty assets as there are",
+            ),
             Subject(
                 "warehouse ingest, the known delivery",
                 "commands.ingest",

@@ -19,7 +19,13 @@ from warehouse_assets.graph.checks import checks_of
 from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.graph.standard_checks import declared_checks
 from warehouse_assets.schema import REJECTED_RECORDS
+from warehouse_assets.school.assets import ASSETS as SCHOOL_ASSETS
+from warehouse_assets.school.checks import CHECKS as SCHOOL_CHECKS
+from warehouse_assets.school.sensors import log_sensor
 from warehouse_assets.settings import Settings
+
+# The assets that reject records.
+_SOURCES = ("posts", "votes", "students", "batches", "test_runs")
 
 
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -34,13 +40,13 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """
     overrides = overrides or {}
     settings = overrides.get("settings") or Settings.from_environment()
-    rejected_records = rejected_records_asset(
-        ["posts", "votes"], [UNRECOGNISED_FILES], group="quality"
-    )
+    rejected_records = rejected_records_asset(_SOURCES, [UNRECOGNISED_FILES], group="quality")
+    quality = dg.AssetSelection.groups("quality")
     return dg.Definitions(
-        assets=[*FORUM_ASSETS, rejected_records],
+        assets=[*FORUM_ASSETS, *SCHOOL_ASSETS, rejected_records],
         asset_checks=[
             *FORUM_CHECKS,
+            *SCHOOL_CHECKS,
             checks_of(REJECTED_RECORDS, declared_checks(REJECTED_RECORDS)),
         ],
         schedules=[
@@ -48,9 +54,8 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             maintenance_schedule(settings.maintenance_cron),
         ],
         sensors=[
-            forum_inbox_sensor(
-                dg.AssetSelection.groups("forum") | dg.AssetSelection.assets("rejected_records")
-            ),
+            forum_inbox_sensor(dg.AssetSelection.groups("forum") | quality),
+            log_sensor(dg.AssetSelection.groups("school") | quality),
             follow_sources_sensor(),
         ],
         resources={**build_resources(settings), **overrides},

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Table
+
 from warehouse_assets.errors import SettingError
 
 _BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -34,6 +36,21 @@ def _lake_folder(text: str) -> Path:
     if found := _UNUSABLE_IN_A_LAKE.search(str(folder)):
         raise ValueError(f"the lake cannot be in a folder with {found[0]} in its name")
     return folder
+
+
+def _batches_url(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if not separator and text.lower().endswith(".json"):
+        return str(_path(text))
+    if not separator or scheme.lower() not in {"http", "https"} or not rest.strip("/"):
+        raise ValueError("it must be an address, http://HOST/… or https://…, or a .json file")
+    return text.rstrip("/")
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in {"yes", "no"}:
+        raise ValueError("it must be yes or no")
+    return text.lower() == "yes"
 
 
 def _warehouse_url(text: str) -> str:
@@ -110,6 +127,35 @@ SETTINGS = (
     Setting("inbox", "INBOX", "{home}/inbox", _path, "Folder in which delivery files arrive."),
     Setting("archive", "ARCHIVE", "{home}/archive", _path, "Folder of the files taken."),
     Setting(
+        "students_db",
+        "STUDENTS_DB",
+        "{home}/sources/students.db",
+        _path,
+        "The school's SQLite database, with the table `students`; it is only read.",
+    ),
+    Setting(
+        "batches_url",
+        "BATCHES_URL",
+        "{home}/sources/batches.json",
+        _batches_url,
+        "Address of the server of batches, to which `/batches` is added, or a file with what it "
+        "would answer.",
+    ),
+    Setting(
+        "test_runs_log",
+        "TEST_RUNS_LOG",
+        "{home}/sources/test_runs.log",
+        _path,
+        "The growing log of test runs; rotated ones are looked for beside it.",
+    ),
+    Setting(
+        "publishes_large_tables",
+        "PUBLISH_LARGE_TABLES",
+        "no",
+        _yes_or_no,
+        "Whether `test_runs`, which grows without end, is published to the warehouse, too.",
+    ),
+    Setting(
         "memory_limit", "MEMORY_LIMIT", "4GB", _bytes, "Memory that one run may use, in bytes."
     ),
     Setting(
@@ -159,13 +205,21 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """The values in use; paths are absolute, sizes in bytes."""
+    """The values in use; paths are absolute, sizes in bytes.
+
+    `given` names the variables that do not have their defaults. A source at its default place may
+    be missing, one that was given may not.
+    """
 
     home: Path
     lake: Path
     warehouse_url: str
     inbox: Path
     archive: Path
+    students_db: Path
+    batches_url: str
+    test_runs_log: Path
+    publishes_large_tables: bool
     memory_limit: int
     inbox_settle_seconds: float
     rejected_share_limit: float
@@ -173,6 +227,7 @@ class Settings:
     time_travel_days: int
     catch_up_cron: str
     maintenance_cron: str
+    given: frozenset[str]
 
     @property
     def scratch(self) -> Path:
@@ -183,6 +238,10 @@ class Settings:
     def dagster_home(self) -> Path:
         """Where Dagster keeps its history unless DAGSTER_HOME says otherwise."""
         return self.home / "dagster"
+
+    def publishes(self, table: Table) -> bool:
+        """Whether `table` is published to the warehouse, or is in the lake only."""
+        return self.publishes_large_tables or not table.info.get("is_large", False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -203,4 +262,5 @@ class Settings:
                     f"The setting {setting.variable} is {text!r}, which cannot be used: {error}. "
                     f"Unset it to use its default, {setting.default}."
                 ) from None
-        return cls(**values)
+        given = frozenset(s.variable for s in SETTINGS if environment.get(s.variable))
+        return cls(**values, given=given)

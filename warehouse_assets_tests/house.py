@@ -12,10 +12,15 @@ from deltalake import DeltaTable
 
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.definitions import build_defs
+from warehouse_assets.forum.tables import TABLES as FORUM_TABLES
 from warehouse_assets.lake import Lake
+from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.inbox import Inbox
 from warehouse_assets.warehouse import Warehouse
+
+FORUM = (*FORUM_TABLES, REJECTED_RECORDS)
+"""The tables of the family that stands for all in the tests of the frame."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -49,19 +54,20 @@ class House:
     def run(
         self, *assets: str, overrides: Mapping[str, Any] | None = None
     ) -> dg.ExecuteInProcessResult:
-        """Materialise the given assets, or all, with their checks; failures do not raise."""
+        """Materialise the given assets, or the forum's, with their checks; no failure raises."""
         defs = build_defs({"settings": self.settings, **(overrides or {})})
-        selection = dg.AssetSelection.assets(*assets) if assets else dg.AssetSelection.all()
+        selection = dg.AssetSelection.assets(*(assets or [str(table.name) for table in FORUM]))
         job = dg.define_asset_job("test_run", selection=selection)
         merged = dg.Definitions.merge(defs, dg.Definitions(jobs=[job]))
         return merged.resolve_job_def("test_run").execute_in_process(
             instance=self.instance, raise_on_error=False, run_config=_QUIET
         )
 
-    def published(self, table: str) -> list[tuple[Any, ...]]:
+    def published(self, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
         """The rows of a table of the warehouse, sorted."""
         with closing(sqlite3.connect(self.warehouse.path)) as connection:
-            return sorted(connection.execute(f'SELECT * FROM "{table}"').fetchall(), key=repr)
+            rows = connection.execute(f'SELECT {columns} FROM "{table}"').fetchall()
+        return sorted(rows, key=repr)
 
     def stored(self, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
         """The rows of a table of the lake, sorted."""

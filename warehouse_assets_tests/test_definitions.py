@@ -23,12 +23,34 @@ ASSETS = {
         {"sql", "duckdb", "deltalake"},
     ),
     "outlier_weeks": ("forum", {"votes"}, {"sql", "duckdb", "deltalake"}),
-    "rejected_records": ("quality", {"posts", "votes"}, {"deltalake"}),
+    "students": ("school", set(), {"sqlite", "deltalake"}),
+    "batches": ("school", set(), {"json", "deltalake"}),
+    "test_runs": ("school", set(), {"log", "deltalake"}),
+    "lessons": ("school", {"test_runs"}, {"sql", "duckdb", "deltalake"}),
+    "lesson_titles": ("school", {"test_runs"}, {"sql", "duckdb", "deltalake"}),
+    "lesson_completions": (
+        "school",
+        {"test_runs", "lesson_titles", "lessons"},
+        {"sql", "duckdb", "deltalake"},
+    ),
+    "batch_completions": (
+        "school",
+        {"batches", "students", "lesson_completions"},
+        {"sql", "duckdb", "deltalake"},
+    ),
+    "rejected_records": (
+        "quality",
+        {"posts", "votes", "students", "batches", "test_runs"},
+        {"deltalake"},
+    ),
 }
 
+SOURCES = {"posts", "votes", "students", "batches", "test_runs"}
+_DECLARED = {"key_is_unique", "required_columns_are_filled"}
+
 BLOCKING_CHECKS = {
-    "posts": {"key_is_unique", "required_columns_are_filled"},
-    "votes": {"key_is_unique", "required_columns_are_filled"},
+    "posts": _DECLARED,
+    "votes": _DECLARED,
     "votes_per_post_per_week": {
         "key_is_unique",
         "required_columns_are_filled",
@@ -40,7 +62,14 @@ BLOCKING_CHECKS = {
         "values_are_plausible",
     },
     "outlier_weeks": {"key_is_unique", "required_columns_are_filled", "values_are_plausible"},
-    "rejected_records": {"key_is_unique", "required_columns_are_filled"},
+    "students": _DECLARED,
+    "batches": _DECLARED,
+    "test_runs": _DECLARED,
+    "lessons": _DECLARED,
+    "lesson_titles": _DECLARED,
+    "lesson_completions": {*_DECLARED, "values_are_plausible"},
+    "batch_completions": {*_DECLARED, "values_are_plausible"},
+    "rejected_records": _DECLARED,
 }
 
 OTHER_CHECKS = {
@@ -60,6 +89,19 @@ OTHER_CHECKS = {
     "votes_per_post_per_week": {"votes_add_up", "is_fresh"},
     "mean_votes_per_post_per_week": {"no_week_is_missing", "is_fresh"},
     "outlier_weeks": {"is_fresh"},
+    "students": {"batches_are_known", "rejected_share_is_low", "source_is_fresh"},
+    "batches": {"batches_grow", "rejected_share_is_low", "source_is_fresh"},
+    "test_runs": {
+        "results_are_possible",
+        "totals_agree",
+        "students_are_known",
+        "rejected_share_is_low",
+        "source_is_fresh",
+    },
+    "lessons": {"is_fresh"},
+    "lesson_titles": {"lessons_have_one_title", "is_fresh"},
+    "lesson_completions": {"runs_add_up", "is_fresh"},
+    "batch_completions": {"every_batch_is_there", "is_fresh"},
     "rejected_records": set(),
 }
 
@@ -113,14 +155,14 @@ def test_every_check_says_what_holds_if_it_passes() -> None:
     ] == []
 
 
-def test_computed_assets_follow_their_sources_and_those_of_files_do_not() -> None:
+def test_computed_assets_follow_their_sources_and_those_of_sources_do_not() -> None:
     follow = {
         spec.key.to_user_string()
         for spec in defs.resolve_all_asset_specs()
         if spec.automation_condition is not None
     }
 
-    assert follow == set(ASSETS) - {"posts", "votes"}
+    assert follow == set(ASSETS) - SOURCES
 
 
 def test_schedules_run_in_utc_unless_switched_off() -> None:
@@ -149,6 +191,7 @@ def test_sensors_run_every_five_seconds_unless_switched_off() -> None:
         for sensor in defs.get_repository_def().sensor_defs
     } == {
         "forum_inbox_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
+        "test_runs_log_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "follow_sources": (dg.DefaultSensorStatus.RUNNING, 5),
     }
 
@@ -187,6 +230,9 @@ def test_assets_that_answer_a_question_say_which() -> None:
     assert answers == {
         "mean_votes_per_post_per_week": "What is the mean votes per post per week?",
         "outlier_weeks": "Which weeks had unusually many or few votes?",
+        "batch_completions": (
+            "Which batches have the most students that completed at least 3 lessons?"
+        ),
     }
 
 

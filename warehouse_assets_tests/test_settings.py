@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.errors import SettingError
+from warehouse_assets.school.tables import STUDENTS, TEST_RUNS
 from warehouse_assets.settings import SETTINGS, Settings
 
 WRONG = [
@@ -11,6 +12,8 @@ WRONG = [
     ("LAKE_URI", "gs://bucket", "only folders of this machine"),
     ("INBOX", "~nobody-of-that-name", "home folder"),
     ("ARCHIVE", "~nobody-of-that-name", "home folder"),
+    ("STUDENTS_DB", "~nobody-of-that-name", "home folder"),
+    ("TEST_RUNS_LOG", "~nobody-of-that-name", "home folder"),
     ("WAREHOUSE_URL", "postgresql://host/db", "SQLite file"),
     ("WAREHOUSE_URL", "warehouse.db", "SQLite file"),
     ("WAREHOUSE_URL", "sqlite:///", "SQLite file"),
@@ -30,6 +33,10 @@ WRONG = [
     ("REJECTED_SHARE_LIMIT", "1.1", "from 0 to 1"),
     ("FRESHNESS_HOURS", "0", "from 0.01 to"),
     ("FRESHNESS_HOURS", "inf", "from 0.01 to"),
+    ("BATCHES_URL", "batches.csv", "a .json file"),
+    ("BATCHES_URL", "ftp://school.example/batches.json", "an address"),
+    ("BATCHES_URL", "http://", "an address"),
+    ("PUBLISH_LARGE_TABLES", "maybe", "yes or no"),
     ("TIME_TRAVEL_DAYS", "1.5", "a whole number of days"),
     ("TIME_TRAVEL_DAYS", "-1", "a whole number of days"),
     ("TIME_TRAVEL_DAYS", "99999", "from 0 to 3660"),
@@ -48,6 +55,10 @@ def test_the_defaults() -> None:
         warehouse_url=f"sqlite:///{here}/data/warehouse.db",
         inbox=here / "data" / "inbox",
         archive=here / "data" / "archive",
+        students_db=here / "data" / "sources" / "students.db",
+        batches_url=f"{here}/data/sources/batches.json",
+        test_runs_log=here / "data" / "sources" / "test_runs.log",
+        publishes_large_tables=False,
         memory_limit=4_000_000_000,
         inbox_settle_seconds=2,
         rejected_share_limit=0.1,
@@ -55,6 +66,7 @@ def test_the_defaults() -> None:
         time_travel_days=7,
         catch_up_cron="0 * * * *",
         maintenance_cron="30 3 * * *",
+        given=frozenset(),
     )
 
 
@@ -79,7 +91,9 @@ def test_an_empty_variable_counts_as_not_set(variable: str) -> None:
 
 
 def test_every_setting_has_a_field_of_its_own_and_a_meaning() -> None:
-    assert [setting.field for setting in SETTINGS] == list(Settings.__dataclass_fields__)
+    assert [*(setting.field for setting in SETTINGS), "given"] == list(
+        Settings.__dataclass_fields__
+    )
     assert len({setting.variable for setting in SETTINGS}) == len(SETTINGS)
     assert all(setting.meaning.endswith(".") for setting in SETTINGS)
 
@@ -176,3 +190,22 @@ def test_every_setting_refuses_something() -> None:
     assert {variable for variable, _, _ in WRONG} | read_by_dagster == {
         setting.variable for setting in SETTINGS
     }
+
+
+def test_batches_come_from_an_address_or_a_file() -> None:
+    assert read(BATCHES_URL="https://school.example/api/").batches_url == (
+        "https://school.example/api"
+    )
+    assert read(BATCHES_URL="some/batches.JSON").batches_url == f"{Path.cwd()}/some/batches.JSON"
+
+
+def test_what_is_given_is_told_apart_from_defaults() -> None:
+    settings = read(STUDENTS_DB="data/sources/students.db", BATCHES_URL="")
+    assert settings.students_db == read().students_db
+    assert settings.given == {"STUDENTS_DB"}
+
+
+def test_large_tables_are_published_only_on_demand() -> None:
+    assert not read().publishes(TEST_RUNS)
+    assert read(PUBLISH_LARGE_TABLES="Yes").publishes(TEST_RUNS)
+    assert read().publishes(STUDENTS)

@@ -12,6 +12,11 @@ from pathlib import Path
 
 from benchmarks.context import Context
 from benchmarks.subjects.homes import copy_home, environment
+from warehouse_assets.catalogue import TABLES
+from warehouse_assets.forum.tables import TABLES as FORUM_TABLES
+from warehouse_assets.schema import REJECTED_RECORDS
+
+_FAMILIES = {"": TABLES, "forum": (*FORUM_TABLES, REJECTED_RECORDS)}
 
 _EMPTY = """
 import dagster as dg
@@ -23,21 +28,25 @@ def empty(name):
     return asset
 
 defs = dg.Definitions(
-    assets=[empty(f"empty_{number}") for number in range(6)], executor=dg.in_process_executor
+    assets=[empty("empty_" + str(number)) for number in range(COUNT)],
+    executor=dg.in_process_executor,
 )
 """
 
 
-def empty_assets(context: Context) -> None:
-    """Measure `dagster asset materialize` of six assets that do nothing."""
+def empty_assets(context: Context, family: str = "") -> None:
+    """Measure `dagster asset materialize` of as many assets that do nothing."""
     home = _home(context)
-    (context.folder / "empty_assets.py").write_text(_EMPTY, encoding="utf-8")
-    _measure(context, home, _dagster("empty_assets"))
+    count = len(_FAMILIES[family])
+    text = _EMPTY.replace("COUNT", str(count))
+    (context.folder / "empty_assets.py").write_text(text, encoding="utf-8")
+    _measure(context, home, _dagster("empty_assets", "*"))
 
 
-def materialize(context: Context) -> None:
-    """Measure `dagster asset materialize` of the warehouse's assets, checks included."""
-    _measure(context, _home(context), _dagster("warehouse_assets.definitions"))
+def materialize(context: Context, family: str = "") -> None:
+    """Measure `dagster asset materialize` of a family's assets or all, with their checks."""
+    names = " or ".join(f'key:"{table.name}"' for table in _FAMILIES[family])
+    _measure(context, _home(context), _dagster("warehouse_assets.definitions", names))
 
 
 def ingest(context: Context, file: str = "") -> None:
@@ -53,9 +62,9 @@ def _home(context: Context) -> Path:
     return home
 
 
-def _dagster(module: str) -> Sequence[str]:
+def _dagster(module: str, selection: str) -> Sequence[str]:
     command = [sys.executable, "-m", "dagster", "asset", "materialize"]
-    return [*command, "--select", "*", "-m", module]
+    return [*command, "--select", selection, "-m", module]
 
 
 def _measure(context: Context, home: Path, command: Sequence[str]) -> None:

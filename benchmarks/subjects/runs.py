@@ -1,7 +1,8 @@
-"""Whole runs in process: all assets, all checks, publishing, Dagster's history.
+"""Whole runs in process: all the forum's assets and checks, publishing, Dagster's history.
 
-What is measured is what `warehouse ingest` does after its start-up. The delivery's run is compared
-with the run that loaded everything, both with posts and votes and all that is computed of them.
+What is measured is what `warehouse ingest FILE…` does after its start-up. The delivery's run is
+compared with the run that loaded everything, both with posts and votes and all that is computed
+of them.
 """
 
 from collections.abc import Sequence
@@ -61,7 +62,7 @@ def _run(context: Context, settings: Settings, files: Sequence[Path]) -> None:
     with context.starting():
         _start_dagster(context)
     with context.measuring():
-        result = runs.materialize(settings, {"progress": nobody})
+        result = runs.materialize(settings, {"progress": nobody}, ["posts", "votes"])
     assert result.success, runs.failed_steps(result)
     for event in result.all_events:
         if event.is_step_success and event.step_key is not None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from dotenv import load_dotenv
 
+from warehouse_assets.cli import simulation
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.settings import Settings
 
@@ -21,7 +23,18 @@ _EPILOG = "Settings are environment variables; docs/settings.md lists them."
 
 
 class _Group(click.Group):
-    """Shows errors that are meant for people as their message, without a traceback."""
+    r"""Shows errors that are meant for people as their message, without a traceback.
+
+    A line with \b alone in a help text has the lines after it stay as they are.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.help = _with_marks(self.help)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        cmd.help = _with_marks(cmd.help)
+        super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -30,13 +43,18 @@ class _Group(click.Group):
             raise click.ClickException(str(error)) from None
 
 
+def _with_marks(text: str | None) -> str | None:
+    """The text with the mark that click looks for; docstrings have it as it is typed."""
+    return text and text.replace(r"\b", "\b")
+
+
 @click.group(cls=_Group, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="warehouse_assets")
 def main() -> None:
     r"""A data warehouse as an asset graph: files come in, answers come out.
 
     \b
-    warehouse samples     make sample files in the inbox
+    warehouse samples     make sample sources
     warehouse ingest      take what is in the inbox, compute and publish what follows
     warehouse answers     show the answers
     """
@@ -60,13 +78,14 @@ def ingest(files: Sequence[Path], posts: Sequence[Path], votes: Sequence[Path]) 
     settings = Settings.from_environment()
     named = [*((path, None) for path in files), *((path, "posts") for path in posts)]
     deliveries = ingestion.recognised([*named, *((path, "votes") for path in votes)])
+    started = datetime.now(timezone.utc)
     with terminal.progress_bars() as listener:
         known = ingestion.deliver(settings, deliveries, listener)
         assets = sorted({delivery.holds for delivery in deliveries}) or None
         result = runs.materialize(settings, {"progress": listener}, assets)
     for delivery in known:
         terminal.out.print(f"{delivery.path} was taken before: its content is known.", markup=False)
-    ingestion.print_taken(settings, result)
+    ingestion.print_taken(settings, result, started)
     terminal.print_failed_checks(_errors(result.get_asset_check_evaluations()))
     _end(result)
 
@@ -176,23 +195,8 @@ def check() -> None:
     _end(result, failed=bool(_errors(evaluations)))
 
 
-@main.command()
-@click.option("--votes", type=_COUNT, default=10_000, show_default=True, help="How many votes.")
-@click.option("--seed", default=1, show_default=True, help="Another seed makes other files.")
-@click.option(
-    "--into",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the files.  [default: the inbox]",
-)
-def samples(votes: int, seed: int, into: Path | None) -> None:
-    """Make sample files: posts and votes like a supplier's, some records damaged.
-
-    The same size and seed make the same files.
-    """
-    from warehouse_assets.samples.forum import write_forum_samples
-
-    for path in write_forum_samples(into or Settings.from_environment().inbox, votes, seed):
-        click.echo(path)
+main.add_command(simulation.samples)
+main.add_command(simulation.simulate)
 
 
 def _errors(evaluations: Sequence["dg.AssetCheckEvaluation"]) -> list["dg.AssetCheckEvaluation"]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,26 +79,27 @@ def deliver(
     return known
 
 
-def print_taken(settings: Settings, result: dg.ExecuteInProcessResult) -> None:
-    """Print what each table took and what was rejected, with the reasons."""
-    rejected_units: list[str] = []
+def print_taken(settings: Settings, result: dg.ExecuteInProcessResult, started: datetime) -> None:
+    """Print what each table took and what was rejected since the run was `started`, and why."""
+    rejected = 0
     for event in result.get_asset_materialization_events():
         metadata: dict[str, Any] = {
             name: value.value for name, value in event.materialization.metadata.items()
         }
         name = event.asset_key.to_user_string() if event.asset_key else ""
         terminal.out.print(f"[bold]{name}[/]: {_account(metadata)}")
-        rejected_units += metadata.get("units", []) if metadata.get("records_rejected") else []
-    if rejected_units:
-        _print_rejected(settings, rejected_units)
+        rejected += metadata.get("records_rejected", 0)
+    if rejected:
+        _print_rejected(settings, started)
 
 
 def _account(metadata: dict[str, Any]) -> str:
     parts = []
-    if metadata.get("files_taken"):
-        parts.append(
-            f"took {metadata['records_taken']:,} records of {metadata['files_taken']:,} files"
-        )
+    if metadata.get("is_source_missing"):
+        parts.append("its source is not there")
+    if metadata.get("records_taken"):
+        files = f" of {metadata['files_taken']:,} files" if "files_taken" in metadata else ""
+        parts.append(f"took {metadata['records_taken']:,} records{files}")
     if metadata.get("records_rejected"):
         parts.append(f"rejected {metadata['records_rejected']:,}")
     if metadata.get("files_known_already"):
@@ -115,11 +117,11 @@ def _account(metadata: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _print_rejected(settings: Settings, units: Sequence[str]) -> None:
+def _print_rejected(settings: Settings, started: datetime) -> None:
     query = """SELECT unit, reason, count(*) AS records, min(position) AS first_position
-        FROM rejected_records WHERE list_contains(CAST(? AS VARCHAR[]), unit)
+        FROM rejected_records WHERE rejected_at >= CAST(? AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
         GROUP BY unit, reason ORDER BY records DESC, unit, first_position"""
-    with queries.lake_query(settings, query, [list(units)]) as (names, rows):
+    with queries.lake_query(settings, query, [started]) as (names, rows):
         reasons = list(rows)
     shown = reasons[:_REASONS_SHOWN]
     terminal.print_table("Rejected", names, shown, len(reasons) - len(shown))

@@ -62,7 +62,8 @@ def answers(settings: Settings, names: Sequence[str], limit: int) -> Iterator[An
                 yield Answer(f"{title}: not published yet", [], [], 0)
                 continue
             count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-            query = sa.select(table).order_by(*table.primary_key.columns).limit(limit)
+            order = table.info.get("order") or [c.name for c in table.primary_key.columns]
+            query = sa.select(table).order_by(*(table.c[name] for name in order)).limit(limit)
             rows = [tuple(row) for row in connection.execute(query)]
             yield Answer(title, column_names(table), rows, count - len(rows))
 
@@ -100,6 +101,6 @@ def rebuild(settings: Settings, progress: Listener) -> Rebuilt:
     rows = {}
     for table in TABLES:
         stored = lake.table(table)
-        if stored.exists():
+        if stored.exists() and settings.publishes(table):
             rows[stored.name] = publish(lake, warehouse, stored, progress, whole=True).rows_written
     return Rebuilt(rows, aside)

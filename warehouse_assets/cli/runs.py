@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.errors import SettingError
+from warehouse_assets.graph.history import keep_open
 from warehouse_assets.settings import Settings
 
 # Errors are told in words at the end; Dagster's own account of them is in its history.
@@ -86,4 +87,5 @@ def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     except (dg.DagsterInvariantViolationError, OSError) as error:
         raise SettingError(f"The setting DAGSTER_HOME cannot be used: {error}") from None
     with instance:
+        keep_open(instance)
         yield instance

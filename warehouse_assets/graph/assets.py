@@ -1,12 +1,11 @@
-"""The two ways in which a table of the lake is an asset: caught up from files, or computed.
+"""The ways in which a table of the lake is an asset: caught up with its source, or computed.
 
 Materialising either leaves the table in the lake up to date and publishes it. Both can be done
 again, and at any time, without changing anything that is up to date.
 """
 
-import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,19 @@ import dagster as dg
 from sqlalchemy import Table
 
 from warehouse_assets.graph.computation import compute
-from warehouse_assets.graph.failures import explained
-from warehouse_assets.graph.metadata import definition_metadata, table_metadata
+from warehouse_assets.graph.failures import in_step
+from warehouse_assets.graph.metadata import definition_metadata
+from warehouse_assets.graph.step import Step
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Listener
 from warehouse_assets.schema import REJECTED_RECORDS
+from warehouse_assets.settings import Settings
 from warehouse_assets.sources.delivery_files import FileKind, Taken, catch_up
 from warehouse_assets.sources.inbox import Inbox
-from warehouse_assets.warehouse import Warehouse, publish
+from warehouse_assets.warehouse import Warehouse
 
+# Of 10,000 small files taken at once not all can be named.
+_MOST_UNITS_NAMED = 1000
 FOLLOWS_ITS_SOURCES = dg.AutomationCondition.eager()
 
 
@@ -44,14 +47,49 @@ def file_asset(kind: FileKind, group: str) -> dg.AssetsDefinition:
         lake: dg.ResourceParam[Lake],
         inbox: dg.ResourceParam[Inbox],
         warehouse: dg.ResourceParam[Warehouse],
+        settings: dg.ResourceParam[Settings],
         progress: dg.ResourceParam[Listener],
     ) -> dg.MaterializeResult[Any]:
-        with explained(context):
-            started = time.monotonic()
-            taken = catch_up(lake, inbox, kind, context.log.info, progress)
+        with in_step(context):
+            step = Step(context.log, lake, warehouse, settings, progress)
+            taken = catch_up(lake, inbox, kind, step.tell, progress)
             _tell_taken(context, taken)
-            more = taken_metadata(taken)
-            return _publish(context, lake, warehouse, progress, table, started, taken.written, more)
+            return step.finish(table, taken.written, taken_metadata(taken))
+
+    return asset
+
+
+def source_asset(
+    table: Table,
+    group: str,
+    kinds: Sequence[str],
+    take: Callable[[Step], tuple[Written, Mapping[str, Any]]],
+) -> dg.AssetsDefinition:
+    """The asset of a table that is caught up with a source that it looks up in the settings.
+
+    Args:
+        kinds: what Dagster shows of the source.
+        take: takes what is new; returns what was written and an account of it.
+    """
+
+    @dg.asset(
+        name=str(table.name),
+        group_name=group,
+        description=table.comment,
+        kinds={*kinds, "deltalake"},
+        metadata=definition_metadata(table),
+    )
+    def asset(
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        warehouse: dg.ResourceParam[Warehouse],
+        settings: dg.ResourceParam[Settings],
+        progress: dg.ResourceParam[Listener],
+    ) -> dg.MaterializeResult[Any]:
+        with in_step(context):
+            step = Step(context.log, lake, warehouse, settings, progress)
+            written, account = take(step)
+            return step.finish(table, written, account)
 
     return asset
 
@@ -88,15 +126,15 @@ def sql_asset(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
         warehouse: dg.ResourceParam[Warehouse],
+        settings: dg.ResourceParam[Settings],
         progress: dg.ResourceParam[Listener],
     ) -> dg.MaterializeResult[Any]:
-        with explained(context):
-            started = time.monotonic()
+        with in_step(context):
+            step = Step(context.log, lake, warehouse, settings, progress)
             stored = lake.table(table)
-            with lake.lock(stored.name, on_wait=context.log.info):
+            with lake.lock(stored.name, on_wait=step.tell):
                 written = compute(lake, stored, reads, query, computed_per)
-            _tell_written(context, written)
-            return _publish(context, lake, warehouse, progress, table, started, written, {})
+            return step.finish(table, written)
 
     return asset
 
@@ -118,24 +156,27 @@ def rejected_records_asset(
         kinds={"deltalake"},
         metadata=definition_metadata(table),
         deps=list(sources),
-        automation_condition=FOLLOWS_ITS_SOURCES,
+        # It follows any of them: sources that no one has may never be materialised.
+        automation_condition=FOLLOWS_ITS_SOURCES.without(
+            ~dg.AutomationCondition.any_deps_missing()
+        ),
     )
     def asset(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
         inbox: dg.ResourceParam[Inbox],
         warehouse: dg.ResourceParam[Warehouse],
+        settings: dg.ResourceParam[Settings],
         progress: dg.ResourceParam[Listener],
     ) -> dg.MaterializeResult[Any]:
-        with explained(context):
-            started = time.monotonic()
+        with in_step(context):
+            step = Step(context.log, lake, warehouse, settings, progress)
             rejected = 0
             for kind in unrecognised:
-                taken = catch_up(lake, inbox, kind, context.log.info, progress)
+                taken = catch_up(lake, inbox, kind, step.tell, progress)
                 _tell_taken(context, taken)
                 rejected += taken.rejected
-            more = {"records_rejected": rejected}
-            return _publish(context, lake, warehouse, progress, table, started, None, more)
+            return step.finish(table, None, {"records_rejected": rejected})
 
     return asset
 
@@ -149,55 +190,8 @@ def taken_metadata(taken: Taken) -> dict[str, Any]:
         "records_taken": taken.records,
         "records_rejected": taken.rejected,
         "bytes_read": taken.bytes_read,
-        "units": [unit.name for unit in taken.units],
+        "units": [unit.name for unit in taken.units[:_MOST_UNITS_NAMED]],
     }
-
-
-def _publish(
-    context: dg.AssetExecutionContext,
-    lake: Lake,
-    warehouse: Warehouse,
-    progress: Listener,
-    table: Table,
-    started: float,
-    written: Written | None,
-    more: dict[str, Any],
-) -> dg.MaterializeResult[Any]:
-    """Publish the table as it is now and give an account of the step.
-
-    Args:
-        started: when the step began, by the monotonic clock.
-        written: what the step wrote; None if other steps write the table, and what is new is what
-            is published.
-        more: metadata of the step that this function does not know.
-    """
-    stored = lake.table(table)
-    handle = stored.open()
-    published = publish(lake, warehouse, stored, progress, on_wait=context.log.info, handle=handle)
-    written = written or Written(inserted=published.rows_written)
-    metadata = {
-        **table_metadata(lake, table, handle),
-        **more,
-        "rows_inserted": written.inserted,
-        "rows_updated": written.updated,
-        "rows_deleted": written.deleted,
-        "bytes_written": written.bytes_written,
-        "rows_published": published.rows_written + published.rows_deleted,
-        "is_published_whole": published.is_whole,
-        "is_unchanged": written.rows_changed == 0,
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    return dg.MaterializeResult(metadata=metadata)
-
-
-def _tell_written(context: dg.AssetExecutionContext, written: Written) -> None:
-    if written.rows_changed == 0:
-        context.log.info("Nothing new: the table stays as it is.")
-        return
-    context.log.info(
-        f"{written.inserted:,} rows inserted, {written.updated:,} updated, "
-        f"{written.deleted:,} deleted."
-    )
 
 
 def _tell_taken(context: dg.AssetExecutionContext, taken: Taken) -> None:
@@ -209,4 +203,3 @@ def _tell_taken(context: dg.AssetExecutionContext, taken: Taken) -> None:
         context.log.info(f"Took {unit.file.name} ({unit.file.size:,} bytes) as {unit.name}.")
     if taken.rejected:
         context.log.warning(f"{taken.rejected:,} records were rejected; rejected_records says why.")
-    _tell_written(context, taken.written)

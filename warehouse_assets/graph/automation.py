@@ -3,15 +3,27 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from warehouse_assets.errors import SettingError, WarehouseAssetsError
 from warehouse_assets.graph.maintenance import maintenance_job
+from warehouse_assets.settings import Settings
 from warehouse_assets.sources.inbox import DeliveryFile, Inbox, Waiting
 
 _SECONDS_BETWEEN_TICKS = 5
+# A run whose process was killed stays unfinished for ever. One that does take longer does no harm:
+# the next run waits for it.
+_LONGEST_RUN = timedelta(minutes=10)
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
 
 
 def catch_up_schedule(cron: str) -> dg.ScheduleDefinition:
@@ -136,5 +148,70 @@ def inbox_sensor(
             return dg.SensorResult(skip_reason=landed.reason, cursor=landed.cursor)
         context.log.info(f"Landed: {', '.join(landed.names)}")
         return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=landed.cursor)
+
+    return sensor
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What one tick of a sensor on a growing file decides: whether a run is due, and why not."""
+
+    is_due: bool
+    cursor: str
+    reason: str = ""
+
+
+def growth(path: Path, cursor: str | None, is_running: bool) -> Growth:
+    """Decide whether a run is due for the file at `path`.
+
+    Args:
+        cursor: what the last tick returned: the file as it was when a run was last due.
+        is_running: whether that run, or one like it, has not ended; then the next tick decides.
+    """
+    before = cursor or ""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return Growth(False, before, f"There is no {path}.")
+    except OSError as error:
+        return Growth(False, before, f"{path} cannot be looked at: {error.strerror}.")
+    now = f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
+    if now == before:
+        return Growth(False, before, f"{path} has not changed.")
+    if is_running:
+        return Growth(False, before, "A run that takes what is new has not ended yet.")
+    return Growth(True, now)
+
+
+def growth_sensor(
+    name: str, description: str, path: Callable[[Settings], Path], target: dg.AssetSelection
+) -> dg.SensorDefinition:
+    """A sensor that starts a run when a file has changed; it runs unless switched off.
+
+    The run is of a job named `take_NAME`, which materialises `target`. There is one at a time: a
+    file that grows all the time is caught up with in as many lines as have come meanwhile.
+    """
+    job = f"take_{name}"
+
+    @dg.sensor(
+        name=f"{name}_sensor",
+        description=description,
+        job=dg.define_asset_job(job, selection=target, description=description),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
+    ) -> dg.SensorResult:
+        unfinished = dg.RunsFilter(
+            job_name=job,
+            statuses=_UNFINISHED,
+            created_after=datetime.now(timezone.utc) - _LONGEST_RUN,
+        )
+        is_running = context.instance.get_runs_count(unfinished) > 0
+        found = growth(path(settings), context.cursor, is_running)
+        if not found.is_due:
+            return dg.SensorResult(skip_reason=found.reason, cursor=found.cursor)
+        return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=found.cursor)
 
     return sensor

@@ -16,8 +16,8 @@ from deltalake import DeltaTable
 from sqlalchemy import Table
 
 from warehouse_assets.graph.check_results import CheckResults, LookedAt, Result
-from warehouse_assets.graph.failures import explained
-from warehouse_assets.lake import Lake
+from warehouse_assets.graph.failures import in_step
+from warehouse_assets.lake import Lake, view_changes
 from warehouse_assets.settings import Settings
 
 
@@ -36,6 +36,7 @@ class Scene:
     stack: ExitStack
     passed_at: int | None = None
     _handles: dict[str, DeltaTable | None] = field(default_factory=dict)
+    _changes: set[str] = field(default_factory=set)
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -54,6 +55,21 @@ class Scene:
         """Make `tables` readable in SQL, under their names."""
         for table in tables:
             self.lake.view(self.connection, table, self.handle(table))
+
+    def view_changes(self) -> str | None:
+        """Make what changed since `passed_at` readable in SQL; returns the name, None if unknown.
+
+        Checks that passed for the same version share it.
+        """
+        handle = self.handle(self.table)
+        if self.passed_at is None or handle is None:
+            return None
+        name = f"_changes_since_{self.passed_at}"
+        if name not in self._changes:
+            if not view_changes(self.connection, handle, self.passed_at, name):
+                return None
+            self._changes.add(name)
+        return name
 
 
 @dataclass(frozen=True)
@@ -112,7 +128,7 @@ def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition
         lake: dg.ResourceParam[Lake],
         settings: dg.ResourceParam[Settings],
     ) -> Iterable[dg.AssetCheckResult]:
-        with explained(context), ExitStack() as stack:
+        with in_step(context), ExitStack() as stack:
             scene = Scene(table, lake, settings, context.instance, stack)
             names = sorted(key.name for key in context.selected_asset_check_keys)
             with CheckResults(lake.folder, str(table.name)) as results:

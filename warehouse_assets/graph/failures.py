@@ -1,4 +1,4 @@
-"""How errors end a step: retried where that can help, explained where it cannot."""
+"""What surrounds a step: errors are retried where that can help, and explained where it cannot."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,15 +8,25 @@ import duckdb
 from deltalake.exceptions import DeltaError
 
 from warehouse_assets.errors import PermanentError, TransientError, is_disk_full
+from warehouse_assets.graph.history import keep_open
 
 _RETRIES = 3
 _SECONDS_BETWEEN_RETRIES = 2.0
 
 
+_Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
+
+
 @contextmanager
-def explained(
-    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext,
-) -> Iterator[None]:
+def in_step(context: _Context) -> Iterator[None]:
+    """Surround the work of a step of a run."""
+    keep_open(context.instance, context.run.run_id)
+    with explained(context):
+        yield
+
+
+@contextmanager
+def explained(context: _Context) -> Iterator[None]:
     """Turn the errors of the block into a retry or into a failure that says what to do."""
     try:
         yield

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from warehouse_assets.catalogue import TABLES
-from warehouse_assets.graph.failures import explained
+from warehouse_assets.graph.failures import in_step
 from warehouse_assets.lake import Lake, Maintained, maintain
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
@@ -39,7 +39,7 @@ def maintain_tables(
     settings: dg.ResourceParam[Settings],
 ) -> None:
     """Maintain everything; what was done to each table is logged."""
-    with explained(context):
+    with in_step(context):
         for name, maintained in maintain_all(
             lake, warehouse, settings.time_travel_days, context.log.info
         ):

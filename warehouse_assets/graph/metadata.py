@@ -13,6 +13,7 @@ from warehouse_assets.schema import duckdb_type, identifiers, key_names
 
 _PREVIEW_ROWS = 5
 _PREVIEW_COLUMNS = 12
+_MOST_ROWS_TO_SORT = 1_000_000  # of more, which rows come first is not worth reading all of them
 _MOST_CHARACTERS_IN_A_CELL = 80
 
 
@@ -45,12 +46,10 @@ def table_metadata(lake: Lake, table: Table, handle: DeltaTable) -> dict[str, An
     with lake.connect() as connection:
         lake.view(connection, table, handle)
         names = [column.name for column in table.columns][:_PREVIEW_COLUMNS]
-        preview = markdown(
-            connection.sql(
-                f'SELECT {identifiers(names)} FROM "{table.name}" '
-                f"ORDER BY {identifiers(key_names(table))} LIMIT {_PREVIEW_ROWS}"
-            )
-        )
+        rows = connection.sql(f'SELECT {identifiers(names)} FROM "{table.name}"')
+        if handle.count() <= _MOST_ROWS_TO_SORT:
+            rows = rows.order(identifiers(key_names(table)))
+        preview = markdown(rows.limit(_PREVIEW_ROWS))
     return {
         "dagster/row_count": handle.count(),
         "bytes_stored": sum(handle.get_add_actions()["size_bytes"].to_pylist()),

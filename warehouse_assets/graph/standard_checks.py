@@ -10,7 +10,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.graph.checks import Check, Finding, Scene
 from warehouse_assets.graph.metadata import markdown
-from warehouse_assets.lake import changed_at, view_changes
+from warehouse_assets.lake import changed_at
 from warehouse_assets.schema import REJECTED_RECORDS, column_names, identifiers, key_names
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.delivery_files import taken_at
@@ -80,14 +80,12 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
 
 def _view_added(scene: Scene) -> bool:
     """Make the rows added or changed since the check passed readable as `ADDED`, if it is known."""
-    handle = scene.handle(scene.table)
-    if scene.passed_at is None or handle is None:
-        return False
-    if not view_changes(scene.connection, handle, scene.passed_at, "_changes"):
+    changes = scene.view_changes()
+    if changes is None:
         return False
     scene.connection.execute(
         f"""CREATE OR REPLACE TEMP VIEW {ADDED} AS
-        SELECT {identifiers(column_names(scene.table))} FROM _changes
+        SELECT {identifiers(column_names(scene.table))} FROM {changes}
         WHERE _change_type IN ('insert', 'update_postimage')"""
     )
     return True

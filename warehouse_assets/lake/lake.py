@@ -1,17 +1,13 @@
-"""Where the Delta tables are, how one is opened, and the engine that reads them.
+"""Where the Delta tables are, how one is opened, and how the engine reads them.
 
 How tables change is in `write`.
 """
 
 import glob
-import os
-import shutil
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import duckdb
 from deltalake import DeltaTable
@@ -19,7 +15,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from filelock import FileLock, Timeout
 from sqlalchemy import Table
 
-from warehouse_assets.errors import BusyError, ConflictError, LakeError, naming
+from warehouse_assets.errors import BusyError, ConflictError, LakeError
+from warehouse_assets.lake.engine import Engine
 from warehouse_assets.schema import (
     column_names,
     delta_field,
@@ -28,9 +25,6 @@ from warehouse_assets.schema import (
     identifiers,
 )
 
-# What Python, Dagster and Delta need beside DuckDB: measured at 250 to 400 MB in a run.
-_MEMORY_BESIDE_DUCKDB = 400 * 10**6
-_SMALLEST_DUCKDB_MEMORY = 128 * 10**6
 _CHANGES_OF_ROWS = {"WRITE", "MERGE"}  # by Delta's names
 _LOCK_TIMEOUT_SECONDS = 3600
 _LOCK_QUIET_SECONDS = 1.0
@@ -128,72 +122,19 @@ class Lake:
     def __init__(self, folder: Path, scratch: Path, memory_limit: int) -> None:
         self.folder = folder
         self.scratch = scratch
-        self._duckdb_memory = max(memory_limit - _MEMORY_BESIDE_DUCKDB, _SMALLEST_DUCKDB_MEMORY)
-        self._engine: duckdb.DuckDBPyConnection | None = None
-        self._connections = 0
-        self._one_at_a_time = threading.Lock()
+        self._engine = Engine(scratch, memory_limit)
 
     def table(self, declaration: Table) -> LakeTable:
         """The table of the lake that `declaration` describes, whether it exists or not."""
         return LakeTable(declaration, self.folder / str(declaration.name))
 
-    @contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection to the engine, in UTC, with tables and views of its own.
+    def connect(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A connection to the engine, with tables and views of its own."""
+        return self._engine.connect()
 
-        All connections share the memory limit, the threads and the folder to spill into.
-        """
-        with self._one_at_a_time:
-            if self._engine is None:
-                self._engine = self._start_engine()
-            connection = self._engine.cursor()
-            self._connections += 1
-            # Views are of a database, not of a connection: each gets a database in memory.
-            own = f"connection_{self._connections}"
-        try:
-            connection.execute(f"ATTACH ':memory:' AS {own}")
-            connection.execute(f"USE {own}")
-            yield connection
-        finally:
-            with suppress(duckdb.Error):  # the engine broke, and has said so
-                connection.execute("USE memory")
-                connection.execute(f"DETACH {own}")
-            connection.close()
-
-    def _start_engine(self) -> duckdb.DuckDBPyConnection:
-        """DuckDB within the memory limit, without network extensions."""
-        _remove_scratch_of_dead_processes(self.scratch)
-        try:
-            self.scratch.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _scratch_error(self.scratch, error) from error
-        engine = duckdb.connect(
-            config={
-                "memory_limit": f"{self._duckdb_memory}B",
-                # Made when something is spilled, gone when the engine closes.
-                "temp_directory": str(self.scratch / _scratch_name()),
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
-        # A time without a zone, compared or cast, must not depend on the machine's zone.
-        engine.execute("SET GLOBAL TimeZone = 'UTC'")
-        return engine
-
-    @contextmanager
-    def scratch_folder(self) -> Iterator[Path]:
+    def scratch_folder(self) -> AbstractContextManager[Path]:
         """A folder of this process that is gone when the block ends."""
-        _remove_scratch_of_dead_processes(self.scratch)
-        folder = self.scratch / _scratch_name()
-        try:
-            folder.mkdir(parents=True)
-        except OSError as error:
-            raise _scratch_error(self.scratch, error) from error
-        try:
-            with naming(folder):
-                yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        return self._engine.scratch_folder()
 
     def view_newest(self, connection: duckdb.DuckDBPyConnection, declaration: Table) -> None:
         """Make the newest version readable in SQL; a table that does not exist is empty."""
@@ -275,31 +216,3 @@ class Lake:
             yield
         finally:
             lock.release()
-
-
-def _scratch_name() -> str:
-    return f"{os.getpid()}-{uuid4().hex[:8]}"
-
-
-def _scratch_error(scratch: Path, error: OSError) -> LakeError:
-    return LakeError(
-        f"The folder {scratch} for temporary files cannot be written: {error.strerror}. "
-        "Check its permissions (setting WAREHOUSE_HOME)."
-    )
-
-
-def _remove_scratch_of_dead_processes(scratch: Path) -> None:
-    for folder in scratch.glob("*-*"):
-        process = folder.name.partition("-")[0]
-        if process.isdigit() and not _is_alive(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -1,1 +1,1 @@
-"""Sample sources: files like those that suppliers send, made from a seed."""
+"""Sample sources, finite and live: like real ones, quirks included, made from a seed."""

@@ -6,6 +6,7 @@ The same size and seed give the same bytes, so that delivering them again change
 import gzip
 import json
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,9 @@ _QUESTION_SHARE = 0.4
 _UNKNOWN_POST_SHARE = 0.002
 _QUIET_WEEK = 30  # no vote at all
 _BUSY_WEEKS = {7: 3.0, 8: 2.0, 41: 0.4}  # week -> how many times the usual votes
+
+_NAME = r"(posts-sample-\d+--?\d+\.json|votes-sample-\d+--?\d+-(1\.jsonl|2\.jsonl\.gz))"
+_SAMPLE = re.compile(rf"{_NAME}|\.{_NAME}\.part")
 
 Record = dict[str, Any]
 
@@ -52,6 +56,13 @@ def write_forum_samples(folder: Path, votes: int, seed: int) -> list[Path]:
         partial.replace(path)
         paths.append(path)
     return paths
+
+
+def waiting_samples(folder: Path) -> list[Path]:
+    """The files in `folder` that have the names of samples, unfinished ones included."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _SAMPLE.fullmatch(path.name))
 
 
 _DAMAGE = (

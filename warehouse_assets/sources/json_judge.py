@@ -19,7 +19,7 @@ from warehouse_assets.sources.json_fields import (
     value_columns,
 )
 from warehouse_assets.sources.json_layout import LINES, MOST_RECORD_BYTES, non_blank_lines
-from warehouse_assets.sources.units import REJECTED, STAGED, Unit
+from warehouse_assets.sources.units import REJECTED, STAGED, Numbered, Unit
 
 _RAW_CHARACTERS_OF_A_LONG_RECORD = 1000
 _KIND_OF_VALUE = """CASE json_type(raw) WHEN 'ARRAY' THEN 'an array' WHEN 'VARCHAR' THEN 'a string'
@@ -105,7 +105,7 @@ def _spool_lines(path: Path, ordinals: set[int] | None, spool: Path) -> int:
     return count
 
 
-def judge(connection: duckdb.DuckDBPyConnection, table: Table, unit: Unit) -> int:
+def judge(connection: duckdb.DuckDBPyConnection, table: Table, unit: Numbered) -> int:
     """Sort the records of the table `_raw`, all of `unit`, into the stage and the rejected ones.
 
     Returns how many were good.

@@ -1,6 +1,7 @@
 """A unit of a source on its way into the lake, and the tables in which its records are staged."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import duckdb
 from sqlalchemy import Table
@@ -9,12 +10,22 @@ from warehouse_assets.schema import duckdb_type
 from warehouse_assets.sources.inbox import DeliveryFile, unit_name
 
 STAGED = "_staged"
-"""Temporary table of good records: the columns of the table they are for, in order of arrival."""
+"""Temporary table of good records: the columns of the table they are for, in order of arrival.
+
+It has a column `arrival` whether that table has one or not."""
 
 REJECTED = "_rejected"
 """Temporary table of records that cannot be used: arrival, position, reason, raw."""
 
 _CHARACTERS_OF_A_UNIT = 1000
+
+
+class Numbered(Protocol):
+    """What comes in with a number: a unit, or another part of a source."""
+
+    @property
+    def arrival(self) -> int:
+        """The number under which its records are staged and rejected."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,8 @@ class Unit:
 def create_stage(connection: duckdb.DuckDBPyConnection, table: Table | None) -> None:
     """Create both tables, empty; the first has the columns of `table`."""
     columns = [] if table is None else [f'"{c.name}" {duckdb_type(c)}' for c in table.columns]
+    if table is not None and "arrival" not in table.columns:
+        columns.append("arrival BIGINT")
     definition = ", ".join([*columns, "_is_unusable BOOLEAN"])
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} ({definition})")
     connection.execute(

@@ -87,6 +87,19 @@ def publish(
     return published
 
 
+def withdraw(warehouse: Warehouse, table: sa.Table, on_wait: Callable[[str], object] = str) -> None:
+    """Remove a table that was published once and is no longer; an old copy would mislead."""
+    if not warehouse.path.exists():
+        return
+    with warehouse.read() as connection:
+        if not sa.inspect(connection).has_table(str(table.name)):
+            return
+    with warehouse.write(on_wait) as connection:
+        table.drop(connection, checkfirst=True)
+        for notes in (PUBLISHED, COLUMNS):
+            connection.execute(notes.delete().where(notes.c.table_name == table.name))
+
+
 def _write_note(connection: sa.Connection, table: LakeTable, identity: str, version: int) -> None:
     values = {"lake_table_id": identity, "version": version}
     connection.execute(

@@ -26,6 +26,10 @@ def test_all_answers_are_shown_with_their_questions(command: Command) -> None:
     assert questions == [
         "What is the mean votes per post per week? (mean_votes_per_post_per_week)",
         "Which weeks had unusually many or few votes? (outlier_weeks)",
+        (
+            "Which batches have the most students that completed at least 3 lessons? "
+            "(batch_completions): not published yet"
+        ),
     ]
     # 9 votes on 1 of 2 posts, then 1 vote; the mean of 5 a week is exceeded and missed by 80 %.
     assert cells(result.output) == [

@@ -6,7 +6,7 @@ from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.house import House, vote
 
-CHECKS = 29
+CHECKS = 63
 
 
 @pytest.mark.usefixtures("filled")

@@ -19,7 +19,8 @@ HELP = {
     "rebuild": "Write the whole warehouse anew from the lake.",
     "maintain": "Make the lake small and quick to open, and the warehouse's statistics current.",
     "check": "Make every asset check and show what failed.",
-    "samples": "Make sample files: posts and votes like a supplier's, some records damaged.",
+    "samples": "Make sample sources: files of the forum, and a school; some records are damaged.",
+    "simulate": "Let a school live, until Ctrl-C: its sources grow while the warehouse reads them.",
 }
 
 
@@ -45,7 +46,18 @@ def test_the_help_lists_every_command_and_where_settings_are_described() -> None
     assert "Settings are environment variables; docs/settings.md lists them." in text
 
 
-@pytest.mark.parametrize("name", ["ingest", "check"])
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [(None, "warehouse answers show the answers"), ("sql", 'warehouse sql "SHOW TABLES"')],
+)
+def test_examples_in_the_help_are_each_on_a_line(name: str | None, example: str) -> None:
+    arguments = [name, "--help"] if name else ["--help"]
+    lines = CliRunner().invoke(main, arguments, terminal_width=60).output.splitlines()
+
+    assert example in [" ".join(line.split()) for line in lines]
+
+
+@pytest.mark.parametrize("name", ["ingest", "check", "simulate"])
 def test_commands_that_can_fail_tell_their_exit_codes(name: str) -> None:
     assert "Exit code: 0" in help_of(name)
 
@@ -104,36 +116,6 @@ def test_settings_may_stand_in_a_file_of_the_current_folder(
     result = command("answers")
 
     assert f"There is no warehouse at sqlite:///{tmp_path}/from-file/warehouse.db" in result.output
-
-
-def test_samples_go_to_the_inbox(command: Command, house: House) -> None:
-    result = command("samples", "--votes", "40", "--seed", "7")
-
-    assert result.exit_code == 0
-    assert result.stdout.splitlines() == [
-        str(house.settings.inbox / name)
-        for name in (
-            "posts-sample-40-7.json",
-            "votes-sample-40-7-1.jsonl",
-            "votes-sample-40-7-2.jsonl.gz",
-        )
-    ]
-    assert len(house.waiting()) == 3
-
-
-def test_samples_go_into_another_folder(command: Command, house: House, tmp_path: Path) -> None:
-    folder = tmp_path / "new" / "folder"
-
-    result = command("samples", "--votes", "0", "--into", folder)
-
-    assert result.exit_code == 0
-    assert [str(path) for path in sorted(folder.iterdir())] == result.stdout.splitlines()
-    assert not house.settings.home.exists()
-
-
-@pytest.mark.parametrize("arguments", [["--votes", "-1"], ["--votes", "many"], ["--seed", "x"]])
-def test_samples_of_no_size_are_wrong_usage(command: Command, arguments: list[str]) -> None:
-    assert command("samples", *arguments).exit_code == 2
 
 
 def settings(tmp_path: Path) -> Settings:

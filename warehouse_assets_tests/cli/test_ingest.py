@@ -58,8 +58,12 @@ def test_without_a_file_and_with_nothing_waiting_nothing_changes(
 
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert [line for line in lines if not line.endswith(": unchanged, 0 rows")] == []
-    assert len(lines) == 6
+    assert [line for line in lines if not line.endswith(" unchanged, 0 rows")] == []
+    assert len(lines) == 13
+    assert sorted(line for line in lines if "not there" in line) == [
+        f"{name}: its source is not there, unchanged, 0 rows"
+        for name in ("batches", "students", "test_runs")
+    ]
     assert set(house.versions().values()) == {0}
 
 

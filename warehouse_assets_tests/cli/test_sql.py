@@ -113,10 +113,17 @@ def test_every_table_can_be_queried_before_there_is_any(command: Command, house:
     result = command("sql", "SHOW TABLES")
 
     assert [name for (name,) in cells(result.output)] == [
+        "batch_completions",
+        "batches",
+        "lesson_completions",
+        "lesson_titles",
+        "lessons",
         "mean_votes_per_post_per_week",
         "outlier_weeks",
         "posts",
         "rejected_records",
+        "students",
+        "test_runs",
         "votes",
         "votes_per_post_per_week",
     ]

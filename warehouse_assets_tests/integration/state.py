@@ -4,17 +4,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from warehouse_assets.catalogue import TABLES
 from warehouse_assets.schema import column_names, identifiers
-from warehouse_assets_tests.house import House, post, vote
+from warehouse_assets_tests.house import FORUM, House, post, vote
 
 State = dict[str, Any]
 
 
 def state_of(house: House) -> State:
-    """The rows of all tables in lake and warehouse, but for the time of a rejection; the files."""
+    """The rows of the forum's tables, without times of rejection, and the files."""
     tables = {}
-    for table in TABLES:
+    for table in FORUM:
         names = [name for name in column_names(table) if name != "rejected_at"]
         tables[str(table.name)] = house.stored(str(table.name), identifiers(names))
     published = {}

@@ -11,41 +11,47 @@ import tempfile
 import time
 from pathlib import Path
 
-from warehouse_assets_tests.stress import contention, crash
+from warehouse_assets_tests.stress import contention, crash, live_school
 from warehouse_assets_tests.stress.warm import DifferenceError
 
 _DELIVERIES_OF_A_TRIAL = 8
 _SECONDS_OF_A_CROWD = 40.0
 _SHORTEST_CROWD = 12.0
+_SECONDS_OF_A_SCHOOL = 60.0
+_SHORTEST_SCHOOL = 8.0
 
 
 def main() -> int:
-    """Alternate trials with kills and crowds until the time is up; returns the exit code."""
+    """Alternate kills, crowds and schools until the time is up; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m warehouse_assets_tests.stress")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=None, help="of the first trial")
-    parser.add_argument("--only", choices=["crash", "contention"], default=None)
+    parser.add_argument("--only", choices=["crash", "contention", "school"], default=None)
     parser.add_argument("--deliveries", type=int, default=_DELIVERIES_OF_A_TRIAL, help="of a trial")
     parser.add_argument("--folder", type=Path, default=None, help="where the warehouses live")
     wanted = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if wanted.seed is None else wanted.seed
     folder = Path(tempfile.mkdtemp(prefix="stress-", dir=wanted.folder))
     until = time.monotonic() + wanted.minutes * 60
-    killer, crowd = crash.Killer(), contention.Crowd()
+    killer, crowd, lessons = crash.Killer(), contention.Crowd(), live_school.Lessons()
     _tell(f"seed {seed}, folder {folder}")
     while True:
         try:
-            if wanted.only != "contention":
+            if wanted.only in {None, "crash"}:
                 crash.trial(seed, folder / f"crash-{seed}", killer, wanted.deliveries)
-            if wanted.only != "crash":
+            if wanted.only in {None, "contention"}:
                 seconds = min(_SECONDS_OF_A_CROWD, until - time.monotonic())
                 crowded = max(seconds, _SHORTEST_CROWD)
                 contention.trial(seed, folder / f"crowd-{seed}", crowd, crowded)
+            if wanted.only in {None, "school"}:
+                seconds = min(_SECONDS_OF_A_SCHOOL, until - time.monotonic())
+                lived = max(seconds, _SHORTEST_SCHOOL)
+                live_school.trial(seed, folder / f"school-{seed}", lessons, lived)
         except DifferenceError as difference:
             _tell(f"DIFFERENCE with --seed {seed}: {difference}\nKept for inspection: {folder}")
-            _tell(f"{killer}\n{crowd}")
+            _tell(f"{killer}\n{crowd}\n{lessons}")
             return 1
-        _tell(f"{killer} | {crowd} | differences 0")
+        _tell(f"{killer} | {crowd} | {lessons} | differences 0")
         seed += 1
         if time.monotonic() > until:
             break

@@ -52,7 +52,7 @@ def _each(what: str, owner: Any, name: str, *moments: str) -> list[Point]:
 _reading = _module("forum.files")
 _answers = _module("lake.write")
 _merging = _module("lake.merge")
-_graph = _module("graph.assets")
+_step = _module("graph.step")
 _publishing = _module("warehouse.publish")
 _maintenance = _module("lake.maintenance")
 
@@ -68,7 +68,7 @@ OF_A_RUN = (
     *_each("merging rows", _merging, "delta_merge", BEFORE, AMID, AFTER),
     Point("filling an answer", _answers, "commit_files", BEFORE, _is_answer),
     *_each("changing an answer", _answers, "delta_merge", BEFORE, AMID, AFTER),
-    *_each("publishing", _graph, "publish", BEFORE, AFTER),
+    *_each("publishing", _step, "publish", BEFORE, AFTER),
     *_each("netting changes", _publishing, "_net_changes", AFTER),
     *_each("describing a new copy", _publishing, "_describe", AFTER),
     *_each("noting what is published", _publishing, "_write_note", BEFORE, AFTER),

@@ -8,10 +8,9 @@ from typing import Any
 
 import dagster as dg
 
-from warehouse_assets.catalogue import TABLES
 from warehouse_assets.cli.runs import failed_steps
 from warehouse_assets.lake import maintain
-from warehouse_assets_tests.house import House
+from warehouse_assets_tests.house import FORUM, House
 from warehouse_assets_tests.integration.state import State, state_of
 from warehouse_assets_tests.stress.deliveries import File
 
@@ -49,7 +48,7 @@ def maintained(home: Path, keep_days: int = 0) -> None:
     """Maintain every table of the lake, and the warehouse."""
     with dg.DagsterInstance.ephemeral() as instance:
         house = House(home, instance, **ENVIRONMENT)
-    for table in TABLES:
+    for table in FORUM:
         stored = house.lake.table(table)
         if stored.exists():
             maintain(house.lake, stored, keep_days)
@@ -73,14 +72,14 @@ def outcome_of(house: House) -> Outcome:
         state_of(house),
         sorted(house.stored("votes", columns), key=itemgetter(0)),
         house.versions(),
-        sum(_orphans(house, str(table.name)) for table in TABLES),
+        sum(_orphans(house, str(table.name)) for table in FORUM),
         [str(path) for path in partial],
     )
 
 
 def _orphans(house: House, table: str) -> int:
     """How many Parquet files lie beside those of the newest version; changes' files aside."""
-    declaration = next(t for t in TABLES if t.name == table)
+    declaration = next(t for t in FORUM if t.name == table)
     stored = house.lake.table(declaration)
     known = set(stored.files(stored.open()))
     return len({str(path) for path in stored.path.glob("*.parquet")} - known)

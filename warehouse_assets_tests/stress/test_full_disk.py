@@ -23,7 +23,7 @@ from warehouse_assets_tests.stress.disks import Disk, LimitedFiles, small_disk
 _reading = importlib.import_module("warehouse_assets.forum.files")
 _merging = importlib.import_module("warehouse_assets.lake.merge")
 _answers = importlib.import_module("warehouse_assets.lake.write")
-_graph = importlib.import_module("warehouse_assets.graph.assets")
+_step = importlib.import_module("warehouse_assets.graph.step")
 _publishing = importlib.import_module("warehouse_assets.warehouse.publish")
 
 # At the first call of each the disk fills up.
@@ -33,7 +33,7 @@ MOMENTS: dict[str, tuple[Any, str]] = {
     "committing": (DeltaTable, "create_write_transaction"),
     "merging": (_merging, "delta_merge"),
     "changing an answer": (_answers, "delta_merge"),
-    "publishing": (_graph, "publish"),
+    "publishing": (_step, "publish"),
     "noting what is published": (_publishing, "_write_note"),
 }
 

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from warehouse_assets.cli.runs import failed_steps
-from warehouse_assets.lake import lake
+from warehouse_assets.lake import Lake, engine
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.integration.state import state_of
 
@@ -24,8 +24,8 @@ def run_with(
 ) -> dg.ExecuteInProcessResult:
     """A run whose DuckDB may use so much memory."""
     with monkeypatch.context() as patch:
-        patch.setattr(lake, "_SMALLEST_DUCKDB_MEMORY", megabytes * 10**6)
-        tight = lake.Lake(house.settings.lake, house.settings.scratch, memory_limit=0)
+        patch.setattr(engine, "_SMALLEST_DUCKDB_MEMORY", megabytes * 10**6)
+        tight = Lake(house.settings.lake, house.settings.scratch, memory_limit=0)
         return house.run(overrides={"lake": tight})
 
 

@@ -6,9 +6,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from warehouse_assets import forum
+import warehouse_assets
 
-FILES = sorted((Path(forum.__file__).parent / "sql").glob("*.sql"))
+FILES = sorted(Path(warehouse_assets.__file__).parent.glob("*/sql/*.sql"))
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "spark"])
@@ -23,8 +23,12 @@ def test_each_file_is_one_select_in_either_dialect(file: Path, dialect: str) -> 
 
 
 def test_there_is_a_file_for_every_computed_table() -> None:
-    assert [file.stem for file in FILES] == [
-        "mean_votes_per_post_per_week",
-        "outlier_weeks",
-        "votes_per_post_per_week",
+    assert [f"{file.parents[1].name}/{file.stem}" for file in FILES] == [
+        "forum/mean_votes_per_post_per_week",
+        "forum/outlier_weeks",
+        "forum/votes_per_post_per_week",
+        "school/batch_completions",
+        "school/lesson_completions",
+        "school/lesson_titles",
+        "school/lessons",
     ]

@@ -1,0 +1,78 @@
+"""The end of every asset's step: its table is published, and an account is given."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from sqlalchemy import Table
+
+from warehouse_assets.graph.metadata import table_metadata
+from warehouse_assets.lake import Lake, Written
+from warehouse_assets.progress import Listener
+from warehouse_assets.settings import Settings
+from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
+
+
+@dataclass
+class Step:
+    """The step of an asset, which began when this was made."""
+
+    log: dg.DagsterLogManager
+    lake: Lake
+    warehouse: Warehouse
+    settings: Settings
+    progress: Listener
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def tell(self) -> Callable[[str], None]:
+        """Told in words what is worth knowing meanwhile; it stands in the run's log."""
+        return self.log.info
+
+    def finish(
+        self, table: Table, written: Written | None, more: Mapping[str, Any] | None = None
+    ) -> dg.MaterializeResult[Any]:
+        """Publish the table as it is now and give an account of the step.
+
+        Args:
+            written: what the step wrote; None if other steps write the table, and what is new is
+                what is published.
+            more: metadata of the step that only the asset knows.
+        """
+        stored = self.lake.table(table)
+        handle = stored.open()
+        if self.settings.publishes(table):
+            published = publish(
+                self.lake,
+                self.warehouse,
+                stored,
+                self.progress,
+                on_wait=self.tell,
+                handle=handle,
+            )
+        else:
+            withdraw(self.warehouse, table, on_wait=self.tell)
+            published = Published()
+        written = written or Written(inserted=published.rows_written)
+        if written.rows_changed == 0:
+            self.tell("Nothing new: the table stays as it is.")
+        else:
+            self.tell(
+                f"{written.inserted:,} rows inserted, {written.updated:,} updated, "
+                f"{written.deleted:,} deleted."
+            )
+        metadata = {
+            **table_metadata(self.lake, table, handle),
+            **(more or {}),
+            "rows_inserted": written.inserted,
+            "rows_updated": written.updated,
+            "rows_deleted": written.deleted,
+            "bytes_written": written.bytes_written,
+            "rows_published": published.rows_written + published.rows_deleted,
+            "is_published_whole": published.is_whole,
+            "is_unchanged": written.rows_changed == 0,
+            "seconds": round(time.monotonic() - self._started, 3),
+        }
+        return dg.MaterializeResult(metadata=metadata)

@@ -1,0 +1,95 @@
+"""The assets of the school family."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from warehouse_assets.graph.assets import source_asset, sql_asset
+from warehouse_assets.graph.step import Step
+from warehouse_assets.lake import Written
+from warehouse_assets.school import batches as batches_source
+from warehouse_assets.school import students as students_source
+from warehouse_assets.school.run_lines import TEST_RUN_LINES
+from warehouse_assets.school.tables import (
+    BATCH_COMPLETIONS,
+    BATCHES,
+    LESSON_COMPLETIONS,
+    LESSON_TITLES,
+    LESSONS,
+    STUDENTS,
+    TEST_RUNS,
+)
+from warehouse_assets.sources.growing_log import LogSource
+from warehouse_assets.sources.keyed import CaughtUp
+from warehouse_assets.sources.log_catch_up import catch_up_log
+
+GROUP = "school"
+_SQL = Path(__file__).parent / "sql"
+_LOG_SETTING = "TEST_RUNS_LOG"
+
+_Taken = tuple[Written, Mapping[str, Any]]
+
+
+def _account(caught_up: CaughtUp) -> _Taken:
+    return caught_up.written, {
+        "is_source_missing": caught_up.is_missing,
+        "is_source_unchanged": caught_up.is_unchanged_source,
+        "records_taken": caught_up.records,
+        "records_rejected": caught_up.rejected,
+        "pages_read": caught_up.pages_read,
+        "bytes_read": caught_up.bytes_read,
+    }
+
+
+def _take_students(step: Step) -> _Taken:
+    path = step.settings.students_db
+    is_given = students_source.SETTING in step.settings.given
+    return _account(
+        students_source.catch_up_students(step.lake, path, is_given, step.tell, step.progress)
+    )
+
+
+def _take_batches(step: Step) -> _Taken:
+    client = batches_source.batches_client(step.settings.batches_url, step.tell)
+    is_given = batches_source.SETTING in step.settings.given
+    return _account(
+        batches_source.catch_up_batches(step.lake, client, is_given, step.tell, step.progress)
+    )
+
+
+def _take_test_runs(step: Step) -> _Taken:
+    is_given = _LOG_SETTING in step.settings.given
+    source = LogSource(step.settings.test_runs_log, is_given, _LOG_SETTING)
+    taken = catch_up_log(step.lake, source, TEST_RUN_LINES, step.tell, step.progress)
+    return taken.written, {
+        "is_source_missing": taken.is_missing,
+        "records_taken": taken.records,
+        "records_rejected": taken.rejected,
+        "bytes_read": taken.bytes_read,
+        "log_position": taken.to_position,
+        "log_restarts": taken.restarts,
+        "bytes_of_unfinished_line": taken.lag,
+    }
+
+
+students = source_asset(STUDENTS, GROUP, ["sqlite"], _take_students)
+batches = source_asset(BATCHES, GROUP, ["json"], _take_batches)
+test_runs = source_asset(TEST_RUNS, GROUP, ["log"], _take_test_runs)
+lessons = sql_asset(LESSONS, [TEST_RUNS], GROUP, _SQL)
+lesson_titles = sql_asset(LESSON_TITLES, [TEST_RUNS], GROUP, _SQL)
+lesson_completions = sql_asset(
+    LESSON_COMPLETIONS, [TEST_RUNS, LESSON_TITLES, LESSONS], GROUP, _SQL, computed_per="student_id"
+)
+batch_completions = sql_asset(
+    BATCH_COMPLETIONS, [BATCHES, STUDENTS, LESSON_COMPLETIONS], GROUP, _SQL
+)
+
+ASSETS = (
+    students,
+    batches,
+    test_runs,
+    lessons,
+    lesson_titles,
+    lesson_completions,
+    batch_completions,
+)

@@ -1,0 +1,221 @@
+"""Catching `batches` up with the server of batches, or with a file of what it would answer."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from itertools import count
+from pathlib import Path
+
+from warehouse_assets.errors import SourceError
+from warehouse_assets.lake import Lake
+from warehouse_assets.progress import Listener, nobody
+from warehouse_assets.school.batch_pages import FUTURE, Page, StalledError, later_pages, shifted
+from warehouse_assets.school.tables import BATCHES
+from warehouse_assets.sources.http_pages import HttpPages, Patience, shown
+from warehouse_assets.sources.json_array import NotAnArrayError, NotJsonError, json_array
+from warehouse_assets.sources.keyed import CaughtUp, KeyedSource, catch_up_keyed
+from warehouse_assets.sources.record_spool import Record
+
+SETTING = "BATCHES_URL"
+# The last second is read again: batches made in it may have come since.
+_OVERLAP = timedelta(seconds=1)
+
+
+class BatchesClient(ABC):
+    """Where batches come from."""
+
+    address: str
+    """What people know it by."""
+
+    pages_read: int = 0
+    bytes_read: int = 0
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there may be something to read."""
+
+    @abstractmethod
+    def pages(self, after: datetime | None) -> Iterator[Page]:
+        """Pages with all batches created after a time in UTC, or with more.
+
+        Raises:
+            SourceError: they cannot be read, or not all of them. What could be read came before.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of connections; the client may be used again."""
+
+
+class RestBatches(BatchesClient):
+    """The server of batches: `GET ADDRESS/batches?after=…`.
+
+    Args:
+        address: its address, without `/batches`.
+        tell: told when something has to be tried again.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        tell: Callable[[str], object] = str,
+        patience: Patience | None = None,
+    ) -> None:
+        self._http = HttpPages(
+            f"{address.rstrip('/')}/batches", SETTING, patience or Patience(), tell
+        )
+        self.address = shown(self._http.address)
+
+    def exists(self) -> bool:
+        """There is no server that may be missing: one that was given must answer."""
+        return True
+
+    def pages(self, after: datetime | None) -> Iterator[Page]:
+        """See `later_pages`."""
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        try:
+            yield from later_pages(self._page, after, now)
+        except StalledError as error:
+            raise self._stalled(error.moment) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _page(self, after: datetime | None) -> Page:
+        parameters = {} if after is None else {"after": after.isoformat(timespec="milliseconds")}
+        page = self._http.page(parameters)
+        self.pages_read, self.bytes_read = self._http.pages_read, self._http.bytes_read
+        return page
+
+    def _stalled(self, moment: datetime | None) -> SourceError:
+        why = "none of them says when it was created, so that later ones cannot be asked for"
+        if moment is not None:
+            why = (
+                f"more were created within one second, {moment:%Y-%m-%d %H:%M:%S}, than the server "
+                "gives in one answer, and asked for later ones it gives the same again"
+            )
+        return SourceError(
+            f"The batches at {self.address} cannot all be read: {why}. What was read before is "
+            "kept. Have the server give longer pages or compare fractions of a second, or name a "
+            f".json file with all batches as {SETTING}."
+        )
+
+
+class RecordedBatches(BatchesClient):
+    """A file with the array that a server would answer, of whatever length.
+
+    It is read whole each time, and may be replaced at any time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.address = str(path)
+        self._path = path
+
+    def exists(self) -> bool:
+        """Whether the file is there, or that cannot be told without reading it."""
+        try:
+            return self._path.exists()
+        except OSError:
+            return True
+
+    def pages(self, after: datetime | None) -> Iterator[Page]:
+        """All batches as one page; none of them is far."""
+        del after
+        try:
+            body = self._path.read_bytes()
+            page = json_array(body)
+        except FileNotFoundError as error:
+            raise SourceError(
+                f"There is no file at {self._path}, where the setting {SETTING} says that the "
+                "batches are. Correct the setting, or put the file there."
+            ) from error
+        except OSError as error:
+            raise self._unreadable(str(error.strerror)) from error
+        except (NotJsonError, NotAnArrayError) as error:
+            raise self._unreadable(f"it holds {error}") from error
+        self.pages_read += 1
+        self.bytes_read += len(body)
+        yield page
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _unreadable(self, reason: str) -> SourceError:
+        return SourceError(
+            f"The file of batches {self._path} cannot be read: {reason}. It should be an array of "
+            f"JSON objects; check it and its permissions, or the setting {SETTING}."
+        )
+
+
+def batches_client(address: str, tell: Callable[[str], object] = str) -> BatchesClient:
+    """The client for a value of the setting BATCHES_URL: an http(s) address, or a path.
+
+    Args:
+        tell: told when something has to be tried again.
+    """
+    if address.partition("://")[0].lower() in {"http", "https"}:
+        return RestBatches(address, tell)
+    return RecordedBatches(Path(address))
+
+
+def catch_up_batches(
+    lake: Lake,
+    client: BatchesClient,
+    is_given: bool,
+    tell: Callable[[str], object],
+    progress: Listener = nobody,
+) -> CaughtUp:
+    """Merge new batches into the lake by their id.
+
+    Those are asked for that were created later than the latest one known, or up to a second
+    before. If the source fails on the way, what came before is kept.
+
+    Args:
+        is_given: whether the source must be there.
+        tell: told in words what is worth knowing meanwhile.
+        progress: told how many batches have been read.
+
+    Raises:
+        SourceError: the source is not there though given, or cannot be read.
+    """
+    if not is_given and not client.exists():
+        tell(f"No batches to read: there is nothing at {client.address} (setting {SETTING}).")
+        return CaughtUp(is_missing=True)
+    pages, size = client.pages_read, client.bytes_read
+    with closing(client):
+        caught_up = catch_up_keyed(lake, BATCHES, _Batches(lake, client), tell, progress)
+    return replace(
+        caught_up, pages_read=client.pages_read - pages, bytes_read=client.bytes_read - size
+    )
+
+
+class _Batches(KeyedSource):
+    """The batches that the lake may not have yet."""
+
+    def __init__(self, lake: Lake, client: BatchesClient) -> None:
+        self.unit = client.address
+        self._lake = lake
+        self._client = client
+
+    def records(self) -> Iterator[Record]:
+        """They are counted from 1, through all pages."""
+        positions = count(1)
+        for page in self._client.pages(_newest(self._lake)):
+            for batch in page:
+                yield Record(next(positions), batch)
+
+
+def _newest(lake: Lake) -> datetime | None:
+    """The time after which batches are to be asked for; None for all."""
+    with lake.connect() as connection:
+        lake.view_newest(connection, BATCHES)
+        # A time far in the future is wrong, and would hide what is made until then.
+        ((newest,),) = connection.execute(
+            "SELECT max(created_at) FROM batches WHERE created_at <= to_timestamp(?)::TIMESTAMP",
+            [time.time() + FUTURE.total_seconds()],
+        ).fetchall()
+    return None if newest is None else shifted(newest, -_OVERLAP)

@@ -1,0 +1,113 @@
+"""The lines of the log of test runs: what each says, or what is wrong with it.
+
+A line is a JSON object with `result`, `student_id`, and `lesson_id`, `lesson_title` or both. The
+producers write a comma where a colon belongs after a key, `{"result": "2 out of 2", "student_id",
+3, "lesson_id": "4"}`; such a line is as good as a correct one.
+
+A result is `2/3` or `2 out of 3`, in whole numbers. More tests passed than there are is kept: a
+check tells of it. A run of no tests at all, `0/0`, is kept, too, but completes nothing.
+"""
+
+import duckdb
+
+from warehouse_assets.schema import column_names, identifiers
+from warehouse_assets.school.tables import TEST_RUNS
+from warehouse_assets.sources.json_fields import (
+    field_columns,
+    reason_expression,
+    text_name,
+    unusable_expression,
+    value_columns,
+)
+from warehouse_assets.sources.log_catch_up import LogKind
+from warehouse_assets.sources.log_lines import LINES, create_lines
+from warehouse_assets.sources.log_spool import SpooledLines
+from warehouse_assets.sources.units import REJECTED, STAGED, create_stage
+
+_COLUMNS = field_columns(TEST_RUNS)
+_FIELDS = ["result", *(column.info["field"] for column in _COLUMNS)]
+_RESULT = r"^\s*([0-9]+)\s*(?:/|out\s+of)\s*([0-9]+)\s*$"
+
+# How nearly every line is repaired, at a quarter of the cost of the other way.
+_USUAL_REPAIR = """replace(line, ', "student_id", ', ', "student_id": ')"""
+# Any key may be followed by a comma. What follows a repaired key is a value, even if it reads like
+# a key; inside a value nothing is found, because a quote there is written with a backslash. Only
+# the elements of a list can be taken for keys, and what becomes of them is no JSON: such a line is
+# good if it is correct as it is.
+_ANY_REPAIR = rf"""regexp_replace(line, '([{{,]\s*"(?:{"|".join(_FIELDS)})"\s*),', '\1:', 'g')"""
+
+_IS_UNUSABLE = f"""problem IS NOT NULL OR tests_passed IS NULL OR tests_total IS NULL
+    OR {unusable_expression(_COLUMNS)} OR (lesson_id IS NULL AND lesson_title IS NULL)"""
+_MOST_CHARACTERS_SHOWN = 60
+_REASON = f"""CASE WHEN problem IS NOT NULL THEN problem
+    WHEN record IS NULL THEN 'not valid JSON'
+    WHEN json_type(record) <> 'OBJECT' THEN 'not a JSON object'
+    ELSE concat_ws('; ',
+        CASE WHEN coalesce(result, '') = '' THEN 'result is missing'
+            WHEN tests_passed IS NULL OR tests_total IS NULL
+            THEN 'result is not like 2/3 or 2 out of 3: ' || left(result, {_MOST_CHARACTERS_SHOWN})
+                || CASE WHEN length(result) > {_MOST_CHARACTERS_SHOWN} THEN '…' ELSE '' END END,
+        nullif({reason_expression(_COLUMNS)}, ''),
+        CASE WHEN coalesce({text_name(1)}, '') = '' AND lesson_title IS NULL
+            THEN 'lesson_id and lesson_title are missing' END) END"""
+
+
+def stage_run_lines(connection: duckdb.DuckDBPyConnection, spooled: SpooledLines) -> None:
+    """Fill the tables `STAGED` and `REJECTED` with the test runs in lines of the log."""
+    create_stage(connection, TEST_RUNS)
+    for lines in create_lines(connection, spooled):
+        connection.execute(
+            f"""INSERT INTO {STAGED} BY NAME
+            SELECT {identifiers(column_names(TEST_RUNS))}, {_IS_UNUSABLE} AS _is_unusable
+            FROM ({_records(lines)})"""
+        )
+        if connection.execute(f"FROM {STAGED} WHERE _is_unusable LIMIT 1").fetchall():
+            _reject(connection, lines)
+    connection.execute(f"DROP TABLE {LINES}")
+
+
+def _reject(connection: duckdb.DuckDBPyConnection, lines: str) -> None:
+    """Look a second time at those of `lines` that cannot be used."""
+    bad = f"(SELECT log_position AS position FROM {STAGED} WHERE _is_unusable)"
+    connection.execute(
+        f"""INSERT INTO {REJECTED} BY NAME
+        SELECT log_position AS position, {_REASON} AS reason,
+            replace(rtrim(line, E' \\t\\r\\f'), chr(0), '\N{REPLACEMENT CHARACTER}') AS raw
+        FROM ({_records(f"(FROM {lines} AS lines SEMI JOIN {bad} AS bad USING (position))")})"""
+    )
+    connection.execute(f"DELETE FROM {STAGED} WHERE _is_unusable")
+
+
+def _records(lines: str) -> str:
+    """SQL for what the lines of a relation say: values, null where there is none, and texts."""
+    structure = ", ".join(f'"{field}": "VARCHAR"' for field in _FIELDS)
+    texts = ", ".join(
+        f"fields.{column.info['field']} AS {text_name(index)}"
+        for index, column in enumerate(_COLUMNS)
+    )
+    return rf"""SELECT * REPLACE (nullif(lesson_title, '') AS lesson_title),
+            tests_passed = tests_total AND tests_total > 0 AS is_completed
+        FROM (
+            SELECT {value_columns(_COLUMNS)}, position AS log_position,
+                TRY_CAST(tests.passed AS BIGINT) AS tests_passed,
+                TRY_CAST(tests.total AS BIGINT) AS tests_total, *
+            FROM (
+                SELECT *, fields.result AS result, {texts},
+                    regexp_extract(fields.result, '{_RESULT}', ['passed', 'total']) AS tests
+                FROM (
+                    SELECT *, json_transform(record, '{{{structure}}}') AS fields
+                    FROM (
+                        SELECT *, CASE WHEN problem IS NOT NULL THEN NULL
+                            WHEN json_valid(repaired) THEN repaired
+                            WHEN json_valid({_ANY_REPAIR}) THEN {_ANY_REPAIR}
+                            WHEN json_valid(line) THEN line END AS record
+                        FROM (SELECT *, {_USUAL_REPAIR} AS repaired FROM {lines})
+                    )
+                    WHERE record IS NOT NULL OR regexp_matches(line, '\S')
+                )
+            )
+        )"""
+
+
+TEST_RUN_LINES = LogKind(str(TEST_RUNS.name), TEST_RUNS, stage_run_lines)
+"""The log of test runs."""

@@ -1,0 +1,233 @@
+"""Pages of JSON from a server: asked for patiently, within limits, failures told in words.
+
+An attempt that may succeed when it is repeated is: no connection, a timeout, a busy or broken
+server, an answer that was cut or is no JSON. The waiting grows from one to the next. (urllib3
+could repeat by itself, but only until the body begins, where much of what goes wrong is yet to
+come; two layers of repetition would multiply.)
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, version
+from random import SystemRandom
+
+import requests
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, TooManyRedirects
+from urllib3.exceptions import HTTPError, InvalidHeader
+from urllib3.util import Retry
+
+from warehouse_assets.errors import SourceError
+from warehouse_assets.sources.json_array import NotAnArrayError, NotJsonError, excerpt, json_array
+
+_PACKAGE = "warehouse_assets"
+_MOST_REDIRECTS = 5
+_CHUNK_BYTES = 1 << 16
+_WORTH_REPEATING = frozenset((429, 500, 502, 503, 504))
+_HINTS: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "It wants a user and a password: http://USER:PASSWORD@HOST/…",
+    HTTPStatus.FORBIDDEN: "It does not allow this user, or this machine, to read there.",
+    HTTPStatus.NOT_FOUND: "There is a server, but it does not know this address.",
+}
+_CREDENTIALS = re.compile(r"(?<=://)([^/?#]*)@")
+_random = SystemRandom()
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long an answer is waited for, and how often it is asked for.
+
+    Args:
+        attempts: of one page.
+        connect_seconds: for a connection.
+        read_seconds: for the next byte.
+        total_seconds: for a whole answer, however it trickles in.
+        first_wait: seconds before the second attempt, doubled before each further one.
+        most_wait: the longest of these waits.
+        most_asked_wait: the longest wait that a server may ask for (`Retry-After`).
+        most_bytes: the longest answer that is read, unpacked.
+        sleep: waits for seconds.
+    """
+
+    attempts: int = 6
+    connect_seconds: float = 10.0
+    read_seconds: float = 30.0
+    total_seconds: float = 60.0
+    first_wait: float = 1.0
+    most_wait: float = 30.0
+    most_asked_wait: float = 120.0
+    most_bytes: int = 64 * 2**20
+    sleep: Callable[[float], None] = time.sleep
+
+    def wait(self, attempt: int, asked: float | None) -> float:
+        """Seconds to wait after the `attempt`-th attempt failed."""
+        if asked is not None:
+            return min(asked, self.most_asked_wait)
+        longest = min(self.first_wait * 2.0 ** (attempt - 1), self.most_wait)
+        # Those who failed together should not come again together.
+        return longest * _random.uniform(0.5, 1.0)
+
+
+class _FailedError(Exception):
+    """An attempt failed in a way that another may not."""
+
+    def __init__(self, reason: str, asked_wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.asked_wait = asked_wait
+
+
+class HttpPages:
+    """One address that answers with arrays of JSON.
+
+    Args:
+        address: the address; a user and a password may be in it.
+        setting: the setting that it comes from.
+        tell: told when something has to be tried again.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        setting: str,
+        patience: Patience,
+        tell: Callable[[str], object],
+    ) -> None:
+        self.address = address
+        self.pages_read = 0
+        self.bytes_read = 0
+        self._setting = setting
+        self._patience = patience
+        self._tell = tell
+        self._session = requests.Session()
+        self._session.max_redirects = _MOST_REDIRECTS
+        self._session.headers["User-Agent"] = f"{_PACKAGE}/{_own_version()}"
+        self._session.headers["Accept"] = "application/json"
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._session.close()
+
+    def page(self, parameters: Mapping[str, str]) -> list[object]:
+        """The elements of the array that the address answers with to `parameters`.
+
+        Raises:
+            SourceError: it does not, however often it is asked.
+        """
+        for attempt in range(1, self._patience.attempts + 1):
+            try:
+                elements = self._attempt(parameters)
+            except _FailedError as failure:
+                if attempt == self._patience.attempts:
+                    times = "once" if attempt == 1 else f"{attempt} times"
+                    raise self._error(f"tried {times}, at last: {failure}") from failure
+                seconds = self._patience.wait(attempt, failure.asked_wait)
+                self._tell(
+                    f"{shown(self.address)} could not be read: {failure}. "
+                    f"Trying again in {seconds:.1f} s."
+                )
+                self._patience.sleep(seconds)
+            else:
+                self.pages_read += 1
+                return elements
+        raise AssertionError("there is at least one attempt")
+
+    def _attempt(self, parameters: Mapping[str, str]) -> list[object]:
+        deadline = time.monotonic() + self._patience.total_seconds
+        try:
+            with self._session.get(
+                self.address,
+                params=parameters,
+                timeout=(self._patience.connect_seconds, self._patience.read_seconds),
+                stream=True,
+            ) as response:
+                body = self._body(response, deadline)
+        except TooManyRedirects as error:
+            raise self._error(f"it redirects more than {_MOST_REDIRECTS} times") from error
+        except (InvalidSchema, InvalidURL, MissingSchema) as error:
+            raise self._error("this is not an address that can be read") from error
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise _FailedError(_in_words(error)) from error
+        self._check_status(response, body)
+        try:
+            return json_array(body)
+        except NotJsonError as error:
+            raise _FailedError(f"it answered with {error}") from error
+        except NotAnArrayError as error:
+            raise self._error(f"it answered with {error}") from error
+
+    def _body(self, response: requests.Response, deadline: float) -> bytes:
+        body = bytearray()
+        # Each read takes what is there: a server that drips cannot hold it up.
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            body += chunk
+            if len(body) > self._patience.most_bytes:
+                limit = self._patience.most_bytes
+                raise self._error(f"its answer is longer than {limit:,} bytes")
+            if time.monotonic() > deadline:
+                seconds = self._patience.total_seconds
+                raise _FailedError(f"its answer took more than {seconds:g} seconds")
+        self.bytes_read += len(body)
+        return bytes(body)
+
+    def _check_status(self, response: requests.Response, body: bytes) -> None:
+        code = response.status_code
+        if code in range(200, 300):
+            return
+        words = f"it answered {code} {response.reason or ''}".rstrip()
+        if body.strip():
+            words += f" ({excerpt(body)})"
+        if code in _WORTH_REPEATING:
+            raise _FailedError(words, _asked_wait(response))
+        raise self._error(f"{words}. {_HINTS.get(code, '')}".rstrip(". "))
+
+    def _error(self, what: str) -> SourceError:
+        return SourceError(
+            f"{shown(self.address)} cannot be read: {what}. See that the server runs and that "
+            f"the setting {self._setting} is its address. What was read before is kept; the next "
+            "run continues there."
+        )
+
+
+def shown(address: str) -> str:
+    """`address` without its password, for messages."""
+    return _CREDENTIALS.sub(_masked, address)
+
+
+def _masked(credentials: re.Match[str]) -> str:
+    user, colon, _ = credentials[1].partition(":")
+    return f"{user}:***@" if colon else "***@"  # a name alone may be a token
+
+
+def _asked_wait(response: requests.Response) -> float | None:
+    """The seconds that `Retry-After` asks for, whether it gives seconds or a date."""
+    header = response.headers.get("Retry-After")
+    if header is None:
+        return None
+    try:
+        return max(float(Retry().parse_retry_after(header)), 0.0)
+    except InvalidHeader:
+        return None
+
+
+def _in_words(error: BaseException) -> str:
+    """What went wrong, from the depth of the error, without addresses and objects."""
+    reason, inner = error, _inner(error)
+    while inner is not None:
+        reason, inner = inner, _inner(inner)
+    words = str(reason).rpartition(">: ")[2].rpartition("): ")[2].partition(" (read timeout")[0]
+    return words.rstrip(". ") or type(reason).__name__
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """The error that `error` wraps in the manner of urllib3, if it wraps one."""
+    wrapped = [getattr(error, "reason", None), *error.args[::-1]]
+    return next((inner for inner in wrapped if isinstance(inner, BaseException)), None)
+
+
+def _own_version() -> str:
+    try:
+        return version(_PACKAGE)
+    except PackageNotFoundError:
+        return "0"

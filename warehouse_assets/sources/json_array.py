@@ -1,0 +1,56 @@
+"""Text that should be one JSON array, as a server or a recorded file gives it."""
+
+import json
+import math
+
+# Python refuses to read numbers of thousands of digits; no key has more than twenty.
+_MOST_DIGITS = 40
+_CHARACTERS_SHOWN = 100
+
+
+class NotJsonError(ValueError):
+    """Text that is not JSON, perhaps because it was cut; the message says what it is."""
+
+
+class NotAnArrayError(ValueError):
+    """JSON that is not an array; the message says what it is."""
+
+
+def json_array(body: bytes) -> list[object]:
+    """The elements of the array in `body`, which is UTF-8.
+
+    A number that Python cannot hold as it is written comes as its text.
+
+    Raises:
+        NotJsonError: it is no JSON.
+        NotAnArrayError: it is JSON, but no array.
+    """
+    try:
+        value = json.loads(body, parse_int=_whole, parse_float=_float, parse_constant=str)
+    except (ValueError, RecursionError) as error:
+        raise NotJsonError(_kind(body)) from error
+    if not isinstance(value, list):
+        raise NotAnArrayError(f"JSON that is not an array: {excerpt(body)}")
+    return value
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a text, in one line, for an error message."""
+    text = " ".join(body[: 4 * _CHARACTERS_SHOWN].decode("utf-8", errors="replace").split())
+    return text if len(text) <= _CHARACTERS_SHOWN else text[:_CHARACTERS_SHOWN] + "…"
+
+
+def _kind(body: bytes) -> str:
+    if not body.strip():
+        return "nothing"
+    words = "an HTML page" if body.lstrip().startswith(b"<") else "what is not whole JSON"
+    return f"{words}: {excerpt(body)}"
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MOST_DIGITS else digits
+
+
+def _float(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits

@@ -1,0 +1,217 @@
+"""What a sample school does: the same from the same seed, with everything that schools do."""
+
+import json
+import random
+from collections import Counter
+
+import pytest
+
+from warehouse_assets.samples import school_lines
+from warehouse_assets.samples.school import (
+    LINES_PER_STUDENT,
+    Batch,
+    Change,
+    Event,
+    Line,
+    School,
+    Standing,
+    Student,
+    seats,
+)
+from warehouse_assets.samples.school_lines import FLAWS, Run
+from warehouse_assets_tests.samples.school_truth import run_of
+
+NOW = "2026-11-20 13:51:54.463573"
+
+
+def happen(count: int, seed: int = 1, standing: Standing | None = None) -> list[Event]:
+    school = School(seed, standing or Standing())
+    return [school.next_event(NOW) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def events() -> list[Event]:
+    return happen(15_000)
+
+
+@pytest.fixture(scope="module")
+def texts(events: list[Event]) -> list[str]:
+    return [e.text.decode() for e in events if isinstance(e, Line) and e.run is not None]
+
+
+def test_the_same_seed_makes_the_same_events() -> None:
+    assert happen(2000, seed=3) == happen(2000, seed=3)
+    assert happen(2000, seed=3) != happen(2000, seed=4)
+
+
+def test_a_school_goes_on_from_where_it_stopped() -> None:
+    standing = Standing()
+
+    first, then = happen(777, standing=standing), happen(1223, standing=standing)
+
+    assert [*first, *then] == happen(2000)
+    assert standing.events == 2000
+
+
+def test_a_school_begins_with_two_batches_and_a_student() -> None:
+    assert [type(event) for event in happen(4)] == [Batch, Batch, Student, Line]
+
+
+def test_numbers_count_from_one(events: list[Event]) -> None:
+    for kind in (Batch, Student):
+        numbers = [event.id for event in events if isinstance(event, kind)]
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_student_has_the_same_share_of_the_lines() -> None:
+    standing = Standing()
+    school = School(1, standing)
+    while not school.is_complete_with(30):
+        school.next_event(NOW)
+
+    assert (standing.students, standing.lines) == (30, 30 * LINES_PER_STUDENT)
+
+
+def test_a_hundred_batches_take_more_students_than_come_in_a_second() -> None:
+    # At full speed there are some 1,500 of them.
+    assert min(seats(batches + 100) - seats(batches) for batches in range(2000)) > 3000
+
+
+def test_students_may_come_before_their_batch_and_without_one(events: list[Event]) -> None:
+    batches: set[int] = set()
+    early, undecided = 0, 0
+    for event in events:
+        if isinstance(event, Batch):
+            batches.add(event.id)
+        elif isinstance(event, Student):
+            undecided += event.batch_id is None
+            early += event.batch_id is not None and event.batch_id not in batches
+    assert early > 5
+    assert undecided > 1
+
+
+def test_students_change_name_or_batch(events: list[Event]) -> None:
+    changes = [event for event in events if isinstance(event, Change)]
+
+    assert any(change.name for change in changes)
+    assert any(change.batch_id for change in changes)
+    assert all((change.name is None) != (change.batch_id is None) for change in changes)
+
+
+def test_tests_run_for_students_who_are_entered_later(events: list[Event]) -> None:
+    students: set[int] = set()
+    early: set[int] = set()
+    for event in events:
+        if isinstance(event, Student):
+            students.add(event.id)
+        elif isinstance(event, Line) and event.run and event.run.student_id not in students:
+            early.add(event.run.student_id)
+    assert len(early & students) > 100
+
+
+def test_most_lines_have_a_comma_where_a_colon_belongs(texts: list[str]) -> None:
+    flawed = [text for text in texts if '"student_id",' in text]
+
+    assert 0.7 < len(flawed) / len(texts) < 0.9
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(flawed[0])
+
+
+@pytest.mark.parametrize(
+    "quirk",
+    [
+        " out of ",
+        "/",
+        '"lesson_id": "4"',
+        '"lesson_id": 4',
+        '"student_id", 3',
+        '"student_id": 3',
+        '"student_id",3',
+        "\\u00dcbung",
+        "Übung",
+        "Joins, inner and outer",
+        '{"lesson_',
+    ],
+)
+def test_every_way_of_writing_occurs(texts: list[str], quirk: str) -> None:
+    assert any(quirk in text for text in texts)
+
+
+def test_a_lesson_is_told_by_its_number_by_its_title_or_by_both(events: list[Event]) -> None:
+    runs = [event.run for event in events if isinstance(event, Line) and event.run]
+    told = Counter((run.lesson_id is not None, run.lesson_title is not None) for run in runs)
+
+    assert set(told) == {(True, True), (True, False), (False, True)}
+    assert min(told.values()) > len(runs) / 10
+
+
+def test_titles_and_numbers_do_not_always_belong_together(events: list[Event]) -> None:
+    both: dict[str, set[int]] = {}
+    alone: set[str] = set()
+    titles: dict[int, set[str]] = {}
+    for event in events:
+        if isinstance(event, Line) and event.run and event.run.lesson_title:
+            title, number = event.run.lesson_title, event.run.lesson_id
+            if number is None:
+                alone.add(title)
+            else:
+                both.setdefault(title, set()).add(number)
+                titles.setdefault(number, set()).add(title)
+    assert both["Exam"] == {12, 13}
+    assert titles[11] == {"Windows", "Window functions"}
+    assert alone - set(both) == {"Guest lecture"}
+
+
+def test_the_number_of_a_lesson_may_be_told_long_after_its_title(events: list[Event]) -> None:
+    runs = [event.run for event in events if isinstance(event, Line) and event.run]
+    numbers = [run.lesson_id for run in runs if run.lesson_title == "Project"]
+
+    assert set(numbers[:100]) == {None}
+    assert set(numbers) == {None, 10}
+
+
+def test_every_flaw_and_blank_lines_occur(events: list[Event]) -> None:
+    lines = [event for event in events if isinstance(event, Line)]
+    flaws = Counter(line.flaw for line in lines if line.flaw)
+    blank = [line.text for line in lines if line.run is None and line.flaw is None]
+
+    assert set(flaws) == set(FLAWS)
+    assert sum(flaws.values()) / len(lines) < 0.05
+    assert set(blank) == {b"", b"  "}
+
+
+def test_what_is_unusable_is_so_for_whoever_reads_it() -> None:
+    chance = random.Random(1)
+    for _ in range(500):
+        flaw, text = school_lines.unusable(chance)
+        assert run_of(text) is None, flaw
+        assert text.strip()
+        assert b"\n" not in text
+
+
+def test_a_line_tells_its_run() -> None:
+    chance = random.Random(1)
+    for lesson, title in ((4, None), (None, "Übung: a, b"), (4, 'The "N+1"')):
+        run = Run(3, lesson, title, 2, 5)
+        for _ in range(100):
+            assert run_of(school_lines.written(run, chance)) == run
+
+
+def test_some_students_complete_three_lessons_and_some_do_not(events: list[Event]) -> None:
+    completed: dict[int, set[object]] = {}
+    for event in events:
+        if isinstance(event, Line) and (run := event.run) is not None:
+            known = completed.setdefault(run.student_id, set())
+            if run.passed == run.total:
+                known.add(run.lesson_id or run.lesson_title)
+    enough = sum(len(lessons) >= 3 for lessons in completed.values())
+    assert 0.2 < enough / len(completed) < 0.8
+
+
+def test_a_clock_that_is_set_back_does_not_change_the_order_of_batches() -> None:
+    school = School(1, Standing())
+    times = iter(["2026-11-20 13:51:54.463573", "2026-11-20 13:51:50.000000"])
+
+    made = [school.next_event(time) for time in times]
+
+    assert [event.created_at for event in made if isinstance(event, Batch)] == [NOW, NOW]

@@ -1,0 +1,146 @@
+"""The server of batches: as real ones answer, and as they fail."""
+
+import json
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+import requests
+
+from warehouse_assets.errors import SettingError
+from warehouse_assets.samples import school_server
+from warehouse_assets.samples.school import Batch
+from warehouse_assets.samples.school_server import FAILURES, BatchServer
+
+# Four in a second: 250 batches from 10:00:00.100000 on.
+BATCHES = [
+    Batch(n, f"Batch {n}", f"2026-11-20 10:{n // 4 // 60:02}:{n // 4 % 60:02}.{n % 4}00001")
+    for n in range(1, 251)
+]
+
+
+@pytest.fixture
+def server() -> Iterator[BatchServer]:
+    with BatchServer(lambda: BATCHES) as server:
+        yield server
+
+
+def get(server: BatchServer, path: str = "/batches", **query: str) -> requests.Response:
+    return requests.get(server.address + path, params=query, timeout=5)
+
+
+def numbers(response: requests.Response) -> list[int]:
+    return [record["id"] for record in response.json()]
+
+
+def test_a_page_is_the_first_hundred_batches(server: BatchServer) -> None:
+    response = get(server)
+
+    assert response.status_code == 200
+    assert response.headers["Content-type"] == "text/html"
+    assert numbers(response) == list(range(1, 101))
+    assert response.json()[0] == {
+        "id": 1,
+        "name": "Batch 1",
+        "created_at": "2026-11-20 10:00:00.100001",
+    }
+
+
+@pytest.mark.parametrize(
+    "after", ["2026-11-20T10:00:25.000", "2026-11-20T10:00:25.200", "2026-11-20T10:00:25.999"]
+)
+def test_after_compares_whole_seconds(server: BatchServer, after: str) -> None:
+    assert numbers(get(server, after=after)) == list(range(100, 200))
+
+
+def test_every_batch_is_on_a_page_and_those_of_the_boundary_on_two(server: BatchServer) -> None:
+    seen: list[int] = []
+    page = get(server).json()
+    while not seen or page[-1]["id"] != seen[-1]:
+        seen += [record["id"] for record in page]
+        after = page[-1]["created_at"].replace(" ", "T")[:-3]
+        page = get(server, after=after).json()
+
+    assert sorted(set(seen)) == list(range(1, 251))
+    assert len(seen) > 250
+
+
+def test_the_last_second_comes_again_and_nothing_after_it(server: BatchServer) -> None:
+    assert numbers(get(server, after="2026-11-20T10:01:02.200")) == [248, 249, 250]
+    assert numbers(get(server, after="2026-11-20T10:01:03.000")) == []
+
+
+def test_batches_that_begin_are_served() -> None:
+    grown = [BATCHES]
+    with BatchServer(lambda: grown[-1]) as server:
+        before = numbers(get(server, after="2026-11-20T10:01:03.000"))
+        grown.append([*BATCHES, Batch(251, "New", "2026-11-20 10:02:00.000000")])
+        after = numbers(get(server, after="2026-11-20T10:01:03.000"))
+
+    assert (before, after) == ([], [251])
+
+
+def test_without_batches_the_page_is_empty() -> None:
+    with BatchServer(list) as server:
+        assert get(server).json() == []
+
+
+def test_the_address_may_have_a_path(server: BatchServer) -> None:
+    assert numbers(get(server, "/school/batches/"))[0] == 1
+
+
+def test_what_is_not_understood_is_refused(server: BatchServer) -> None:
+    assert get(server, "/students").status_code == 404
+    assert get(server, after="yesterday").status_code == 400
+
+
+def test_a_port_in_use_is_refused_with_what_to_do(server: BatchServer) -> None:
+    port = int(server.address.rsplit(":", 1)[1])
+
+    with pytest.raises(SettingError, match=f"port {port}: Address already in use.*--port"):
+        BatchServer(list, port)
+
+
+def test_a_closed_server_leaves_its_port(server: BatchServer) -> None:
+    with BatchServer(list) as other:
+        port = int(other.address.rsplit(":", 1)[1])
+    with BatchServer(list, port) as again:
+        assert get(again).json() == []
+
+
+def test_every_failure_occurs_never_three_in_a_row_and_then_the_page_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(school_server, "_LONGEST_DELAY_SECONDS", 0.11)
+    seen: set[str] = set()
+    in_a_row = 0
+    with BatchServer(lambda: BATCHES, chance=Random(1)) as server:
+        for _ in range(150):
+            failure = answer(server)
+            seen.add(failure)
+            in_a_row = in_a_row + 1 if failure else 0
+            assert in_a_row <= 2
+        assert server.requests == 150
+        assert 0 < server.failures < 75
+    assert seen == {"", "500", "503, again in 1", "broken off", "no JSON", "a page"}
+
+
+def answer(server: BatchServer) -> str:
+    """What is wrong with the answer to a request."""
+    try:
+        response = get(server)
+    except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+        return "broken off"
+    if response.status_code == 503:
+        return f"503, again in {response.headers['Retry-After']}"
+    if response.status_code != 200:
+        return str(response.status_code)
+    try:
+        assert numbers(response) == list(range(1, 101))
+    except json.JSONDecodeError:
+        return "a page" if response.text.startswith("<!DOCTYPE html>") else "no JSON"
+    return ""
+
+
+def test_there_are_these_failures() -> None:
+    assert set(FAILURES) == {"error", "unavailable", "delay", "cut off", "broken off", "page"}

@@ -1,0 +1,58 @@
+"""Reading lines of the log of test runs without a lake."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import duckdb
+
+from warehouse_assets.schema import column_names, identifiers
+from warehouse_assets.school.run_lines import stage_run_lines
+from warehouse_assets.school.tables import TEST_RUNS
+from warehouse_assets.sources.growing_log import LogFile
+from warehouse_assets.sources.log_place import Piece
+from warehouse_assets.sources.log_spool import SpooledLines, spool_lines
+from warehouse_assets.sources.units import REJECTED, STAGED
+
+
+@dataclass(frozen=True)
+class StagedLines:
+    """Good rows by position, and rejected lines as position, reason, raw."""
+
+    rows: list[tuple[Any, ...]]
+    rejected: list[tuple[int, str, str]]
+
+    @property
+    def values(self) -> list[tuple[Any, ...]]:
+        """The rows without their positions."""
+        return [row[1:] for row in self.rows]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why lines were rejected."""
+        return [reason for _, reason, _ in self.rejected]
+
+
+def spool(
+    folder: Path, content: bytes, *, offset: int = 0, most_bytes: int = 10**9, is_final: bool = True
+) -> SpooledLines:
+    """Spool the lines of a file with this content, which begins at position 0."""
+    folder = Path(mkdtemp(dir=folder))
+    path = folder / "test_runs.log"
+    path.write_bytes(content)
+    with path.open("rb") as stream:
+        piece = Piece(LogFile(path, stream), offset, 0, is_final, False, None)
+        return spool_lines(piece, folder, most_bytes)
+
+
+def stage_lines(
+    folder: Path, content: bytes, connection: duckdb.DuckDBPyConnection | None = None
+) -> StagedLines:
+    """Read the lines of a file with this content; the last may lack its line end."""
+    with (connection or duckdb.connect()).cursor() as cursor:
+        stage_run_lines(cursor, spool(folder, content))
+        names = identifiers(column_names(TEST_RUNS))
+        rows = cursor.execute(f"SELECT {names} FROM {STAGED} ORDER BY 1").fetchall()
+        query = f"SELECT position, reason, raw FROM {REJECTED} ORDER BY 1"
+        return StagedLines(rows, cursor.execute(query).fetchall())

@@ -1,0 +1,213 @@
+"""Batches come from a server, or from a file, once and completely, whatever happens on the way."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warehouse_assets.errors import SourceError
+from warehouse_assets.lake import Lake, Written
+from warehouse_assets.progress import Progress
+from warehouse_assets.schema import REJECTED_RECORDS
+from warehouse_assets.school.batches import (
+    RecordedBatches,
+    RestBatches,
+    batches_client,
+    catch_up_batches,
+)
+from warehouse_assets.school.tables import BATCHES
+from warehouse_assets.sources.delivery_files import taken_at
+from warehouse_assets.sources.http_pages import Patience
+from warehouse_assets.sources.keyed import CaughtUp
+from warehouse_assets_tests.school.batch_server import BatchServer, batch
+from warehouse_assets_tests.sources.http_server import Answer, Server, cut, reply, reset, serving
+from warehouse_assets_tests.sources.stored import make_lake, rejected, stored, version
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return make_lake(tmp_path)
+
+
+@pytest.fixture
+def batches() -> BatchServer:
+    return BatchServer()
+
+
+@pytest.fixture
+def server(batches: BatchServer) -> Iterator[Server]:
+    with serving(batches) as server:
+        yield server
+
+
+def take(lake: Lake, server: Server) -> CaughtUp:
+    waits: list[float] = []
+    patience = Patience(attempts=3, read_seconds=2.0, sleep=waits.append)
+    return catch_up_batches(lake, RestBatches(server.address, str, patience), True, str)
+
+
+def in_lake(lake: Lake) -> list[int]:
+    return sorted(number for (number,) in stored(lake, BATCHES, "id"))
+
+
+@pytest.mark.parametrize("precision", ["second", "exact", "inclusive"])
+def test_all_batches_are_taken_once(
+    lake: Lake, batches: BatchServer, server: Server, precision: str
+) -> None:
+    batches.precision = precision
+    batches.batches = [batch(n, n / 3) for n in range(250)]
+    first = take(lake, server)
+    assert (first.written.inserted, first.rejected) == (250, 0)
+    assert in_lake(lake) == list(range(250))
+    assert first.pages_read == len(server.requests)
+    assert first.bytes_read > 250 * 50
+    before = version(lake, BATCHES)
+    server.requests.clear()
+    again = take(lake, server)
+    assert again.written == Written()
+    assert again.records < 20
+    assert version(lake, BATCHES) == before
+    assert len(server.requests) <= 4
+    batches.batches += [batch(n, n / 3) for n in range(250, 400)]
+    assert take(lake, server).written.inserted == 150
+    assert in_lake(lake) == list(range(400))
+
+
+def test_batches_are_asked_for_as_the_server_wants_it(
+    lake: Lake, batches: BatchServer, server: Server
+) -> None:
+    batches.batches = [batch(n, n + 0.463573) for n in range(150)]
+    take(lake, server)
+    assert server.asked_after[:3] == [None, "2026-11-20T13:53:33.463", "2026-11-20T13:54:23.463"]
+    assert {request.path for request in server.requests} == {"/batches"}
+    server.requests.clear()
+    take(lake, server)
+    assert server.asked_after[0] == "2026-11-20T13:54:22.463"
+
+
+def test_values_are_kept_as_they_are(lake: Lake, batches: BatchServer, server: Server) -> None:
+    batches.batches = [batch(7, 0.463573, name="Zoë's", students=[1, 2]), batch(8, name=None)]
+    take(lake, server)
+    assert stored(lake, BATCHES) == [
+        (7, "Zoë's", datetime.fromisoformat("2026-11-20 13:51:54.463573")),
+        (8, None, datetime.fromisoformat("2026-11-20 13:52:02")),
+    ]
+    assert taken_at(lake.table(BATCHES).open(), "batches") is not None
+
+
+def test_a_batch_renamed_within_its_second_is_not_missed(
+    lake: Lake, batches: BatchServer, server: Server
+) -> None:
+    batches.batches = [batch(1, 0.1)]
+    take(lake, server)
+    batches.batches = [batch(1, 0.1, name="new"), batch(2, 0.1), batch(3, 0.9)]
+    taken = take(lake, server)
+    assert (taken.written.inserted, taken.written.updated) == (2, 1)
+
+
+def test_bad_records_are_rejected_once(lake: Lake, batches: BatchServer, server: Server) -> None:
+    good = batch(1, 0)
+    bad: list[Any] = [5, batch(2, 0, id="x"), batch(3, 0, id=None), {"id": 4, "created_at": "x"}]
+    server.usual = reply([good, *bad, {"id": 5}])
+    taken = take(lake, server)
+    assert (taken.rejected, taken.written.inserted) == (5, 1)
+    address = f"{server.address}/batches"
+    assert rejected(lake, "source, unit, position, reason") == [
+        ("batches", f"00000001-{address}", 2, "not a JSON object but a number"),
+        ("batches", f"00000001-{address}", 3, "id is not a whole number: x"),
+        ("batches", f"00000001-{address}", 4, "id is missing"),
+        ("batches", f"00000001-{address}", 5, "created_at is not a date and time: x"),
+        ("batches", f"00000001-{address}", 6, "created_at is missing"),
+    ]
+    before = version(lake, REJECTED_RECORDS)
+    again = take(lake, server)
+    assert again.rejected == 0
+    assert again.rejected_before >= 5
+    assert version(lake, REJECTED_RECORDS) == before
+
+
+@pytest.mark.parametrize(
+    "failure", [reply(b"", 500), cut([batch(1)]), reset, reply(b"", 503, Retry_After="2")]
+)
+def test_failures_that_pass_are_outlasted(
+    lake: Lake, batches: BatchServer, server: Server, failure: Answer
+) -> None:
+    batches.batches = [batch(n) for n in range(250)]
+    server.script = [failure, failure, batches, failure, batches]
+    assert take(lake, server).written.inserted == 250
+    assert in_lake(lake) == list(range(250))
+
+
+def test_what_came_before_a_failure_is_kept(
+    lake: Lake, batches: BatchServer, server: Server
+) -> None:
+    batches.batches = [batch(n) for n in range(250)]
+    server.script = [batches, batches, *[reply(b"", 500)] * 3]
+    with pytest.raises(SourceError, match=r"tried 3 times.*500"):
+        take(lake, server)
+    assert in_lake(lake) == list(range(199))
+    assert take(lake, server).written.inserted == 51
+    assert in_lake(lake) == list(range(250))
+
+
+def test_a_page_that_does_not_advance_is_an_error(
+    lake: Lake, batches: BatchServer, server: Server
+) -> None:
+    batches.batches = [*(batch(n, n) for n in range(50)), *(batch(n, 60) for n in range(100, 220))]
+    for _ in range(2):
+        with pytest.raises(SourceError, match="more were created within one second") as raised:
+            take(lake, server)
+        message = str(raised.value)
+        for part in (f"{server.address}/batches", "2026-11-20 13:52:54", "BATCHES_URL"):
+            assert part in message
+    assert in_lake(lake) == [*range(50), *range(100, 200)]
+
+
+def test_a_full_page_without_times_is_an_error(lake: Lake, server: Server) -> None:
+    server.usual = reply([{"id": n} for n in range(100)])
+    with pytest.raises(SourceError, match="none of them says when"):
+        take(lake, server)
+    assert len(rejected(lake)) == 100
+
+
+def test_times_in_the_future_do_not_hide_later_batches(
+    lake: Lake, batches: BatchServer, server: Server
+) -> None:
+    far = (datetime.now(timezone.utc) + timedelta(days=900)).strftime("%Y-%m-%d %H:%M:%S.%f")
+    batches.batches = [batch(1), batch(2), batch(99, created_at=far)]
+    take(lake, server)
+    batches.batches.insert(2, batch(3))
+    take(lake, server)
+    assert in_lake(lake) == [1, 2, 3, 99]
+
+
+def test_a_server_without_batches_gives_an_empty_table(lake: Lake, server: Server) -> None:
+    assert take(lake, server).records == 0
+    assert in_lake(lake) == []
+    assert version(lake, BATCHES) == 0
+
+
+def test_progress_is_told(lake: Lake, batches: BatchServer, server: Server) -> None:
+    batches.batches = [batch(1)]
+    heard: list[Progress] = []
+    catch_up_batches(lake, RestBatches(server.address), True, str, heard.append)
+    assert heard[-1].table == "batches"
+
+
+def test_a_password_does_not_get_into_what_is_stored(lake: Lake, server: Server) -> None:
+    server.usual = reply([5])
+    server.address = server.address.replace("http://", "http://me:secret@")
+    take(lake, server)
+    ((unit,),) = rejected(lake, "unit")
+    assert "me:***@" in unit
+
+
+def test_the_client_follows_from_the_address(tmp_path: Path) -> None:
+    assert isinstance(batches_client(str(tmp_path / "b.json")), RecordedBatches)
+    for address in ("http://host", "HTTPS://host/x/"):
+        client = batches_client(address)
+        assert isinstance(client, RestBatches)
+        assert client.address == f"{address.rstrip('/')}/batches"
+        client.close()

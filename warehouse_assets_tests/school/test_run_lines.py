@@ -1,0 +1,295 @@
+"""What a line of the log of test runs says, or why it cannot be used."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from warehouse_assets_tests.school.line_model import expected
+from warehouse_assets_tests.school.lines import StagedLines, stage_lines
+
+GOOD = '{"result": "2 out of 2", "student_id", 3, "lesson_id": "4"}'
+GOOD_VALUES = (3, 4, None, 2, 2, True)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB for all tests here."""
+    with duckdb.connect() as connection:
+        yield connection
+
+
+def stage(folder: Path, *lines: str | bytes) -> StagedLines:
+    texts = [line.encode() if isinstance(line, str) else line for line in lines]
+    return stage_lines(folder, b"".join(text + b"\n" for text in texts))
+
+
+def line(result: Any = "2/2", student_id: Any = 3, **fields: Any) -> str:
+    record = {"result": result, "student_id": student_id, "lesson_id": 4, **fields}
+    return json.dumps({name: value for name, value in record.items() if value is not ...})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        '{"result": "2 out of 2", "student_id": 3, "lesson_id": "4"}',
+        '{"result":"2/2","student_id",3,"lesson_id":4}',
+        '{"result", "2/2", "student_id", "3", "lesson_id", "4"}',
+        ' {\t"result" , "2/2" ,\t"student_id" ,3, "lesson_id" , 4.0 } ',
+        '{"lesson_id": 4, "lesson_title": null, "student_id": 3, "result": "2/2"}',
+        '{"student_id", 3, "lesson_title", "", "lesson_id", 4, "result", "2/2"}',
+        '{"extra": ["a", "b"], "result": "2/2", "student_id", 3, "lesson_id": 4}',
+        '{"extra": ["result", "student_id", 1], "result": "2/2", "student_id": 3, "lesson_id": 4}',
+        '{"extra": {"student_id", 5}, "result": "2/2", "student_id", 3, "lesson_id": 4}',
+        '{"student\\u005fid": 3, "result": "2/2", "lesson_id": 4, "other": null}',
+    ],
+)
+def test_a_comma_after_a_key_is_as_good_as_a_colon(tmp_path: Path, text: str) -> None:
+    staged = stage(tmp_path, text)
+    assert staged.rejected == []
+    assert staged.values == [GOOD_VALUES]
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ('"lesson_title": "student_id", "student_id", 3', "student_id"),
+        ('"lesson_title", "student_id", "student_id", 3', "student_id"),
+        ('"student_id", 3, "lesson_title": "a, \\"student_id\\", b"', 'a, "student_id", b'),
+        ('"student_id": 3, "lesson_title": "{\\"result\\", 1"', '{"result", 1'),
+        ('"student_id", 3, "lesson_title": ", student_id, 3"', ", student_id, 3"),
+        ('"student_id", 3, "lesson_title": "Ü \\u00fc 日本"', "Ü ü 日本"),
+    ],
+)
+def test_a_comma_in_a_value_stays(tmp_path: Path, text: str, title: str) -> None:
+    staged = stage(tmp_path, f'{{"result": "1/2", {text}}}')
+    assert staged.rejected == []
+    assert staged.values == [(3, None, title, 1, 2, False)]
+
+
+@pytest.mark.parametrize(
+    ("result", "values"),
+    [
+        ("2/3", (2, 3, False)),
+        ("2 out of 3", (2, 3, False)),
+        ("3 / 3", (3, 3, True)),
+        (" 3  out  of  3 ", (3, 3, True)),
+        ("03/3", (3, 3, True)),
+        ("5/3", (5, 3, False)),
+        ("0/3", (0, 3, False)),
+        ("0/0", (0, 0, False)),
+        ("9223372036854775807/1", (2**63 - 1, 1, False)),
+    ],
+)
+def test_results(tmp_path: Path, result: str, values: tuple[int, int, bool]) -> None:
+    assert [row[3:] for row in stage(tmp_path, line(result)).values] == [values]
+
+
+@pytest.mark.parametrize(
+    "result",
+    ["-1/2", "1/-2", "2", "2 of 3", "two out of three", "1/2/3", "1.0/2", "1/", "/2", "½", "٣/٣",
+     "9223372036854775808/1", "1 outof 2", 0.5, True, ["1/2"], {"1": 2}],
+)  # fmt: skip
+def test_what_is_not_a_result_is_not_guessed(tmp_path: Path, result: Any) -> None:
+    staged = stage(tmp_path, line(result))
+    assert staged.rows == []
+    assert staged.reasons[0].startswith("result is not like 2/3 or 2 out of 3: ")
+
+
+@pytest.mark.parametrize("written", ["3", '"3"', "3.0", '"+3"', '"003"', "0.3e1"])
+def test_whole_numbers(tmp_path: Path, written: str) -> None:
+    text = f'{{"result": "1/2", "student_id", {written}, "lesson_id": {written}}}'
+    assert [row[:2] for row in stage(tmp_path, text).values] == [(3, 3)]
+
+
+@pytest.mark.parametrize(
+    "written", ['"1.5"', "1.5", '"0x10"', '"1e3"', '" 3"', '"x"', "true", "9223372036854775808"]
+)
+def test_what_is_not_a_whole_number_is_not_guessed(tmp_path: Path, written: str) -> None:
+    shown = written.strip('"')
+    staged = stage(
+        tmp_path,
+        f'{{"result": "1/2", "student_id": {written}, "lesson_id": 4}}',
+        f'{{"result": "1/2", "student_id", 3, "lesson_id": {written}, "lesson_title": "x"}}',
+    )
+    assert staged.reasons == [
+        f"student_id is not a whole number: {shown}",
+        f"lesson_id is not a whole number: {shown}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (line(...), "result is missing"),
+        (line(None), "result is missing"),
+        (line(""), "result is missing"),
+        (line("2/2", ...), "student_id is missing"),
+        (line("2/2", ""), "student_id is missing"),
+        (line(lesson_id=...), "lesson_id and lesson_title are missing"),
+        (line(lesson_id="", lesson_title=""), "lesson_id and lesson_title are missing"),
+        (line(lesson_id="x"), "lesson_id is not a whole number: x"),
+        (
+            "{}",
+            "result is missing; student_id is missing; lesson_id and lesson_title are missing",
+        ),
+        ("x" * 61, "not valid JSON"),
+        (line("x" * 61), f"result is not like 2/3 or 2 out of 3: {'x' * 60}…"),
+        (GOOD[:-1], "not valid JSON"),
+        (GOOD + GOOD, "not valid JSON"),
+        (GOOD.replace('"result":', '"result"'), "not valid JSON"),
+        ('{"other", 1, "result": "2/2", "student_id": 3, "lesson_id": 4}', "not valid JSON"),
+        ('{"result"; "2/2", "student_id": 3, "lesson_id": 4}', "not valid JSON"),
+        ("[1, 2]", "not a JSON object"),
+        ("null", "not a JSON object"),
+        ("5", "not a JSON object"),
+        ('"student_id"', "not a JSON object"),
+    ],
+)
+def test_a_line_that_cannot_be_used_says_why(tmp_path: Path, text: str, reason: str) -> None:
+    staged = stage(tmp_path, GOOD, text, GOOD)
+    assert staged.values == [GOOD_VALUES, GOOD_VALUES]
+    assert staged.rejected == [(len(GOOD) + 1, reason, text)]
+
+
+def test_positions_are_counted_in_bytes_whatever_the_lines_hold(tmp_path: Path) -> None:
+    lines = [b"", b"\xff\xfe", "Ü".encode(), b" \t", b"\0", b"a\x01b\r", b"\\x01", b"a\rb", b"\r"]
+    staged = stage(tmp_path, *lines, GOOD, b"")
+    assert [row[0] for row in staged.rows] == [1 + 3 + 3 + 3 + 2 + 5 + 5 + 4 + 2]
+    assert [(position, raw) for position, _, raw in staged.rejected] == [
+        (1, "��"),
+        (4, "Ü"),
+        (10, "�"),
+        (12, "a\x01b"),
+        (17, "\\x01"),
+        (22, "a\rb"),
+    ]
+    assert staged.reasons[0] == "not valid UTF-8 at its byte 1"
+    assert set(staged.reasons[1:]) == {"not valid JSON"}
+
+
+def test_line_ends_of_windows_and_a_byte_order_mark_are_tolerated(tmp_path: Path) -> None:
+    staged = stage_lines(tmp_path, b"\xef\xbb\xbf" + f"{GOOD}\r\n{GOOD}\r\nx\r\n\r\n".encode())
+    assert staged.values == [GOOD_VALUES, GOOD_VALUES]
+    assert [row[0] for row in staged.rows] == [0, 3 + len(GOOD) + 2]
+    assert staged.rejected == [(3 + 2 * (len(GOOD) + 2), "not valid JSON", "x")]
+
+
+def test_a_byte_order_mark_elsewhere_does_not_shift_positions(tmp_path: Path) -> None:
+    marked = b"\xef\xbb\xbf" + GOOD.encode()
+    staged = stage_lines(tmp_path, b"\n" + marked + b"\n" + GOOD.encode())
+    assert [row[0] for row in staged.rows] == [1 + len(marked) + 1]
+    assert staged.reasons == ["not valid JSON"]
+
+
+def test_long_lines_are_read_and_those_of_more_than_16_mib_are_not(tmp_path: Path) -> None:
+    def titled(length: int) -> bytes:
+        text = line(lesson_title="").encode()
+        return text.replace(b'""', b'"' + b"t" * (length - len(text)) + b'"')
+
+    contents = [titled(2 * 2**20), titled(16 * 2**20), titled(18 * 2**20), GOOD.encode()]
+    staged = stage_lines(tmp_path, b"\n".join(contents))
+    starts = [0, 2 * 2**20 + 1, 18 * 2**20 + 2, 36 * 2**20 + 3]
+    assert [row[0] for row in staged.rows] == [starts[0], starts[1], starts[3]]
+    assert len(staged.rows[1][3]) > 16 * 2**20 - 100
+    raw = contents[2][:1000].decode()
+    assert staged.rejected == [(starts[2], "longer than 16 MiB", raw)]
+
+
+def test_many_lines_in_many_blocks(tmp_path: Path) -> None:
+    def text(number: int) -> str:
+        if number % 1000 == 7:
+            return f"bad {number}"
+        return (
+            f'{{"result": "1/2", "student_id", {number}, "lesson_title": "{"ü" * (number % 9)}x"}}'
+        )
+
+    content = "".join(text(number) + "\n" for number in range(60_000)).encode()
+    staged = stage_lines(tmp_path, content)
+    rows, rejected = expected([content])
+    assert staged.rows == rows
+    assert [(position, raw) for position, _, raw in staged.rejected] == rejected
+    assert len(rejected) == 60
+
+
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(-9, 99), st.integers(-(2**65), 2**65), words,
+    st.sampled_from([1.0, 2.5, "1.5", "0x10", "007", "+7", "3.0", "1e3", "٣", ""]),
+)  # fmt: skip
+results = st.one_of(
+    st.builds("{}{}{}".format, st.integers(0, 3), st.sampled_from(["/", " out of ", " / "]),
+              st.integers(0, 3)),
+    st.sampled_from(["-1/2", "1/2/3", "1 of 2", "", "1/x"]), scalars,
+)  # fmt: skip
+# Strings in lists that read like keys may be taken for some.
+others = st.one_of(scalars, st.lists(st.integers(0, 9), max_size=2), st.just({"student_id": 5}))
+names = st.sampled_from(["result", "student_id", "lesson_id", "lesson_title", "ü,"])
+titles = st.one_of(names, words, st.sampled_from(['", "student_id", 1', ', "result",', ""]))
+spaces = st.sampled_from(["", " ", " ", "\t"])
+
+
+@st.composite
+def written_lines(draw: st.DrawFn) -> bytes:
+    """An object with the fields in any order, with commas or colons, spaced in any way."""
+    fields = draw(
+        st.permutations(
+            [
+                ("result", results),
+                ("student_id", st.one_of(st.integers(0, 9), scalars)),
+                ("lesson_id", st.one_of(st.integers(0, 9).map(str), scalars)),
+                ("lesson_title", st.one_of(titles, scalars)),
+                ("other", others),
+            ]
+        )
+    )
+    is_ascii, members = draw(st.booleans()), []
+    for name, values in fields[: draw(st.integers(2, 5))]:
+        mark = ":" if name == "other" else draw(st.sampled_from(":,"))
+        value = json.dumps(draw(values), ensure_ascii=is_ascii)
+        before, after = draw(spaces), draw(spaces)
+        members.append(f'{before}"{name}"{draw(spaces)}{mark}{after}{value}')
+    return ("{" + f"{draw(spaces)},".join(members) + "}").encode()
+
+
+usual_lines = st.builds(
+    lambda student, title: (
+        line(student_id=student, lesson_title=title)
+        .replace('"student_id":', '"student_id",')
+        .encode()
+    ),
+    st.integers(0, 9),
+    titles,
+)
+cut_lines = st.builds(
+    lambda whole, share: whole[: int(len(whole) * share)], written_lines(), st.floats(0, 1)
+)
+junk = st.one_of(
+    st.binary(max_size=8),
+    st.sampled_from([b"", b"", b" ", b"\t\r", b"\r", b"{}", b"[1]", b"null", b"\xff", b"\0", b"{"]),
+)
+any_lines = st.one_of(usual_lines, written_lines(), cut_lines, junk).map(
+    lambda content: content.replace(b"\n", b"\\n")
+)
+ends = st.sampled_from([b"\n", b"\n", b"\r\n"])
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(any_lines, ends), min_size=1, max_size=12))
+def test_the_reader_and_a_model_agree_on_every_line(
+    tmp_path: Path, engine: duckdb.DuckDBPyConnection, written: list[tuple[bytes, bytes]]
+) -> None:
+    content = b"".join(text + end for text, end in written)
+    staged = stage_lines(tmp_path, content, engine)
+    rows, rejected = expected([content])
+    assert staged.rows == rows
+    assert [(position, raw) for position, _, raw in staged.rejected] == rejected
+    assert all(staged.reasons)

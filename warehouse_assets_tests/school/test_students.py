@@ -1,0 +1,214 @@
+"""Students come from the school's database, whole, while it is written."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from warehouse_assets.errors import BusyError, SourceError
+from warehouse_assets.lake import Lake, Written
+from warehouse_assets.progress import Progress
+from warehouse_assets.school import students
+from warehouse_assets.school.students import catch_up_students
+from warehouse_assets.school.tables import STUDENTS
+from warehouse_assets.sources import sqlite_file
+from warehouse_assets.sources.delivery_files import taken_at
+from warehouse_assets.sources.keyed import CaughtUp
+from warehouse_assets.sources.sqlite_file import SqliteFile
+from warehouse_assets_tests.sources.sqlite_sources import (
+    another_program_writes,
+    change,
+    make_database,
+    rows,
+    student,
+)
+from warehouse_assets_tests.sources.stored import make_lake, rejected, stored, version
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return make_lake(tmp_path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return make_database(tmp_path / "students.db", [student(n) for n in (1, 2, 3)])
+
+
+def take(lake: Lake, path: Path, is_given: bool = True) -> CaughtUp:
+    return catch_up_students(lake, path, is_given, str)
+
+
+def in_lake(lake: Lake) -> list[tuple[object, ...]]:
+    columns = "id, name, batch_id, strftime(created_at, '%Y-%m-%d %H:%M:%S.%f')"
+    return sorted(stored(lake, STUDENTS, columns))
+
+
+def settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a file be trusted at once."""
+    monkeypatch.setattr(sqlite_file, "_SETTLED_SECONDS", 0.01)
+    time.sleep(0.02)
+
+
+def test_students_are_taken_and_changes_are_not_missed(lake: Lake, path: Path) -> None:
+    taken = take(lake, path)
+    assert (taken.records, taken.written.inserted) == (3, 3)
+    assert in_lake(lake) == rows(path)
+    change(
+        path,
+        "UPDATE students SET batch_id = 9 WHERE id = 1",
+        "UPDATE students SET name = NULL WHERE id = 2",
+        "INSERT INTO students VALUES (4, 'Dan', NULL, NULL)",
+    )
+    taken = take(lake, path)
+    assert (taken.records, taken.written.inserted, taken.written.updated) == (4, 1, 2)
+    assert in_lake(lake) == rows(path)
+
+
+def test_students_that_were_deleted_stay(lake: Lake, path: Path) -> None:
+    take(lake, path)
+    before = version(lake, STUDENTS)
+    change(path, "DELETE FROM students WHERE id = 2")
+    assert take(lake, path).written == Written()
+    assert [row[0] for row in in_lake(lake)] == [1, 2, 3]
+    assert version(lake, STUDENTS) == before
+
+
+def test_an_unchanged_database_is_not_read(
+    lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle(monkeypatch)
+    assert not take(lake, path).is_unchanged_source
+    last = taken_at(lake.table(STUDENTS).open(), "students")
+    assert last is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteFile, "opened", None)
+        assert take(lake, path) == CaughtUp(is_unchanged_source=True)
+    change(path, "UPDATE students SET name = 'Bob' WHERE id = 3")
+    time.sleep(0.02)
+    assert take(lake, path).written.updated == 1
+    assert in_lake(lake) == rows(path)
+    assert take(lake, path).is_unchanged_source
+
+
+def test_a_database_that_changed_just_now_is_read_again(lake: Lake, path: Path) -> None:
+    take(lake, path)
+    assert take(lake, path).records == 3
+
+
+def test_a_change_while_reading_is_not_missed(
+    lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle(monkeypatch)
+    monkeypatch.setattr("warehouse_assets.sources.sqlite_rows._ROWS_AT_ONCE", 1)
+    original = SqliteFile.fingerprint
+
+    def changed_afterwards(file: SqliteFile) -> int | None:
+        found = original(file)
+        change(path, "UPDATE students SET batch_id = batch_id + 1 WHERE id = 1")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteFile, "fingerprint", changed_afterwards)
+        take(lake, path)
+    time.sleep(0.02)
+    change(path, "UPDATE students SET batch_id = batch_id + 1 WHERE id = 1")
+    time.sleep(0.02)
+    take(lake, path)
+    assert in_lake(lake) == rows(path)
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_a_growing_database_is_taken_whole_in_the_end(lake: Lake, path: Path, mode: str) -> None:
+    with another_program_writes(path, mode):
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline:
+            take(lake, path)
+    take(lake, path)
+    assert in_lake(lake) == rows(path)
+    assert rejected(lake) == []
+
+
+def test_values_of_a_wrong_type_are_rejected_with_their_row(lake: Lake, path: Path) -> None:
+    change(
+        path,
+        ("INSERT INTO students VALUES (10, 'a', 'none', NULL)", ()),
+        ("INSERT INTO students VALUES (11, ?, 1, NULL)", (b"\x00\xff",)),
+        ("INSERT INTO students VALUES (12, 'b', ?, NULL)", (b"\x07",)),
+        ("INSERT INTO students VALUES (13, 'c', 1, 1763646714)", ()),
+        ("INSERT INTO students VALUES (14, 'd', 2.5, NULL)", ()),
+        ("INSERT INTO students VALUES (15, 16, 3.0, '')", ()),
+    )
+    taken = take(lake, path)
+    assert (taken.records, taken.rejected) == (9, 5)
+    assert [row[:3] for row in in_lake(lake)][3:] == [(15, "16", 3)]
+    assert rejected(lake, "position, reason") == [
+        (10, "batch_id is not a whole number: none"),
+        (11, "name is binary data"),
+        (12, "batch_id is binary data"),
+        (13, "created_at is not a date and time: 1763646714"),
+        (14, "batch_id is not a whole number: 2.5"),
+    ]
+    assert {row[:2] for row in rejected(lake, "source, unit")} == {
+        ("students", "00000001-students.db")
+    }
+    assert "x'00ff'" in rejected(lake)[1][2]
+    again = take(lake, path)
+    assert (again.rejected, again.rejected_before) == (0, 5)
+    change(path, "UPDATE students SET batch_id = 8 WHERE id = 10")
+    assert take(lake, path).written.inserted == 1
+
+
+def test_columns_that_may_be_missing_are_null(lake: Lake, tmp_path: Path) -> None:
+    schema = "CREATE TABLE students (number INT, id INTEGER, name TEXT, hobby TEXT)"
+    path = make_database(tmp_path / "s.db", [(1, 5, "Ann", "chess")], schema)
+    take(lake, path)
+    assert stored(lake, STUDENTS) == [(5, "Ann", None, None)]
+
+
+def test_progress_is_told(lake: Lake, path: Path) -> None:
+    heard: list[Progress] = []
+    catch_up_students(lake, path, True, str, heard.append)
+    assert heard == [Progress("students", "reading", 3, 3, "records")]
+
+
+def test_a_database_that_is_not_there_is_no_error_unless_it_was_given(
+    lake: Lake, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    missing = tmp_path / "none" / "students.db"
+    taken = catch_up_students(lake, missing, False, told.append)
+    assert taken == CaughtUp(is_missing=True)
+    assert str(missing) in told[0]
+    with pytest.raises(SourceError, match="STUDENTS_DB") as raised:
+        take(lake, missing)
+    assert str(missing) in str(raised.value)
+    assert not missing.parent.exists()
+
+
+def test_a_database_that_is_none_is_an_error_even_at_its_default_place(
+    lake: Lake, tmp_path: Path
+) -> None:
+    path = tmp_path / "students.db"
+    path.write_text("id,name\n")
+    with pytest.raises(SourceError, match="STUDENTS_DB"):
+        take(lake, path, is_given=False)
+    path.write_text("")
+    with pytest.raises(SourceError, match="It has no tables"):
+        take(lake, path, is_given=False)
+
+
+def test_a_database_that_stays_locked_is_told_and_taken_later(
+    lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impatient(path: Path, setting: str) -> SqliteFile:
+        return SqliteFile(path, setting, patience_seconds=0.1)
+
+    monkeypatch.setattr(students, "SqliteFile", impatient)
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(BusyError, match="STUDENTS_DB"):
+            take(lake, path)
+    assert take(lake, path).written.inserted == 3

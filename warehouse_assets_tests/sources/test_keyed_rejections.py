@@ -1,0 +1,141 @@
+"""Records that cannot be used are rejected, each once, with the reason."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from warehouse_assets.lake import Lake
+from warehouse_assets.schema import REJECTED_RECORDS
+from warehouse_assets.school.tables import STUDENTS
+from warehouse_assets.sources import record_spool
+from warehouse_assets.sources.keyed import catch_up_keyed
+from warehouse_assets.sources.record_spool import Record
+from warehouse_assets_tests.sources.keyed_records import TIME, Given, student, take
+from warehouse_assets_tests.sources.stored import make_lake, rejected, stored, version
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return make_lake(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (student("x"), "id is not a whole number: x"),
+        (student(1.5), "id is not a whole number: 1.5"),
+        (student(2**63), f"id is not a whole number: {2**63}"),
+        (student(None), "id is missing"),
+        ({}, "id is missing"),
+        (student(1, batch="none"), "batch_id is not a whole number: none"),
+        (student(1, batch=[3]), "batch_id is not a whole number: [3]"),
+        (student(1, batch=float("inf")), "batch_id is not a whole number: Infinity"),
+        (student(1, created_at="soon"), "created_at is not a date and time: soon"),
+        (student(1, created_at=1763646714), "created_at is not a date and time: 1763646714"),
+        (student(1, name=["Ann"]), "name is not text but an array"),
+        (student(1, name={"first": "Ann"}), "name is not text but an object"),
+        (student(1, name=True), "name is not text but true or false"),
+        (student(1, name="\ud800"), "not valid Unicode: it has half a character"),
+        ([1], "not a JSON object but an array"),
+        ("1", "not a JSON object but a string"),
+        (1, "not a JSON object but a number"),
+        (True, "not a JSON object but true or false"),
+        (None, "not a JSON object but null"),
+    ],
+)
+def test_what_cannot_be_used_is_rejected(lake: Lake, content: object, reason: str) -> None:
+    taken = take(lake, content, student(2, "Zoë", "8", "2026-11-20T14:51:54+01:00"))
+    assert (taken.records, taken.rejected, taken.rejected_before) == (2, 1, 0)
+    ((source, unit, position, found, raw),) = rejected(lake, "source, unit, position, reason, raw")
+    assert (source, unit, position, found) == ("students", "00000001-given", 1, reason)
+    assert json.loads(raw) == content
+    assert stored(lake, STUDENTS, "id, name, batch_id, created_at") == [
+        (2, "Zoë", 8, datetime.fromisoformat("2026-11-20 13:51:54"))
+    ]
+
+
+def test_a_reason_known_to_the_source_is_kept(lake: Lake) -> None:
+    take(lake, Record(-5, student(1, name="x'00ff'"), "name is binary data"), student(2))
+    ((position, reason, raw),) = rejected(lake)
+    assert (position, reason, json.loads(raw)["name"]) == (-5, "name is binary data", "x'00ff'")
+
+
+def test_a_bad_record_is_rejected_once(lake: Lake) -> None:
+    bad = [student("x"), student("y"), 5]
+    assert take(lake, *bad, student(1)).rejected == 3
+    before = version(lake, REJECTED_RECORDS)
+    again = take(lake, student(1), *bad)
+    assert (again.rejected, again.rejected_before) == (0, 3)
+    assert version(lake, REJECTED_RECORDS) == before
+    # At the position of another one, twice.
+    more = take(lake, student("z"), student("y"), student("z"))
+    assert (more.rejected, more.rejected_before) == (1, 2)
+    assert rejected(lake, "unit, position, reason") == [
+        ("00000001-given", 1, "id is not a whole number: x"),
+        ("00000001-given", 2, "id is not a whole number: y"),
+        ("00000001-given", 3, "not a JSON object but a number"),
+        ("00000002-given", 1, "id is not a whole number: z"),
+    ]
+
+
+def test_the_same_bad_record_of_another_table_is_another_one(lake: Lake) -> None:
+    other = STUDENTS.to_metadata(type(STUDENTS.metadata)(), name="pupils")
+    take(lake, student("x"))
+    assert catch_up_keyed(lake, other, Given([student("x")]), str).rejected == 1
+    assert rejected(lake, "source, position") == [("pupils", 1), ("students", 1)]
+
+
+def test_a_record_that_is_too_long_is_cut(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_spool, "MOST_RECORD_BYTES", 2 * 2**20)
+    take(lake, student(1, "x" * 3 * 2**20), student(2, "y" * 2**20))
+    ((_, reason, raw),) = rejected(lake)
+    assert (reason, len(raw)) == ("longer than 2 MiB", 1000)
+    assert stored(lake, STUDENTS, "id, length(name)") == [(2, 2**20)]
+
+
+GOOD: dict[str, list[Any]] = {
+    "id": [1, 2, 3, "2", "3.0"],
+    "name": [None, "", "Ann", 5, TIME],
+    "batch_id": [None, "", 7, "8", 9.0],
+    "created_at": [None, "", TIME, "2026-11-20"],
+}
+BAD: dict[str, list[Any]] = {
+    "id": [None, "", "x", [1]],
+    "name": [[1], {}],
+    "batch_id": ["x", 1.5, [1]],
+    "created_at": ["x", 5, "2026-13-01"],
+}
+records = st.fixed_dictionaries(
+    {"id": st.sampled_from([*GOOD["id"] * 4, *BAD["id"]])},
+    optional={
+        name: st.sampled_from([*GOOD[name] * 3, *BAD[name]])
+        for name in ("name", "batch_id", "created_at")
+    },
+)
+
+
+@settings(max_examples=12, deadline=None)
+@given(readings=st.lists(st.lists(records, max_size=8), min_size=1, max_size=3))
+def test_every_record_is_a_row_or_rejected(
+    tmp_path_factory: pytest.TempPathFactory, readings: Sequence[Sequence[dict[str, Any]]]
+) -> None:
+    lake = make_lake(tmp_path_factory.mktemp("lake"))
+    names: dict[int, str | None] = {}
+    bad: set[str] = set()
+    for reading in readings:
+        take(lake, *reading)
+        for content in reading:
+            if any(value in BAD[field] for field, value in content.items()):
+                bad.add(json.dumps(content, sort_keys=True))
+            else:
+                name = content.get("name")
+                names[int(float(content["id"]))] = None if name is None else str(name)
+    assert dict(stored(lake, STUDENTS, "id, name")) == names
+    raws = [json.dumps(json.loads(raw), sort_keys=True) for _, _, raw in rejected(lake)]
+    assert sorted(raws) == sorted(bad)

@@ -1,0 +1,214 @@
+"""Whatever step the process dies in, the next catch-ups end as if nothing had happened."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warehouse_assets.school.run_lines import TEST_RUN_LINES
+from warehouse_assets.sources import log_catch_up, log_spool
+from warehouse_assets.sources.log_catch_up import LogKind
+from warehouse_assets_tests.school.line_model import expected
+from warehouse_assets_tests.sources.deliveries import Killed
+from warehouse_assets_tests.sources.logs import Log, run_line
+
+# Three parts of the log, with lines that are rejected in each and at its beginning.
+LINES = [b"bad 1\n", run_line(1), b"\n", run_line(2), b"bad 2\n", run_line(3), b"bad 3\n"]
+SIZE = len(run_line(1))
+
+STEPS = [
+    ("spool_lines", 1, False),
+    ("spool_lines", 1, True),
+    ("stage", 1, True),
+    ("append", 1, False),
+    ("append", 1, True),
+    ("append", 2, True),
+    ("spool_lines", 2, True),
+    ("append", 3, False),
+    ("append", 3, True),
+    ("append", 4, True),
+]
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Log:
+    """A log that is taken in parts of a few lines."""
+    monkeypatch.setattr(log_catch_up, "_MOST_BYTES_TOGETHER", SIZE)
+    monkeypatch.setattr(log_spool, "_BLOCK_BYTES", SIZE)
+    return Log(tmp_path)
+
+
+def dying(function: Callable[..., Any], call: int, *, after: bool) -> Callable[..., Any]:
+    """`function`, in whose `call`-th call the process dies, before or after its work."""
+    calls = 0
+
+    def die(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call and not after:
+            raise Killed
+        result = function(*arguments, **options)
+        if calls == call and after:
+            raise Killed
+        return result
+
+    return die
+
+
+def die_in(log: Log, monkeypatch: pytest.MonkeyPatch, step: str, call: int, after: bool) -> None:
+    """Catch up in a process that dies in a call of a step."""
+    with monkeypatch.context() as patch:
+        if step == "stage":
+            stage = dying(TEST_RUN_LINES.stage, call, after=after)
+            kind = LogKind(TEST_RUN_LINES.name, TEST_RUN_LINES.table, stage)
+            patch.setattr("warehouse_assets_tests.sources.logs.TEST_RUN_LINES", kind)
+        else:
+            function = getattr(log_catch_up, step)
+            patch.setattr(log_catch_up, step, dying(function, call, after=after))
+        with pytest.raises(Killed):
+            log.take()
+
+
+def assert_everything_is_there_once(log: Log) -> None:
+    rows, rejected = expected(log.contents())
+    assert log.rows() == rows
+    assert log.rejected() == rejected
+    versions = log.versions()
+    log.take()
+    assert log.versions() == versions
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "copy", "rotations"])
+@pytest.mark.parametrize(("step", "call", "after"), STEPS)
+def test_the_next_catch_up_continues_where_the_process_died(
+    log: Log, monkeypatch: pytest.MonkeyPatch, step: str, call: int, after: bool, meanwhile: str
+) -> None:
+    log.write(*LINES, b"cut")
+    die_in(log, monkeypatch, step, call, after)
+    if meanwhile != "nothing":
+        log.write(b" off\n", run_line(4), b"bad 4\n", run_line(5)[:-1])
+    if meanwhile == "copy":
+        log.rotate_by_copy()
+    elif meanwhile == "rotations":
+        log.rotate()
+        log.write(b"bad 5\n", run_line(6))
+        log.rotate()
+    if meanwhile != "nothing":
+        log.write(run_line(7), b"bad 6\n")
+    log.take()
+    assert_everything_is_there_once(log)
+
+
+def test_dying_again_and_again_changes_nothing(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.write(*LINES)
+    for number, (step, call, after) in enumerate(STEPS):
+        with suppress(pytest.fail.Exception):  # a step in which nothing is left is not reached
+            die_in(log, monkeypatch, step, call, after)
+        log.write(run_line(10 + number), b"bad\n")
+        if number % 3 == 2:
+            log.rotate()
+    log.take()
+    assert_everything_is_there_once(log)
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_dying_at_the_change_to_the_next_file_gives_it_the_same_positions(
+    log: Log, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    log.write(run_line(1), b"bad 1\n")
+    log.take()
+    log.rotate()
+    log.write(b"bad 2\n", run_line(2))
+    die_in(log, monkeypatch, "append", call, after=True)
+    # The one that was finished is gone.
+    log.rotated(1).unlink()
+    log.write(run_line(3))
+    log.take()
+    assert log.students() == [(0, 1), (SIZE + 12, 2), (2 * SIZE + 12, 3)]
+    assert log.rejected() == [(SIZE, "bad 1"), (SIZE + 6, "bad 2")]
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_dying_after_a_truncation_was_recorded_does_not_record_it_twice(
+    log: Log, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    log.write(run_line(1))
+    log.take()
+    log.truncate()
+    log.write(b"bad\n", run_line(2))
+    die_in(log, monkeypatch, "append", call, after=True)
+    log.write(run_line(3))
+    log.take()
+    assert log.students() == [(0, 1), (SIZE + 5, 2), (2 * SIZE + 5, 3)]
+    assert log.rejected() == [(SIZE, ""), (SIZE + 1, "bad")]
+
+
+def test_positions_of_rejected_lines_are_not_given_again_after_a_truncation(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.write(run_line(1))
+    log.take()
+    log.write(b"bad 1\n", run_line(2))
+    die_in(log, monkeypatch, "append", 1, after=True)
+    log.truncate()
+    log.write(b"bad 2\n", run_line(3))
+    log.take()
+    lost = 2 * SIZE + 6
+    assert log.students() == [(0, 1), (lost + 1 + 6, 3)]
+    assert log.rejected() == [(SIZE, "bad 1"), (lost, ""), (lost + 1, "bad 2")]
+    assert f"from position {SIZE} on" in log.rejected("reason")[-1][0]
+
+
+def test_a_truncation_right_after_one_that_was_recorded(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.write(run_line(1))
+    log.take()
+    log.truncate()
+    log.write(run_line(2))
+    die_in(log, monkeypatch, "append", 1, after=True)
+    log.truncate()
+    log.write(run_line(3))
+    log.take()
+    assert log.students() == [(0, 1), (2 * SIZE + 2, 3)]
+    assert log.rejected() == [(SIZE, ""), (2 * SIZE + 1, "")]
+
+
+def test_a_copy_that_lacks_what_only_the_rejected_records_hold(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.write(run_line(1))
+    log.take()
+    monkeypatch.setattr(log_catch_up, "_MOST_BYTES_TOGETHER", 1000)
+    log.write(run_line(2))
+    copied = log.path.read_bytes()
+    log.write(b"bad 1\n")
+    die_in(log, monkeypatch, "append", 1, after=True)
+    log.truncate()
+    log.rotated(1).write_bytes(copied)
+    log.write(run_line(3))
+    log.take()
+    end = 2 * SIZE + 6
+    assert log.students() == [(0, 1), (SIZE, 2), (end + 1, 3)]
+    assert log.rejected() == [(2 * SIZE, "bad 1"), (end, "")]
+
+
+def test_either_table_may_be_lost(log: Log) -> None:
+    log.write(run_line(1), b"bad\n")
+    log.take()
+    remove(log, "rejected_records")
+    log.write(run_line(2), b"worse\n")
+    log.take()
+    assert log.students() == [(0, 1), (SIZE + 4, 2)]
+    assert log.rejected() == [(2 * SIZE + 4, "worse")]
+    remove(log, "test_runs")
+    log.write(run_line(3))
+    log.take()
+    assert log.students() == [(0, 1), (SIZE + 4, 2), (2 * SIZE + 10, 3)]
+    assert log.rejected() == [(2 * SIZE + 4, "worse")]
+
+
+def remove(log: Log, table: str) -> None:
+    (log.lake.folder / table).rename(log.lake.folder.parent / table)
