@@ -65,7 +65,7 @@ def values_of(line: bytes) -> Row | None:
     passed, total = int(match[1]), int(match[2])
     if max(passed, total) >= 2**63:
         return None
-    return student, lesson, title, passed, total, passed == total > 0
+    return student, lesson, title, passed, total, passed == total
 
 
 def _title(value: Any) -> str | None:
