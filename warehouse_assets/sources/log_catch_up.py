@@ -124,9 +124,9 @@ class _CatchUp:
         self.progress = progress
         self.table = lake.table(kind.table)
         self.rejected = lake.table(REJECTED_RECORDS)
-        self.marks = Marks(
-            mark_of(self.table.open(), kind.name), mark_of(self.rejected.open(), kind.name)
-        )
+        tables = (self.table, self.rejected)
+        self._opened = {table.name: table.open() for table in tables}
+        self.marks = Marks(*(mark_of(self._opened[table.name], kind.name) for table in tables))
 
     @property
     def _held(self) -> int:
@@ -236,8 +236,13 @@ class _CatchUp:
         return written
 
     def _handle(self, table: LakeTable, mark: Mark | None) -> DeltaTable:
-        """A fresh handle on `table`, which still holds the log up to `mark`."""
-        handle = table.open()
+        """A handle on the newest version of `table`, which holds the log up to `mark`."""
+        # Most often one part is all there is, and opening takes longer than writing it.
+        handle = self._opened.pop(table.name, None)
+        if handle is None:
+            handle = table.open()
+        else:
+            handle.update_incremental()
         if mark_of(handle, self.kind.name) != mark:
             raise conflict(table.name)
         return handle

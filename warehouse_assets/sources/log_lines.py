@@ -6,6 +6,7 @@ import duckdb
 
 from warehouse_assets.sources.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.sources.log_spool import (
+    FILLER,
     MOST_BYTES_OF_A_COPIED_LINE,
     SEPARATOR,
     SpooledLines,
@@ -26,7 +27,8 @@ def create_lines(connection: duckdb.DuckDBPyConnection, spooled: SpooledLines) -
     Returns relations, each with the columns of `ODD_LINES`.
     """
     # The sum is done by one thread and is the reason for a table of its own: it would make the
-    # statement that parses the lines do all of its work in one thread, too.
+    # statement that parses the lines do all of its work in one thread, too. What stands in place
+    # of a line of any length must not be held.
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {LINES} AS
         SELECT behind - coalesce(strlen(line), 0) - 1 AS position, line
@@ -36,7 +38,8 @@ def create_lines(connection: duckdb.DuckDBPyConnection, spooled: SpooledLines) -
             FROM read_csv($path, columns = {{line: 'VARCHAR'}}, auto_detect = false,
                 header = false, delim = $separator, quote = '', escape = '', new_line = '\\n',
                 max_line_size = {MOST_BYTES_OF_A_COPIED_LINE + 1}, compression = 'none')
-        )""",
+        )
+        WHERE line IS NULL OR strlen(line) <> {len(FILLER) - 1} OR trim(line) <> ''""",
         {
             "position": spooled.position,
             "path": glob.escape(str(spooled.path)),

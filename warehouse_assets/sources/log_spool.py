@@ -17,6 +17,9 @@ from warehouse_assets.sources.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.sources.log_marks import WINDOW_BYTES
 from warehouse_assets.sources.log_place import Piece
 
+FILLER = b" " * 65535 + b"\n"
+"""A blank line, of which there are many in place of a line of many bytes."""
+
 SEPARATOR = "\x01"
 """What DuckDB is told to be between two columns; a line that holds it is written down."""
 
@@ -27,7 +30,6 @@ MOST_BYTES_OF_A_COPIED_LINE = 2 << 20
 _BLOCK_BYTES = MOST_BYTES_OF_A_COPIED_LINE // 2
 _CHARACTERS_OF_A_LONG_LINE = 1000
 _BYTES_OF_A_LONG_LINE = 4 * _CHARACTERS_OF_A_LONG_LINE
-_BLANK_LINE = b" " * 65535 + b"\n"
 
 
 @dataclass(frozen=True)
@@ -193,12 +195,11 @@ class _Copy:
         self.odd.write(record + "\n")
 
     def _write_blanks(self, size: int) -> None:
-        """Write `size` bytes of blank lines."""
-        for _ in range(size // len(_BLANK_LINE)):
-            self.lines.write(_BLANK_LINE)
-        self.lines.write(
-            _BLANK_LINE[-(size % len(_BLANK_LINE)) :] if size % len(_BLANK_LINE) else b""
-        )
+        """Write `size` bytes of blank lines; the last is empty."""
+        for _ in range((size - 1) // len(FILLER)):
+            self.lines.write(FILLER)
+        rest = (size - 1) % len(FILLER)
+        self.lines.write(FILLER[-rest:] + b"\n" if rest else b"\n")
         self.position += size
 
 

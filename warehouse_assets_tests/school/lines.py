@@ -1,6 +1,7 @@
 """Reading lines of the log of test runs without a lake."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -46,11 +47,14 @@ def spool(
         return spool_lines(piece, folder, most_bytes)
 
 
-def stage_lines(
-    folder: Path, content: bytes, connection: duckdb.DuckDBPyConnection | None = None
-) -> StagedLines:
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
+
+
+def stage_lines(folder: Path, content: bytes) -> StagedLines:
     """Read the lines of a file with this content; the last may lack its line end."""
-    with (connection or duckdb.connect()).cursor() as cursor:
+    with _engine().cursor() as cursor:
         stage_run_lines(cursor, spool(folder, content))
         names = identifiers(column_names(TEST_RUNS))
         rows = cursor.execute(f"SELECT {names} FROM {STAGED} ORDER BY 1").fetchall()

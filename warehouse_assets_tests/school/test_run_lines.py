@@ -1,11 +1,9 @@
 """What a line of the log of test runs says, or why it cannot be used."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,13 +13,6 @@ from warehouse_assets_tests.school.lines import StagedLines, stage_lines
 
 GOOD = '{"result": "2 out of 2", "student_id", 3, "lesson_id": "4"}'
 GOOD_VALUES = (3, 4, None, 2, 2, True)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB for all tests here."""
-    with duckdb.connect() as connection:
-        yield connection
 
 
 def stage(folder: Path, *lines: str | bytes) -> StagedLines:
@@ -285,10 +276,10 @@ ends = st.sampled_from([b"\n", b"\n", b"\r\n"])
 )
 @given(st.lists(st.tuples(any_lines, ends), min_size=1, max_size=12))
 def test_the_reader_and_a_model_agree_on_every_line(
-    tmp_path: Path, engine: duckdb.DuckDBPyConnection, written: list[tuple[bytes, bytes]]
+    tmp_path: Path, written: list[tuple[bytes, bytes]]
 ) -> None:
     content = b"".join(text + end for text, end in written)
-    staged = stage_lines(tmp_path, content, engine)
+    staged = stage_lines(tmp_path, content)
     rows, rejected = expected([content])
     assert staged.rows == rows
     assert [(position, raw) for position, _, raw in staged.rejected] == rejected

@@ -19,14 +19,11 @@ LINES = [b"bad 1\n", run_line(1), b"\n", run_line(2), b"bad 2\n", run_line(3), b
 SIZE = len(run_line(1))
 
 STEPS = [
-    ("spool_lines", 1, False),
     ("spool_lines", 1, True),
     ("stage", 1, True),
-    ("append", 1, False),
     ("append", 1, True),
     ("append", 2, True),
     ("spool_lines", 2, True),
-    ("append", 3, False),
     ("append", 3, True),
     ("append", 4, True),
 ]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.sources import log_spool
+from warehouse_assets.sources import log_lines, log_spool
 from warehouse_assets.sources.growing_log import LogFile
 from warehouse_assets.sources.log_lines import create_lines
 from warehouse_assets.sources.log_place import Piece
@@ -28,7 +28,8 @@ def small_limits() -> Iterator[None]:
         patch.setattr(log_spool, "_BLOCK_BYTES", 12)
         patch.setattr(log_spool, "MOST_BYTES_OF_A_COPIED_LINE", 24)
         patch.setattr(log_spool, "MOST_RECORD_BYTES", MOST)
-        patch.setattr(log_spool, "_BLANK_LINE", b"    \n")
+        for module in (log_spool, log_lines):
+            patch.setattr(module, "FILLER", b"    \n")
         yield
 
 
