@@ -59,10 +59,12 @@ def _load(context: Context, files: Sequence[Path]) -> None:
 
 def _run(context: Context, settings: Settings, files: Sequence[Path]) -> None:
     inbox_of(settings, files)
+    # As the command does: the tables that the files are for, and all that follows from them.
+    assets = sorted({file.name.partition("-")[0] for file in files})
     with context.starting():
         _start_dagster(context)
     with context.measuring():
-        result = runs.materialize(settings, {"progress": nobody}, ["posts", "votes"])
+        result = runs.materialize(settings, {"progress": nobody}, assets)
     assert result.success, runs.failed_steps(result)
     for event in result.all_events:
         if event.is_step_success and event.step_key is not None:

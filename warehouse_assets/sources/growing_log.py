@@ -160,7 +160,8 @@ def _open(source: LogSource, paths: Iterable[Path], opened: ExitStack) -> OpenLo
     present = None
     for path in paths:
         try:
-            file = LogFile(path, opened.enter_context(path.open("rb")))
+            # Unbuffered, so that what is read a second time is what is there then.
+            file = LogFile(path, opened.enter_context(path.open("rb", buffering=0)))
         except FileNotFoundError:  # renamed since
             continue
         except OSError as error:

@@ -76,7 +76,7 @@ def find_place(log: OpenLog, marks: Marks) -> Place:
     """
     files, base, offset, lost_at = _beginning(log, marks)
     waiting = sum(file.size for file in files) - offset
-    is_restart = offset == 0 and marks.reached > 0
+    is_restart = offset == 0 and base > 0
     for index, file in enumerate(files):
         # Whoever writes to a newer file has finished with this one.
         is_final = any(later.size > 0 for later in files[index + 1 :])

@@ -149,10 +149,10 @@ def refuse(monkeypatch: pytest.MonkeyPatch, refused: Path) -> None:
     """Have the operating system refuse to open a file, even to the superuser."""
     original = Path.open
 
-    def refusing(path: Path, mode: str = "r") -> object:
+    def refusing(path: Path, *arguments: Any, **options: Any) -> Any:
         if path == refused:
             raise PermissionError(13, "Permission denied", str(path))
-        return original(path, mode)
+        return original(path, *arguments, **options)
 
     monkeypatch.setattr(Path, "open", refusing)
 

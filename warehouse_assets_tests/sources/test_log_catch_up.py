@@ -12,16 +12,11 @@ from warehouse_assets.progress import Progress
 from warehouse_assets.school.tables import TEST_RUNS
 from warehouse_assets.sources import log_catch_up, log_spool
 from warehouse_assets.sources.delivery_files import taken_at
-from warehouse_assets.sources.growing_log import LogChangedError
 from warehouse_assets.sources.log_catch_up import TakenFromLog
 from warehouse_assets_tests.sources.logs import Log, run_line
 
 ONE, TWO, THREE, FOUR = (run_line(number) for number in (1, 2, 3, 4))
 SIZE = len(ONE)
-LOST = (
-    "the log was truncated, or it was rotated and the file it became is gone: lines written from "
-    "position {} on, if there were any, were never seen"
-)
 
 
 @pytest.fixture
@@ -134,175 +129,6 @@ def test_a_log_that_was_given_may_not_be_missing(log: Log) -> None:
         log.take()
 
 
-def test_a_log_rotated_a_moment_ago_is_not_missing(log: Log) -> None:
-    log.write(ONE)
-    log.take()
-    log.write(TWO, THREE[:-5])
-    log.rotate()
-    taken = log.take()
-    assert (taken.records, taken.lag, taken.is_missing) == (1, SIZE - 5, False)
-    assert log.take().lag == SIZE - 5
-    assert log.students() == [(0, 1), (SIZE, 2)]
-
-
-def test_a_rotated_log_is_finished_first(log: Log) -> None:
-    log.write(ONE)
-    log.take()
-    log.write(TWO, b"cut")
-    log.rotate()
-    log.write(THREE)
-    taken = log.take()
-    assert (taken.records, taken.rejected, taken.restarts) == (2, 1, 1)
-    assert log.students() == [(0, 1), (SIZE, 2), (2 * SIZE + 3, 3)]
-    assert log.rejected() == [(2 * SIZE, "cut")]
-    assert log.told == [
-        f"The log {log.path} was rotated: what is left in {log.rotated(1)} comes first.",
-        f"The log {log.path} was rotated: it is taken from its beginning.",
-    ]
-
-
-def test_a_last_line_may_lack_its_end_in_a_log_that_was_rotated(log: Log) -> None:
-    log.write(ONE, TWO[:-1])
-    log.take()
-    log.rotate()
-    log.path.touch()
-    assert log.take().lag == SIZE - 1, "whoever writes to it may not have finished"
-    log.write(THREE)
-    log.take()
-    assert log.students() == [(0, 1), (SIZE, 2), (2 * SIZE - 1, 3)]
-
-
-def test_a_log_may_be_rotated_several_times_in_between(log: Log) -> None:
-    log.write(ONE)
-    log.take()
-    log.rotate()
-    log.rotate()
-    log.write(TWO)
-    log.rotate()
-    log.path.touch()
-    log.rotate()
-    log.write(THREE, b"cut")
-    log.rotate()
-    log.write(FOUR)
-    taken = log.take()
-    assert (taken.records, taken.rejected) == (3, 1)
-    assert [student for _, student in log.students()] == [1, 2, 3, 4]
-    assert log.students()[-1] == (3 * SIZE + 3, 4)
-
-
-def test_logs_that_were_rotated_before_the_first_time_are_taken_too(log: Log) -> None:
-    log.write(ONE)
-    log.rotate()
-    log.write(TWO)
-    log.rotate()
-    log.write(THREE)
-    assert log.take().records == 3
-    assert log.students() == [(0, 1), (SIZE, 2), (2 * SIZE, 3)]
-    assert log.rejected() == []
-
-
-def test_what_came_and_was_rotated_after_a_time_without_lines_is_not_lost(log: Log) -> None:
-    log.write(ONE[:-1])
-    assert log.take().records == 0
-    log.write(b"\n")
-    log.rotate()
-    log.write(TWO)
-    log.take()
-    assert log.students() == [(0, 1), (SIZE, 2)]
-
-
-def test_a_log_that_was_copied_and_truncated_is_finished_first(log: Log) -> None:
-    log.write(ONE)
-    log.take()
-    log.write(TWO)
-    log.rotate_by_copy()
-    assert log.take().records == 1
-    log.write(THREE, FOUR)
-    assert log.take().records == 2
-    assert log.students() == [(0, 1), (SIZE, 2), (2 * SIZE, 3), (3 * SIZE, 4)]
-    assert log.rejected() == []
-
-
-@pytest.mark.parametrize("more", [0, 5])
-def test_a_truncated_log_begins_anew_and_what_may_be_lost_is_recorded(log: Log, more: int) -> None:
-    log.write(ONE, TWO)
-    log.take()
-    log.write(THREE)
-    log.truncate()
-    versions = log.versions()
-    assert log.take().restarts == 0, "it says so when something comes"
-    assert log.versions() == versions
-    log.write(FOUR, *[b"\n" * SIZE] * more)
-
-    taken = log.take()
-
-    assert (taken.records, taken.rejected, taken.restarts) == (1, 1, 1)
-    assert log.students() == [(0, 1), (SIZE, 2), (2 * SIZE + 1, 4)]
-    columns = "source, unit, position, reason, raw"
-    assert log.rejected(columns) == [
-        (
-            "test_runs",
-            "test_runs.log",
-            2 * SIZE,
-            LOST.format(2 * SIZE),
-            "",
-        )
-    ]
-    assert "truncated" in log.told[0]
-    assert f"position {2 * SIZE}" in log.told[0]
-    log.write(ONE)
-    log.take()
-    assert len(log.rejected()) == 1
-
-
-def test_the_first_line_after_a_truncation_may_be_rejected_too(log: Log) -> None:
-    log.write(ONE)
-    log.take()
-    log.truncate()
-    log.write(b"bad\n")
-    log.take()
-    assert log.rejected() == [(SIZE, ""), (SIZE + 1, "bad")]
-
-
-def test_a_log_that_was_truncated_twice(log: Log) -> None:
-    for line in (ONE, TWO, THREE):
-        log.truncate()
-        log.write(line)
-        log.take()
-    assert log.students() == [(0, 1), (SIZE + 1, 2), (2 * SIZE + 2, 3)]
-    assert log.rejected() == [(SIZE, ""), (2 * SIZE + 1, "")]
-
-
-def test_a_rotated_log_that_is_gone_is_recorded(log: Log) -> None:
-    log.write(ONE)
-    log.take()
-    log.rotate()
-    log.rotated(1).rename(log.path.with_name("test_runs.log.1.gz"))
-    log.write(TWO)
-    log.take()
-    assert log.students() == [(0, 1), (SIZE + 1, 2)]
-    assert log.rejected() == [(SIZE, "")]
-
-
-def test_a_log_of_equal_lines_that_was_rotated_is_told_from_one_that_grew(log: Log) -> None:
-    log.write(ONE, ONE)
-    log.take()
-    log.rotate()
-    log.write(ONE, ONE, ONE)
-    log.take()
-    assert log.students() == [(number * SIZE, 1) for number in range(5)]
-
-
-def test_a_log_that_moved_to_another_disk_goes_on(log: Log) -> None:
-    log.write(ONE)
-    log.take()
-    content = log.path.read_bytes()
-    log.path.rename(log.path.with_name("elsewhere"))
-    log.path.write_bytes(content + TWO)
-    log.take()
-    assert log.students() == [(0, 1), (SIZE, 2)]
-
-
 def test_a_log_may_be_a_link_and_have_any_name(tmp_path: Path) -> None:
     log = Log(tmp_path)
     log.path = log.path.with_name("te?st [*] 'run\udcff")
@@ -315,41 +141,6 @@ def test_a_log_may_be_a_link_and_have_any_name(tmp_path: Path) -> None:
     log.take()
     assert log.students() == [(0, 1), (SIZE + 4, 2)]
     assert log.rejected("unit") == [("te?st [*] 'run\N{REPLACEMENT CHARACTER}",)]
-
-
-def test_a_log_may_be_a_link_to_the_newest_of_dated_ones(log: Log) -> None:
-    for day, lines in (("20", [ONE, TWO]), ("21", [THREE])):
-        dated = log.path.with_name(f"test_runs.log-202611{day}")
-        log.path.unlink(missing_ok=True)
-        log.path.symlink_to(dated)
-        log.write(*lines)
-        log.take()
-    log.write(FOUR)
-    log.take()
-    assert log.students() == [(0, 1), (SIZE, 2), (2 * SIZE, 3), (3 * SIZE, 4)]
-    assert log.rejected() == []
-
-
-def test_a_log_that_is_truncated_while_it_is_read_is_left_alone(
-    log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log.write(ONE, TWO)
-    log.take()
-    log.write(THREE)
-    original = log_spool._whole_lines
-
-    def truncate_first(*arguments: Any) -> Any:
-        log.truncate()
-        log.write(FOUR, FOUR, FOUR, FOUR)
-        return original(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(log_spool, "_whole_lines", truncate_first)
-        with pytest.raises(LogChangedError, match="truncated or overwritten while it was read"):
-            log.take()
-    assert log.students() == [(0, 1), (SIZE, 2)]
-    log.take()
-    assert [student for _, student in log.students()] == [1, 2, 4, 4, 4, 4]
 
 
 def test_what_another_machine_took_meanwhile_is_not_taken_twice(

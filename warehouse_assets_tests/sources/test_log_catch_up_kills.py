@@ -1,9 +1,7 @@
 """Whatever step the process dies in, the next catch-ups end as if nothing had happened."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,9 +10,9 @@ from warehouse_assets.sources import log_catch_up, log_spool
 from warehouse_assets.sources.log_catch_up import LogKind
 from warehouse_assets_tests.school.line_model import expected
 from warehouse_assets_tests.sources.deliveries import Killed
-from warehouse_assets_tests.sources.logs import Log, run_line
+from warehouse_assets_tests.sources.logs import Log, dying, run_line
 
-# Three parts of the log, with lines that are rejected in each and at its beginning.
+# Two parts of the log, with lines that are rejected in each and at its beginning.
 LINES = [b"bad 1\n", run_line(1), b"\n", run_line(2), b"bad 2\n", run_line(3), b"bad 3\n"]
 SIZE = len(run_line(1))
 
@@ -32,26 +30,9 @@ STEPS = [
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Log:
     """A log that is taken in parts of a few lines."""
-    monkeypatch.setattr(log_catch_up, "_MOST_BYTES_TOGETHER", SIZE)
+    monkeypatch.setattr(log_catch_up, "_MOST_BYTES_TOGETHER", 2 * SIZE)
     monkeypatch.setattr(log_spool, "_BLOCK_BYTES", SIZE)
     return Log(tmp_path)
-
-
-def dying(function: Callable[..., Any], call: int, *, after: bool) -> Callable[..., Any]:
-    """`function`, in whose `call`-th call the process dies, before or after its work."""
-    calls = 0
-
-    def die(*arguments: Any, **options: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call and not after:
-            raise Killed
-        result = function(*arguments, **options)
-        if calls == call and after:
-            raise Killed
-        return result
-
-    return die
 
 
 def die_in(log: Log, monkeypatch: pytest.MonkeyPatch, step: str, call: int, after: bool) -> None:
@@ -96,6 +77,15 @@ def test_the_next_catch_up_continues_where_the_process_died(
         log.write(run_line(7), b"bad 6\n")
     log.take()
     assert_everything_is_there_once(log)
+
+
+def test_a_first_catch_up_that_died_is_no_rotation(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.write(*LINES)
+    die_in(log, monkeypatch, "append", 1, after=True)
+    assert log.take().restarts == 0
+    assert log.told == []
 
 
 def test_dying_again_and_again_changes_nothing(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
