@@ -1,4 +1,4 @@
-"""Puts the asset graph together. Only wiring: nothing is opened, read or written here."""
+"""Puts the asset graph together. Only wiring: no data is opened, read or written here."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +16,7 @@ from warehouse_assets.graph.automation import (
     maintenance_schedule,
 )
 from warehouse_assets.graph.checks import checks_of
+from warehouse_assets.graph.history import keep_open_in
 from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.graph.standard_checks import declared_checks
 from warehouse_assets.schema import REJECTED_RECORDS
@@ -64,3 +65,6 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
 
 
 defs = build_defs()
+
+# Here, since Dagster writes a third of a run's events before the first step begins.
+keep_open_in(Settings.from_environment().dagster_home)

@@ -99,7 +99,8 @@ REJECTED_RECORDS = Table(
         Text,
         primary_key=True,
         comment="The part of the source it came in: for a file its name in the archive, which "
-        "is its arrival number and the name it was delivered under.",
+        "is its arrival number and the name it was delivered under; for a log its name; else the "
+        "number of the reading and the name of the source.",
     ),
     Column(
         "position",
@@ -107,7 +108,8 @@ REJECTED_RECORDS = Table(
         primary_key=True,
         autoincrement=False,
         comment="Where in the unit: the line in a file of lines, the element in a JSON array, "
-        "both counted from 1; 0 is the unit as a whole.",
+        "both counted from 1, 0 being the unit as a whole; the byte in a log, counted from 0; the "
+        "row number in a database; the record in pages of a server.",
     ),
     Column("reason", Text, nullable=False, comment="Why it could not be used."),
     Column(

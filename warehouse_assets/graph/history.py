@@ -16,7 +16,12 @@ def keep_open(instance: dg.DagsterInstance, run_id: str = "") -> None:
 
     Nothing is done where history is kept otherwise, and nothing depends on it.
     """
-    history = Path(instance.storage_directory()).parent / "history"
+    keep_open_in(Path(instance.storage_directory()).parent, run_id)
+
+
+def keep_open_in(home: Path, run_id: str = "") -> None:
+    """The same for the history in the folder `home`, if there is one."""
+    history = home / "history"
     runs = history / "runs"
     paths = (history / "runs.db", runs / "index.db", runs / f"{run_id}.db")
     _kept.keep([path for path in paths if path.exists()])
