@@ -49,7 +49,7 @@ format: .venv/installed
 docs: .venv/installed
 	$(BIN)/python -m warehouse_assets.reference docs
 
-# The project beside its baselines, half an hour or so; its table goes into docs/benchmarks.md.
+# The project beside its baselines, 40 minutes or so; its table goes into docs/benchmarks.md.
 benchmarks: .venv/installed
 	$(BIN)/python -m benchmarks --write
 

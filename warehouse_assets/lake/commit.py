@@ -9,18 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
-from deltalake import DeltaTable, WriterProperties
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.lake.lake import LakeTable, conflict
-from warehouse_assets.lake.parquet import remove_files, write_parquet
+from warehouse_assets.lake.parquet import BY_DELTA, remove_files, write_parquet
 from warehouse_assets.lake.transactions import Transactions, commit_properties
 from warehouse_assets.schema import column_names, duckdb_type, key_names
 
 # Delta's merge holds its source outside DuckDB's memory limit; beyond this DuckDB rewrites.
 MOST_ROWS_FOR_DELTA_MERGE = 100_000
-_COMPRESSED = WriterProperties(compression="ZSTD")  # a quarter of the size, as DuckDB's files
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def delta_merge(
                     target_alias="old",
                     # The source is small: Delta may look at it to see which files it can touch.
                     streamed_exec=False,
-                    writer_properties=_COMPRESSED,
+                    writer_properties=BY_DELTA,
                     commit_properties=commit_properties(transactions),
                 )
                 .when_matched_delete("new._is_deleted")

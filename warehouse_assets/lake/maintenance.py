@@ -11,6 +11,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from warehouse_assets.lake.lake import Lake, LakeTable, conflict
+from warehouse_assets.lake.parquet import BY_DELTA
 
 # Files are put together up to this size; greater ones are left as they are.
 _BYTES_OF_A_FILE = 256 * 2**20
@@ -47,7 +48,9 @@ def maintain(
         try:
             _keep_log(handle, keep_days)
             # One bin at a time: Delta compacts outside DuckDB's memory limit.
-            table.open().optimize.compact(target_size=_BYTES_OF_A_FILE, max_concurrent_tasks=1)
+            table.open().optimize.compact(
+                target_size=_BYTES_OF_A_FILE, max_concurrent_tasks=1, writer_properties=BY_DELTA
+            )
             removed = table.open().vacuum(
                 retention_hours=keep_days * _HOURS_OF_A_DAY,
                 enforce_retention_duration=False,

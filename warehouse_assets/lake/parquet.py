@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import duckdb
+from deltalake import WriterProperties
 from deltalake.transaction import AddAction
 from sqlalchemy import Integer
 
@@ -18,6 +19,10 @@ from warehouse_assets.schema import LongText
 # within 400 MB, at twice the time to read.
 _ROWS_OF_A_GROUP = 30_720
 _ROWS_OF_A_GROUP_WITH_LONG_TEXT = 10_240
+
+
+BY_DELTA = WriterProperties(compression="ZSTD", max_row_group_size=122_880)
+"""How Delta itself writes: a quarter of its usual size, and in parts that are read in parallel."""
 
 
 @dataclass(frozen=True)
