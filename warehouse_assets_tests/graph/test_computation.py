@@ -162,7 +162,7 @@ _DELIVERIES = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(_DELIVERIES)
 def test_any_deliveries_give_what_counting_gives(
     deliveries: Sequence[tuple[Mapping[int, tuple[str, int]], bool]],
