@@ -219,11 +219,12 @@ class _CatchUp:
                 return
             connection.execute(
                 """CREATE OR REPLACE TEMP TABLE _unit AS
-                SELECT CAST(? AS VARCHAR) AS source, CAST(? AS VARCHAR) AS unit""",
-                [self.kind.name, self.source.name],
+                SELECT CAST(? AS VARCHAR) AS source, CAST(? AS VARCHAR) AS unit,
+                    CAST(? AS BIGINT) AS held""",
+                [self.kind.name, self.source.name, held],
             )
             query = f"""SELECT *, now() AT TIME ZONE 'UTC' AS rejected_at
-                FROM {REJECTED}, _unit WHERE position >= {held}"""
+                FROM {REJECTED}, _unit WHERE position >= held"""
             transactions = transactions_of(mark, self.kind.name)
             append(connection, self.rejected, handle, query, transactions)
             self.marks = replace(self.marks, rejected=mark)
