@@ -61,11 +61,15 @@ def _warehouse_url(text: str) -> str:
     return f"sqlite:///{_path(path)}{question_mark}{options}"
 
 
-def _bytes(text: str) -> int:
+def _size(text: str) -> int:
     match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*([KMGT]I?)?B?", text.strip().upper())
     if match is None:
         raise ValueError("it must be a size such as 4GB or 512MiB")
-    size = int(float(match[1]) * _BYTES[match[2] or ""])
+    return int(float(match[1]) * _BYTES[match[2] or ""])
+
+
+def _memory(text: str) -> int:
+    size = _size(text)
     if size < _SMALLEST_MEMORY_LIMIT:
         raise ValueError("less than 512MB is too little to work with")
     return size
@@ -99,12 +103,35 @@ def _hours(text: str) -> float:
     return _number(text, 0.01, 24 * 3660)
 
 
+def _zoom(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError("it must be a whole number")
+    return int(_number(text, 0, 24))
+
+
+def _port(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError("it must be a whole number")
+    return int(_number(text, 1, 65535))
+
+
+def _address(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if scheme.lower() not in {"http", "https"} or not separator or not rest.strip("/"):
+        raise ValueError("it must be an address, http://HOST… or https://…")
+    return text.rstrip("/")
+
+
+def _hosts(text: str) -> frozenset[str]:
+    return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
+
+
 @dataclass(frozen=True)
 class Setting:
     """One setting: `field` of `Settings`, read from the environment variable `variable`.
 
-    `default` is what is used when the variable is unset or empty; `{home}` in it stands for
-    the value of WAREHOUSE_HOME.
+    `default` is what is used when the variable is unset or empty; `{home}` and the like in it
+    stand for the values of settings before it, by their fields.
     """
 
     field: str
@@ -153,10 +180,18 @@ SETTINGS = (
         "PUBLISH_LARGE_TABLES",
         "no",
         _yes_or_no,
-        "Whether `test_runs`, which grows without end, is published to the warehouse, too.",
+        "Whether `test_runs` and `trips`, which grow without end, are published, too.",
     ),
     Setting(
-        "memory_limit", "MEMORY_LIMIT", "4GB", _bytes, "Memory that one run may use, in bytes."
+        "trip_groups_zoom",
+        "TRIP_GROUPS_ZOOM",
+        "14",
+        _zoom,
+        "Zoom of the Web-Mercator tiles that make trips similar; with another one `trip_groups` is "
+        "computed anew.",
+    ),
+    Setting(
+        "memory_limit", "MEMORY_LIMIT", "4GB", _memory, "Memory that one run may use, in bytes."
     ),
     Setting(
         "inbox_settle_seconds",
@@ -200,6 +235,36 @@ SETTINGS = (
         str,
         "When the schedule maintains the lake and the warehouse, in UTC.",
     ),
+    Setting(
+        "api_host",
+        "API_HOST",
+        "127.0.0.1",
+        str,
+        "Where `warehouse serve` listens; 0.0.0.0 is everywhere.",
+    ),
+    Setting("api_port", "API_PORT", "8000", _port, "The port on which `warehouse serve` listens."),
+    Setting(
+        "api_url",
+        "API_URL",
+        "http://{api_host}:{api_port}",
+        _address,
+        "Address under which browsers reach `warehouse serve`; pictures in the Dagster UI are "
+        "linked to it.",
+    ),
+    Setting(
+        "upload_limit",
+        "UPLOAD_LIMIT",
+        "50GB",
+        _size,
+        "Bytes that an uploaded file may have.",
+    ),
+    Setting(
+        "webhook_hosts",
+        "WEBHOOK_HOSTS",
+        "127.0.0.1,localhost",
+        _hosts,
+        "Hosts that uploads may name for webhooks, separated by commas; * is any.",
+    ),
 )
 
 
@@ -220,6 +285,7 @@ class Settings:
     batches_url: str
     test_runs_log: Path
     publishes_large_tables: bool
+    trip_groups_zoom: int
     memory_limit: int
     inbox_settle_seconds: float
     rejected_share_limit: float
@@ -227,12 +293,22 @@ class Settings:
     time_travel_days: int
     catch_up_cron: str
     maintenance_cron: str
+    api_host: str
+    api_port: int
+    api_url: str
+    upload_limit: int
+    webhook_hosts: frozenset[str]
     given: frozenset[str]
 
     @property
     def scratch(self) -> Path:
         """Folder of what is of no use once the process that wrote it has ended."""
         return self.home / "tmp"
+
+    @property
+    def ingestions(self) -> Path:
+        """Folder of the journals of ingestions: what became of each file delivered on demand."""
+        return self.home / "ingestions"
 
     @property
     def dagster_home(self) -> Path:
@@ -253,8 +329,7 @@ class Settings:
         environment = os.environ if environment is None else environment
         values: dict[str, Any] = {}
         for setting in SETTINGS:
-            home = str(values.get("home", ""))
-            text = environment.get(setting.variable) or setting.default.format(home=home)
+            text = environment.get(setting.variable) or setting.default.format(**values)
             try:
                 values[setting.field] = setting.read(text)
             except ValueError as error:

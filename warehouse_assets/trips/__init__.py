@@ -1,0 +1,1 @@
+"""Trips from CSV files: groups of similar trips, and how many there are per week and area."""
