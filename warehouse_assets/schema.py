@@ -88,6 +88,31 @@ def identifiers(names: Sequence[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{name}"' for name in names)
 
 
+def aggregates(table: Table) -> dict[str, str]:
+    """How partial rows of `table` become one: `sum`, `min` or `max` of each column but the key.
+
+    A column says so in `info["aggregate"]`. A table with such columns holds in the lake several
+    partial rows of one key, which were computed from different parts of what it is computed from.
+    """
+    named = {column.name: column.info.get("aggregate") for column in table.columns}
+    return {name: function for name, function in named.items() if function}
+
+
+def aggregated(table: Table, relation: str) -> str:
+    """SQL for the rows of `relation` with the columns of `table`, partial ones made one."""
+    functions = aggregates(table)
+    if not functions:
+        return f"SELECT {identifiers(column_names(table))} FROM {relation}"
+    columns = ", ".join(
+        f'CAST({functions[column.name]}("{column.name}") AS {duckdb_type(column)}) '
+        f'AS "{column.name}"'
+        if column.name in functions
+        else f'"{column.name}"'
+        for column in table.columns
+    )
+    return f"SELECT {columns} FROM {relation} GROUP BY {identifiers(key_names(table))}"
+
+
 REJECTED_RECORDS = Table(
     "rejected_records",
     METADATA,

@@ -8,8 +8,9 @@ from warehouse_assets.lake.feed import view_changes
 from warehouse_assets.lake.lake import Lake, LakeTable, changed_at
 from warehouse_assets.lake.maintenance import Maintained, maintain
 from warehouse_assets.lake.merge import merge
+from warehouse_assets.lake.rearrange import is_rearranged, rearrange
 from warehouse_assets.lake.transactions import Transactions
-from warehouse_assets.lake.write import append, replace
+from warehouse_assets.lake.write import append, overwrite, register, replace
 
 __all__ = [
     "Lake",
@@ -19,8 +20,12 @@ __all__ = [
     "Written",
     "append",
     "changed_at",
+    "is_rearranged",
     "maintain",
     "merge",
+    "overwrite",
+    "rearrange",
+    "register",
     "replace",
     "view_changes",
 ]

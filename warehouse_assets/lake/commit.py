@@ -4,9 +4,10 @@ Used by the write modes in `write` and `merge`. A commit is the next version or 
 writer committed since the handle was opened it is refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import duckdb
 from deltalake import DeltaTable
@@ -14,7 +15,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.lake.lake import LakeTable, conflict
-from warehouse_assets.lake.parquet import BY_DELTA, remove_files, write_parquet
+from warehouse_assets.lake.parquet import BY_DELTA, WrittenFile, remove_files, write_parquet
 from warehouse_assets.lake.transactions import Transactions, commit_properties
 from warehouse_assets.schema import column_names, duckdb_type, key_names
 
@@ -70,20 +71,31 @@ def commit_files(
     handle: DeltaTable,
     query: str,
     transactions: Transactions,
-    mode: str,
+    mode: Literal["append", "overwrite"],
 ) -> Written:
     """Commit the rows of `query` as new files: `append` them, or `overwrite` all there are.
 
     Nothing is committed if there is nothing to append, neither rows nor transactions.
     """
     files = write_parquet(connection, table, cast_query(table, query))
+    return commit_written(table, handle, files, transactions, mode)
+
+
+def commit_written(
+    table: LakeTable,
+    handle: DeltaTable,
+    files: Sequence[WrittenFile],
+    transactions: Transactions,
+    mode: Literal["append", "overwrite"],
+) -> Written:
+    """Commit `files`, which are removed if that fails."""
     if not files and not transactions and mode == "append":
         return Written()
     try:
         with _full_disk_explained(table):
             handle.create_write_transaction(
                 [file.action for file in files],
-                mode="overwrite" if mode == "overwrite" else "append",
+                mode=mode,
                 schema=handle.schema(),
                 commit_properties=commit_properties(transactions),
             )

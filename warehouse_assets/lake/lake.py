@@ -4,7 +4,7 @@ How tables change is in `write`.
 """
 
 import glob
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from sqlalchemy import Table
 from warehouse_assets.errors import BusyError, ConflictError, LakeError
 from warehouse_assets.lake.engine import Engine
 from warehouse_assets.schema import (
+    aggregated,
+    aggregates,
     column_names,
     delta_field,
     delta_schema,
@@ -26,6 +28,9 @@ from warehouse_assets.schema import (
 )
 
 _CHANGES_OF_ROWS = {"WRITE", "MERGE"}  # by Delta's names
+REARRANGED = "isRearranged"
+"""Marks a commit that wrote the same rows into other files."""
+
 _LOCK_TIMEOUT_SECONDS = 3600
 _LOCK_QUIET_SECONDS = 1.0
 
@@ -74,8 +79,24 @@ class LakeTable:
 
     def files(self, handle: DeltaTable) -> list[str]:
         """The paths of the files of the version that `handle` stands at, as patterns for DuckDB."""
+        return self.paths(handle.file_uris())
+
+    def files_added(self, handle: DeltaTable, since: int) -> list[str] | None:
+        """The paths of the files added after the version `since`, as patterns for DuckDB.
+
+        None if others were removed meanwhile, or if that is no longer known.
+        """
+        try:
+            before = set(DeltaTable(self.path.as_uri(), version=since).file_uris())
+        except DeltaError:
+            return None
+        now = handle.file_uris()
+        return None if before - set(now) else self.paths([u for u in now if u not in before])
+
+    def paths(self, uris: Iterable[str]) -> list[str]:
+        """The paths of files that Delta names so, as patterns for DuckDB."""
         # Delta percent-encodes the folder; DuckDB takes `*`, `?` and `[` for other names.
-        names = (uri.rpartition("/")[2] for uri in handle.file_uris())
+        names = (uri.rpartition("/")[2] for uri in uris)
         return [glob.escape(str(self.path / name)) for name in names]
 
     @contextmanager
@@ -97,7 +118,11 @@ def changed_at(handle: DeltaTable) -> float | None:
     None if the log, which maintenance trims, no longer says. Maintenance and new columns do not
     count; a delivery that changed no row does.
     """
-    commits = (c for c in handle.history() if c.get("operation") in _CHANGES_OF_ROWS)
+    commits = (
+        commit
+        for commit in handle.history()
+        if commit.get("operation") in _CHANGES_OF_ROWS and not commit.get(REARRANGED)
+    )
     newest = next(commits, None)
     return None if newest is None else float(newest["timestamp"]) / 1000
 
@@ -150,11 +175,35 @@ class Lake:
     ) -> None:
         """Make the version that `handle` stands at readable in SQL, as `name` or the table's name.
 
+        Partial rows of an aggregated table (see `schema.aggregates`) are read as one.
+
         Raises:
             LakeError: a file of the table cannot be read.
         """
         name = name or str(declaration.name)
         files = self.table(declaration).files(handle) if handle else []
+        if not aggregates(declaration):
+            self.view_files(connection, declaration, files, name)
+            return
+        self.view_files(connection, declaration, files, f"_partial_{name}")
+        rows = aggregated(declaration, f'"_partial_{name}"')
+        connection.sql(rows).create_view(name, replace=True)
+
+    def view_files(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        declaration: Table,
+        files: Sequence[str],
+        name: str,
+    ) -> None:
+        """Make the rows of some files of a table readable in SQL; none make no rows.
+
+        Args:
+            files: as of `LakeTable.files`.
+
+        Raises:
+            LakeError: a file of the table cannot be read.
+        """
         columns = ", ".join(
             f'CAST(NULL AS {duckdb_type(column)}) AS "{column.name}"'
             for column in declaration.columns
@@ -164,7 +213,7 @@ class Lake:
             empty.create_view(name, replace=True)
             return
         try:
-            stored = connection.read_parquet(files, union_by_name=len(files) > 1)
+            stored = connection.read_parquet(list(files), union_by_name=len(files) > 1)
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise LakeError(
                 f"A file of the lake table {declaration.name} in {self.folder} cannot be read: "

@@ -34,13 +34,21 @@ class WrittenFile:
 
 
 def write_parquet(
-    connection: duckdb.DuckDBPyConnection, table: LakeTable, query: str
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    query: str,
+    kind: str = "part",
+    data_change: bool = True,
 ) -> list[WrittenFile]:
     """Write the rows of `query` beside the table's files; no rows make no file.
 
     Until the files are committed they are not part of the table, and no reader sees them.
+
+    Args:
+        kind: with what the file's name begins.
+        data_change: whether the rows are new to the table, or take the place of the same rows.
     """
-    name = f"part-{uuid4()}.parquet"
+    name = f"{kind}-{uuid4()}.parquet"
     path = table.path / name
     is_long = any(isinstance(column.type, LongText) for column in table.declaration.columns)
     rows = _ROWS_OF_A_GROUP_WITH_LONG_TEXT if is_long else _ROWS_OF_A_GROUP
@@ -59,7 +67,7 @@ def write_parquet(
         size=size,
         partition_values={},
         modification_time=int(time.time() * 1000),
-        data_change=True,
+        data_change=data_change,
         stats=json.dumps(_delta_statistics(table, records, columns)),
     )
     return [WrittenFile(action, records)]

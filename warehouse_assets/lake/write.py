@@ -1,4 +1,4 @@
-"""How a table of the lake changes: `append` and `replace` here, `merge` in its own module.
+"""How a table of the lake changes: `append`, `overwrite`, `replace`; `merge` has its own module.
 
 Each makes at most one commit, which carries the given transactions. The caller holds the table's
 lock and passes a fresh handle, the same that it read the transactions from; if another writer
@@ -8,12 +8,22 @@ Bulk rows are written by DuckDB and registered; small changes of existing rows g
 own merge, which also writes the change data feed that publishing reads.
 """
 
+from collections.abc import Sequence
+
 import duckdb
 from deltalake import DeltaTable
 
 from warehouse_assets.lake import commit
-from warehouse_assets.lake.commit import Written, cast_query, commit_files, counts, delta_merge
+from warehouse_assets.lake.commit import (
+    Written,
+    cast_query,
+    commit_files,
+    commit_written,
+    counts,
+    delta_merge,
+)
 from warehouse_assets.lake.lake import Lake, LakeTable
+from warehouse_assets.lake.parquet import WrittenFile
 from warehouse_assets.lake.transactions import Transactions
 from warehouse_assets.schema import column_names, identifiers, key_names
 
@@ -34,6 +44,32 @@ def append(
         query: a SELECT with (at least) the table's columns, by name.
     """
     return commit_files(connection, table, handle, query, transactions, mode="append")
+
+
+def register(
+    table: LakeTable, handle: DeltaTable, files: Sequence[WrittenFile], transactions: Transactions
+) -> Written:
+    """Add the rows of files that a source has written beside the table's own.
+
+    The commit is made even when there are none, if there are transactions to remember.
+    """
+    return commit_written(table, handle, files, transactions, mode="append")
+
+
+def overwrite(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    handle: DeltaTable,
+    query: str,
+    transactions: Transactions,
+) -> Written:
+    """Make the table hold the rows of `query`, whatever it held; nothing is compared.
+
+    Args:
+        connection: where `query` can be run.
+        query: a SELECT with (at least) the table's columns, by name.
+    """
+    return commit_files(connection, table, handle, query, transactions, mode="overwrite")
 
 
 def replace(

@@ -7,20 +7,19 @@ change comes from Delta's change data feed since the version noted. Where that c
 table is written whole.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import duckdb
 import sqlalchemy as sa
 from deltalake import DeltaTable
 from sqlalchemy.dialects.sqlite import insert
 
-from warehouse_assets.lake import Lake, LakeTable, view_changes
+from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.progress import Listener, Progress, nobody
-from warehouse_assets.schema import column_names, identifiers, key_names, value_names
+from warehouse_assets.schema import column_names, identifiers, key_names
+from warehouse_assets.warehouse.changes import publish_changes
 from warehouse_assets.warehouse.database import Warehouse
-
-_ROWS_AT_ONCE = 50_000
+from warehouse_assets.warehouse.rows import batches, stored_columns
 
 _notes = sa.MetaData()
 
@@ -80,7 +79,8 @@ def publish(
         if note is not None and is_known and not whole and _has_columns(connection, table):
             if note.version == version:
                 return Published()
-            published = _publish_changes(lake, connection, table, handle, note.version, progress)
+            changes = publish_changes(lake, connection, table, handle, note.version, progress)
+            published = None if changes is None else Published(*changes)
         if published is None:
             published = _publish_whole(lake, connection, table, handle, progress)
         _write_note(connection, table, identity, version)
@@ -135,11 +135,12 @@ def _publish_whole(
         (total,) = engine.execute(f'SELECT count(*) FROM "{table.name}"').fetchall()[0]
         # In the order of the key, a table whose rows are stored in it is written once. Sorted
         # before times become text: that takes half the memory.
-        query = f"""SELECT {_stored(declaration)} FROM (
-            FROM "{table.name}" ORDER BY {identifiers(key_names(declaration))})"""
+        keys = key_names(declaration)
+        order = f"ORDER BY {identifiers(keys)}" if keys else ""
+        query = f'SELECT {stored_columns(declaration)} FROM (FROM "{table.name}" {order})'
         statement = str(sa.insert(fresh).compile(connection))
         rows = 0
-        for batch in _batches(engine, query):
+        for batch in batches(engine, query):
             connection.exec_driver_sql(statement, batch)
             rows += len(batch)
             progress(Progress(table.name, "publishing", rows, total, "rows"))
@@ -164,97 +165,3 @@ def _describe(connection: sa.Connection, declaration: sa.Table) -> None:
             for column in declaration.columns
         ],
     )
-
-
-def _publish_changes(
-    lake: Lake,
-    connection: sa.Connection,
-    table: LakeTable,
-    handle: DeltaTable,
-    since: int,
-    progress: Listener,
-) -> Published | None:
-    """Apply what the change data feed tells of the versions after `since`; None if it is gone."""
-    declaration = table.declaration
-    keys = key_names(declaration)
-    with lake.connect() as engine:
-        if not view_changes(engine, handle, since, "_changes"):
-            return None
-        _net_changes(engine, declaration)
-        (total,) = engine.execute("SELECT count(*) FROM _after").fetchall()[0]
-        deleted, written = 0, 0
-        deletion = sa.delete(declaration).where(
-            *(declaration.c[key] == sa.bindparam(f"key_{key}") for key in keys)
-        )
-        gone = f"SELECT {_stored(declaration, keys)} FROM _after WHERE _is_deleted"
-        for batch in _batches(engine, gone):
-            connection.exec_driver_sql(str(deletion.compile(connection)), batch)
-            deleted += len(batch)
-        upsert = insert(declaration)
-        values = {name: upsert.excluded[name] for name in value_names(declaration)}
-        upsert = (
-            upsert.on_conflict_do_update(index_elements=keys, set_=values)
-            if values
-            else upsert.on_conflict_do_nothing()
-        )
-        statement = str(upsert.compile(connection))
-        kept = f"SELECT {_stored(declaration)} FROM _after WHERE NOT _is_deleted"
-        for batch in _batches(engine, kept):
-            connection.exec_driver_sql(statement, batch)
-            written += len(batch)
-            progress(Progress(table.name, "publishing", deleted + written, total, "rows"))
-    return Published(written, deleted)
-
-
-def _net_changes(engine: duckdb.DuckDBPyConnection, declaration: sa.Table) -> None:
-    """Make `_after` of `_changes`: each key that changed, once, as it is last or as deleted.
-
-    A file replaced by hand shows in the feed as all its rows deleted and inserted again: keys
-    that end with the values they began with are left out.
-    """
-    keys, columns = identifiers(key_names(declaration)), identifiers(column_names(declaration))
-    engine.execute(
-        f"""CREATE TEMP TABLE _after AS
-        WITH last AS (
-            SELECT *, _change_type = 'delete' AS _is_deleted FROM _changes
-            WHERE _change_type <> 'update_preimage'
-            QUALIFY row_number() OVER (
-                PARTITION BY {keys} ORDER BY _commit_version DESC, _change_type = 'delete') = 1
-        ),
-        first AS (
-            SELECT *, _change_type = 'insert' AS _is_new FROM _changes
-            WHERE _change_type <> 'update_postimage'
-            QUALIFY row_number() OVER (
-                PARTITION BY {keys} ORDER BY _commit_version, _change_type = 'insert') = 1
-        )
-        SELECT {columns}, false AS _is_deleted FROM (
-            SELECT {columns} FROM last WHERE NOT _is_deleted
-            EXCEPT SELECT {columns} FROM first WHERE NOT _is_new
-        )
-        UNION ALL
-        SELECT {columns}, true FROM last WHERE _is_deleted
-            AND EXISTS (SELECT 1 FROM first WHERE NOT first._is_new AND {_same_key(declaration)})"""
-    )
-
-
-def _same_key(declaration: sa.Table) -> str:
-    return " AND ".join(f'first."{key}" = last."{key}"' for key in key_names(declaration))
-
-
-def _batches(engine: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[tuple[object, ...]]]:
-    result = engine.execute(query)
-    while batch := result.fetchmany(_ROWS_AT_ONCE):
-        yield batch
-
-
-def _stored(declaration: sa.Table, names: list[str] | None = None) -> str:
-    """Columns as SQLite stores them: dates and times as text that sorts in their order."""
-    expressions = []
-    for column in (declaration.c[name] for name in names or column_names(declaration)):
-        name = f'"{column.name}"'
-        if isinstance(column.type, sa.DateTime):
-            name = f"strftime({name}, '%Y-%m-%d %H:%M:%S.%f')"
-        elif isinstance(column.type, sa.Date):
-            name = f"strftime({name}, '%Y-%m-%d')"
-        expressions.append(name)
-    return ", ".join(expressions)

@@ -1,0 +1,157 @@
+"""Writing the rows of a table into other files, so that reading them costs less.
+
+Nothing that a reader can see changes, and the change data feed tells nothing of it: aggregated
+tables are folded, partial rows of one key becoming one; tables that are clustered are sorted by
+where on the earth their rows are. Both leave what is large and in order alone, so that the cost
+is that of what came since, times the logarithm of the table's size.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import duckdb
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import RemoveAction
+
+from warehouse_assets.lake.commit import cast_query
+from warehouse_assets.lake.lake import REARRANGED, Lake, LakeTable, conflict
+from warehouse_assets.lake.parquet import remove_files, write_parquet
+from warehouse_assets.schema import aggregated, aggregates, identifiers, key_names
+
+# Names of files that are in order begin so.
+_FOLDED = "folded"
+_CLUSTERED = "clustered"
+# Files in order are taken together with what is not if they are at most so many times as large.
+_MOST_TIMES_LARGER = 4
+# 2^24 columns and rows of a grid around the earth: 2.4 m at the equator.
+_GRID = 1 << 24
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of the table's newest version."""
+
+    name: str
+    size: int
+    rows: int
+
+    def is_called(self, kind: str) -> bool:
+        return self.name.startswith(kind)
+
+
+def is_rearranged(table: LakeTable) -> bool:
+    """Whether maintenance rearranges the table, instead of putting small files together."""
+    return bool(aggregates(table.declaration)) or "clustered_by" in table.declaration.info
+
+
+def rearrange(lake: Lake, table: LakeTable, on_wait: Callable[[str], object] = str) -> int:
+    """Fold or cluster the table, if it is one of these and it is worth it.
+
+    Returns how many rows were written.
+
+    Args:
+        on_wait: told what is waited for, if another run is changing the table.
+
+    Raises:
+        ConflictError: another process committed meanwhile; nothing is lost by trying again.
+    """
+    if not is_rearranged(table):
+        return 0
+    with lake.lock(table.name, on_wait):
+        handle = table.open()
+        kind = _FOLDED if aggregates(table.declaration) else _CLUSTERED
+        files = _worth_rearranging(handle, kind)
+        if not files:
+            return 0
+        with lake.connect() as connection:
+            paths = table.paths([file.name for file in files])
+            lake.view_files(connection, table.declaration, paths, "_part")
+            query = _folded(table) if kind == _FOLDED else _clustered(connection, table)
+            return _commit(connection, table, handle, query, files, kind)
+
+
+def _worth_rearranging(handle: DeltaTable, kind: str) -> Sequence[_File]:
+    """The files that are not in order, and those in order that are not much larger than them."""
+    actions = handle.get_add_actions()
+    figures = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
+    files = [_File(*values) for values in zip(*figures, strict=True)]
+    chosen = [file for file in files if not file.is_called(kind)]
+    if not chosen:
+        return []
+    rows = sum(file.rows for file in chosen)
+    for file in sorted((f for f in files if f.is_called(kind)), key=lambda f: f.rows):
+        if file.rows > _MOST_TIMES_LARGER * rows:
+            break
+        chosen.append(file)
+        rows += file.rows
+    return chosen
+
+
+def _commit(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    handle: DeltaTable,
+    query: str,
+    files: Sequence[_File],
+    kind: str,
+) -> int:
+    """Let the rows of `query` take the place of `files`."""
+    written = write_parquet(connection, table, cast_query(table, query), kind, data_change=False)
+    now = int(time.time() * 1000)
+    removed = [
+        RemoveAction(
+            file.name,
+            data_change=False,
+            deletion_timestamp=now,
+            size=file.size,
+            partition_values={},
+        )
+        for file in files
+    ]
+    try:
+        handle.create_write_transaction(
+            [*(file.action for file in written), *removed],
+            mode="append",
+            schema=handle.schema(),
+            commit_properties=CommitProperties(
+                custom_metadata={REARRANGED: "true"}, max_commit_retries=0
+            ),
+        )
+    except CommitFailedError as error:
+        remove_files(table, written)
+        raise conflict(table.name) from error
+    return sum(file.rows for file in written)
+
+
+def _folded(table: LakeTable) -> str:
+    declaration = table.declaration
+    return f"{aggregated(declaration, '_part')} ORDER BY {identifiers(key_names(declaration))}"
+
+
+def _clustered(connection: duckdb.DuckDBPyConnection, table: LakeTable) -> str:
+    """The rows in Morton order (the Z-order curve) of their longitude and latitude.
+
+    Places near one another have numbers near one another, whose bits are those of column and row
+    in turn: G. M. Morton, A computer oriented geodetic data base, IBM, 1966. The shifts that
+    spread the bits are those of H. S. Warren, Hacker's Delight, 7-2.
+    """
+    longitude, latitude = table.declaration.info["clustered_by"]
+    spread = "x"
+    for shift, mask in (
+        (16, 0x0000FFFF0000FFFF),
+        (8, 0x00FF00FF00FF00FF),
+        (4, 0x0F0F0F0F0F0F0F0F),
+        (2, 0x3333333333333333),
+        (1, 0x5555555555555555),
+    ):
+        name = f"_spread_{shift}"
+        connection.execute(
+            f"CREATE OR REPLACE TEMP MACRO {name}(x) AS (x | (x << {shift})) & {mask}"
+        )
+        spread = f"{name}({spread})"
+    connection.execute(f"CREATE OR REPLACE TEMP MACRO _spread(x) AS {spread}")
+    column = f'CAST(least(("{longitude}" + 180) / 360 * {_GRID}, {_GRID - 1}) AS BIGINT)'
+    row = f'CAST(least(("{latitude}" + 90) / 180 * {_GRID}, {_GRID - 1}) AS BIGINT)'
+    return f"FROM _part ORDER BY _spread({column}) | (_spread({row}) << 1)"
