@@ -1,0 +1,236 @@
+"""The sample trips: the same from the same seed, and like people's."""
+
+import csv
+import gzip
+import math
+import re
+import subprocess
+import sys
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from warehouse_assets.samples.trips import (
+    COLUMNS,
+    waiting_trips_samples,
+    write_trips,
+    write_trips_samples,
+)
+from warehouse_assets.samples.trips_cities import CITIES
+from warehouse_assets.samples.trips_rows import DAMAGE
+
+POINT = re.compile(r"POINT \((-?[\d.]+(?:e-\d+)?) (-?[\d.]+(?:e-\d+)?)\)")
+TIME = re.compile(r"201[89]-\d\d-\d\d \d\d:\d\d:\d\d")
+
+
+def lines_of(path: Path) -> list[str]:
+    data = path.read_bytes()
+    return (gzip.decompress(data) if path.suffix == ".gz" else data).decode().splitlines()
+
+
+def made(folder: Path, rows: int, number: int = 0, damaged_every: int | None = None) -> list[str]:
+    """The lines of a file of trips, its header left out."""
+    folder.mkdir(exist_ok=True)
+    write_trips(folder / "trips.csv", rows, 3, number=number, damaged_every=damaged_every)
+    return lines_of(folder / "trips.csv")[1:]
+
+
+def kilometres(a: tuple[float, float], b: tuple[float, float]) -> float:
+    east = (a[0] - b[0]) * math.cos(math.radians(a[1]))
+    return 111.32 * math.hypot(east, a[1] - b[1])
+
+
+def point(text: str) -> tuple[float, float]:
+    match = POINT.fullmatch(text)
+    assert match, text
+    return float(match[1]), float(match[2])
+
+
+@pytest.fixture(scope="module")
+def trips(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """20,000 trips without damage."""
+    path = tmp_path_factory.mktemp("trips") / "trips.csv"
+    write_trips(path, 20_000, 1)
+    return list(csv.DictReader(lines_of(path)))
+
+
+def test_names_tell_what_the_files_hold_and_how_they_were_made(tmp_path: Path) -> None:
+    assert [path.name for path in write_trips_samples(tmp_path, 100, seed=3)] == [
+        "trips-sample-100-3-1.csv",
+        "trips-sample-100-3-2.csv.gz",
+    ]
+
+
+def test_another_process_makes_the_same_bytes(tmp_path: Path) -> None:
+    first = [path.read_bytes() for path in write_trips_samples(tmp_path / "a", 500, seed=3)]
+    code = (
+        "from pathlib import Path; from warehouse_assets.samples.trips import write_trips_samples;"
+        "write_trips_samples(Path('b'), 500, 3)"
+    )
+
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        check=True,
+        env={"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"},
+    )
+
+    assert [path.read_bytes() for path in sorted((tmp_path / "b").iterdir())] == first
+
+
+def test_rows_follow_from_their_numbers_in_whatever_parts_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = made(tmp_path, 1000)
+    monkeypatch.setattr("warehouse_assets.samples.trips._ROWS_OF_A_PART", 70)
+
+    assert made(tmp_path, 1000) == at_once
+    assert made(tmp_path, 400, number=300) == at_once[300:700]
+    assert len(set(at_once)) == 1000
+
+
+def test_another_seed_makes_other_trips(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    write_trips(first, 100, 1)
+    write_trips(second, 100, 2)
+
+    assert set(lines_of(first)) & set(lines_of(second)) == {",".join(COLUMNS)}
+
+
+def test_writing_again_leaves_no_other_files(tmp_path: Path) -> None:
+    paths = write_trips_samples(tmp_path / "a", 100, seed=1)
+    write_trips_samples(tmp_path / "a", 100, seed=1)
+
+    assert sorted((tmp_path / "a").iterdir()) == paths
+
+
+def test_a_disk_that_fails_leaves_no_parts(tmp_path: Path) -> None:
+    (tmp_path / ".trips.csv.0.part").mkdir()
+
+    with pytest.raises(OSError, match=r"trips\.csv\.0\.part"):
+        write_trips(tmp_path / "trips.csv", 10, 1)
+
+    assert not (tmp_path / "trips.csv").exists()
+
+
+@pytest.mark.parametrize("trips", [0, 1, 19, 20, 1000])
+def test_both_samples_together_have_as_many_rows_as_asked_for(tmp_path: Path, trips: int) -> None:
+    first, second = map(lines_of, write_trips_samples(tmp_path, trips, seed=1))
+
+    assert first[0] == "region,origin_coord,destination_coord,datetime,datasource"
+    assert second[0] == "datasource,date_time,region,origin_coord,destination_coord"
+    assert second[-1] == "funny_car,2019-12-29 22:15:"
+    assert len(first) - 1 + len(second) - 2 == trips
+
+
+def test_only_samples_of_trips_are_waiting_samples(tmp_path: Path) -> None:
+    assert waiting_trips_samples(tmp_path / "nowhere") == []
+    paths = write_trips_samples(tmp_path, 10, seed=-2)
+    unfinished = [
+        tmp_path / ".trips-sample-10-1-1.csv.part",
+        tmp_path / ".trips-sample-10-1-1.csv.250000.part",
+    ]
+    others = ["trips.csv", "trips-sample-10.csv", "posts-sample-10-1.json"]
+    for path in [*unfinished, *(tmp_path / name for name in others)]:
+        path.touch()
+
+    assert waiting_trips_samples(tmp_path) == sorted([*paths, *unfinished])
+
+
+def test_rows_are_damaged_in_each_way_in_turn(tmp_path: Path) -> None:
+    whole = list(csv.reader(made(tmp_path, 100)))
+    damaged = list(csv.reader(made(tmp_path, 100, damaged_every=10)))
+
+    found = [(n, one, other) for n, (one, other) in enumerate(zip(whole, damaged, strict=True))]
+    changed = [
+        (number, COLUMNS[place], other[place])
+        for number, one, other in found
+        for place in range(5)
+        if one[place] != other[place]
+    ]
+    texts = [text.strip("'").replace("NULL", "") for _, text in DAMAGE]
+    ways = list(zip([column for column, _ in DAMAGE], texts, strict=True))
+    expected = [(10 * n + 9, *ways[n % len(ways)]) for n in range(10)]
+    assert changed == expected
+
+
+def test_trips_begin_and_end_in_their_region(trips: list[dict[str, str]]) -> None:
+    districts = {city.region: [(d.lon, d.lat) for d in city.districts] for city in CITIES}
+
+    def distance(region: str, end: tuple[float, float]) -> float:
+        return min(kilometres(end, district) for district in districts[region])
+
+    assert {trip["region"] for trip in trips} == set(districts)
+    for trip in trips:
+        # Three standard deviations each way, twice where the trip goes round the corner.
+        assert distance(trip["region"], point(trip["origin_coord"])) < 2.4 * 3 * math.sqrt(2)
+        assert distance(trip["region"], point(trip["destination_coord"])) < 2.4 * 6 * math.sqrt(2)
+        assert TIME.fullmatch(trip["datetime"])
+
+
+def test_trips_are_as_long_as_city_trips_are(trips: list[dict[str, str]]) -> None:
+    lengths = sorted(
+        kilometres(point(trip["origin_coord"]), point(trip["destination_coord"])) for trip in trips
+    )
+
+    assert 2 < lengths[len(lengths) // 2] < 5
+    assert lengths[len(lengths) // 20] < 1
+    assert 8 < lengths[-len(lengths) // 20] < 20
+
+
+def test_cheap_mobile_is_not_in_use_everywhere(trips: list[dict[str, str]]) -> None:
+    everywhere = {trip["region"] for trip in trips}
+    with_it = {trip["region"] for trip in trips if trip["datasource"] == "cheap_mobile"}
+
+    assert everywhere - with_it == {"Vienna", "Copenhagen", "Lisbon"}
+    assert {trip["datasource"] for trip in trips} == {
+        *("funny_car", "baba_car", "cheap_mobile", "bad_diesel_vehicles", "pt_search_app")
+    }
+
+
+def hours_of(trips: list[dict[str, str]], *, is_weekend: bool) -> Counter[int]:
+    times = (datetime.fromisoformat(trip["datetime"]) for trip in trips)
+    return Counter(time.hour for time in times if (time.weekday() >= 5) == is_weekend)
+
+
+def test_there_are_rush_hours_on_working_days_only(trips: list[dict[str, str]]) -> None:
+    working, weekend = hours_of(trips, is_weekend=False), hours_of(trips, is_weekend=True)
+
+    assert working[8] > 2 * working[11] > 10 * working[3]
+    assert working[17] > 2 * working[13]
+    assert max(weekend, key=weekend.__getitem__) in range(10, 18)
+    assert weekend[8] < weekend[11]
+    # Two days of seven, with fewer trips than the others.
+    assert 0.18 < weekend.total() / len(trips) < 2 / 7
+
+
+def test_in_the_morning_people_go_to_the_centre_and_in_the_evening_from_it(
+    trips: list[dict[str, str]],
+) -> None:
+    centres = {city.region: (city.districts[0].lon, city.districts[0].lat) for city in CITIES}
+
+    def in_the_centre(end: str, hours: range) -> int:
+        """How many trips begin or end, as `end` says, within 1.5 km of a centre."""
+        return sum(
+            kilometres(point(trip[end]), centres[trip["region"]]) < 1.5
+            for trip in trips
+            if int(trip["datetime"][11:13]) in hours
+        )
+
+    for hours, far, near in (
+        (range(6, 9), "origin_coord", "destination_coord"),
+        (range(17, 19), "destination_coord", "origin_coord"),
+    ):
+        assert in_the_centre(near, hours) > 1.3 * in_the_centre(far, hours)
+
+
+def test_the_trips_of_two_years_have_a_course(trips: list[dict[str, str]]) -> None:
+    months = Counter(trip["datetime"][:7] for trip in trips)
+
+    assert (min(months), max(months)) == ("2018-01", "2019-12")
+    assert len(months) == 24
+    for year in ("2018", "2019"):
+        assert months[f"{year}-08"] < months[f"{year}-05"]
+    assert months["2019-05"] > 1.1 * months["2018-05"]
