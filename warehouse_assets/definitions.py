@@ -24,9 +24,12 @@ from warehouse_assets.school.assets import ASSETS as SCHOOL_ASSETS
 from warehouse_assets.school.checks import CHECKS as SCHOOL_CHECKS
 from warehouse_assets.school.sensors import log_sensor
 from warehouse_assets.settings import Settings
+from warehouse_assets.trips.assets import ASSETS as TRIPS_ASSETS
+from warehouse_assets.trips.checks import CHECKS as TRIPS_CHECKS
+from warehouse_assets.trips.sensors import trips_inbox_sensor
 
 # The assets that reject records.
-_SOURCES = ("posts", "votes", "students", "batches", "test_runs")
+_SOURCES = ("posts", "votes", "students", "batches", "test_runs", "trips")
 
 
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -44,10 +47,11 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     rejected_records = rejected_records_asset(_SOURCES, [UNRECOGNISED_FILES], group="quality")
     quality = dg.AssetSelection.groups("quality")
     return dg.Definitions(
-        assets=[*FORUM_ASSETS, *SCHOOL_ASSETS, rejected_records],
+        assets=[*FORUM_ASSETS, *SCHOOL_ASSETS, *TRIPS_ASSETS, rejected_records],
         asset_checks=[
             *FORUM_CHECKS,
             *SCHOOL_CHECKS,
+            *TRIPS_CHECKS,
             checks_of(REJECTED_RECORDS, declared_checks(REJECTED_RECORDS)),
         ],
         schedules=[
@@ -56,6 +60,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
         ],
         sensors=[
             forum_inbox_sensor(dg.AssetSelection.groups("forum") | quality),
+            trips_inbox_sensor(dg.AssetSelection.groups("trips") | quality),
             log_sensor(dg.AssetSelection.groups("school") | quality),
             follow_sources_sensor(),
         ],

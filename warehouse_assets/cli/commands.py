@@ -90,17 +90,52 @@ def ingest(files: Sequence[Path], posts: Sequence[Path], votes: Sequence[Path]) 
     _end(result)
 
 
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
 @main.command()
-@click.argument("tables", nargs=-1)
+@click.argument("names", nargs=-1)
 @click.option(
-    "--limit", type=_COUNT, default=20, show_default=True, help="Rows to show of each table."
+    "--limit", type=_COUNT, default=20, show_default=True, help="Rows to show of each answer."
 )
-def answers(tables: Sequence[str], limit: int) -> None:
-    """Show the answers, from the warehouse: all answer tables, or the TABLES named."""
-    from warehouse_assets.cli import queries, terminal
+@click.option("--region", help="Of trips: the weekly average of this region.")
+@click.option("--box", help="Of trips: that of this box, MIN_LON,MIN_LAT,MAX_LON,MAX_LAT.")
+@click.option(
+    "--match",
+    type=click.Choice(["origin", "destination", "both"]),
+    default="origin",
+    show_default=True,
+    help="Which end of a trip has to be in the box.",
+)
+@click.option("--from", "first", type=_DAY, help="First day, YYYY-MM-DD.")
+@click.option("--to", "last", type=_DAY, help="Last day, included.")
+def answers(
+    names: Sequence[str],
+    limit: int,
+    region: str | None,
+    box: str | None,
+    match: Any,
+    first: datetime | None,
+    last: datetime | None,
+) -> None:
+    r"""Show the answers, from the warehouse: all of them, or the tables and questions NAMES.
+
+    \b
+    warehouse answers trips --region Prague --from 2018-05-01
+    warehouse answers trips --box 14.40,50.05,14.45,50.10 --match both
+    """
+    from warehouse_assets.cli import areas, queries, terminal
 
     settings = Settings.from_environment()
-    for answer in queries.answers(settings, tables, limit):
+    area = areas.Area(region, box, match, first, last)
+    if area.is_given:
+        if tuple(names) not in {(), ("trips",)}:
+            raise click.UsageError("--region, --box, --from and --to are of `answers trips`.")
+        average, answer = areas.answer(settings, area, limit)
+        terminal.print_table(answer.title, answer.names, answer.rows, answer.more)
+        terminal.out.print(average)
+        return
+    for answer in queries.answers(settings, names, limit):
         # Words instead of names: long names would be broken anywhere.
         headings = [name.replace("_", " ") for name in answer.names]
         terminal.print_table(answer.title, headings, answer.rows, answer.more)

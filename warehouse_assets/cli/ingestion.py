@@ -14,7 +14,7 @@ from warehouse_assets.forum.files import POSTS_FILES, UNRECOGNISED, VOTES_FILES,
 from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources.delivery_files import is_taken
+from warehouse_assets.sources.file_marks import is_taken
 from warehouse_assets.sources.inbox import DeliveryFile, copy_file
 
 _KINDS = {kind.name: kind for kind in (POSTS_FILES, VOTES_FILES)}
@@ -113,7 +113,8 @@ def _account(metadata: dict[str, Any]) -> str:
             f"{metadata['rows_inserted']:,} rows inserted, {metadata['rows_updated']:,} updated, "
             f"{metadata['rows_deleted']:,} deleted"
         )
-    parts.append(f"{metadata['dagster/row_count']:,} rows")
+    if "dagster/row_count" in metadata:
+        parts.append(f"{metadata['dagster/row_count']:,} rows")
     return ", ".join(parts)
 
 

@@ -10,11 +10,12 @@ import click
 import duckdb
 import sqlalchemy as sa
 
-from warehouse_assets.catalogue import ANSWER_TABLES, TABLES
+from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, TABLES, Question
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Listener
 from warehouse_assets.schema import column_names
 from warehouse_assets.settings import Settings
+from warehouse_assets.trips.areas import create_functions
 from warehouse_assets.warehouse import Warehouse, publish
 
 _ROWS_AT_ONCE = 10_000
@@ -42,30 +43,56 @@ class Rebuilt:
 
 
 def answers(settings: Settings, names: Sequence[str], limit: int) -> Iterator[Answer]:
-    """The answer tables of the warehouse, or the tables called `names`.
+    """The answer tables of the warehouse and the questions, or those called `names`.
 
     Raises:
-        click.UsageError: there is no table of that name.
+        click.UsageError: there is no table or question of that name.
         WarehouseError: there is no warehouse, or it cannot be read.
     """
-    by_name = {str(table.name): table for table in TABLES}
+    by_name: dict[str, sa.Table | Question] = {str(table.name): table for table in TABLES}
+    by_name |= {question.name: question for question in QUESTIONS}
     unknown = [name for name in names if name not in by_name]
     if unknown:
         raise click.UsageError(
-            f"There is no table {unknown[0]}. The tables are: {', '.join(by_name)}."
+            f"There is no table or question {unknown[0]}. There are: {', '.join(by_name)}."
         )
     with Warehouse(settings.warehouse_url).read() as connection:
-        for table in [by_name[name] for name in names] or ANSWER_TABLES:
-            question = table.info.get("answers")
-            title = f"{question} ({table.name})" if question else str(table.name)
-            if not sa.inspect(connection).has_table(str(table.name)):
-                yield Answer(f"{title}: not published yet", [], [], 0)
-                continue
-            count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-            order = table.info.get("order") or [c.name for c in table.primary_key.columns]
-            query = sa.select(table).order_by(*(table.c[name] for name in order)).limit(limit)
-            rows = [tuple(row) for row in connection.execute(query)]
-            yield Answer(title, column_names(table), rows, count - len(rows))
+        for asked in [by_name[name] for name in names] or [*ANSWER_TABLES, *QUESTIONS]:
+            reads = asked.reads if isinstance(asked, Question) else [asked]
+            inspector = sa.inspect(connection)
+            if not all(inspector.has_table(str(table.name)) for table in reads):
+                yield Answer(f"{_title(asked)}: not published yet", [], [], 0)
+            elif isinstance(asked, Question):
+                yield _answer_of_question(connection, asked, limit)
+            else:
+                yield _answer_of_table(connection, asked, limit)
+
+
+def _title(asked: sa.Table | Question) -> str:
+    if isinstance(asked, Question):
+        return f"{asked.text} ({asked.name})"
+    question = asked.info.get("answers")
+    return f"{question} ({asked.name})" if question else str(asked.name)
+
+
+def _answer_of_question(connection: sa.Connection, question: Question, limit: int) -> Answer:
+    result = connection.exec_driver_sql(question.path.read_text(encoding="utf-8"))
+    names, rows = list(result.keys()), [tuple(row) for row in result]
+    return Answer(_title(question), names, rows[:limit], max(len(rows) - limit, 0))
+
+
+def _answer_of_table(connection: sa.Connection, table: sa.Table, limit: int) -> Answer:
+    count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+    query = sa.select(table).order_by(*_order(table)).limit(limit)
+    rows = [tuple(row) for row in connection.execute(query)]
+    return Answer(_title(table), column_names(table), rows, count - len(rows))
+
+
+def _order(table: sa.Table) -> list[sa.ColumnElement[object]]:
+    """What people are shown first; a name with a minus before it is of a column that falls."""
+    keys = [column.name for column in table.primary_key.columns]
+    names = [*table.info.get("order", ()), *keys]
+    return [table.c[name[1:]].desc() if name[0] == "-" else table.c[name].asc() for name in names]
 
 
 @contextmanager
@@ -81,6 +108,7 @@ def lake_query(
     with lake.connect() as connection:
         for table in TABLES:
             lake.view_newest(connection, table)
+        create_functions(connection)
         try:
             connection.execute(query, parameters)
             yield [column[0] for column in connection.description or []], _rows(connection)

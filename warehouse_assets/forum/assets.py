@@ -15,8 +15,8 @@ from warehouse_assets.graph.assets import file_asset, sql_asset
 GROUP = "forum"
 _SQL = Path(__file__).parent / "sql"
 
-posts = file_asset(POSTS_FILES, GROUP)
-votes = file_asset(VOTES_FILES, GROUP)
+posts = file_asset(POSTS_FILES, GROUP, "json")
+votes = file_asset(VOTES_FILES, GROUP, "json")
 votes_per_post_per_week = sql_asset(
     VOTES_PER_POST_PER_WEEK, [VOTES], GROUP, _SQL, computed_per="post_id"
 )

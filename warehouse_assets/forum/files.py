@@ -7,7 +7,7 @@ import duckdb
 from sqlalchemy import Table
 
 from warehouse_assets.forum.tables import POSTS, VOTES
-from warehouse_assets.sources.delivery_files import FileKind
+from warehouse_assets.sources.file_kinds import FileKind
 from warehouse_assets.sources.inbox import DeliveryFile
 from warehouse_assets.sources.json_layout import first_fields
 from warehouse_assets.sources.json_records import stage_json_records

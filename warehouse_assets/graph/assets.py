@@ -12,15 +12,17 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import Table
 
-from warehouse_assets.graph.computation import compute
+from warehouse_assets.graph.computation import compute, compute_added
 from warehouse_assets.graph.failures import in_step
+from warehouse_assets.graph.ingestion_steps import publishing, taking_files
 from warehouse_assets.graph.metadata import definition_metadata
 from warehouse_assets.graph.step import Step
-from warehouse_assets.lake import Lake, Written
+from warehouse_assets.lake import Lake, LakeTable, Written
 from warehouse_assets.progress import Listener
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources.delivery_files import FileKind, Taken, catch_up
+from warehouse_assets.sources.delivery_files import Taken, catch_up
+from warehouse_assets.sources.file_kinds import FileKind
 from warehouse_assets.sources.inbox import Inbox
 from warehouse_assets.warehouse import Warehouse
 
@@ -29,8 +31,12 @@ _MOST_UNITS_NAMED = 1000
 FOLLOWS_ITS_SOURCES = dg.AutomationCondition.eager()
 
 
-def file_asset(kind: FileKind, group: str) -> dg.AssetsDefinition:
-    """The asset of a table that is caught up with delivery files."""
+def file_asset(kind: FileKind, group: str, format_name: str) -> dg.AssetsDefinition:
+    """The asset of a table that is caught up with delivery files.
+
+    Args:
+        format_name: what Dagster shows of them.
+    """
     table = kind.table
     if table is None:
         raise TypeError(f"files of the kind {kind.name} have no table")
@@ -39,7 +45,7 @@ def file_asset(kind: FileKind, group: str) -> dg.AssetsDefinition:
         name=str(table.name),
         group_name=group,
         description=table.comment,
-        kinds={"json", "deltalake"},
+        kinds={format_name, "deltalake"},
         metadata=definition_metadata(table),
     )
     def asset(
@@ -52,7 +58,8 @@ def file_asset(kind: FileKind, group: str) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[Any]:
         with in_step(context):
             step = Step(context.log, lake, warehouse, settings, progress)
-            taken = catch_up(lake, inbox, kind, step.tell, progress)
+            with taking_files(settings, kind, context.run.run_id) as watch:
+                taken = catch_up(lake, inbox, kind, step.tell, progress, watch)
             _tell_taken(context, taken)
             return step.finish(table, taken.written, taken_metadata(taken))
 
@@ -110,7 +117,54 @@ def sql_asset(
             rows follows from the rows there that have the same value in it. Then only values
             of rows that have changed are computed again.
     """
-    query = (folder / f"{table.name}.sql").read_text(encoding="utf-8")
+    query = _query(folder, table)
+    return _computed_asset(
+        table,
+        reads,
+        group,
+        query,
+        lambda lake, stored, _settings: compute(lake, stored, reads, query, computed_per),
+    )
+
+
+def added_asset(
+    table: Table,
+    read: Table,
+    group: str,
+    folder: Path,
+    constants: Callable[[Settings], Mapping[str, float]] = lambda _: {},
+) -> dg.AssetsDefinition:
+    """The asset of an aggregated table, to which the rows added to another one are added up.
+
+    Args:
+        read: the table that the SELECT names; its rows are never changed.
+        folder: where its file `TABLE.sql` is.
+        constants: what the settings give to the SELECT: columns of the relation `constants`.
+    """
+    query = _query(folder, table)
+    return _computed_asset(
+        table,
+        [read],
+        group,
+        query,
+        lambda lake, stored, settings: compute_added(
+            lake, stored, read, query, constants(settings)
+        ),
+    )
+
+
+def _query(folder: Path, table: Table) -> str:
+    return (folder / f"{table.name}.sql").read_text(encoding="utf-8")
+
+
+def _computed_asset(
+    table: Table,
+    reads: Sequence[Table],
+    group: str,
+    query: str,
+    compute_table: Callable[[Lake, LakeTable, Settings], Written],
+) -> dg.AssetsDefinition:
+    """The asset of a table that `compute_table` brings up to date while its lock is held."""
 
     @dg.asset(
         name=str(table.name),
@@ -129,11 +183,11 @@ def sql_asset(
         settings: dg.ResourceParam[Settings],
         progress: dg.ResourceParam[Listener],
     ) -> dg.MaterializeResult[Any]:
-        with in_step(context):
+        with in_step(context), publishing(settings, str(table.name)):
             step = Step(context.log, lake, warehouse, settings, progress)
             stored = lake.table(table)
             with lake.lock(stored.name, on_wait=step.tell):
-                written = compute(lake, stored, reads, query, computed_per)
+                written = compute_table(lake, stored, settings)
             return step.finish(table, written)
 
     return asset

@@ -52,9 +52,14 @@ class Scene:
         return self._handles[name]
 
     def view(self, *tables: Table) -> None:
-        """Make `tables` readable in SQL, under their names."""
+        """Make `tables` readable in SQL, under their names.
+
+        Partial rows of aggregated tables are as they are: what holds of each holds of their sum.
+        """
         for table in tables:
-            self.lake.view(self.connection, table, self.handle(table))
+            handle = self.handle(table)
+            files = self.lake.table(table).files(handle) if handle else []
+            self.lake.view_files(self.connection, table, files, str(table.name))
 
     def view_changes(self) -> str | None:
         """Make what changed since `passed_at` readable in SQL; returns the name, None if unknown.

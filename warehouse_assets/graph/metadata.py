@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 from sqlalchemy import Table
 
 from warehouse_assets.lake import Lake
-from warehouse_assets.schema import duckdb_type, identifiers, key_names
+from warehouse_assets.schema import aggregates, duckdb_type, identifiers, key_names
 
 _PREVIEW_ROWS = 5
 _PREVIEW_COLUMNS = 12
@@ -42,18 +42,28 @@ def definition_metadata(table: Table) -> dict[str, Any]:
 
 
 def table_metadata(lake: Lake, table: Table, handle: DeltaTable) -> dict[str, Any]:
-    """Metadata of the version of `table` that `handle` stands at: rows, folder and a preview."""
+    """Metadata of the version of `table` that `handle` stands at: rows, folder and a preview.
+
+    Of a table with partial rows, the rows are those: counting what they add up to takes as long
+    as adding them up.
+    """
+    stored, count = lake.table(table), handle.count()
+    files, keys = stored.files(handle), key_names(table)
     with lake.connect() as connection:
-        lake.view(connection, table, handle)
+        if count <= _MOST_ROWS_TO_SORT:
+            lake.view(connection, table, handle)
+        else:
+            lake.view_files(connection, table, files, str(table.name))
         names = [column.name for column in table.columns][:_PREVIEW_COLUMNS]
         rows = connection.sql(f'SELECT {identifiers(names)} FROM "{table.name}"')
-        if handle.count() <= _MOST_ROWS_TO_SORT:
-            rows = rows.order(identifiers(key_names(table)))
+        if keys and count <= _MOST_ROWS_TO_SORT:
+            rows = rows.order(identifiers(keys))
         preview = markdown(rows.limit(_PREVIEW_ROWS))
+    is_partial = bool(aggregates(table)) and len(files) > 1
     return {
-        "dagster/row_count": handle.count(),
+        "partial_rows" if is_partial else "dagster/row_count": count,
         "bytes_stored": sum(handle.get_add_actions()["size_bytes"].to_pylist()),
-        "dagster/uri": str(lake.table(table).path),
+        "dagster/uri": str(stored.path),
         "lake_version": handle.version(),
         "preview": dg.MetadataValue.md(preview),
     }

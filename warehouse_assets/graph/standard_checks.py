@@ -11,9 +11,15 @@ from sqlalchemy import Table
 from warehouse_assets.graph.checks import Check, Finding, Scene
 from warehouse_assets.graph.metadata import markdown
 from warehouse_assets.lake import changed_at
-from warehouse_assets.schema import REJECTED_RECORDS, column_names, identifiers, key_names
+from warehouse_assets.schema import (
+    REJECTED_RECORDS,
+    aggregates,
+    column_names,
+    identifiers,
+    key_names,
+)
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources.delivery_files import taken_at
+from warehouse_assets.sources.file_marks import taken_at
 
 ADDED = "_added"
 """Name in `query_of_added` of the rows added or changed since the check passed."""
@@ -92,29 +98,32 @@ def _view_added(scene: Scene) -> bool:
 
 
 def declared_checks(table: Table) -> list[Check]:
-    """What the declaration of a table promises: its key is unique, required columns are filled."""
+    """What the declaration of a table promises: its key is unique, required columns are filled.
+
+    Partial rows of an aggregated table are read as one, whose key is its own.
+    """
     keys = identifiers(key_names(table))
     required = [column.name for column in table.columns if not column.nullable]
-    return [
-        no_rows(
-            "key_is_unique",
-            f"Every row has its own {', '.join(key_names(table))}.",
-            f'SELECT {keys}, count(*) AS rows FROM "{table.name}" GROUP BY {keys} HAVING rows > 1',
-            # Of keys that were unique, only one that came again can be there twice.
-            query_of_added=f"""SELECT {keys}, count(*) AS rows
-                FROM (SELECT {keys} FROM "{table.name}" SEMI JOIN {ADDED} USING ({keys}))
-                GROUP BY {keys} HAVING rows > 1""",
-            blocks=True,
-        ),
-        no_rows(
-            "required_columns_are_filled",
-            f"Every row has {', '.join(required)}.",
-            f'SELECT {identifiers(required)} FROM "{table.name}" WHERE '
-            + " OR ".join(f'"{name}" IS NULL' for name in required),
-            is_of_single_rows=True,
-            blocks=True,
-        ),
-    ]
+    key_is_unique = no_rows(
+        "key_is_unique",
+        f"Every row has its own {', '.join(key_names(table))}.",
+        f'SELECT {keys}, count(*) AS rows FROM "{table.name}" GROUP BY {keys} HAVING rows > 1',
+        # Of keys that were unique, only one that came again can be there twice.
+        query_of_added=f"""SELECT {keys}, count(*) AS rows
+            FROM (SELECT {keys} FROM "{table.name}" SEMI JOIN {ADDED} USING ({keys}))
+            GROUP BY {keys} HAVING rows > 1""",
+        blocks=True,
+    )
+    required_are_filled = no_rows(
+        "required_columns_are_filled",
+        f"Every row has {', '.join(required)}.",
+        f'SELECT {identifiers(required)} FROM "{table.name}" WHERE '
+        + " OR ".join(f'"{name}" IS NULL' for name in required),
+        is_of_single_rows=True,
+        blocks=True,
+    )
+    has_key = bool(keys) and not aggregates(table)
+    return [key_is_unique, required_are_filled] if has_key else [required_are_filled]
 
 
 def rejected_share_is_low() -> Check:

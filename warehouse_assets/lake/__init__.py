@@ -8,9 +8,10 @@ from warehouse_assets.lake.feed import view_changes
 from warehouse_assets.lake.lake import Lake, LakeTable, changed_at
 from warehouse_assets.lake.maintenance import Maintained, maintain
 from warehouse_assets.lake.merge import merge
+from warehouse_assets.lake.parquet import WrittenFile
 from warehouse_assets.lake.rearrange import is_rearranged, rearrange
 from warehouse_assets.lake.transactions import Transactions
-from warehouse_assets.lake.write import append, overwrite, register, replace
+from warehouse_assets.lake.write import append, discard, overwrite, register, replace
 
 __all__ = [
     "Lake",
@@ -18,8 +19,10 @@ __all__ = [
     "Maintained",
     "Transactions",
     "Written",
+    "WrittenFile",
     "append",
     "changed_at",
+    "discard",
     "is_rearranged",
     "maintain",
     "merge",

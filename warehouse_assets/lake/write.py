@@ -23,7 +23,7 @@ from warehouse_assets.lake.commit import (
     delta_merge,
 )
 from warehouse_assets.lake.lake import Lake, LakeTable
-from warehouse_assets.lake.parquet import WrittenFile
+from warehouse_assets.lake.parquet import WrittenFile, remove_files
 from warehouse_assets.lake.transactions import Transactions
 from warehouse_assets.schema import column_names, identifiers, key_names
 
@@ -54,6 +54,11 @@ def register(
     The commit is made even when there are none, if there are transactions to remember.
     """
     return commit_written(table, handle, files, transactions, mode="append")
+
+
+def discard(table: LakeTable, files: Sequence[WrittenFile]) -> None:
+    """Remove files that a source has written and that are not needed."""
+    remove_files(table, files)
 
 
 def overwrite(

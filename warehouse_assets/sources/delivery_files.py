@@ -12,50 +12,24 @@ Files of the archive that a table does not hold, as after the lake was lost, are
 under the numbers they have.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import duckdb
 from deltalake import DeltaTable
-from sqlalchemy import Table
 
-from warehouse_assets.lake import Lake, Transactions, Written, append, merge
+from warehouse_assets.lake import Lake, Written, append, discard, merge, register
 from warehouse_assets.progress import Listener, Progress, nobody, query_progress
 from warehouse_assets.schema import REJECTED_RECORDS
+from warehouse_assets.sources.file_kinds import FileKind, StagedFiles
+from warehouse_assets.sources.file_marks import arrival_of, newest_arrival, outstanding
 from warehouse_assets.sources.inbox import DeliveryFile, Inbox, delivered_name
+from warehouse_assets.sources.ingestion_watch import IngestionWatch
 from warehouse_assets.sources.units import REJECTED, STAGED, Unit
 
 # Files are staged together up to this size; a greater one is a commit by itself.
 _MOST_BYTES_TOGETHER = 256 * 10**6
-
-
-class Stage(Protocol):
-    """Reads units into the tables `STAGED` and `REJECTED` of the connection."""
-
-    def __call__(
-        self, connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path
-    ) -> None:
-        """Read `units`, in their order; `spool` is an empty folder for temporary files."""
-
-
-@dataclass(frozen=True)
-class FileKind:
-    """Files that are taken in one way.
-
-    Args:
-        name: names their folder in the archive, and their source in `rejected_records`.
-        table: where their records go; None if all of them are rejected.
-        recognises: whether a file in the inbox is of this kind.
-        stage: reads them.
-    """
-
-    name: str
-    table: Table | None
-    recognises: Callable[[DeliveryFile], bool]
-    stage: Stage
 
 
 @dataclass(frozen=True)
@@ -77,18 +51,20 @@ def catch_up(
     kind: FileKind,
     tell: Callable[[str], None],
     progress: Listener = nobody,
+    watch: IngestionWatch | None = None,
 ) -> Taken:
     """Take every complete file of `kind` that the lake does not hold yet.
 
     Args:
         tell: told in words what is worth knowing meanwhile.
         progress: told how much of the bytes waiting has been taken.
+        watch: told what becomes of each file.
     """
     inbox.prepare()
     with lake.lock(kind.name, on_wait=tell):
         waiting = inbox.settled()
         unfinished = [file.name for file in waiting.unfinished]
-        catching_up = _CatchUp(lake, inbox, kind)
+        catching_up = _CatchUp(lake, inbox, kind, tell, watch or IngestionWatch())
         units, known = catching_up.units([f for f in waiting.complete if kind.recognises(f)])
         taken = Taken(known=known, unfinished=unfinished)
         total = sum(unit.file.size for unit in units)
@@ -120,48 +96,24 @@ def _batches(units: Iterable[Unit]) -> Iterator[list[Unit]]:
         yield batch
 
 
-def _app_id(kind: str, digest: str) -> str:
-    """Remembers a file by its content."""
-    return f"{kind}/{digest}"
-
-
-def _newest_app_id(kind: str) -> str:
-    """Remembers up to which arrival number every file has been taken."""
-    return f"{kind}/newest"
-
-
-def _taken_at_app_id(kind: str) -> str:
-    """Remembers when files were last taken, in milliseconds since 1970."""
-    return f"{kind}/taken_at"
-
-
-def is_taken(lake: Lake, kind: FileKind, file: DeliveryFile) -> bool:
-    """Whether the lake holds all that the content of `file` has to give, under whatever name."""
-    tables = [lake.table(table) for table in (kind.table, REJECTED_RECORDS) if table is not None]
-    app_id = _app_id(kind.name, file.digest())
-    return all(
-        table.exists() and table.open().transaction_version(app_id) is not None for table in tables
-    )
-
-
-def taken_at(handle: DeltaTable, kind: str) -> float | None:
-    """When files of `kind` were last taken into a table, in seconds since 1970; None if never."""
-    milliseconds = handle.transaction_version(_taken_at_app_id(kind))
-    return None if milliseconds is None else milliseconds / 1000
-
-
 class _CatchUp:
     """The tables of one kind of files, and what they hold of them, while their lock is held."""
 
-    def __init__(self, lake: Lake, inbox: Inbox, kind: FileKind) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        inbox: Inbox,
+        kind: FileKind,
+        tell: Callable[[str], None],
+        watch: IngestionWatch,
+    ) -> None:
         self.lake = lake
         self.inbox = inbox
         self.kind = kind
+        self.tell = tell
+        self.watch = watch
         self.rejected = lake.table(REJECTED_RECORDS)
         self.table = None if kind.table is None else lake.table(kind.table)
-
-    def _app_id(self, digest: str) -> str:
-        return _app_id(self.kind.name, digest)
 
     def _handles(self) -> list[DeltaTable]:
         tables = [self.rejected, self.table] if self.table else [self.rejected]
@@ -173,8 +125,7 @@ class _CatchUp:
         Files taken before are moved out of the inbox.
         """
         handles = self._handles()
-        newest_app_id = _newest_app_id(self.kind.name)
-        newest = [handle.transaction_version(newest_app_id) or 0 for handle in handles]
+        newest = [newest_arrival(handle, self.kind.name) for handle in handles]
         archived = self.inbox.archived(self.kind.name)
         units = {}
         for arrival, path in archived.items():
@@ -186,7 +137,7 @@ class _CatchUp:
         following = max([*newest, *archived]) + 1
         for file in files:
             digest = file.digest()
-            numbers = [handle.transaction_version(self._app_id(digest)) for handle in handles]
+            numbers = [arrival_of(handle, self.kind.name, digest) for handle in handles]
             if digest in units or all(number is not None for number in numbers):
                 number = numbers[0] or 0
                 if digest in units or number in archived:
@@ -194,6 +145,7 @@ class _CatchUp:
                 else:
                     self.inbox.archive_file(self.kind.name, number, file)
                     archived[number] = file.path
+                self.watch.known(file)
                 known.append(file)
                 continue
             arrival = next((number for number in numbers if number is not None), following)
@@ -203,55 +155,85 @@ class _CatchUp:
 
     def take(self, batch: Sequence[Unit], before: Taken, report: Callable[[float], None]) -> Taken:
         """Read the units of `batch`, commit what they hold and archive their files."""
+        held = self._held(batch)
+        if held and len(held) < len(batch):
+            # What is added as whole files is not taken apart again.
+            rest = [unit for unit in batch if unit not in held]
+            return self.take(rest, self.take(held, before, report), report)
+        self.watch.started(batch)
+
+        def reported(share: float) -> None:
+            report(share)
+            self.watch.progress(share)
+
         with self.lake.connect() as connection, self.lake.scratch_folder() as spool:
             try:
-                with query_progress(connection, report):
-                    self.kind.stage(connection, batch, spool)
+                with query_progress(connection, reported):
+                    staged = self._stage(connection, batch, spool)
             except (duckdb.IOException, OSError):
                 for unit in batch:
                     unit.file.check_unchanged()
                 raise
             for unit in batch:
                 unit.file.check_unchanged()
-            (records,), (rejected,) = connection.execute(
-                f"SELECT count(*) FROM {STAGED} UNION ALL SELECT count(*) FROM {REJECTED}"
-            ).fetchall()
+            rejected = _by_arrival(connection, REJECTED)
+            records = self._records(connection, batch, staged)
             self._commit_rejected(connection, batch)
-            written = self._commit_records(connection, batch)
+            written = self._commit_records(connection, batch, staged)
+        self.watch.stored(records, rejected)
         for unit in batch:
             if unit.file.path.parent == self.inbox.folder:
                 self.inbox.archive_file(self.kind.name, unit.arrival, unit.file)
         return replace(
             before,
             units=[*before.units, *batch],
-            records=before.records + records,
-            rejected=before.rejected + rejected,
+            records=before.records + sum(records.values()),
+            rejected=before.rejected + sum(rejected.values()),
             bytes_read=before.bytes_read + sum(unit.file.size for unit in batch),
             written=before.written + written,
         )
 
-    def _outstanding(
-        self, handle: DeltaTable, batch: Sequence[Unit]
-    ) -> tuple[list[int], Transactions]:
-        """The arrival numbers that the table does not hold, and their transactions."""
-        units = [
-            unit for unit in batch if handle.transaction_version(self._app_id(unit.digest)) is None
-        ]
-        if not units:
-            return [], {}
-        newest_app_id = _newest_app_id(self.kind.name)
-        arrivals = [unit.arrival for unit in units]
-        transactions = {self._app_id(unit.digest): unit.arrival for unit in units}
-        transactions[newest_app_id] = max(handle.transaction_version(newest_app_id) or 0, *arrivals)
-        transactions[_taken_at_app_id(self.kind.name)] = time.time_ns() // 10**6
-        return arrivals, transactions
+    def _held(self, batch: Sequence[Unit]) -> list[Unit]:
+        """Units whose rows the table holds though `rejected_records` does not know of them."""
+        if self.kind.write is None or self.table is None:
+            return []
+        handle = self.table.open()
+        return [u for u in batch if arrival_of(handle, self.kind.name, u.digest) is not None]
+
+    def _stage(
+        self, connection: duckdb.DuckDBPyConnection, batch: Sequence[Unit], spool: Path
+    ) -> StagedFiles:
+        if self.kind.stage is not None:
+            self.kind.stage(connection, batch, spool)
+            return StagedFiles()
+        if self.kind.write is None or self.table is None:
+            raise TypeError(f"files of the kind {self.kind.name} cannot be read")
+        self.table.open()  # makes the folder
+        staged = self.kind.write(connection, self.table, batch, spool)
+        for note in staged.notes:
+            self.tell(note)
+        return staged
+
+    def _records(
+        self, connection: duckdb.DuckDBPyConnection, batch: Sequence[Unit], staged: StagedFiles
+    ) -> dict[int, int]:
+        """How many good records each unit has, by its arrival number."""
+        if self.table is None:
+            return {}
+        if self.kind.stage is not None:
+            return _by_arrival(connection, STAGED)
+        if len(batch) == 1:
+            return {batch[0].arrival: sum(file.rows for file in staged.files)}
+        paths = self.table.paths([file.action.path for file in staged.files])
+        self.lake.view_files(connection, self.table.declaration, paths, "_written")
+        return _by_arrival(connection, "_written")
 
     def _commit_rejected(
         self, connection: duckdb.DuckDBPyConnection, batch: Sequence[Unit]
     ) -> None:
         with self.lake.lock(self.rejected.name):
             handle = self.rejected.open()
-            arrivals, transactions = self._outstanding(handle, batch)
+            arrivals, transactions = outstanding(handle, self.kind.name, batch)
             if not arrivals:
                 return
             connection.execute(
@@ -270,14 +252,17 @@ class _CatchUp:
             append(connection, self.rejected, handle, query, transactions)
 
     def _commit_records(
-        self, connection: duckdb.DuckDBPyConnection, batch: Sequence[Unit]
+        self, connection: duckdb.DuckDBPyConnection, batch: Sequence[Unit], staged: StagedFiles
     ) -> Written:
         if self.table is None:
             return Written()
         handle = self.table.open()
-        arrivals, transactions = self._outstanding(handle, batch)
+        arrivals, transactions = outstanding(handle, self.kind.name, batch)
         if not arrivals:
+            discard(self.table, staged.files)
             return Written()
+        if self.kind.write is not None:
+            return register(self.table, handle, staged.files, transactions)
         if len(arrivals) < len(batch):
             connection.execute(
                 f"DELETE FROM {STAGED} WHERE NOT list_contains(CAST(? AS BIGINT[]), arrival)",
@@ -286,3 +271,10 @@ class _CatchUp:
         return merge(
             connection, self.lake, self.table, handle, STAGED, transactions, newest_by="arrival"
         )
+
+
+def _by_arrival(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[int, int]:
+    """How many rows each unit has in `relation`, by its arrival number."""
+    return dict(
+        connection.execute(f"SELECT arrival, count(*) FROM {relation} GROUP BY arrival").fetchall()
+    )

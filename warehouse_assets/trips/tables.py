@@ -6,7 +6,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Table, Text
+from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Index, Table, Text, text
 
 from warehouse_assets.schema import METADATA
 
@@ -50,7 +50,7 @@ TRIPS = Table(
         comment="Number of the delivery file that it came in; the archive has the file under it.",
     ),
     comment="Trips, one row each; they have no key, and what a file says twice counts twice.",
-    info={"is_large": True},
+    info={"is_large": True, "clustered_by": ("origin_lon", "origin_lat")},
 )
 
 DAILY_TRIPS = Table(
@@ -138,6 +138,8 @@ TRIP_GROUPS = Table(
         info={"aggregate": "max"},
         comment="Time of the latest of them.",
     ),
+    # Of the many small groups the order matters to nobody, and an index of all would be large.
+    Index("ix_trip_groups_most_trips", "trips", sqlite_where=text("trips >= 20")),
     comment="Groups of similar trips: the same region, the same tile of origin and of "
     "destination, the same hour of the day.",
     info={"answers": "Which trips are similar?", "order": ["-trips"]},
@@ -145,3 +147,17 @@ TRIP_GROUPS = Table(
 )
 
 TABLES = (TRIPS, DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS)
+
+QUESTIONS = (
+    (
+        "latest_datasource_of_the_two_most_common_regions",
+        "Of the two most common regions, which is the latest datasource?",
+        [WEEKLY_TRIPS],
+    ),
+    (
+        "regions_with_cheap_mobile",
+        "In which regions has the datasource cheap_mobile appeared?",
+        [WEEKLY_TRIPS],
+    ),
+)
+"""Name, text and tables of the questions in `sql/questions`."""

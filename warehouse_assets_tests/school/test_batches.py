@@ -18,7 +18,7 @@ from warehouse_assets.school.batches import (
     catch_up_batches,
 )
 from warehouse_assets.school.tables import BATCHES
-from warehouse_assets.sources.delivery_files import taken_at
+from warehouse_assets.sources.file_marks import taken_at
 from warehouse_assets.sources.http_pages import Patience
 from warehouse_assets.sources.keyed import CaughtUp
 from warehouse_assets_tests.school.batch_server import BatchServer, batch

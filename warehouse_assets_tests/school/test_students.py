@@ -14,7 +14,7 @@ from warehouse_assets.school import students
 from warehouse_assets.school.students import catch_up_students
 from warehouse_assets.school.tables import STUDENTS
 from warehouse_assets.sources import sqlite_file
-from warehouse_assets.sources.delivery_files import taken_at
+from warehouse_assets.sources.file_marks import taken_at
 from warehouse_assets.sources.keyed import CaughtUp
 from warehouse_assets.sources.sqlite_file import SqliteFile
 from warehouse_assets_tests.sources.sqlite_sources import (

@@ -7,7 +7,8 @@ from typing import Any
 from deltalake import DeltaTable
 
 from warehouse_assets.forum.files import VOTES_FILES
-from warehouse_assets.sources.delivery_files import FileKind, Taken, catch_up
+from warehouse_assets.sources.delivery_files import Taken, catch_up
+from warehouse_assets.sources.file_kinds import FileKind
 from warehouse_assets_tests.house import House
 
 

@@ -11,7 +11,8 @@ from warehouse_assets.errors import SourceError
 from warehouse_assets.forum.files import POSTS_FILES, UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.progress import Progress
 from warehouse_assets.sources import delivery_files
-from warehouse_assets.sources.delivery_files import FileKind, catch_up
+from warehouse_assets.sources.delivery_files import catch_up
+from warehouse_assets.sources.file_kinds import FileKind
 from warehouse_assets.sources.inbox import FileChangedError
 from warehouse_assets.sources.units import Unit
 from warehouse_assets_tests.house import House, post, vote
@@ -195,6 +196,7 @@ def changing(change: Any, error: Exception | None = None) -> FileKind:
     """Votes, in which `change` happens to a file after it was read."""
 
     def stage(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path) -> None:
+        assert VOTES_FILES.stage is not None
         VOTES_FILES.stage(connection, units, spool)
         change(units[-1].file.path)
         if error:

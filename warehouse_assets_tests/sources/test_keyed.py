@@ -12,7 +12,7 @@ from warehouse_assets.progress import Progress
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.school.tables import STUDENTS
 from warehouse_assets.sources import keyed
-from warehouse_assets.sources.delivery_files import taken_at
+from warehouse_assets.sources.file_marks import taken_at
 from warehouse_assets.sources.keyed import CaughtUp, catch_up_keyed
 from warehouse_assets_tests.sources.keyed_records import TIME, Given, student, take
 from warehouse_assets_tests.sources.stored import make_lake, rejected, stored, version

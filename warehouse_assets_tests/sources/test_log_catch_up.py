@@ -11,7 +11,7 @@ from warehouse_assets.lake import Lake, append
 from warehouse_assets.progress import Progress
 from warehouse_assets.school.tables import TEST_RUNS
 from warehouse_assets.sources import log_catch_up, log_spool
-from warehouse_assets.sources.delivery_files import taken_at
+from warehouse_assets.sources.file_marks import taken_at
 from warehouse_assets.sources.log_catch_up import TakenFromLog
 from warehouse_assets_tests.sources.logs import Log, run_line
 

@@ -1,0 +1,13 @@
+"""The sensor of the trips family."""
+
+import dagster as dg
+
+from warehouse_assets.graph.automation import inbox_sensor
+from warehouse_assets.trips.files import is_trips
+
+
+def trips_inbox_sensor(target: dg.AssetSelection) -> dg.SensorDefinition:
+    """Starts one run of `target` for files of trips that have landed in the inbox."""
+    return inbox_sensor(
+        "trips_inbox", "Starts a run when trips have landed in the inbox.", is_trips, target
+    )
