@@ -12,6 +12,7 @@ from deltalake.exceptions import CommitFailedError
 
 from warehouse_assets.lake.lake import Lake, LakeTable, conflict
 from warehouse_assets.lake.parquet import BY_DELTA
+from warehouse_assets.lake.rearrange import is_rearranged
 
 # Files are put together up to this size; greater ones are left as they are.
 _BYTES_OF_A_FILE = 256 * 2**20
@@ -47,10 +48,11 @@ def maintain(
         before = len(handle.file_uris())
         try:
             _keep_log(handle, keep_days)
-            # One bin at a time: Delta compacts outside DuckDB's memory limit.
-            table.open().optimize.compact(
-                target_size=_BYTES_OF_A_FILE, max_concurrent_tasks=1, writer_properties=BY_DELTA
-            )
+            if not is_rearranged(table):
+                # One bin at a time: Delta compacts outside DuckDB's memory limit.
+                table.open().optimize.compact(
+                    target_size=_BYTES_OF_A_FILE, max_concurrent_tasks=1, writer_properties=BY_DELTA
+                )
             removed = table.open().vacuum(
                 retention_hours=keep_days * _HOURS_OF_A_DAY,
                 enforce_retention_duration=False,
