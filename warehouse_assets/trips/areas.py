@@ -129,6 +129,21 @@ def weekly_trips_of_region(
     return WeeklyTrips.of(((row[0], int(row[1])) for row in rows), days)
 
 
+def weekly_trips_by_region(
+    connection: sa.Connection, region: str | None = None
+) -> dict[str, WeeklyTrips]:
+    """The trips by week of every region, or of one, those with the most trips first."""
+    columns = WEEKLY_TRIPS.c.region, WEEKLY_TRIPS.c.week_start
+    query = sa.select(*columns, sa.func.sum(WEEKLY_TRIPS.c.trips)).group_by(*columns)
+    if region is not None:
+        query = query.where(WEEKLY_TRIPS.c.region == region)
+    counted: dict[str, list[tuple[date, int]]] = {}
+    for name, week, trips in connection.execute(query):
+        counted.setdefault(name, []).append((week, int(trips)))
+    weekly = {name: WeeklyTrips.of(weeks, Days()) for name, weeks in counted.items()}
+    return dict(sorted(weekly.items(), key=lambda item: (-item[1].trips, item[0])))
+
+
 def weekly_trips_of_box(
     lake: Lake, box: Box, match: Match = "origin", days: Days = Days()
 ) -> WeeklyTrips:

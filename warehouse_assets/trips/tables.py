@@ -10,6 +10,9 @@ from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Index, Table,
 
 from warehouse_assets.schema import METADATA
 
+MANY_TRIPS = 20
+"""Groups with so many trips are in an index by them; of the others there are too many."""
+
 _REGION = "Region that the trip was recorded for, as the file names it."
 _DATASOURCE = "What recorded the trip, as the file names it."
 _TILE = "of the Web-Mercator tile (setting TRIP_GROUPS_ZOOM, 14 by default) of its"
@@ -139,7 +142,7 @@ TRIP_GROUPS = Table(
         comment="Time of the latest of them.",
     ),
     # Of the many small groups the order matters to nobody, and an index of all would be large.
-    Index("ix_trip_groups_most_trips", "trips", sqlite_where=text("trips >= 20")),
+    Index("ix_trip_groups_most_trips", "trips", sqlite_where=text(f"trips >= {MANY_TRIPS}")),
     comment="Groups of similar trips: the same region, the same tile of origin and of "
     "destination, the same hour of the day.",
     info={"answers": "Which trips are similar?", "order": ["-trips"]},
