@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from dotenv import load_dotenv
 
-from warehouse_assets.cli import simulation
+from warehouse_assets.cli import service, simulation
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.settings import Settings
 
@@ -65,25 +65,31 @@ def main() -> None:
 @click.argument("files", nargs=-1, type=_FILE)
 @click.option("--posts", "posts", multiple=True, type=_FILE, help="A file of posts, however named.")
 @click.option("--votes", "votes", multiple=True, type=_FILE, help="A file of votes, however named.")
-def ingest(files: Sequence[Path], posts: Sequence[Path], votes: Sequence[Path]) -> None:
-    """Take FILES (of posts or votes), then compute and publish what follows from them.
+@click.option("--trips", "trips", multiple=True, type=_FILE, help="A file of trips, however named.")
+def ingest(
+    files: Sequence[Path], posts: Sequence[Path], votes: Sequence[Path], trips: Sequence[Path]
+) -> None:
+    """Take FILES (of posts, votes or trips), then compute and publish what follows from them.
 
     The files are copied into the inbox; yours stay where they are. Without any file, everything
     that waits in the inbox is taken. What was taken and what was rejected, and why, is printed.
 
     Exit code: 0 if all went well; 1 if a step or a blocking check failed; 2 for wrong usage.
     """
-    from warehouse_assets.cli import ingestion, runs, terminal
+    from warehouse_assets.cli import events, ingestion, runs, terminal
 
     settings = Settings.from_environment()
-    named = [*((path, None) for path in files), *((path, "posts") for path in posts)]
-    deliveries = ingestion.recognised([*named, *((path, "votes") for path in votes)])
+    named: list[tuple[Path, str | None]] = [(path, None) for path in files]
+    for table, paths in (("posts", posts), ("votes", votes), ("trips", trips)):
+        named += [(path, table) for path in paths]
+    deliveries = ingestion.recognised(named)
     started = datetime.now(timezone.utc)
     with terminal.progress_bars() as listener:
-        known = ingestion.deliver(settings, deliveries, listener)
+        delivered = ingestion.deliver(settings, deliveries, listener)
         assets = sorted({delivery.holds for delivery in deliveries}) or None
-        result = runs.materialize(settings, {"progress": listener}, assets)
-    for delivery in known:
+        with events.printed(delivered.ingestions):
+            result = runs.materialize(settings, {"progress": listener}, assets)
+    for delivery in delivered.known:
         terminal.out.print(f"{delivery.path} was taken before: its content is known.", markup=False)
     ingestion.print_taken(settings, result, started)
     terminal.print_failed_checks(_errors(result.get_asset_check_evaluations()))
@@ -230,6 +236,7 @@ def check() -> None:
     _end(result, failed=bool(_errors(evaluations)))
 
 
+main.add_command(service.serve)
 main.add_command(simulation.samples)
 main.add_command(simulation.simulate)
 

@@ -12,22 +12,31 @@ import dagster as dg
 from warehouse_assets.cli import queries, terminal
 from warehouse_assets.forum.files import POSTS_FILES, UNRECOGNISED, VOTES_FILES, holds
 from warehouse_assets.graph.resources import build_resources
+from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.file_marks import is_taken
 from warehouse_assets.sources.inbox import DeliveryFile, copy_file
+from warehouse_assets.trips.assets import TRIPS_FILES
 
-_KINDS = {kind.name: kind for kind in (POSTS_FILES, VOTES_FILES)}
+_KINDS = {kind.name: kind for kind in (POSTS_FILES, VOTES_FILES, TRIPS_FILES)}
 _REASONS_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A file to deliver, the table it is for and the name it gets in the inbox."""
+    """A file to deliver, and the table it is for."""
 
     path: Path
     holds: str
-    name: str
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Files whose content was taken before, and the ingestions of those that are followed."""
+
+    known: Sequence[Delivery]
+    ingestions: Sequence[Ingestion]
 
 
 def recognised(files: Iterable[tuple[Path, str | None]]) -> list[Delivery]:
@@ -38,24 +47,21 @@ def recognised(files: Iterable[tuple[Path, str | None]]) -> list[Delivery]:
     """
     deliveries = []
     for path, table in files:
-        found = table or holds(DeliveryFile.look_at(path))
+        file = DeliveryFile.look_at(path)
+        found = table or (TRIPS_FILES.name if TRIPS_FILES.recognises(file) else holds(file))
         if found is None or found == UNRECOGNISED:
             raise click.UsageError(
-                f"{path} is not recognised as posts or votes, by its name or its fields. "
-                "Say what it is with --posts FILE or --votes FILE."
+                f"{path} is not recognised as posts, votes or trips, by its name or its fields. "
+                "Say what it is with --posts FILE, --votes FILE or --trips FILE."
             )
-        is_told_by_name = path.name.lower().startswith(found) and path.suffix != ""
-        name = path.name if is_told_by_name else f"{found}-{path.name}"
-        deliveries.append(Delivery(path, found, _with_suffix(name)))
+        deliveries.append(Delivery(path, found))
     return deliveries
 
 
-def deliver(
-    settings: Settings, deliveries: Sequence[Delivery], progress: Listener
-) -> list[Delivery]:
+def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listener) -> Delivered:
     """Copy the files into the inbox, in their order; each is there whole or not at all.
 
-    Returns those whose content has been taken before: they are not copied.
+    Those whose content has been taken before are not copied.
     """
     resources = build_resources(settings)
     inbox, lake = resources["inbox"], resources["lake"]
@@ -74,9 +80,17 @@ def deliver(
         done += count
         progress(Progress("to the inbox", "copying", done, total, "bytes"))
 
+    ingestions = []
     for delivery in deliveries:
-        copy_file(delivery.path, _free(inbox.folder / delivery.name), copied)
-    return known
+        if _KINDS[delivery.holds].answers:
+            size = delivery.path.stat().st_size
+            ingestion = Ingestions(settings.ingestions).create(delivery.path.name, size)
+            copy_file(delivery.path, inbox.folder / ingestion.file_name, copied)
+            ingestion.tell("queued", bytes=size)
+            ingestions.append(ingestion)
+        else:
+            copy_file(delivery.path, _free(inbox.folder / _name(delivery)), copied)
+    return Delivered(known, ingestions)
 
 
 def print_taken(settings: Settings, result: dg.ExecuteInProcessResult, started: datetime) -> None:
@@ -128,8 +142,11 @@ def _print_rejected(settings: Settings, started: datetime) -> None:
     terminal.print_table("Rejected", names, shown, len(reasons) - len(shown))
 
 
-def _with_suffix(name: str) -> str:
-    """`name` with an ending by which the inbox knows it as JSON."""
+def _name(delivery: Delivery) -> str:
+    """A name by which the inbox knows what the file is."""
+    name, table = delivery.path.name, delivery.holds
+    is_told_by_name = name.lower().startswith(table) and delivery.path.suffix != ""
+    name = name if is_told_by_name else f"{table}-{name}"
     lower = name.lower().removesuffix(".gz")
     return name if lower.endswith((".json", ".jsonl", ".ndjson")) else f"{name}.json"
 

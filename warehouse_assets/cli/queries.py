@@ -83,16 +83,10 @@ def _answer_of_question(connection: sa.Connection, question: Question, limit: in
 
 def _answer_of_table(connection: sa.Connection, table: sa.Table, limit: int) -> Answer:
     count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-    query = sa.select(table).order_by(*_order(table)).limit(limit)
+    order = table.info.get("order") or [column.name for column in table.primary_key.columns]
+    query = sa.select(table).order_by(*(table.c[name] for name in order)).limit(limit)
     rows = [tuple(row) for row in connection.execute(query)]
     return Answer(_title(table), column_names(table), rows, count - len(rows))
-
-
-def _order(table: sa.Table) -> list[sa.ColumnElement[object]]:
-    """What people are shown first; a name with a minus before it is of a column that falls."""
-    keys = [column.name for column in table.primary_key.columns]
-    names = [*table.info.get("order", ()), *keys]
-    return [table.c[name[1:]].desc() if name[0] == "-" else table.c[name].asc() for name in names]
 
 
 @contextmanager

@@ -29,6 +29,7 @@ _SECONDS_BETWEEN_LINES = 5
     show_default=True,
     help="How many students of the school; 0 for no school.",
 )
+@click.option("--trips", type=_COUNT, default=20_000, show_default=True, help="How many trips.")
 @click.option("--seed", default=1, show_default=True, help="Another seed makes other samples.")
 @click.option(
     "--into",
@@ -40,12 +41,14 @@ _SECONDS_BETWEEN_LINES = 5
     is_flag=True,
     help="Make nothing; remove what this command and 'simulate' made, and nothing else.",
 )
-def samples(votes: int, students: int, seed: int, into: Path | None, reset: bool) -> None:
-    """Make sample sources: files of the forum, and a school; some records are damaged.
+def samples(
+    votes: int, students: int, trips: int, seed: int, into: Path | None, reset: bool
+) -> None:
+    """Make sample sources: posts, votes, trips and a school; some records are damaged.
 
-    Posts and votes are files like a supplier's. The school is a database of students, a file of
-    batches and a log of test runs; one that is there already is left as it is. The same size and
-    seed make the same content.
+    Posts, votes and trips are files like a supplier's. The school is a database of students, a
+    file of batches and a log of test runs; one that is there already is left as it is. The same
+    size and seed make the same content.
 
     With --reset, files that were made and have been changed by others since are left, too. The
     warehouse keeps what it has taken.
@@ -53,6 +56,7 @@ def samples(votes: int, students: int, seed: int, into: Path | None, reset: bool
     from warehouse_assets.samples.forum import write_forum_samples
     from warehouse_assets.samples.school_files import writing
     from warehouse_assets.samples.school_samples import write_school_samples
+    from warehouse_assets.samples.trips import write_trips_samples
 
     inbox = into or Settings.from_environment().inbox
     if reset:
@@ -66,6 +70,7 @@ def samples(votes: int, students: int, seed: int, into: Path | None, reset: bool
         school = places.files
     with writing(inbox):
         files = write_forum_samples(inbox, votes, seed)
+        files += write_trips_samples(inbox, trips, seed) if trips else []
     for path in (*files, *school):
         click.echo(path)
     if note:
@@ -152,10 +157,10 @@ def _places(folder: Path | None) -> "Places":
     return Places.in_folder(folder) if folder else Places.of(Settings.from_environment())
 
 
-def _reset(places: "Places", forum: Path) -> None:
+def _reset(places: "Places", inbox: Path) -> None:
     from warehouse_assets.samples.made import remove_samples
 
-    removal = remove_samples(places, forum)
+    removal = remove_samples(places, inbox)
     for path in removal.removed:
         click.echo(f"Removed {path}")
     for path in removal.left:

@@ -69,6 +69,17 @@ def table_metadata(lake: Lake, table: Table, handle: DeltaTable) -> dict[str, An
     }
 
 
+def picture_metadata(table: Table, service: str) -> dict[str, Any]:
+    """A picture of what the table holds, if the service at the address `service` draws one."""
+    if "picture" not in table.info:
+        return {}
+    address = service + table.info["picture"]
+    return {
+        "picture": dg.MetadataValue.md(f"[![{table.name}]({address})]({address})"),
+        "picture_url": dg.MetadataValue.url(address),
+    }
+
+
 def markdown(relation: duckdb.DuckDBPyRelation) -> str:
     """The rows of `relation` as a table in Markdown, long text cut."""
     return markdown_table(relation.columns, relation.fetchall())

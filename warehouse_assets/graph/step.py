@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import Table
 
-from warehouse_assets.graph.metadata import table_metadata
+from warehouse_assets.graph.metadata import picture_metadata, table_metadata
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Listener
 from warehouse_assets.settings import Settings
@@ -65,6 +65,7 @@ class Step:
             )
         metadata = {
             **table_metadata(self.lake, table, handle),
+            **picture_metadata(table, self.settings.api_url),
             **(more or {}),
             "rows_inserted": written.inserted,
             "rows_updated": written.updated,

@@ -1,4 +1,4 @@
-"""Removing what was made: the files of the sample school, and samples of the forum that wait.
+"""Removing what was made: the files of the sample school, and the sample files that wait.
 
 A file goes only if it holds what the ledger says was written to it. One that somebody else has
 changed since stays, and is reported; so does everything that is not remembered. The warehouse
@@ -17,6 +17,7 @@ from warehouse_assets.samples.school_ledger import Ledger
 from warehouse_assets.samples.school_log import LogFiles
 from warehouse_assets.samples.school_places import Places
 from warehouse_assets.samples.school_writer import lock
+from warehouse_assets.samples.trips import waiting_trips_samples
 
 _COMPANIONS = ("-wal", "-shm", "-journal")  # what SQLite puts beside a database
 
@@ -40,8 +41,8 @@ class Removal:
         self.removed.append(path)
 
 
-def remove_samples(places: Places, forum: Path) -> Removal:
-    """Remove the sample school, and sample files of the forum that are still in `forum`.
+def remove_samples(places: Places, inbox: Path) -> Removal:
+    """Remove the sample school, and sample files of posts, votes and trips still in `inbox`.
 
     Raises:
         BusyError: a simulation is running.
@@ -58,7 +59,7 @@ def remove_samples(places: Places, forum: Path) -> Removal:
                 _unlink([places.ledger, *_companions(places.ledger), places.lock])
         finally:
             taken.release()
-    for path in waiting_samples(forum):
+    for path in (*waiting_samples(inbox), *waiting_trips_samples(inbox)):
         removal.remove(path, lambda: True)
     if has_school:
         for folder in (places.made, places.made.parent):

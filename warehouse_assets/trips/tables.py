@@ -94,7 +94,10 @@ WEEKLY_TRIPS = Table(
     ),
     Column("last_trip_at", DateTime, nullable=False, comment="Time of the latest of them."),
     comment="How many trips each region had each week, by datasource; only weeks with trips.",
-    info={"answers": "How many trips did each region have per week?"},
+    info={
+        "answers": "How many trips did each region have per week?",
+        "picture": "/trips/weeks.svg",
+    },
     sqlite_with_rowid=False,
 )
 
@@ -145,13 +148,14 @@ TRIP_GROUPS = Table(
     Index("ix_trip_groups_most_trips", "trips", sqlite_where=text(f"trips >= {MANY_TRIPS}")),
     comment="Groups of similar trips: the same region, the same tile of origin and of "
     "destination, the same hour of the day.",
-    info={"answers": "Which trips are similar?", "order": ["-trips"]},
+    info={"picture": "/trips/map.svg"},
     sqlite_with_rowid=False,
 )
 
 TABLES = (TRIPS, DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS)
 
 QUESTIONS = (
+    ("most_travelled_groups", "Which similar trips are the most?", [TRIP_GROUPS]),
     (
         "latest_datasource_of_the_two_most_common_regions",
         "Of the two most common regions, which is the latest datasource?",
