@@ -177,10 +177,11 @@ class _CatchUp:
             for unit in batch:
                 unit.file.check_unchanged()
             rejected = _by_arrival(connection, REJECTED)
+            refused = _rejected_whole(connection)
             records = self._records(connection, batch, staged)
             self._commit_rejected(connection, batch)
             written = self._commit_records(connection, batch, staged)
-        self.watch.stored(records, rejected)
+        self.watch.stored(records, rejected, refused)
         for unit in batch:
             if unit.file.path.parent == self.inbox.folder:
                 self.inbox.archive_file(self.kind.name, unit.arrival, unit.file)
@@ -278,3 +279,9 @@ def _by_arrival(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[in
     return dict(
         connection.execute(f"SELECT arrival, count(*) FROM {relation} GROUP BY arrival").fetchall()
     )
+
+
+def _rejected_whole(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
+    """Why units were rejected as a whole, by their arrival number."""
+    query = f"SELECT arrival, reason FROM {REJECTED} WHERE position = 0"
+    return dict(connection.execute(query).fetchall())

@@ -68,11 +68,22 @@ class IngestionWatch:
             seconds=round(seconds, 3),
         )
 
-    def stored(self, rows: Mapping[int, int], rejected: Mapping[int, int]) -> None:
-        """What the units hold is in the lake: good rows and rejected records by arrival number."""
+    def stored(
+        self, rows: Mapping[int, int], rejected: Mapping[int, int], refused: Mapping[int, str]
+    ) -> None:
+        """What the units hold is in the lake.
+
+        Args:
+            rows: how many good rows each has, by arrival number.
+            rejected: how many rejected records.
+            refused: why units were rejected as a whole.
+        """
+        seconds = round(time.monotonic() - self._started, 3)
         for arrival, ingestion in self._taking.items():
+            if arrival in refused:
+                ingestion.tell("failed", reason=f"The file was rejected: {refused[arrival]}.")
+                continue
             figures = {"rows": rows.get(arrival, 0), "rejected": rejected.get(arrival, 0)}
-            seconds = round(time.monotonic() - self._started, 3)
             ingestion.tell("stored", **figures, seconds=seconds, awaits=self._answers)
             if not self._answers:
                 ingestion.tell("succeeded", **figures, is_known=False)
