@@ -1,13 +1,17 @@
 """What the steps of a run tell the journals of the ingestions that they bring on."""
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from warehouse_assets.errors import TransientError
-from warehouse_assets.ingestions import Event, Ingestions
+from warehouse_assets.ingestions import Event, Ingestion, Ingestions
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.file_kinds import FileKind
 from warehouse_assets.sources.ingestion_watch import IngestionWatch
+
+# There may be thousands of journals; to look at the times of all of them takes milliseconds.
+_SECONDS_LOOKED_BACK = 7 * 24 * 3600
 
 
 @contextmanager
@@ -29,8 +33,7 @@ def publishing(settings: Settings, table: str) -> Iterator[None]:
 
     One that awaits nothing else has succeeded.
     """
-    ingestions = Ingestions(settings.ingestions).waiting()
-    awaiting = [ingestion for ingestion in ingestions if table in _awaited(ingestion.events())]
+    awaiting = [i for i in _not_succeeded(settings) if table in _awaited(i.events())]
     try:
         yield
     except TransientError:
@@ -46,6 +49,15 @@ def publishing(settings: Settings, table: str) -> Iterator[None]:
             stored = next(event for event in reversed(events) if event.name == "stored")
             figures = {name: stored.data.get(name) for name in ("rows", "rejected")}
             ingestion.tell("succeeded", **figures, is_known=False)
+
+
+def _not_succeeded(settings: Settings) -> Iterator[Ingestion]:
+    """The ingestions of the last days that have not succeeded; one that failed may still do so."""
+    oldest = time.time() - _SECONDS_LOOKED_BACK
+    for ingestion in Ingestions(settings.ingestions).all():
+        with suppress(FileNotFoundError):
+            if ingestion.path.stat().st_mtime >= oldest and ingestion.status != "succeeded":
+                yield ingestion
 
 
 def _awaited(events: list[Event]) -> set[str]:
