@@ -217,6 +217,7 @@ def maintain() -> None:
         resources["lake"], resources["warehouse"], settings.time_travel_days, terminal.err.print
     ):
         terminal.out.print(maintenance.account(name, maintained))
+    maintenance.forget_ingestions(settings)
 
 
 @main.command()

@@ -7,9 +7,12 @@ import dagster as dg
 
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.graph.failures import in_step
+from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.lake import Lake, Maintained, maintain, rearrange
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
+
+_DAYS_OF_A_JOURNAL = 30
 
 
 def maintain_all(
@@ -22,6 +25,11 @@ def maintain_all(
             rearrange(lake, table, on_wait)
             yield table.name, maintain(lake, table, keep_days, on_wait)
     warehouse.maintain()
+
+
+def forget_ingestions(settings: Settings) -> int:
+    """Remove the journals of ingestions that were over long ago; returns how many."""
+    return Ingestions(settings.ingestions).prune(_DAYS_OF_A_JOURNAL)
 
 
 def account(name: str, maintained: Maintained) -> str:
@@ -45,6 +53,7 @@ def maintain_tables(
             lake, warehouse, settings.time_travel_days, context.log.info
         ):
             context.log.info(account(name, maintained))
+        forget_ingestions(settings)
 
 
 @dg.job(
