@@ -14,6 +14,7 @@ from benchmarks.runner import ROOT, Runner
 _CACHE = Path(tempfile.gettempdir()) / "warehouse_assets_benchmarks"
 _NAMES = [case.name for case in CASES]
 _FEWEST_VOTES = 1000
+_FEWEST_TRIPS = 1000
 
 
 @click.command()
@@ -22,7 +23,14 @@ _FEWEST_VOTES = 1000
     type=click.IntRange(min=_FEWEST_VOTES),
     default=5_000_000,
     show_default=True,
-    help="How many votes the large table has; all other sizes follow.",
+    help="How many votes the large table has; the sizes of posts and logs follow.",
+)
+@click.option(
+    "--trips",
+    type=click.IntRange(min=_FEWEST_TRIPS),
+    default=10_000_000,
+    show_default=True,
+    help="How many trips the large file has.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option(
@@ -37,14 +45,18 @@ _FEWEST_VOTES = 1000
     help="Folder for files made once and for all that is written; several GB.",
 )
 @click.option("--write", "is_written", is_flag=True, help="Put the result into docs/benchmarks.md.")
-def main(votes: int, rounds: int, only: Sequence[str], folder: Path, is_written: bool) -> None:
+def main(
+    votes: int, trips: int, rounds: int, only: Sequence[str], folder: Path, is_written: bool
+) -> None:
     """Measure the project against its baselines, in turn, each in a fresh process."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = Data(folder.absolute(), votes)
-    data.make()
+    data = Data(folder.absolute(), votes, trips)
+    cases = [case for case in CASES if not only or case.name in only]
+    for make in sorted({case.data for case in cases}):
+        getattr(data, make)()
     with tempfile.TemporaryDirectory(prefix="run-", dir=data.folder) as work:
         runner = Runner(data, Path(work), rounds, lambda text: click.echo(text, err=True))
-        outcomes = [runner.run(case) for case in CASES if not only or case.name in only]
+        outcomes = [runner.run(case) for case in cases]
     text = report(outcomes, data, rounds)
     click.echo(text)
     if is_written:

@@ -18,6 +18,7 @@ class Context:
         data: the files; they are not changed.
         templates: what the preparation of the case has made; it is not changed.
         folder: an empty folder for this measurement alone.
+        peak_bytes: peak memory of processes that do the work and are not started by this one.
     """
 
     data: Data
@@ -26,6 +27,7 @@ class Context:
     startup: float = 0.0
     seconds: float = 0.0
     bytes_read: int = 0
+    peak_bytes: int = 0
     details: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -52,3 +54,16 @@ def _bytes_read() -> int:
     except OSError:
         return 0
     return int(dict(line.split(": ") for line in lines)["rchar"])
+
+
+def peak_memory(process: int | str = "self") -> int:
+    """The most bytes a process has had in memory, with what it shares; 0 where no one tells.
+
+    What `getrusage` tells of a process includes what its parent had when it was started.
+    """
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    fields = dict(line.split(":", 1) for line in lines)
+    return int(fields["VmHWM"].split()[0]) * 1024

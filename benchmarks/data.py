@@ -1,7 +1,8 @@
 """The data of the benchmarks: the same sizes give the same bytes, whatever machine makes them.
 
 Votes fall evenly on posts and weeks: 20 for each post, spread over a year. That is the hardest
-shape for `votes_per_post_per_week`, which then has nearly as many rows as there are votes.
+shape for `votes_per_post_per_week`, which then has nearly as many rows as there are votes. Trips
+are those of the samples, without damage, and in no order.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse_assets.samples.trips import write_trips
+
 VOTES_PER_POST = 20
+_SEED = 1
 _POST = """json_object('Id', i::VARCHAR, 'PostTypeId', '1', 'Score', (i % 17)::VARCHAR,
     'OwnerUserId', (1 + i % 9973)::VARCHAR, 'Title', 'Question ' || i, 'Body', repeat('Text. ', 20),
     'CreationDate', strftime(TIMESTAMP '2021-12-27' + to_seconds(i % 604800),
@@ -27,10 +31,12 @@ class Data:
 
     Args:
         votes: how many votes the large file has.
+        trips: how many trips the large file has.
     """
 
     folder: Path
     votes: int
+    trips: int
 
     @property
     def changes(self) -> int:
@@ -67,8 +73,36 @@ class Data:
         """The log of test runs."""
         return self.folder / f"test_runs-{self.votes}.log"
 
-    def make(self) -> None:
-        """Make the files that are not there yet."""
+    @property
+    def trips_file(self) -> Path:
+        """All trips, as CSV."""
+        return self.folder / f"trips-{self.trips}.csv"
+
+    @property
+    def next_trips(self) -> int:
+        """How many trips the next file has: a million, but never more than the first."""
+        return min(self.trips, 1_000_000)
+
+    @property
+    def next_trips_file(self) -> Path:
+        """More trips, of the same two years, as CSV."""
+        return self.folder / f"trips-next-{self.trips}.csv"
+
+    def filled(self, text: str) -> str:
+        """`text` with the sizes for `{votes}`, `{changes}`, `{trips}` and `{next_trips}` in it."""
+        names = ("votes", "changes", "trips", "next_trips")
+        return text.format(**{name: f"{getattr(self, name):,}" for name in names})
+
+    def make_trips(self) -> None:
+        """Make the files of trips that are not there yet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.trips_file.exists():
+            write_trips(self.trips_file, self.trips, _SEED)
+        if not self.next_trips_file.exists():
+            write_trips(self.next_trips_file, self.next_trips, _SEED, number=self.trips)
+
+    def make_forum(self) -> None:
+        """Make the files of posts, votes and test runs that are not there yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
         half = self.changes // 2
         # Known ids from everywhere in the table.

@@ -1,43 +1,7 @@
 """The cases: what is measured against what, and the ratio that is to be met."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Something that is measured, each time in a process of its own.
-
-    Args:
-        name: for people.
-        call: `module.function` below `benchmarks.subjects`.
-        options: arguments of the function beside the context.
-        target: the most its median may be, as a multiple of the median of `against`.
-        against: the name of another subject of the case; the first if it is not given.
-    """
-
-    name: str
-    call: str
-    options: Mapping[str, str | int] = field(default_factory=dict)
-    target: float | None = None
-    against: str | None = None
-
-
-@dataclass(frozen=True)
-class Case:
-    """Subjects that are measured in turn.
-
-    Args:
-        title: what is done; `{votes}` and `{changes}` stand for the sizes.
-        subjects: the baseline first.
-        prepare: what is made once before, in processes of their own, and not measured.
-    """
-
-    name: str
-    title: str
-    subjects: Sequence[Subject]
-    prepare: Sequence[Subject] = ()
-
+from benchmarks.case import Case, Subject
+from benchmarks.trips_plan import TRIPS_CASES
 
 _LOADED_HOME = Subject("a warehouse with everything loaded", "runs.load_template")
 
@@ -167,4 +131,5 @@ CASES = (
             Subject("1GB", "runs.full_load", {"memory_limit": "1GB"}),
         ],
     ),
+    *TRIPS_CASES,
 )

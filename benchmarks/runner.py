@@ -6,14 +6,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from benchmarks.case import Case, Subject
 from benchmarks.data import Data
-from benchmarks.plan import Case, Subject
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,10 +33,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A case with what its subjects took."""
+    """A case with what its subjects took, and why others were not measured, by their names."""
 
     case: Case
     measured: Sequence[Measured]
+    skipped: Mapping[str, str]
 
     def baseline(self, measured: Measured) -> Measured:
         """What `measured` is compared with."""
@@ -71,23 +72,33 @@ class Runner:
 
     def run(self, case: Case) -> Outcome:
         """Prepare the case where that has not been done, and measure its subjects in turn."""
+        trips = self.data.trips
+        subjects = [subject for subject in case.subjects if subject.obstacle(trips) is None]
+        obstacles = {subject.name: subject.obstacle(trips) for subject in case.subjects}
         for step in case.prepare:
+            if step.obstacle(trips) is not None:
+                continue
             key = f"{step.call} {step.options}"
             if key not in self._prepared:
                 self.tell(f"{case.name}: preparing {step.name}")
-                self._measure(step)
+                self.measure(step)
                 self._prepared.add(key)
-        reports: list[list[dict[str, Any]]] = [[] for _ in case.subjects]
+        reports: list[list[dict[str, Any]]] = [[] for _ in subjects]
         for number in range(1, self.rounds + 1):
-            for subject, taken in zip(case.subjects, reports, strict=True):
-                taken.append(self._measure(subject))
-                name = subject.name.format(votes=self.data.votes, changes=self.data.changes)
+            for subject, taken in zip(subjects, reports, strict=True):
+                taken.append(self.measure(subject))
+                name = self.data.filled(subject.name)
                 seconds = taken[-1]["seconds"]
-                self.tell(f"{case.name}: round {number}, {name}: {seconds:.2f} s")
-        pairs = zip(case.subjects, reports, strict=True)
-        return Outcome(case, [_summary(subject, taken) for subject, taken in pairs])
+                self.tell(f"{case.name}: round {number}, {name}: {seconds:.3f} s")
+        pairs = zip(subjects, reports, strict=True)
+        return Outcome(
+            case,
+            [_summary(subject, taken) for subject, taken in pairs],
+            {name: obstacle for name, obstacle in obstacles.items() if obstacle is not None},
+        )
 
-    def _measure(self, subject: Subject) -> dict[str, Any]:
+    def measure(self, subject: Subject) -> dict[str, Any]:
+        """Measure the subject once; what its process reports, `benchmarks.subject` says."""
         module, function = subject.call.split(".")
         folder = self.folder / uuid4().hex[:8]
         folder.mkdir(parents=True)
@@ -98,6 +109,7 @@ class Runner:
             "options": dict(subject.options),
             "data": str(self.data.folder),
             "votes": self.data.votes,
+            "trips": self.data.trips,
             "templates": str(self._templates),
             "folder": str(folder),
             "spawned_at": time.monotonic(),

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.context import Context
+from benchmarks.context import Context, peak_memory
 from benchmarks.data import Data
 
 
@@ -21,19 +21,17 @@ def main() -> None:
     order = json.load(sys.stdin)
     module = importlib.import_module(f"benchmarks.subjects.{order['module']}")
     startup = time.monotonic() - order["spawned_at"]
-    data = Data(Path(order["data"]), order["votes"])
+    data = Data(Path(order["data"]), order["votes"], order["trips"])
     context = Context(data, Path(order["templates"]), Path(order["folder"]))
     with contextlib.redirect_stdout(sys.stderr):
         getattr(module, order["function"])(context, **order["options"])
-    peaks = [
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    ]
     unit = 1 if sys.platform == "darwin" else 1024
+    own = peak_memory() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
     report = {
         "seconds": context.seconds,
         "startup": startup + context.startup,
-        "peak_bytes": max(peaks) * unit,
+        "peak_bytes": max(own, children, context.peak_bytes),
         "bytes_read": context.bytes_read,
         "details": context.details,
     }

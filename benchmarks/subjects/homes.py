@@ -39,6 +39,13 @@ def inbox_of(settings: Settings, files: Sequence[Path] = ()) -> Inbox:
 
 
 def copy_home(template: Path, home: Path) -> None:
-    """Copy a warehouse; its archive, which nothing writes into, is shared."""
-    shutil.copytree(template, home, ignore=shutil.ignore_patterns("archive"))
+    """Copy a warehouse; files that nothing writes into are shared."""
+    shutil.copytree(template, home, ignore=shutil.ignore_patterns("archive"), copy_function=_copy)
     shutil.copytree(template / "archive", home / "archive", copy_function=os.link)
+
+
+def _copy(source: str, target: str) -> None:
+    if source.endswith(".parquet"):  # written once, and then only read or removed
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)

@@ -20,14 +20,14 @@ from warehouse_assets.settings import Settings
 def full_load(context: Context, memory_limit: str = "") -> None:
     """Measure the run that takes all posts and votes into a warehouse that is not there yet."""
     settings = settings_of(context.folder / "home", memory_limit)
-    _run(context, settings, [context.data.posts_file, context.data.votes_file])
+    run(context, settings, [context.data.posts_file, context.data.votes_file])
 
 
 def delivery(context: Context) -> None:
     """Measure the run that takes a small delivery into a warehouse that holds all the rest."""
     home = context.folder / "home"
     copy_home(context.templates / "home", home)
-    _run(context, settings_of(home), [context.data.delivery_file])
+    run(context, settings_of(home), [context.data.delivery_file])
 
 
 def load_template(context: Context) -> None:
@@ -54,10 +54,11 @@ def _start_dagster(context: Context) -> None:
 
 
 def _load(context: Context, files: Sequence[Path]) -> None:
-    _run(context, settings_of(context.templates / "home"), files)
+    run(context, settings_of(context.templates / "home"), files)
 
 
-def _run(context: Context, settings: Settings, files: Sequence[Path]) -> None:
+def run(context: Context, settings: Settings, files: Sequence[Path]) -> None:
+    """Measure the run that takes `files`; the seconds of its steps are details."""
     inbox_of(settings, files)
     # As the command does: the tables that the files are for, and all that follows from them.
     assets = sorted({file.name.partition("-")[0] for file in files})

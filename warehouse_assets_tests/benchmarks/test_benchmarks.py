@@ -1,13 +1,15 @@
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from benchmarks import report
+from benchmarks import report, trips_scale
+from benchmarks.case import Case, Subject
 from benchmarks.data import Data
-from benchmarks.plan import CASES, Case
+from benchmarks.plan import CASES
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,28 +31,113 @@ def test_two_small_cases_are_measured(tmp_path: Path) -> None:
 
     assert ended.returncode == 0, ended.stderr
     assert re.findall(r"^### (\w+)", ended.stdout, flags=re.MULTILINE) == ["load", "small_appends"]
-    row = r"^\| catch_up, archive included \| \d+\.\d\d \| .* \| \d+\.\d\d \| 1\.3 \| [\d,]+ MB \|"
+    row = r"^\| catch_up, archive included \| \d+\.\d+ \| .* \| \d+\.\d\d \| 1\.3 \| [\d,]+ MB \|"
     assert re.search(row, ended.stdout, flags=re.MULTILINE)
     assert not list(tmp_path.glob("run-*")), "what a run leaves is removed"
 
 
+def test_trips_are_measured_beside_the_rivals_that_are_installed(tmp_path: Path) -> None:
+    sizes = ["--votes", "1000", "--trips", "2000", "--rounds", "1"]
+    folder = tmp_path / "data"
+    ended = benchmarks(*sizes, "--data", folder, "--only", "trips_load")
+
+    assert ended.returncode == 0, ended.stderr
+    rows = dict(re.findall(r"^\| (\w+)[:,] .*? \| (.+?) \|", ended.stdout, flags=re.MULTILINE))
+    assert set(rows) == {"DuckDB", "catch_up", "polars", "PostgreSQL", "pandas"}
+    for name in ("polars", "pandas"):
+        installed = find_spec(name) is not None
+        missing = f"{name} is not installed (requirements-benchmarks.lock)"
+        assert (rows[name] == missing) != installed
+    assert re.fullmatch(r"\d+\.\d+", rows["catch_up"])
+    assert re.fullmatch(r"\d+\.\d+", rows["PostgreSQL"])
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"trips-2000.csv", "trips-next-2000.csv"}, "no votes are made for trips"
+
+
+def assert_is_a_function(subject: Subject) -> None:
+    module, function = subject.call.split(".")
+    source = ROOT / "benchmarks" / "subjects" / f"{module}.py"
+    assert f"\ndef {function}(context: Context" in source.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_call_of_the_plan_is_a_function(case: Case) -> None:
-    calls = [subject.call.split(".") for subject in [*case.subjects, *case.prepare]]
-    for module, function in calls:
-        source = ROOT / "benchmarks" / "subjects" / f"{module}.py"
-        assert f"\ndef {function}(context: Context" in source.read_text(encoding="utf-8")
+    for subject in [*case.subjects, *case.prepare]:
+        assert_is_a_function(subject)
+
+
+@pytest.mark.parametrize("step", trips_scale.STEPS, ids=lambda step: step.subject.name)
+def test_every_step_of_the_trips_at_scale_is_a_function(step: trips_scale.Step) -> None:
+    assert_is_a_function(step.subject)
+
+
+def test_the_table_of_sizes_has_a_column_for_each() -> None:
+    columns = [
+        trips_scale.Column(1000, {"seconds": "1.50", "bytes": "7"}),
+        trips_scale.Column(1_000_000, {"seconds": "20.00", "bytes": "9"}),
+    ]
+
+    assert list(trips_scale.table(columns)) == [
+        "| trips | 1,000 | 1,000,000 |",
+        "| --- | --: | --: |",
+        "| seconds | 1.50 | 20.00 |",
+        "| bytes | 7 | 9 |",
+    ]
+
+
+def test_the_steps_of_a_run_and_the_rest_add_up_to_the_whole(tmp_path: Path) -> None:
+    data = Data(tmp_path, 1000, 2000)
+    data.trips_file.write_bytes(b"x" * 5_000_000)
+    (run,) = (step for step in trips_scale.STEPS if step.subject.name == "the whole run")
+    details = {"trips": 1.5, "check_trips": 0.25, "weekly_trips": 0.5, "check_weekly_trips": 0.75}
+    sizes = {"bytes of the lake": 10**9, "bytes of the warehouse": 10**7}
+
+    figures = run.rows({"seconds": 4.0, "peak_bytes": 5 * 10**8, "details": details | sizes}, data)
+
+    assert figures == {
+        "CSV, GB": "0.01",
+        "**the whole run, seconds**": "4",
+        "of which trips": "1.50",
+        "of which weekly_trips": "0.50",
+        "of which all checks": "1",
+        "of which Dagster": "1",
+        "trips per second": "500",
+        "peak memory of the run, MB": "500",
+        "lake, GB": "1.00",
+        "SQL database, GB": "0.01",
+    }
 
 
 def test_the_same_size_gives_the_same_data(tmp_path: Path) -> None:
-    first, second = Data(tmp_path / "a", 1000), Data(tmp_path / "b", 1000)
-    first.make()
-    second.make()
+    first, second = Data(tmp_path / "a", 1000, 2000), Data(tmp_path / "b", 1000, 2000)
+    for data in (first, second):
+        data.make_forum()
+        data.make_trips()
 
-    for name in ("votes_file", "posts_file", "delivery_file"):
+    for name in ("votes_file", "posts_file", "delivery_file", "trips_file", "next_trips_file"):
         content = getattr(first, name).read_bytes()
         assert content == getattr(second, name).read_bytes()
         assert content
+
+
+def test_the_next_file_of_trips_has_other_trips(tmp_path: Path) -> None:
+    data = Data(tmp_path, 1000, 2000)
+    data.make_trips()
+
+    header, *trips = data.trips_file.read_text().splitlines()
+    following = data.next_trips_file.read_text().splitlines()
+    assert (len(trips), len(following)) == (2000, 2001)
+    assert set(trips) & set(following) == set()
+    assert header == following[0]
+
+
+def test_a_subject_that_cannot_be_measured_says_why() -> None:
+    missing = Subject("a", "a.b", package="no_such_package")
+    slow = Subject("b", "a.b", most_trips=10)
+
+    assert missing.obstacle(1) == "no_such_package is not installed (requirements-benchmarks.lock)"
+    assert slow.obstacle(10) is None
+    assert slow.obstacle(11) == "not measured with more than 10"
 
 
 def test_the_report_goes_between_the_marks_of_the_page(tmp_path: Path) -> None:
@@ -61,3 +148,13 @@ def test_the_report_goes_between_the_marks_of_the_page(tmp_path: Path) -> None:
 
     expected = f"before\n{report.BEGIN}\n\nnew\n\n{report.END}\nafter\n"
     assert page.read_text(encoding="utf-8") == expected
+
+
+def test_a_page_without_marks_gets_them_at_its_end(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n", encoding="utf-8")
+
+    report.write(page, "first", "<begin>", "<end>")
+    report.write(page, "new", "<begin>", "<end>")
+
+    assert page.read_text(encoding="utf-8") == "before\n\n<begin>\n\nnew\n\n<end>\n"

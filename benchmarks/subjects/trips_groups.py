@@ -1,0 +1,68 @@
+"""The groups of similar trips and the trips per week, against plain queries of DuckDB.
+
+The baseline asks the Parquet file that DuckDB alone has made, and writes Parquet, as do polars and
+pandas elsewhere. The project computes all three tables that follow from the trips, `daily_trips`
+among them, from the lake into the lake, as its assets do.
+"""
+
+from pathlib import Path
+
+import duckdb
+
+import warehouse_assets.trips
+from benchmarks.context import Context
+from benchmarks.subjects.homes import copy_home, lake_of, settings_of
+from benchmarks.subjects.trips_sql import GROUPS, TILES, WEEKS
+from warehouse_assets.graph.computation import compute, compute_added
+from warehouse_assets.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS, WEEKLY_TRIPS
+
+_SQL = Path(warehouse_assets.trips.__file__).parent / "sql"
+
+
+def duckdb_alone(context: Context) -> None:
+    """Measure DuckDB, with its defaults, in a process with nothing else to do."""
+    trips = f"read_parquet('{context.templates / 'trips.parquet'}')"
+    with context.measuring(), duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
+        for name, query in (("groups", GROUPS), ("weeks", WEEKS)):
+            connection.execute(
+                f"COPY ({query.format(trips=trips)}) TO '{context.folder / name}.parquet' "
+                "(FORMAT parquet, COMPRESSION zstd)"
+            )
+    check(context, context.folder)
+
+
+def computed(context: Context) -> None:
+    """Measure what the assets compute."""
+    settings = settings_of(context.folder / "home")
+    copy_home(context.templates / "trips-lake", settings.home)
+    lake = lake_of(settings)
+    queries = {
+        table: (_SQL / f"{table.name}.sql").read_text(encoding="utf-8")
+        for table in (DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS)
+    }
+    with context.measuring():
+        compute_added(lake, lake.table(DAILY_TRIPS), TRIPS, queries[DAILY_TRIPS], {})
+        compute(lake, lake.table(WEEKLY_TRIPS), [DAILY_TRIPS], queries[WEEKLY_TRIPS])
+        zoom = {"tiles": float(TILES)}
+        compute_added(lake, lake.table(TRIP_GROUPS), TRIPS, queries[TRIP_GROUPS], zoom)
+    with lake.connect() as connection:
+        for table in (WEEKLY_TRIPS, TRIP_GROUPS):
+            lake.view_newest(connection, table)
+        _check(context, connection, "weekly_trips", "trip_groups")
+
+
+def check(context: Context, folder: Path) -> None:
+    """Assert that `groups.parquet` and `weeks.parquet` in the folder count every trip once."""
+    with duckdb.connect() as connection:
+        weeks, groups = (f"read_parquet('{folder / name}.parquet')" for name in ("weeks", "groups"))
+        _check(context, connection, weeks, groups)
+
+
+def _check(
+    context: Context, connection: duckdb.DuckDBPyConnection, weeks: str, groups: str
+) -> None:
+    query = f"SELECT count(*), sum(trips) FROM {groups} UNION ALL SELECT 0, sum(trips) FROM {weeks}"
+    (rows, grouped), (_, weekly) = connection.execute(query).fetchall()
+    assert grouped == weekly == context.data.trips
+    context.details["groups"] = rows

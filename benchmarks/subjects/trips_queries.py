@@ -1,0 +1,174 @@
+"""How many trips per week an area has: the service over HTTP, warm, and others on the same trips.
+
+What is measured is the median of many questions about different areas, one after the other, after
+a first pass that nobody counts. Each answer is compared with DuckDB's over the Parquet file that
+DuckDB alone has made of the trips. The service is a process of its own, started as people start
+it, on a warehouse that maintenance has put in order.
+"""
+
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+import duckdb
+
+from benchmarks.context import Context
+from benchmarks.subjects.homes import environment
+from benchmarks.subjects.trips_postgres import server
+from benchmarks.subjects.trips_runs import HOME
+from benchmarks.subjects.trips_sql import AREA
+from warehouse_assets.samples.trips_cities import CITIES
+
+Question = Mapping[str, str | float]
+"""The parameters of one request."""
+
+Answer = tuple[int, int]
+"""The trips of an area, and the weeks from its first trip to its last."""
+
+_PASSES = 5
+_EVERY = 4  # of the districts, one in so many is asked for
+_KM_PER_DEGREE = 111.32
+_SECONDS_TO_START = 60
+
+
+def service(context: Context, match: str = "") -> None:
+    """Measure the service: boxes on the ends that `match` tells, or regions if it tells none."""
+    with _serving(context) as connection:
+
+        def ask(question: Question) -> Answer:
+            connection.request("GET", f"/trips/weekly-average?{urlencode(question)}")
+            response = connection.getresponse()
+            text = response.read()
+            assert response.status == http.client.OK, text
+            answer = json.loads(text)
+            return answer["trips"], answer["weeks"]
+
+        _measure(context, ask, _questions(match))
+
+
+def duckdb_alone(context: Context, match: str = "") -> None:
+    """Measure DuckDB on its own Parquet file, the connection open already."""
+    with _duckdb(context) as ask:
+        _measure(context, ask, _questions(match))
+
+
+def postgres(context: Context, match: str = "") -> None:
+    """Measure PostgreSQL, with indexes on the region and on the origin."""
+    with server(context.templates / "postgres") as connection, connection.cursor() as cursor:
+
+        def ask(question: Question) -> Answer:
+            cursor.execute(AREA.format(trips="trips", area=_area(question, "%({})s")), question)
+            trips, weeks = cursor.fetchone()
+            return int(trips), int(weeks)
+
+        _measure(context, ask, _questions(match))
+
+
+def _questions(match: str) -> Sequence[Question]:
+    """A box about every fourth district, as far as one standard deviation; or every region."""
+    if not match:
+        return [{"region": city.region} for city in CITIES]
+    districts = [district for city in CITIES for district in city.districts]
+    half = {district: district.spread_km / _KM_PER_DEGREE for district in districts[::_EVERY]}
+    return [
+        {
+            "min_lon": round(district.lon - degrees, 4),
+            "min_lat": round(district.lat - degrees, 4),
+            "max_lon": round(district.lon + degrees, 4),
+            "max_lat": round(district.lat + degrees, 4),
+            "match": match,
+        }
+        for district, degrees in half.items()
+    ]
+
+
+def _area(question: Question, parameter: str) -> str:
+    """SQL of the condition that `question` puts, `parameter` being how a value is bound."""
+    if "region" in question:
+        return f"region = {parameter.format('region')}"
+    ends = ["origin", "destination"] if question["match"] == "both" else [question["match"]]
+    return " AND ".join(
+        f"{end}_{axis} BETWEEN {parameter.format(f'min_{axis}')} "
+        f"AND {parameter.format(f'max_{axis}')}"
+        for end in ends
+        for axis in ("lon", "lat")
+    )
+
+
+@contextmanager
+def _duckdb(context: Context) -> Iterator[Callable[[Question], Answer]]:
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
+        trips = f"read_parquet('{context.templates / 'trips.parquet'}')"
+
+        def ask(question: Question) -> Answer:
+            values = {name: value for name, value in question.items() if name != "match"}
+            query = AREA.format(trips=trips, area=_area(question, "${}"))
+            ((count, weeks),) = connection.execute(query, values).fetchall()
+            return count, int(weeks)
+
+        yield ask
+
+
+def _measure(
+    context: Context, ask: Callable[[Question], Answer], questions: Sequence[Question]
+) -> None:
+    with _duckdb(context) as judge:
+        expected = [judge(question) for question in questions]
+    taken = []
+    for number in range(_PASSES + 1):
+        for question, answer in zip(questions, expected, strict=True):
+            started = time.perf_counter()
+            found = ask(question)
+            seconds = time.perf_counter() - started
+            assert found == answer, (question, found, answer)
+            if number:
+                taken.append(seconds)
+    context.seconds = statistics.median(taken)
+    context.details["seconds of the slowest of 20"] = statistics.quantiles(taken, n=20)[-1]
+    context.details["trips in the median area"] = statistics.median(n for n, _ in expected)
+
+
+@contextmanager
+def _serving(context: Context) -> Iterator[http.client.HTTPConnection]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = environment(context.templates / HOME) | {"API_PORT": str(port)}
+    start = "from warehouse_assets.cli import main; main()"
+    log = context.folder / "service.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-c", start, "serve"],
+            env=os.environ | settings,
+            stdout=stream,
+            stderr=stream,
+        )
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            _wait(process, port, log.read_text)
+            yield connection
+            connection.close()
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Callable[[], str]) -> None:
+    """Wait until something listens on `port`."""
+    deadline = time.monotonic() + _SECONDS_TO_START
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"The service did not start:\n{log()}")
