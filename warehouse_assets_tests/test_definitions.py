@@ -38,14 +38,18 @@ ASSETS = {
         {"batches", "students", "lesson_completions"},
         {"sql", "duckdb", "deltalake"},
     ),
+    "trips": ("trips", set(), {"csv", "deltalake"}),
+    "daily_trips": ("trips", {"trips"}, {"sql", "duckdb", "deltalake"}),
+    "weekly_trips": ("trips", {"daily_trips"}, {"sql", "duckdb", "deltalake"}),
+    "trip_groups": ("trips", {"trips"}, {"sql", "duckdb", "deltalake"}),
     "rejected_records": (
         "quality",
-        {"posts", "votes", "students", "batches", "test_runs"},
+        {"posts", "votes", "students", "batches", "test_runs", "trips"},
         {"deltalake"},
     ),
 }
 
-SOURCES = {"posts", "votes", "students", "batches", "test_runs"}
+SOURCES = {"posts", "votes", "students", "batches", "test_runs", "trips"}
 _DECLARED = {"key_is_unique", "required_columns_are_filled"}
 
 BLOCKING_CHECKS = {
@@ -69,6 +73,11 @@ BLOCKING_CHECKS = {
     "lesson_titles": _DECLARED,
     "lesson_completions": {*_DECLARED, "values_are_plausible"},
     "batch_completions": {*_DECLARED, "values_are_plausible"},
+    # Trips have no key, and partial rows of one key are several.
+    "trips": {"required_columns_are_filled", "places_are_on_earth"},
+    "daily_trips": {"required_columns_are_filled", "values_are_plausible"},
+    "weekly_trips": {*_DECLARED, "values_are_plausible"},
+    "trip_groups": {"required_columns_are_filled", "values_are_plausible"},
     "rejected_records": _DECLARED,
 }
 
@@ -102,6 +111,10 @@ OTHER_CHECKS = {
     "lesson_titles": {"lessons_have_one_title", "is_fresh"},
     "lesson_completions": {"runs_add_up", "is_fresh"},
     "batch_completions": {"every_batch_is_there", "is_fresh"},
+    "trips": {"times_are_plausible", "rejected_share_is_low", "source_is_fresh"},
+    "daily_trips": {"trips_add_up", "is_fresh"},
+    "weekly_trips": {"trips_add_up", "is_fresh"},
+    "trip_groups": {"trips_add_up", "is_fresh"},
     "rejected_records": set(),
 }
 
@@ -191,6 +204,7 @@ def test_sensors_run_every_five_seconds_unless_switched_off() -> None:
         for sensor in defs.get_repository_def().sensor_defs
     } == {
         "forum_inbox_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
+        "trips_inbox_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "test_runs_log_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "follow_sources": (dg.DefaultSensorStatus.RUNNING, 5),
     }
@@ -233,6 +247,7 @@ def test_assets_that_answer_a_question_say_which() -> None:
         "batch_completions": (
             "Which batches have the most students that completed at least 3 lessons?"
         ),
+        "weekly_trips": "How many trips did each region have per week?",
     }
 
 

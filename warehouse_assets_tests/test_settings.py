@@ -5,6 +5,7 @@ import pytest
 from warehouse_assets.errors import SettingError
 from warehouse_assets.school.tables import STUDENTS, TEST_RUNS
 from warehouse_assets.settings import SETTINGS, Settings
+from warehouse_assets.trips.tables import TRIP_GROUPS, TRIPS
 
 WRONG = [
     ("WAREHOUSE_HOME", "~nobody-of-that-name/x", "home folder"),
@@ -40,6 +41,18 @@ WRONG = [
     ("TIME_TRAVEL_DAYS", "1.5", "a whole number of days"),
     ("TIME_TRAVEL_DAYS", "-1", "a whole number of days"),
     ("TIME_TRAVEL_DAYS", "99999", "from 0 to 3660"),
+    ("TRIP_GROUPS_ZOOM", "14.5", "a whole number"),
+    ("TRIP_GROUPS_ZOOM", "-1", "a whole number"),
+    ("TRIP_GROUPS_ZOOM", "\N{SUPERSCRIPT TWO}", "a number"),
+    ("TRIP_GROUPS_ZOOM", "25", "from 0 to 24"),
+    ("API_PORT", "http", "a whole number"),
+    ("API_PORT", "0", "from 1 to 65535"),
+    ("API_PORT", "65536", "from 1 to 65535"),
+    ("API_URL", "warehouse.example", "an address"),
+    ("API_URL", "ftp://warehouse.example", "an address"),
+    ("API_URL", "http://", "an address"),
+    ("UPLOAD_LIMIT", "plenty", "a size such as"),
+    ("UPLOAD_LIMIT", "-1", "a size such as"),
 ]
 
 
@@ -59,6 +72,7 @@ def test_the_defaults() -> None:
         batches_url=f"{here}/data/sources/batches.json",
         test_runs_log=here / "data" / "sources" / "test_runs.log",
         publishes_large_tables=False,
+        trip_groups_zoom=14,
         memory_limit=4_000_000_000,
         inbox_settle_seconds=2,
         rejected_share_limit=0.1,
@@ -66,6 +80,11 @@ def test_the_defaults() -> None:
         time_travel_days=7,
         catch_up_cron="0 * * * *",
         maintenance_cron="30 3 * * *",
+        api_host="127.0.0.1",
+        api_port=8000,
+        api_url="http://127.0.0.1:8000",
+        upload_limit=50_000_000_000,
+        webhook_hosts=frozenset({"127.0.0.1", "localhost"}),
         given=frozenset(),
     )
 
@@ -165,6 +184,14 @@ def test_sizes(text: str, size: int) -> None:
         ("REJECTED_SHARE_LIMIT", "0", 0),
         ("REJECTED_SHARE_LIMIT", "1", 1),
         ("FRESHNESS_HOURS", "24", 24),
+        ("TRIP_GROUPS_ZOOM", "0", 0),
+        ("TRIP_GROUPS_ZOOM", "24", 24),
+        ("API_HOST", "0.0.0.0", "0.0.0.0"),
+        ("API_PORT", "65535", 65535),
+        ("API_URL", "https://trips.example/warehouse/", "https://trips.example/warehouse"),
+        ("UPLOAD_LIMIT", "10MB", 10**7),
+        ("WEBHOOK_HOSTS", " Hooks.example, ,b.example ", {"hooks.example", "b.example"}),
+        ("WEBHOOK_HOSTS", "*", {"*"}),
         ("CATCH_UP_CRON", "*/15 6-18 * * MON-FRI", "*/15 6-18 * * MON-FRI"),
         ("CATCH_UP_CRON", "0,30 23 31 12 7", "0,30 23 31 12 7"),
     ],
@@ -187,9 +214,14 @@ def test_a_value_that_cannot_be_used_is_named_with_the_reason(
 
 def test_every_setting_refuses_something() -> None:
     read_by_dagster = {"CATCH_UP_CRON", "MAINTENANCE_CRON"}  # refused when the schedule is made
-    assert {variable for variable, _, _ in WRONG} | read_by_dagster == {
+    resolved_later = {"API_HOST", "WEBHOOK_HOSTS"}  # names are found out when they are used
+    assert {variable for variable, _, _ in WRONG} | read_by_dagster | resolved_later == {
         setting.variable for setting in SETTINGS
     }
+
+
+def test_the_address_of_the_service_follows_its_host_and_port() -> None:
+    assert read(API_HOST="trips.example", API_PORT="80").api_url == "http://trips.example:80"
 
 
 def test_batches_come_from_an_address_or_a_file() -> None:
@@ -209,3 +241,6 @@ def test_large_tables_are_published_only_on_demand() -> None:
     assert not read().publishes(TEST_RUNS)
     assert read(PUBLISH_LARGE_TABLES="Yes").publishes(TEST_RUNS)
     assert read().publishes(STUDENTS)
+    assert not read().publishes(TRIPS)
+    assert read(PUBLISH_LARGE_TABLES="yes").publishes(TRIPS)
+    assert read().publishes(TRIP_GROUPS)

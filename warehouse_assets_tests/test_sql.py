@@ -31,4 +31,7 @@ def test_there_is_a_file_for_every_computed_table() -> None:
         "school/lesson_completions",
         "school/lesson_titles",
         "school/lessons",
+        "trips/daily_trips",
+        "trips/trip_groups",
+        "trips/weekly_trips",
     ]
