@@ -1,0 +1,223 @@
+"""The routes of ingestions on demand: a file is sent, and what becomes of it is told."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, Field
+
+from warehouse_assets.api.deps import TheIngestion, TheIngestions, TheService
+from warehouse_assets.api.following import follow
+from warehouse_assets.api.problems import Refusal, problems
+from warehouse_assets.api.receiving import BODY_TYPES, FORM_TYPE, Receiving
+from warehouse_assets.ingestions import ENDS, Ingestion
+
+router = APIRouter(prefix="/trips/ingestions", tags=["ingestions of trips"])
+
+_EXAMPLE_ID = "20261121-093042123456-5e0c7a1b"
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The file itself, plain or packed by gzip, or a form with one file.",
+        "content": {
+            **dict.fromkeys(BODY_TYPES, _BINARY),
+            FORM_TYPE: {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "webhook": {"type": "string"},
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+class Accepted(BaseModel):
+    """A file that has been received; what becomes of it is told elsewhere."""
+
+    id: str = Field(description="Id of the ingestion.", examples=[_EXAMPLE_ID])
+    status_url: str = Field(description="Where its status is.")
+    events_url: str = Field(description="Where its events are streamed.")
+
+
+class IngestionStatus(Accepted):
+    """How far an ingestion has come."""
+
+    name: str = Field(description="What its sender calls the file.", examples=["trips.csv"])
+    status: str = Field(
+        description="The last event, `started` standing for `progress`: received, queued, started, "
+        "stored, published, succeeded or failed.",
+        examples=["succeeded"],
+    )
+    is_over: bool = Field(description="Whether nothing more is expected.")
+    received_at: datetime | None = Field(description="When its first byte came.")
+    updated_at: datetime | None = Field(description="When something happened last.")
+    bytes: int | None = Field(description="Size of the file, as it was sent.")
+    rows: int | None = Field(description="Rows taken so far.")
+    rejected: int | None = Field(description="Rows rejected so far, with line and reason.")
+    is_known: bool = Field(description="Whether its content had been taken before.")
+    tables: list[str] = Field(description="Tables that have been published since.")
+    reason: str | None = Field(description="Why it failed.")
+    run_id: str | None = Field(description="The run in Dagster that takes it.")
+    last_event: int = Field(description="Number of the last event.")
+
+
+class IngestionList(BaseModel):
+    """Some ingestions, the newest first."""
+
+    ingestions: list[IngestionStatus]
+    next: str | None = Field(description="Where older ones are; null if there are none.")
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=Accepted,
+    responses=problems(400, 403, 408, 413, 415, 422, 503, 507),
+    openapi_extra=_BODY,
+    summary="Send a file of trips",
+)
+async def ingest(
+    request: Request,
+    response: Response,
+    service: TheService,
+    name: Annotated[
+        str, Query(description="What the file is called.", max_length=1000, examples=["trips.csv"])
+    ] = "",
+    webhook: Annotated[
+        str | None,
+        Query(description="Address to which the events are posted, on a host of WEBHOOK_HOSTS."),
+    ] = None,
+) -> Accepted:
+    """Take a CSV file of trips, of any size up to UPLOAD_LIMIT, and start a run that ingests it.
+
+    The answer comes when the file is stored, and before anything of it is read.
+    """
+    ingestion = await Receiving(service, name, webhook).file(request)
+    service.webhooks.begin(ingestion)
+    service.runs.request()
+    accepted = _accepted(request, ingestion)
+    response.headers["Location"] = accepted.status_url
+    return accepted
+
+
+@router.get(
+    "", response_model=IngestionList, responses=problems(422), summary="The latest ingestions"
+)
+def latest(
+    request: Request,
+    ingestions: TheIngestions,
+    limit: Annotated[int, Query(description="How many.", ge=1, le=100)] = 20,
+    before: Annotated[
+        str | None, Query(description="Only those older than the one of this id.")
+    ] = None,
+) -> IngestionList:
+    """The ingestions of the last weeks, the newest first, a page at a time."""
+    older = [i for i in ingestions.all() if before is None or i.id < before]
+    page = older[:limit]
+    following = None
+    if len(older) > limit:
+        url = request.url_for("latest").include_query_params(limit=limit, before=page[-1].id)
+        following = str(url)
+    return IngestionList(ingestions=[_status(request, i) for i in page], next=following)
+
+
+@router.get(
+    "/{ingestion_id}",
+    response_model=IngestionStatus,
+    responses=problems(404, 422),
+    summary="The status of an ingestion",
+)
+def status(request: Request, ingestion: TheIngestion) -> IngestionStatus:
+    """How far one ingestion has come."""
+    return _status(request, ingestion)
+
+
+def _after(
+    ingestion: TheIngestion,
+    after: Annotated[int, Query(description="Only events after this number.", ge=0)] = 0,
+    last_event_id: Annotated[
+        str | None, Header(description="The same, as browsers say it when they connect again.")
+    ] = None,
+) -> int:
+    """The number after which events are wanted; ends the request where none can come."""
+    if last_event_id is None:
+        return after
+    if not last_event_id.isdecimal() or not last_event_id.isascii():
+        raise Refusal(422, "It is the number of an event.", at="Last-Event-ID")
+    number = int(last_event_id)
+    if ingestion.is_over and not ingestion.events(number):
+        raise Refusal(204, "")  # the one answer at which a browser does not connect again
+    return number
+
+
+@router.get(
+    "/{ingestion_id}/events",
+    response_class=EventSourceResponse,
+    responses={**problems(404, 422), 204: {"description": "It is over and all was told."}},
+    summary="The events of an ingestion, as they happen",
+)
+async def events(
+    service: TheService, ingestion: TheIngestion, after: Annotated[int, Depends(_after)]
+) -> AsyncIterator[ServerSentEvent]:
+    """A stream of server-sent events, from the first one, or from where it broke off.
+
+    It ends after `succeeded` or `failed`; a comment is sent every 15 seconds in between.
+    """
+    async for event in follow(service.watch, ingestion, after):
+        yield ServerSentEvent(
+            id=str(event.number), event=event.name, data={"at": event.at, **event.data}
+        )
+
+
+def _accepted(request: Request, ingestion: Ingestion) -> Accepted:
+    status_url = request.url_for("status", ingestion_id=ingestion.id)
+    events_url = request.url_for("events", ingestion_id=ingestion.id)
+    return Accepted(id=ingestion.id, status_url=str(status_url), events_url=str(events_url))
+
+
+def _status(request: Request, ingestion: Ingestion) -> IngestionStatus:
+    told = ingestion.events()
+    figures: dict[str, Any] = {}
+    tables: list[str] = []
+    last = "received"
+    for event in told:
+        if event.name == "started":  # of a later run, after one that failed
+            figures.pop("reason", None)
+            tables.clear()
+        if event.name == "published":
+            tables.append(str(event.data.get("table")))
+        figures |= {
+            k: v for k, v in event.data.items() if not (k == "bytes" and _is_part(event.name))
+        }
+        last = "started" if event.name == "progress" else event.name
+    if last != "failed":
+        figures.pop("reason", None)
+    return IngestionStatus(
+        **_accepted(request, ingestion).model_dump(),
+        name=figures.get("name", ""),
+        status=last,
+        is_over=last in ENDS,
+        received_at=told[0].at if told else None,
+        updated_at=told[-1].at if told else None,
+        bytes=figures.get("bytes"),
+        rows=figures.get("rows"),
+        rejected=figures.get("rejected"),
+        is_known=bool(figures.get("is_known")),
+        tables=tables,
+        reason=figures.get("reason"),
+        run_id=figures.get("run_id"),
+        last_event=told[-1].number if told else 0,
+    )
+
+
+def _is_part(event: str) -> bool:
+    """Whether the bytes of the event are those read so far, not those of the file."""
+    return event == "progress"

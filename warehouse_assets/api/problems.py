@@ -1,0 +1,148 @@
+"""Errors as problem documents (RFC 9457), and how the description of the API shows them."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from warehouse_assets.errors import PermanentError, WarehouseAssetsError, is_disk_full
+
+MEDIA_TYPE = "application/problem+json"
+_SECONDS_UNTIL_ANOTHER_TRY = 10
+# As RFC 9110 has them; Python's own ones depend on its version.
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+_logger = logging.getLogger(__name__)
+
+_MEANINGS = {
+    400: "The request cannot be understood.",
+    403: "The request comes from a page of another site.",
+    404: "There is no such thing.",
+    408: "The request did not go on.",
+    413: "The file is larger than UPLOAD_LIMIT.",
+    415: "The content is of a type that is not taken.",
+    422: "A value of the request cannot be used; `errors` tells which, and why.",
+    503: "The warehouse, the lake or the inbox cannot be used at the moment.",
+    507: "There is no space left to keep the file.",
+}
+
+
+class Problem(BaseModel):
+    """What went wrong, as RFC 9457 has it."""
+
+    type: str = Field("about:blank", description="Always about:blank: the status says it all.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong and what to do.")
+    errors: list[dict[str, str]] | None = Field(
+        None, description="For 422: the values that cannot be used, each with `at` and `reason`."
+    )
+
+
+class Refusal(HTTPException):
+    """A request that cannot be answered; the answer is a problem document."""
+
+    def __init__(self, status: int, detail: str, at: str | None = None, **headers: str) -> None:
+        super().__init__(
+            status, detail, headers={k.replace("_", "-"): v for k, v in headers.items()}
+        )
+        self.errors = [{"at": at, "reason": detail}] if at else None
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The description of the errors with which a route may answer, for its `responses`."""
+    schema = Problem.model_json_schema()
+    return {
+        status: {
+            "description": _MEANINGS[status],
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": schema,
+                    "example": {
+                        "type": "about:blank",
+                        "title": _title(status),
+                        "status": status,
+                        "detail": _MEANINGS[status],
+                    },
+                }
+            },
+        }
+        for status in statuses
+    }
+
+
+def answer(
+    status: int,
+    detail: str,
+    errors: list[dict[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The answer that tells a problem."""
+    problem = Problem(
+        type="about:blank", title=_title(status), status=status, detail=detail, errors=errors
+    )
+    return JSONResponse(
+        problem.model_dump(exclude_none=True), status, headers, media_type=MEDIA_TYPE
+    )
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Have `app` answer every error with a problem document."""
+    app.add_exception_handler(HTTPException, _of_status)
+    app.add_exception_handler(RequestValidationError, _of_values)
+    app.add_exception_handler(WarehouseAssetsError, _of_house)
+    app.add_exception_handler(OSError, _of_system)
+    app.add_exception_handler(Exception, _of_fault)
+
+
+def _title(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase
+
+
+async def _of_status(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code < HTTPStatus.BAD_REQUEST:  # no error, only an early end
+        return Response(status_code=error.status_code, headers=error.headers)
+    detail = error.detail
+    if type(error) is HTTPException and detail == _title(error.status_code):
+        detail = f"There is no {request.url.path} here."
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = (error.headers or {}).get("Allow", "")
+            detail = f"{request.method} is not possible here, only {allowed}."
+    return answer(error.status_code, detail, getattr(error, "errors", None), error.headers)
+
+
+async def _of_values(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"at": ".".join(str(part) for part in found["loc"][1:]), "reason": str(found["msg"])}
+        for found in error.errors()
+    ]
+    told = "; ".join(f"{found['at']}: {found['reason']}" for found in errors)
+    return answer(422, f"The request cannot be answered: {told}.", errors)
+
+
+async def _of_house(request: Request, error: Exception) -> Response:
+    _logger.warning("%s %s: %s", request.method, request.url.path, error)
+    if is_disk_full(error):
+        return answer(507, str(error))
+    headers = {"Retry-After": str(_SECONDS_UNTIL_ANOTHER_TRY)}
+    if isinstance(error, PermanentError):
+        headers["Retry-After"] = str(6 * _SECONDS_UNTIL_ANOTHER_TRY)  # a person has to act first
+    return answer(503, str(error), headers=headers)
+
+
+async def _of_system(request: Request, error: Exception) -> Response:
+    if not is_disk_full(error):
+        raise error
+    _logger.warning("%s %s: %s", request.method, request.url.path, error)
+    return answer(507, "There is no space left on the disk of the service. Try again later.")
+
+
+async def _of_fault(request: Request, error: Exception) -> Response:
+    return answer(500, "The service has met an error of its own. Its log tells more.")

@@ -1,0 +1,174 @@
+"""Receiving one file as the body of a request, in whatever form it comes."""
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+import anyio
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from warehouse_assets.api import webhooks
+from warehouse_assets.api.deps import Service
+from warehouse_assets.api.multipart import Content, Field, FileBegins, Piece, pieces
+from warehouse_assets.api.problems import Refusal
+from warehouse_assets.api.uploads import Upload
+from warehouse_assets.ingestions import Ingestion
+
+BODY_TYPES = (
+    "text/csv",
+    "application/csv",
+    "text/plain",
+    "application/gzip",
+    "application/x-gzip",
+    "application/octet-stream",
+)
+"""The types of bodies that are the file itself."""
+FORM_TYPE = "multipart/form-data"
+
+_BYTES_WRITTEN_AT_ONCE = 1 << 20
+_LEAST_BYTES_TO_TELL_THE_FORMAT = 2
+_MOST_BYTES_AROUND_A_FILE = 1 << 17  # of a form: boundaries, headers, other fields
+_SECONDS_OF_SILENCE = 60.0
+
+
+class Receiving:
+    """Receives the file of one request; `file` is called once."""
+
+    def __init__(self, service: Service, name: str, webhook: str | None) -> None:
+        self._service = service
+        self._limit = service.settings.upload_limit
+        self._name = name
+        self._webhook = self._checked(webhook)
+        self._size: int | None = None
+        self._buffer = bytearray()
+        self._upload: Upload | None = None
+
+    async def file(self, request: Request) -> Ingestion:
+        """Read the body of `request` and put its file into the inbox.
+
+        Raises:
+            Refusal: there is no file, it is too large, or something else about it is wrong.
+        """
+        try:
+            async for piece in self._pieces(request):
+                await self._take(piece)
+            return await self._finish()
+        except ClientDisconnect:
+            self._break_off("The upload was broken off by its sender")
+            raise Refusal(400, "The upload was broken off.") from None
+        except Refusal as refusal:
+            self._break_off(str(refusal.detail).rstrip("."))
+            raise
+        except BaseException as error:
+            is_stopped = isinstance(error, anyio.get_cancelled_exc_class())
+            cause = "as the service was stopped" if is_stopped else f"by an error: {error}"
+            self._break_off(f"The upload was broken off {cause}")
+            raise
+
+    def _pieces(self, request: Request) -> AsyncIterator[Piece]:
+        content_type = request.headers.get("content-type", "")
+        media_type = content_type.partition(";")[0].strip().lower()
+        if request.headers.get("content-encoding", "identity").lower() not in {"identity", "gzip"}:
+            raise Refusal(415, "The body may be packed by gzip, and by nothing else.")
+        length = request.headers.get("content-length")
+        size = int(length) if length and length.isdecimal() else None
+        if media_type == FORM_TYPE:
+            self._check_size((size or 0) - _MOST_BYTES_AROUND_A_FILE)
+            return pieces(content_type.encode("latin-1"), _chunks(request))
+        if media_type and media_type not in BODY_TYPES:
+            raise Refusal(
+                415,
+                f"A body of type {media_type} is not taken. Send the file itself as text/csv or "
+                f"application/gzip (curl -H 'Content-Type: text/csv' --data-binary @FILE), or a "
+                f"form as {FORM_TYPE} (curl -F file=@FILE).",
+                Accept_Post=", ".join((*BODY_TYPES, FORM_TYPE)),
+            )
+        self._check_size(size or 0)
+        self._size = size
+        return _body(request, self._name)
+
+    async def _take(self, piece: Piece) -> None:
+        if isinstance(piece, FileBegins):
+            self._name = self._name or piece.name
+        elif isinstance(piece, Field):
+            if piece.name == "webhook" and piece.value:
+                self._webhook = self._checked(piece.value)
+            elif piece.name == "name" and self._upload is None:
+                self._name = piece.value
+        else:
+            self._buffer += piece.data
+            written = self._upload.bytes if self._upload else 0
+            self._check_size(written + len(self._buffer))
+            is_first = self._upload is None
+            least = _LEAST_BYTES_TO_TELL_THE_FORMAT if is_first else _BYTES_WRITTEN_AT_ONCE
+            if len(self._buffer) >= least:
+                await self._write()
+
+    async def _write(self) -> None:
+        content, self._buffer = self._buffer, bytearray()
+        if self._upload is None:
+            service = self._service
+            self._upload = await run_in_threadpool(
+                partial(
+                    Upload,
+                    service.inbox,
+                    service.ingestions,
+                    self._name,
+                    bytes(content[:_LEAST_BYTES_TO_TELL_THE_FORMAT]),
+                    self._size,
+                    self._webhook,
+                )
+            )
+        await run_in_threadpool(self._upload.write, content)
+
+    async def _finish(self) -> Ingestion:
+        if self._buffer:
+            await self._write()
+        if self._upload is None:
+            raise Refusal(
+                422, "There is no content: the file is empty, or there is none.", at="file"
+            )
+        return await run_in_threadpool(self._upload.finish, self._webhook)
+
+    def _break_off(self, reason: str) -> None:
+        # Called while tasks are being cancelled, too: it must not wait for anybody.
+        if self._upload is not None:
+            self._upload.break_off(f"{reason}, after {self._upload.bytes:,} bytes.")
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limit:
+            raise Refusal(
+                413,
+                f"The file is larger than {self._limit:,} bytes, which is the limit (setting "
+                "UPLOAD_LIMIT). Pack it by gzip, or send it in parts.",
+            )
+
+    def _checked(self, webhook: str | None) -> str | None:
+        if webhook is None:
+            return None
+        reason = webhooks.why_not(webhook, self._service.settings.webhook_hosts)
+        if reason is not None:
+            raise Refusal(422, f"The webhook cannot be told: {reason}.", at="webhook")
+        return webhook
+
+
+async def _body(request: Request, name: str) -> AsyncIterator[Piece]:
+    yield FileBegins(name)
+    async for chunk in _chunks(request):
+        yield Content(chunk)
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    stream = request.stream()
+    while True:
+        with anyio.move_on_after(_SECONDS_OF_SILENCE) as waiting:
+            try:
+                chunk = await anext(stream)
+            except StopAsyncIteration:
+                return
+        if waiting.cancelled_caught:
+            raise Refusal(
+                408, f"Nothing came for {_SECONDS_OF_SILENCE:g} seconds.", Connection="close"
+            )
+        yield chunk

@@ -1,0 +1,188 @@
+"""The service in a thread of the test, or in a process of its own, and clients of it."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from fastapi import FastAPI
+
+import warehouse_assets_tests
+from warehouse_assets.api.app import build_app
+from warehouse_assets.api.deps import Service
+from warehouse_assets.api.server import Server, listen
+from warehouse_assets.ingestions import Ingestion
+from warehouse_assets.settings import Settings
+
+REPOSITORY = Path(warehouse_assets_tests.__file__).parents[1]
+COLUMNS = "region,origin_coord,destination_coord,datetime,datasource\n"
+ROW = "Prague,POINT (14.4 50.0),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n"
+
+
+@dataclass
+class NoRuns:
+    """Counts the runs that are asked for, and has none."""
+
+    requested: int = 0
+    is_started: bool = False
+    is_stopped: bool = False
+
+    def start(self) -> None:
+        self.is_started = True
+
+    def request(self) -> None:
+        self.requested += 1
+
+    def stop(self) -> None:
+        self.is_stopped = True
+
+
+@dataclass
+class Served:
+    """A service that can be reached at `address`, and a client that knows no proxy."""
+
+    address: str
+    service: Service
+    client: requests.Session
+    runs: NoRuns
+
+    @property
+    def inbox(self) -> list[str]:
+        """The names in the folder of the inbox, hidden ones included."""
+        return sorted(path.name for path in self.service.settings.inbox.iterdir())
+
+    def send(self, content: Any, **options: Any) -> requests.Response:
+        """Send a file as the body of a request."""
+        headers = {"Content-Type": "text/csv", **options.pop("headers", {})}
+        return self.client.post(
+            f"{self.address}/trips/ingestions", data=content, headers=headers, **options
+        )
+
+    def send_form(self, **parts: tuple[str | None, str | bytes]) -> requests.Response:
+        """Send a form; each part is its file name, if it is a file, and its content."""
+        return self.client.post(f"{self.address}/trips/ingestions", files=parts)
+
+    def ingestion(self, response: requests.Response) -> Ingestion:
+        """The ingestion that `response` tells of."""
+        assert response.status_code == 202, response.text
+        found = self.service.ingestions.get(response.json()["id"])
+        assert found is not None
+        return found
+
+    def create(self, name: str = "trips.csv") -> Ingestion:
+        """An ingestion without any file."""
+        return self.service.ingestions.create(name)
+
+
+def client() -> requests.Session:
+    """A client that heeds no settings of this machine."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def settings_of(folder: Path, **environment: str) -> Settings:
+    """The settings of a house in `folder`."""
+    return Settings.from_environment({"WAREHOUSE_HOME": str(folder), **environment})
+
+
+@contextmanager
+def serving(settings: Settings, runs: Any = None, app: FastAPI | None = None) -> Iterator[Served]:
+    """The service on a free port while the block runs."""
+    app = app or build_app(settings, runs or NoRuns())
+    with listen("127.0.0.1", 0) as listening, client() as session:
+        server = Server(app)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            eventually(lambda: server.started)
+            address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield Served(address, app.state.service, session, app.state.service.runs)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def served_by_a_process(folder: Path, **environment: str) -> Iterator[tuple[str, Any]]:
+    """Address and process of a service without runs; it is ended with the block if need be."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "warehouse_assets_tests.api.quiet_service"],
+        env={
+            **os.environ,
+            "WAREHOUSE_HOME": str(folder),
+            "PYTHONPATH": str(REPOSITORY),
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        try:
+            address = process.stdout.readline().strip()
+            yield address, process
+        finally:
+            process.kill()
+
+
+def eventually(holds: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until `holds()`; fail if that takes longer than `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@dataclass
+class Heard:
+    """One server-sent event."""
+
+    id: int
+    name: str
+    data: Mapping[str, Any]
+
+
+@dataclass
+class Stream:
+    """The events of a stream, as they are heard."""
+
+    response: requests.Response
+    comments: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Heard]:
+        found: dict[str, str] = {}
+        for raw in self.response.iter_lines(chunk_size=1):
+            line = raw.decode()
+            if line.startswith(":"):
+                self.comments.append(line)
+            elif line:
+                name, _, value = line.partition(": ")
+                found[name] = value
+            elif found:
+                yield Heard(int(found["id"]), found["event"], json.loads(found["data"]))
+                found = {}
+
+
+@contextmanager
+def listening_to(url: str, **options: Any) -> Iterator[Stream]:
+    """The stream of events at `url`."""
+    with (
+        client() as session,
+        session.get(url, stream=True, **{"timeout": 10, **options}) as response,
+    ):
+        yield Stream(response)
+
+
+def events_url(served: Served, ingestion: Ingestion) -> str:
+    """Where the events of `ingestion` are streamed."""
+    return f"{served.address}/trips/ingestions/{ingestion.id}/events"

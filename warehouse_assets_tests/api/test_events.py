@@ -1,0 +1,146 @@
+import threading
+import time
+from datetime import datetime, timezone
+
+import fastapi.routing
+import pytest
+
+from warehouse_assets_tests.api.serving import (
+    Served,
+    events_url,
+    eventually,
+    listening_to,
+)
+
+
+def test_events_are_heard_as_they_happen_until_it_is_over(served: Served) -> None:
+    ingestion = served.create("a.csv")
+    heard, lags = [], []
+    with listening_to(events_url(served, ingestion)) as stream:
+        assert stream.response.headers["Content-Type"].startswith("text/event-stream")
+        assert stream.response.headers["Cache-Control"] == "no-cache"
+        for event in stream:
+            at = datetime.fromisoformat(event.data["at"])
+            lags.append((datetime.now(timezone.utc) - at).total_seconds())
+            heard.append((event.id, event.name))
+            following = {"received": "queued", "queued": "started", "started": "progress"}
+            if event.name in following:
+                ingestion.tell(following[event.name])
+            elif event.name == "progress" and event.id < 8:
+                ingestion.tell("progress", rows=event.id)
+            elif event.name == "progress":
+                ingestion.tell("succeeded", rows=8, rejected=0, is_known=False)
+
+    names = ["received", "queued", "started", *["progress"] * 5, "succeeded"]
+    assert heard == list(enumerate(names, start=1))
+    assert max(lags) < 0.9
+    assert sorted(lags)[len(lags) // 2] < 0.3
+
+
+def test_one_who_joins_late_hears_everything(served: Served) -> None:
+    ingestion = served.create("a.csv")
+    ingestion.tell("queued")
+    ingestion.tell("failed", reason="Ünusable")
+
+    with listening_to(events_url(served, ingestion)) as stream:
+        heard = list(stream)
+
+    assert [event.name for event in heard] == ["received", "queued", "failed"]
+    assert heard[-1].data["reason"] == "Ünusable"
+
+
+def test_a_stream_is_resumed_where_it_broke_off(served: Served) -> None:
+    ingestion = served.create("a.csv")
+    ingestion.tell("queued")
+    with listening_to(events_url(served, ingestion)) as stream:
+        assert [next(iter(stream)).id] == [1]
+    ingestion.tell("started")
+    ingestion.tell("succeeded")
+    url = events_url(served, ingestion)
+
+    with listening_to(url, headers={"Last-Event-ID": "1"}) as stream:
+        assert [event.id for event in stream] == [2, 3, 4]
+    with listening_to(f"{url}?after=3") as stream:
+        assert [event.id for event in stream] == [4]
+
+
+def test_a_browser_that_has_heard_all_is_told_not_to_connect_again(served: Served) -> None:
+    ingestion = served.create("a.csv")
+    ingestion.tell("succeeded")
+    url = events_url(served, ingestion)
+
+    assert served.client.get(url, headers={"Last-Event-ID": "2"}).status_code == 204
+    assert served.client.get(url, headers={"Last-Event-ID": "x"}).status_code == 422
+
+
+def test_ten_listen_and_nobody_watches_when_they_have_gone(served: Served) -> None:
+    ingestion = served.create("a.csv")
+    heard: list[list[str]] = []
+
+    def listen() -> None:
+        with listening_to(events_url(served, ingestion)) as stream:
+            heard.append([event.name for event in stream])
+
+    listeners = [threading.Thread(target=listen) for _ in range(10)]
+    for listener in listeners:
+        listener.start()
+    eventually(lambda: served.service.watch.is_watching)
+    time.sleep(0.3)
+    ingestion.tell("queued")
+    ingestion.tell("succeeded")
+    for listener in listeners:
+        listener.join()
+
+    assert heard == [["received", "queued", "succeeded"]] * 10
+    eventually(lambda: not served.service.watch.is_watching)
+
+
+def test_nothing_is_watched_while_nobody_listens(served: Served) -> None:
+    ingestion = served.create("a.csv")
+    assert not served.service.watch.is_watching
+
+    with listening_to(events_url(served, ingestion)) as stream:
+        next(iter(stream))
+        eventually(lambda: served.service.watch.is_watching)
+    eventually(lambda: not served.service.watch.is_watching)
+
+
+def test_of_many_ingestions_each_listener_hears_its_own(served: Served) -> None:
+    first, second = served.create("a.csv"), served.create("b.csv")
+    with (
+        listening_to(events_url(served, first)) as to_first,
+        listening_to(events_url(served, second)) as to_second,
+    ):
+        second.tell("succeeded")
+        assert [event.name for event in to_second] == ["received", "succeeded"]
+        first.tell("failed")
+        assert [event.name for event in to_first] == ["received", "failed"]
+
+
+def test_a_silent_stream_is_kept_alive(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fastapi.routing, "_PING_INTERVAL", 0.2)
+    ingestion = served.create("a.csv")
+    threading.Timer(1.0, lambda: ingestion.tell("succeeded")).start()
+
+    with listening_to(events_url(served, ingestion)) as stream:
+        assert [event.name for event in stream] == ["received", "succeeded"]
+
+    assert len(stream.comments) >= 3
+
+
+def test_a_stream_ends_with_the_service(served: Served) -> None:
+    ingestion = served.create("a.csv")
+    with listening_to(events_url(served, ingestion)) as stream:
+        events = iter(stream)
+        next(events)
+        served.service.end_streams()
+        # From another thread, so it is noticed with the next event.
+        ingestion.tell("queued")
+        assert [event.name for event in events] in ([], ["queued"])
+
+
+def test_there_are_no_events_of_what_is_not_there(served: Served) -> None:
+    for known in ("nothing", "..%2f..%2fetc", "20261121-093042123456-5e0c7a1b"):
+        response = served.client.get(f"{served.address}/trips/ingestions/{known}/events")
+        assert response.status_code == 404
+        assert response.headers["Content-Type"] == "application/problem+json"

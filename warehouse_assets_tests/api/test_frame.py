@@ -1,0 +1,145 @@
+import json
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from warehouse_assets.api.app import build_app
+from warehouse_assets.api.deps import TheWarehouse
+from warehouse_assets_tests.api.serving import NoRuns, Served, serving, settings_of
+
+PROBLEM = "application/problem+json"
+
+
+def app_of(served: Served) -> FastAPI:
+    return build_app(served.service.settings, NoRuns())
+
+
+def test_runs_start_and_stop_with_the_service(tmp_path: Path) -> None:
+    with serving(settings_of(tmp_path)) as served:
+        assert served.runs.is_started
+        assert served.runs.requested == 0
+    assert served.runs.is_stopped
+
+
+def test_files_that_a_former_service_received_are_asked_for_at_the_start(tmp_path: Path) -> None:
+    with serving(settings_of(tmp_path)) as served:
+        served.ingestion(served.send(b"region\n"))
+    with serving(settings_of(tmp_path)) as served:
+        assert served.runs.requested == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "word"),
+    [
+        ("GET", "/nothing", 404, "/nothing"),
+        ("GET", "/docs", 404, "/docs"),
+        ("GET", "/static/../app.py", 404, "no"),
+        ("GET", "/static/%2e%2e/app.py", 404, "no"),
+        ("DELETE", "/trips/ingestions", 405, "DELETE"),
+        ("GET", "/trips/ingestions/x", 404, "ingestion"),
+        ("GET", "/trips/ingestions?limit=0", 422, "limit"),
+        ("GET", "/trips/ingestions?limit=x", 422, "limit"),
+        ("POST", "/trips/ingestions", 422, "no content"),
+        ("GET", "/trips/weekly-average?region=Prague", 503, "warehouse"),
+    ],
+)
+def test_every_error_is_a_problem_document(
+    served: Served, method: str, path: str, status: int, word: str
+) -> None:
+    response = served.client.request(method, served.address + path)
+
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == PROBLEM
+    problem = response.json()
+    assert problem["status"] == status
+    assert problem["type"] == "about:blank"
+    assert word in problem["detail"]
+    if status == 405:
+        assert "POST" in response.headers["Allow"]
+    if status == 503:
+        assert int(response.headers["Retry-After"]) > 0
+
+
+def test_a_fault_of_the_service_tells_nothing_of_its_inside(tmp_path: Path) -> None:
+    app = build_app(settings_of(tmp_path), NoRuns())
+
+    @app.get("/fault")
+    def fault(warehouse: TheWarehouse) -> None:
+        raise KeyError("s3cret")
+
+    with serving(settings_of(tmp_path), app=app) as served:
+        response = served.client.get(f"{served.address}/fault")
+
+    assert response.status_code == 500
+    assert response.headers["Content-Type"] == PROBLEM
+    assert "s3cret" not in response.text
+
+
+def test_the_description_has_every_route_with_its_errors_and_names_no_other_host(
+    served: Served,
+) -> None:
+    text = served.client.get(f"{served.address}/openapi.json").text
+    description = json.loads(text)
+
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], (path, method)
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(response["content"]) == [PROBLEM], (path, method, status)
+    upload = description["paths"]["/trips/ingestions"]["post"]
+    assert {"202", "413", "415", "422", "503", "507"} <= upload["responses"].keys()
+    assert "text/csv" in upload["requestBody"]["content"]
+    assert "cdn" not in text
+
+
+def test_a_browser_gets_a_page_and_everybody_else_json(served: Served) -> None:
+    page = served.client.get(served.address, headers={"Accept": "text/html,*/*;q=0.8"})
+    offered = served.client.get(served.address)
+
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert page.headers["Vary"] == offered.headers["Vary"] == "Accept"
+    assert offered.json()["upload_limit"] == 10_000_000
+    assert "/trips/ingestions" in offered.json()["routes"]
+
+
+def test_the_page_and_what_belongs_to_it_name_no_other_host(served: Served) -> None:
+    static = Path(build_app.__code__.co_filename).with_name("static")
+    assert {path.name for path in static.iterdir()} >= {"index.html", "page.js", "page.css"}
+    for path in static.iterdir():
+        text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert "//" not in text.replace("// ", ""), path
+        if path.name != "index.html":
+            response = served.client.get(f"{served.address}/static/{path.name}")
+            assert response.text == path.read_text("utf-8")
+
+
+def test_browsers_are_told_to_load_nothing_from_elsewhere(served: Served) -> None:
+    for path in ("/", "/static/page.js", "/trips/ingestions", "/nothing"):
+        headers = served.client.get(served.address + path).headers
+        assert headers["Content-Security-Policy"].startswith("default-src 'self'")
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_pages_of_other_sites_may_not_send_files(served: Served) -> None:
+    for origin in ("http://example.com", "null", "http://127.0.0.1:1"):
+        assert served.send(b"x,y", headers={"Origin": origin}).status_code == 403
+    assert served.inbox == []
+    served.ingestion(served.send(b"x,y", headers={"Origin": served.address}))
+    served.ingestion(served.send(b"x,y", headers={"Origin": "http://127.0.0.1:8000"}))  # API_URL
+
+
+def test_a_service_of_this_machine_only_knows_its_own_names(served: Served) -> None:
+    url = f"{served.address}/trips/ingestions"
+
+    response = served.client.get(url, headers={"Host": "rebound.example.com"})
+    assert response.status_code == 400
+    assert "API_URL" in response.json()["detail"]
+    assert served.client.get(url, headers={"Host": "localhost:1234"}).status_code == 200
+
+
+def test_a_service_that_listens_everywhere_may_be_called_anything(tmp_path: Path) -> None:
+    with serving(settings_of(tmp_path, API_HOST="0.0.0.0")) as served:
+        url = f"{served.address}/trips/ingestions"
+        assert served.client.get(url, headers={"Host": "warehouse.example"}).status_code == 200

@@ -1,0 +1,164 @@
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from warehouse_assets.ingestions import Ingestion
+from warehouse_assets_tests.api.serving import COLUMNS, ROW, Served, eventually
+
+_FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
+# At once, as the row may be replaced between two questions.
+_FIRST_ROW = (
+    "return [...document.querySelectorAll('#ingestions tr:first-child td')].map(c => c.innerText)"
+)
+_CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+_DRIVER = shutil.which("chromedriver")
+
+pytestmark = pytest.mark.skipif(
+    _CHROMIUM is None or _DRIVER is None, reason="there is no Chromium with its driver"
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = _CHROMIUM or ""
+    profile = tmp_path_factory.mktemp("profile")
+    for flag in (*_FLAGS, f"--user-data-dir={profile}", "--window-size=1000,1300"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = webdriver.Chrome(options, webdriver.ChromeService(_DRIVER))
+    try:
+        yield chrome
+    finally:
+        chrome.quit()
+
+
+class Page:
+    """The page of a service, as a person sees it."""
+
+    def __init__(self, browser: webdriver.Chrome, served: Served) -> None:
+        self.browser = browser
+        self.served = served
+        self._console()  # what former pages said
+        browser.get(served.address)
+
+    def element(self, name: str) -> WebElement:
+        return self.browser.find_element(By.ID, name)
+
+    def text(self, name: str) -> str:
+        return self.element(name).text
+
+    def send(self, file: Path) -> None:
+        self.element("file").send_keys(str(file))
+        self.element("submit").click()
+
+    def the_ingestion(self) -> Ingestion:
+        eventually(self.served.service.ingestions.all)
+        return self.served.service.ingestions.all()[0]
+
+    def bar(self) -> str | None:
+        return self.element("bar").get_attribute("value")
+
+    def first_row(self) -> list[str]:
+        """The cells of the latest file."""
+        return [str(text) for text in self.browser.execute_script(_FIRST_ROW)]
+
+    def complaints(self) -> list[str]:
+        """What the browser's console complains of, but for pictures that are not there yet."""
+        return [said for said in self._console() if ".svg" not in said]
+
+    def _console(self) -> list[str]:
+        entries = self.browser.execute("getLog", {"type": "browser"})["value"]
+        return [str(entry["message"]) for entry in entries]
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, served: Served) -> Page:
+    return Page(browser, served)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "rides <b>May.csv"
+    path.write_text(COLUMNS + ROW * 100)
+    return path
+
+
+def test_an_upload_is_watched_to_its_end(page: Page, file: Path) -> None:
+    page.send(file)
+    ingestion = page.the_ingestion()
+    eventually(lambda: page.text("live-state") == "waiting for a run")
+    assert page.text("live-name") == file.name
+
+    ingestion.tell("started", run_id="1")
+    ingestion.tell(
+        "progress", rows=1_000, rejected=2, bytes=25_000, bytes_total=100_000, rate=12_500
+    )
+    eventually(lambda: page.bar() == "25")
+    assert page.text("live-state") == "being read"
+    assert page.text("figures") == "1,000 rows, 25.0 kB of 100 kB, 2 rejected, 12.5 kB per second"
+
+    ingestion.tell("stored", rows=4_000, rejected=2)
+    ingestion.tell("published", table="weekly_trips")
+    ingestion.tell("succeeded", rows=4_000, rejected=2, is_known=False)
+    eventually(lambda: page.text("live-state") == "done")
+    assert page.bar() == "100"
+    assert page.text("figures") == "4,000 rows, 2 rejected"
+    steps = page.element("steps").find_elements(By.TAG_NAME, "li")
+    assert [step.text for step in steps] == ["received", "stored", "weekly_trips", "done"]
+    eventually(lambda: page.first_row()[:4] == [file.name, "done", "4,000", "2"])
+    assert page.element("submit").is_enabled()
+    assert page.complaints() == []
+
+
+def test_the_reason_of_a_failure_is_shown(page: Page, file: Path) -> None:
+    page.send(file)
+    page.the_ingestion().tell("failed", reason="The column region is <missing>.")
+
+    eventually(lambda: page.text("live-state") == "failed")
+    assert page.text("reason") == "The column region is <missing>."
+
+
+def test_a_file_that_is_too_large_is_not_even_sent(page: Page, tmp_path: Path) -> None:
+    eventually(lambda: "At most 10.0 MB" in page.text("limit"))
+    large = tmp_path / "large.csv"
+    with large.open("wb") as stream:
+        stream.truncate(10_000_001)
+
+    page.send(large)
+
+    eventually(lambda: "at most 10.0 MB are taken" in page.text("reason"))
+    assert page.served.service.ingestions.all() == []
+
+
+def test_an_empty_file_is_refused_in_words(page: Page, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.touch()
+    page.send(empty)
+
+    eventually(lambda: "the file is empty" in page.text("reason"))
+
+
+def test_what_others_sent_is_seen_to_go_on(browser: webdriver.Chrome, served: Served) -> None:
+    ingestion = served.create("of others.csv")
+    page = Page(browser, served)
+    eventually(lambda: page.first_row()[:2] == ["of others.csv", "received"])
+
+    ingestion.tell("progress", rows=12_345, rejected=0)
+    eventually(lambda: page.first_row()[1:4] == ["being read", "12,345", "0"])
+    ingestion.tell("succeeded", rows=12_346, rejected=0)
+    eventually(lambda: page.first_row()[1:4] == ["done", "12,346", "0"])
+
+
+def test_pictures_that_are_not_there_yet_say_so(page: Page) -> None:
+    def notes() -> list[str]:
+        found = page.browser.find_elements(By.CSS_SELECTOR, "figure .missing")
+        return [note.text for note in found]
+
+    eventually(lambda: len(notes()) == 2)
+    assert all("once trips have been taken" in note for note in notes())

@@ -1,0 +1,113 @@
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from warehouse_assets.api.runs import WarmRuns
+from warehouse_assets_tests.api.serving import COLUMNS, REPOSITORY, ROW, eventually, serving
+from warehouse_assets_tests.house import House
+
+# Writes its process number and, for each order, a line; a run takes a while.
+STAND_IN = """
+import os, sys, time
+log = open(sys.argv[1], "a", buffering=1)
+log.write(f"began {os.getpid()}\\n")
+print("ready", flush=True)
+for line in sys.stdin:
+    log.write("run\\n")
+    time.sleep(float(sys.argv[2]))
+    if len(sys.argv) > 3 and open(sys.argv[1]).read().count("run") <= int(sys.argv[3]):
+        os._exit(9)
+    print("{}", flush=True)
+log.write("ended\\n")
+"""
+
+
+@contextmanager
+def runs_of(log: Path, *arguments: str) -> Iterator[WarmRuns]:
+    command: Sequence[str] = (sys.executable, "-c", STAND_IN, str(log), *arguments)
+    runs = WarmRuns(command)
+    runs.start()
+    try:
+        yield runs
+    finally:
+        runs.stop()
+
+
+def lines(log: Path) -> list[str]:
+    return [line.split()[0] for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def test_requests_that_come_during_a_run_are_one_run_after_it(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with runs_of(log, "0.4") as runs:
+        runs.request()
+        eventually(lambda: lines(log) == ["began", "run"])
+        for _ in range(5):
+            runs.request()
+        eventually(lambda: lines(log) == ["began", "run", "run"])
+        time.sleep(0.6)
+    assert lines(log) == ["began", "run", "run", "ended"]
+
+
+def test_a_process_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with runs_of(log, "0") as runs:
+        eventually(lambda: lines(log) == ["began"])
+        os.kill(int(log.read_text().split()[1]), signal.SIGKILL)
+        eventually(lambda: lines(log) == ["began", "began"])
+        runs.request()
+        eventually(lambda: lines(log) == ["began", "began", "run"])
+
+
+def test_a_run_whose_process_died_is_had_again(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with runs_of(log, "0", "1") as runs:
+        runs.request()
+        eventually(lambda: lines(log) == ["began", "run", "began", "run"])
+    assert lines(log)[-1] == "ended"
+
+
+def test_a_process_that_cannot_be_started_holds_nothing_up(tmp_path: Path) -> None:
+    runs = WarmRuns((str(tmp_path / "nothing"),))
+    runs.start()
+    runs.request()
+    runs.stop()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_upload_is_taken_by_a_run_that_dagster_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path / "home", dg.DagsterInstance.ephemeral(), INBOX_SETTLE_SECONDS="2")
+    for name, value in house.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+
+    with serving(house.settings, WarmRuns()) as served:
+        ingestion = served.ingestion(served.send((COLUMNS + ROW).encode()))
+        eventually(lambda: ingestion.is_over, seconds=60)
+        names = [event.name for event in ingestion.events()]
+        assert names[:3] == ["received", "queued", "started"]
+        assert names[-1] == "succeeded", ingestion.events()[-1]
+        # The process is warm now.
+        sent = time.monotonic()
+        second = served.ingestion(served.send((COLUMNS + ROW + ROW).encode()))
+        eventually(lambda: second.status != "queued")
+        assert time.monotonic() - sent < 12  # when nothing else keeps the machine busy, below 1
+        eventually(lambda: second.is_over, seconds=30)
+
+    (row,) = house.published("weekly_trips", "region, trips")
+    assert row == ("Prague", 3)
+    monkeypatch.setenv("DAGSTER_HOME", str(house.settings.dagster_home))
+    with dg.DagsterInstance.get() as instance:
+        recorded = instance.get_runs()
+    assert [run.status.value for run in recorded] == ["SUCCESS", "SUCCESS"]
+    told = [dict(event.data) for event in ingestion.events() if event.name == "started"]
+    assert recorded[-1].run_id == told[0]["run_id"]

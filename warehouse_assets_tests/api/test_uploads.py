@@ -1,0 +1,291 @@
+import gzip
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from warehouse_assets.api.uploads import Upload, remove_broken_off
+from warehouse_assets.errors import SourceError
+from warehouse_assets.ingestions import Ingestion, Ingestions
+from warehouse_assets.sources.inbox import Inbox
+from warehouse_assets_tests.api.serving import (
+    COLUMNS,
+    ROW,
+    Served,
+    client,
+    eventually,
+    served_by_a_process,
+    serving,
+    settings_of,
+)
+
+FILE = (COLUMNS + ROW).encode()
+
+
+def names_told(ingestion: Ingestion) -> list[str]:
+    return [event.name for event in ingestion.events()]
+
+
+def test_a_body_becomes_a_file_of_the_inbox_that_is_complete_at_once(served: Served) -> None:
+    response = served.send(FILE, params={"name": "May 2018.csv"})
+
+    ingestion = served.ingestion(response)
+    assert response.headers["Location"] == response.json()["status_url"]
+    assert response.json()["events_url"] == response.json()["status_url"] + "/events"
+    assert served.inbox == [f"trips-May-2018-{ingestion.id}.csv"] == [ingestion.file_name]
+    (file,) = served.service.inbox.look().complete
+    assert file.path.read_bytes() == FILE
+    assert [(event.name, dict(event.data)) for event in ingestion.events()] == [
+        ("received", {"name": "May 2018.csv", "bytes": len(FILE)}),
+        ("queued", {"bytes": len(FILE)}),
+    ]
+    assert served.runs.requested == 1
+
+
+def test_the_status_tells_what_became_of_it(served: Served) -> None:
+    ingestion = served.ingestion(served.send(FILE, params={"name": "a.csv"}))
+    url = f"{served.address}/trips/ingestions/{ingestion.id}"
+
+    ingestion.tell("started", run_id="5f0c")
+    ingestion.tell("progress", rows=10, rejected=0, bytes=5, bytes_total=len(FILE), rate=1.5)
+    status = served.client.get(url).json()
+    assert status["status"] == "started"
+    assert (status["bytes"], status["rows"], status["run_id"]) == (len(FILE), 10, "5f0c")
+
+    ingestion.tell("failed", reason="The disk was full.")
+    status = served.client.get(url).json()
+    assert (status["status"], status["is_over"]) == ("failed", True)
+    assert status["reason"] == "The disk was full."
+
+    ingestion.tell("started", run_id="6a1d")
+    ingestion.tell("stored", rows=11, rejected=2)
+    ingestion.tell("published", table="trip_groups")
+    ingestion.tell("succeeded", rows=11, rejected=2, is_known=False)
+    status = served.client.get(url).json()
+    assert (status["status"], status["is_over"], status["reason"]) == ("succeeded", True, None)
+    assert (status["rows"], status["rejected"], status["tables"]) == (11, 2, ["trip_groups"])
+    assert (status["name"], status["last_event"]) == ("a.csv", 9)
+
+
+def test_the_latest_are_listed_page_by_page(served: Served) -> None:
+    created = [served.create(f"{number}.csv") for number in range(5)][::-1]
+
+    url, found = f"{served.address}/trips/ingestions?limit=2", []
+    while url:
+        page = served.client.get(url).json()
+        found.append([ingestion["id"] for ingestion in page["ingestions"]])
+        url = page["next"]
+
+    ids = [ingestion.id for ingestion in created]
+    assert found == [ids[:2], ids[2:4], ids[4:]]
+
+
+@pytest.mark.parametrize("name", ["trips.csv", "trips.csv.gz", ""])
+def test_whether_a_file_is_packed_is_seen_by_its_content(served: Served, name: str) -> None:
+    plain = served.ingestion(served.send(FILE, params={"name": name}))
+    packed = served.ingestion(served.send(gzip.compress(FILE), params={"name": name}))
+
+    assert plain.file_name.endswith(f"{plain.id}.csv")
+    assert packed.file_name.endswith(f"{packed.id}.csv.gz")
+    assert served.inbox == sorted([plain.file_name, packed.file_name])
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("..\\..\\windows\\trips.csv", "upload"),
+        ("a\0b.csv", "ab"),
+        ("n" * 300 + ".csv", "n" * 60),
+        ("", "upload"),
+        (".hidden", "hidden"),
+        ("x.part", "x-part"),
+        ("日本.csv", "upload"),
+        ("a; rm -rf ~ #.csv", "a-rm-rf"),
+    ],
+)
+def test_no_name_in_a_form_leads_out_of_the_inbox(served: Served, name: str, stem: str) -> None:
+    boundary = "b0undary"
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="'
+    escaped = name.replace("\\", "\\\\")
+    form = f'{head}{escaped}"\r\n\r\n'.encode() + FILE + f"\r\n--{boundary}--\r\n".encode()
+
+    response = served.send(
+        form, headers={"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    )
+
+    ingestion = served.ingestion(response)
+    assert served.inbox == [f"trips-{stem}-{ingestion.id}.csv"]
+    (path,) = served.service.settings.inbox.iterdir()
+    assert path.read_bytes() == FILE
+
+
+def test_a_form_may_tell_the_name_before_the_file(served: Served) -> None:
+    response = served.send_form(name=(None, "other"), file=("x.csv", FILE))
+
+    assert served.ingestion(response).name == "other"
+
+
+def test_an_empty_file_is_refused_and_leaves_nothing(served: Served) -> None:
+    form = served.send_form(file=("x.csv", b""))
+    for response in (served.send(b""), served.send(iter([])), form):
+        assert response.status_code == 422
+        assert response.json()["errors"][0]["at"] == "file"
+    assert served.inbox == []
+    assert served.service.ingestions.all() == []
+    assert served.runs.requested == 0
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "image/png", "application/x-zip"])
+def test_other_types_are_refused_with_a_word_on_what_is_taken(
+    served: Served, content_type: str
+) -> None:
+    response = served.send(FILE, headers={"Content-Type": content_type})
+
+    assert response.status_code == 415
+    assert "text/csv" in response.json()["detail"]
+    assert "text/csv" in response.headers["Accept-Post"]
+
+
+def test_a_file_said_to_be_too_large_is_refused_before_any_of_it_is_stored(served: Served) -> None:
+    response = served.send(b"x" * 10_000_001)
+
+    assert response.status_code == 413
+    assert "UPLOAD_LIMIT" in response.json()["detail"]
+    assert served.inbox == []
+    assert served.service.ingestions.all() == []
+
+
+def test_a_file_that_turns_out_too_large_is_refused_and_removed(served: Served) -> None:
+    def content() -> Iterator[bytes]:
+        for _ in range(11):
+            yield b"x" * 1_000_000
+
+    response = served.send(content())
+
+    assert response.status_code == 413
+    assert served.inbox == []
+    (ingestion,) = served.service.ingestions.all()
+    assert names_told(ingestion) == ["received", "failed"]
+    assert "UPLOAD_LIMIT" in ingestion.events()[-1].data["reason"]
+
+
+def test_a_file_of_just_the_limit_is_taken(served: Served) -> None:
+    ingestion = served.ingestion(served.send(iter([b"x" * 9_999_999, b"y"])))
+
+    assert (served.service.settings.inbox / ingestion.file_name).stat().st_size == 10_000_000
+
+
+def begin_upload(address: str, content: bytes) -> socket.socket:
+    """A connection on which a part of an upload has been sent."""
+    parts = urlsplit(address)
+    connection = socket.create_connection((parts.hostname or "", parts.port or 0))
+    head = "POST /trips/ingestions HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
+    connection.sendall(f"{head}Content-Length: 5000000\r\n\r\n".encode() + content)
+    return connection
+
+
+def test_a_client_that_vanishes_leaves_nothing_that_counts(served: Served) -> None:
+    connection = begin_upload(served.address, FILE * 10_000)
+    eventually(served.service.ingestions.all)
+    (ingestion,) = served.service.ingestions.all()
+    assert served.inbox == [f".{ingestion.file_name}.upload.part"]
+    assert served.service.inbox.look().complete == []
+
+    connection.close()
+
+    eventually(lambda: ingestion.is_over)
+    assert served.inbox == []
+    assert "broken off" in ingestion.events()[-1].data["reason"]
+    assert served.runs.requested == 0
+
+
+def test_an_upload_under_way_gets_some_seconds_when_the_service_ends(tmp_path: Path) -> None:
+    with served_by_a_process(tmp_path) as (address, process):
+        connection = begin_upload(address, FILE)
+        eventually(Ingestions(tmp_path / "ingestions").all)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        connection.sendall(b"x" * (5_000_000 - len(FILE)))
+        with connection, connection.makefile() as answer:
+            assert "202 Accepted" in answer.readline()
+        assert process.wait(10) == 0
+    (path,) = (tmp_path / "inbox").iterdir()
+    assert path.stat().st_size == 5_000_000
+
+
+def test_a_service_killed_in_the_middle_of_an_upload_leaves_nothing_that_counts(
+    tmp_path: Path,
+) -> None:
+    ingestions = Ingestions(tmp_path / "ingestions")
+    with served_by_a_process(tmp_path) as (address, process):
+        connection = begin_upload(address, FILE)
+        eventually(ingestions.all)
+        process.kill()
+        process.wait()
+        connection.close()
+    (ingestion,) = ingestions.all()
+    assert len(list((tmp_path / "inbox").iterdir())) == 1
+    assert Inbox(tmp_path / "inbox", tmp_path / "archive", 0).look().complete == []
+
+    with serving(settings_of(tmp_path)) as served:
+        assert served.inbox == []
+        assert names_told(ingestion) == ["received", "failed"]
+        assert "Upload the file again" in ingestion.events()[-1].data["reason"]
+
+
+def test_only_what_nobody_writes_any_more_is_removed(tmp_path: Path) -> None:
+    inbox, ingestions = Inbox(tmp_path, tmp_path / "archive", 2), Ingestions(tmp_path / "i")
+    upload = Upload(inbox, ingestions, "x.csv", b"re", None, None)
+    other = tmp_path / ".trips.csv.upload.part"
+    other.write_bytes(b"somebody's")
+
+    assert remove_broken_off(inbox, ingestions) == 0
+    assert upload.finish() == upload.ingestion
+    assert remove_broken_off(inbox, ingestions) == 0
+    assert other.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_inbox_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "inbox"
+    folder.mkdir(mode=0o500)
+
+    with pytest.raises(SourceError, match="setting INBOX"):
+        Upload(Inbox(folder, tmp_path, 0), Ingestions(tmp_path), "x", b"re", None, None)
+
+
+def test_journals_that_cannot_be_written_are_said_and_nothing_is_left(served: Served) -> None:
+    served.service.ingestions.folder.write_text("a file")
+
+    response = served.send(FILE)
+
+    assert response.status_code == 503
+    assert "WAREHOUSE_HOME" in response.json()["detail"]
+    assert response.headers["Retry-After"] == "60"
+    assert served.inbox == []
+
+
+def test_two_hundred_megabytes_pass_in_little_memory(tmp_path: Path) -> None:
+    size, piece = 200_000_000, b"x" * 500_000
+
+    def memory(process_id: int) -> int:
+        lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the system does not tell the memory of a process")
+    with served_by_a_process(tmp_path) as (address, process), client() as session:
+        url = f"{address}/trips/ingestions"
+        session.post(url, data=FILE, headers={"Content-Type": "text/csv"})
+        before = memory(process.pid)
+        content = (piece for _ in range(size // len(piece)))
+        response = session.post(url, data=content, headers={"Content-Type": "text/csv"})
+        assert response.status_code == 202
+        assert memory(process.pid) - before < 20_000_000
+    assert max(path.stat().st_size for path in (tmp_path / "inbox").iterdir()) == size

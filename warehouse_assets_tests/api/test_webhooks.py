@@ -1,0 +1,184 @@
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from warehouse_assets.api import webhooks
+from warehouse_assets.ingestions import Webhook
+from warehouse_assets_tests.api.serving import Served, eventually, serving, settings_of
+
+FILE = b"region\nPrague\n"
+LOCAL = frozenset({"localhost", "127.0.0.1"})
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes what is posted, after answering with the statuses of `script`."""
+
+    def __init__(self, script: list[int]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.script = script
+        self.tried: list[str] = []
+        self.taken: list[dict[str, Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook?token=s3cret"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.tried.append(document["event"])
+        status = self.server.script.pop(0) if self.server.script else 204
+        if status < 300:
+            self.server.taken.append(document)
+        self.send_response(status)
+        if status in {301, 307}:
+            self.send_header("Location", self.server.url)
+        self.end_headers()
+
+    def log_message(self, *args: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def receiving(*script: int) -> Iterator[Receiver]:
+    with Receiver(list(script)) as receiver:
+        thread = Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            receiver.shutdown()
+            thread.join()
+
+
+@pytest.fixture(autouse=True)
+def quick_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "_SECONDS_BEFORE_TRIES", (0.0, 0.05, 0.05, 0.05))
+
+
+def test_events_are_posted_in_order_to_one_that_fails_twice(served: Served) -> None:
+    with receiving(500, 503) as receiver:
+        ingestion = served.ingestion(served.send(FILE, params={"webhook": receiver.url}))
+        ingestion.tell("started", run_id="1")
+        ingestion.tell("progress", rows=1)
+        ingestion.tell("published", table="weekly_trips")
+        ingestion.tell("succeeded", rows=1, rejected=0, is_known=False)
+        eventually(lambda: ingestion.webhook is None)
+
+    assert receiver.tried[:3] == ["queued"] * 3
+    assert [(document["number"], document["event"]) for document in receiver.taken] == [
+        (2, "queued"),
+        (3, "started"),
+        (5, "published"),
+        (6, "succeeded"),
+    ]
+    last = receiver.taken[-1]
+    assert last["data"] == {"rows": 1, "rejected": 0, "is_known": False}
+    assert last["id"] == ingestion.id
+    assert last["status_url"] == f"http://127.0.0.1:8000/trips/ingestions/{ingestion.id}"
+
+
+def test_a_form_may_name_the_webhook_after_the_file(served: Served) -> None:
+    with receiving() as receiver:
+        response = served.send_form(file=("x.csv", FILE), webhook=(None, receiver.url))
+        ingestion = served.ingestion(response)
+        ingestion.tell("succeeded")
+        eventually(lambda: ingestion.webhook is None)
+
+    assert [document["event"] for document in receiver.taken] == ["queued", "succeeded"]
+
+
+def test_a_failed_one_that_goes_on_is_told_to_its_end(served: Served) -> None:
+    with receiving() as receiver:
+        ingestion = served.ingestion(served.send(FILE, params={"webhook": receiver.url}))
+        ingestion.tell("failed", reason="The disk was full.")
+        eventually(lambda: len(receiver.taken) == 2)
+        ingestion.tell("succeeded")
+        eventually(lambda: ingestion.webhook is None)
+
+    assert [document["event"] for document in receiver.taken] == ["queued", "failed", "succeeded"]
+
+
+def test_the_next_service_goes_on_after_what_was_told(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    with receiving() as receiver:
+        with serving(settings) as served:
+            ingestion = served.ingestion(served.send(FILE, params={"webhook": receiver.url}))
+            eventually(lambda: (ingestion.webhook or Webhook("")).told == 2)
+        ingestion.tell("succeeded")
+        with serving(settings):
+            eventually(lambda: ingestion.webhook is None)
+
+    assert [document["event"] for document in receiver.taken] == ["queued", "succeeded"]
+
+
+@pytest.mark.parametrize("status", [301, 307, 404])
+def test_redirects_and_refusals_are_given_up_without_telling_the_address(
+    served: Served, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("warehouse_assets").propagate = True
+    with receiving(status) as receiver, caplog.at_level(logging.WARNING):
+        ingestion = served.ingestion(served.send(FILE, params={"webhook": receiver.url}))
+        ingestion.tell("succeeded")
+        eventually(lambda: ingestion.webhook is None)
+
+    assert receiver.tried == ["queued", "succeeded"]
+    assert f"it answered {status}" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_a_receiver_that_is_not_there_holds_nothing_up(served: Served) -> None:
+    with receiving() as receiver:
+        url = receiver.url
+    ingestion = served.ingestion(served.send(FILE, params={"webhook": url}))
+    ingestion.tell("succeeded")
+
+    eventually(lambda: ingestion.webhook is None)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://example.com/", "WEBHOOK_HOSTS"),
+        ("http://127.0.0.1.example.com/", "WEBHOOK_HOSTS"),
+        ("http://localhost@example.com/", "WEBHOOK_HOSTS"),
+        ("http://169.254.169.254/", "WEBHOOK_HOSTS"),
+        ("http://[::1/", "not an address"),
+        ("http://localhost:99999/", "not an address"),
+        ("file:///etc/passwd", "http://"),
+        ("localhost", "http://"),
+        ("http:///x", "http://"),
+        ("http://localhost/\r\nX: y", "characters"),
+        ("http://localhost/" + "x" * 2000, "too long"),
+        ("", "http://"),
+    ],
+)
+def test_only_addresses_on_the_hosts_of_the_setting_are_told(url: str, reason: str) -> None:
+    assert reason in (webhooks.why_not(url, LOCAL) or "")
+
+
+def test_all_hosts_may_be_allowed() -> None:
+    assert webhooks.why_not("https://example.com:8443/x", frozenset({"*"})) is None
+    assert webhooks.why_not("http://LOCALHOST/x", LOCAL) is None
+
+
+def test_an_upload_whose_webhook_may_not_be_told_is_refused_whole(served: Served) -> None:
+    url = "http://example.com/?token=s3cret"
+    for response in (
+        served.send(FILE, params={"webhook": url}),
+        served.send_form(file=("x.csv", FILE), webhook=(None, url)),
+    ):
+        assert response.status_code == 422
+        assert response.json()["errors"][0]["at"] == "webhook"
+    assert served.inbox == []
+    assert served.runs.requested == 0

@@ -1,0 +1,225 @@
+import json
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from warehouse_assets.errors import SourceError
+from warehouse_assets.ingestions import Ingestions, Webhook, file_name, new_id, shown_name
+
+
+@pytest.fixture
+def ingestions(tmp_path: Path) -> Ingestions:
+    return Ingestions(tmp_path / "ingestions")
+
+
+def test_what_is_told_is_read_back_in_order_with_numbers_from_one(ingestions: Ingestions) -> None:
+    ingestion = ingestions.create("trips.csv", 120)
+    ingestion.tell("queued")
+    ingestion.tell("progress", rows=7, rejected=1)
+
+    told = [(event.number, event.name, dict(event.data)) for event in ingestion.events()]
+
+    assert told == [
+        (1, "received", {"name": "trips.csv", "bytes": 120}),
+        (2, "queued", {}),
+        (3, "progress", {"rows": 7, "rejected": 1}),
+    ]
+    assert [event.number for event in ingestion.events(after=2)] == [3]
+
+
+def test_a_reader_gives_each_event_once(ingestions: Ingestions) -> None:
+    ingestion = ingestions.create("trips.csv")
+    reader = ingestion.reader()
+
+    assert [event.name for event in reader.read()] == ["received"]
+    assert reader.read() == []
+    ingestion.tell("queued")
+    assert [(event.number, event.name) for event in reader.read()] == [(2, "queued")]
+
+
+def test_the_state_is_that_of_the_last_event(ingestions: Ingestions) -> None:
+    ingestion = ingestions.create("trips.csv")
+    states = [ingestion.status]
+    for event in ("queued", "started", "progress", "stored", "published", "succeeded"):
+        ingestion.tell(event)
+        states.append(ingestion.status)
+
+    expected = ["received", "queued", "started", "started", "stored", "published", "succeeded"]
+    assert states == expected
+    assert ingestion.is_over
+
+
+def test_a_failed_one_may_go_on_and_end_anew(ingestions: Ingestions) -> None:
+    ingestion = ingestions.create("trips.csv")
+    ingestion.tell("failed", reason="The disk was full.")
+    assert ingestions.waiting() == []
+
+    ingestion.tell("started", run_id="2")
+    assert ingestions.waiting() == [ingestion]
+
+    ingestion.tell("succeeded", rows=1)
+    assert [event.name for event in ingestion.events()][-1] == "succeeded"
+    assert ingestion.is_over
+
+
+def test_the_state_is_found_before_any_number_of_torn_lines(ingestions: Ingestions) -> None:
+    ingestion = ingestions.create("trips.csv")
+    ingestion.tell("queued")
+    with ingestion.path.open("ab") as journal:
+        journal.write(b"x" * 200_000 + b"\n\n{\n")
+
+    assert ingestion.status == "queued"
+
+
+@settings(max_examples=40)
+@given(cut=st.integers(min_value=1, max_value=60))
+def test_a_line_torn_anywhere_is_skipped_and_the_next_one_is_whole(
+    cut: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    ingestion = Ingestions(tmp_path_factory.mktemp("journals")).create("trips.csv")
+    ingestion.tell("started", run_id="5f0c")
+    size = ingestion.path.stat().st_size
+    os.truncate(ingestion.path, size - cut)
+
+    assert [event.name for event in ingestion.events()] == ["received"]
+    reader = ingestion.reader()
+    reader.read()
+    ingestion.tell("queued")
+    # Only the end of its line is missing from a line cut by one byte: it is all there.
+    expected = ["started", "queued"] if cut == 1 else ["queued"]
+    assert [event.name for event in reader.read()] == expected
+    assert [event.name for event in ingestion.events()] == ["received", *expected]
+
+
+def test_lines_of_many_writers_never_mix(ingestions: Ingestions) -> None:
+    ingestion = ingestions.create("trips.csv")
+
+    def tell(writer: int) -> None:
+        for number in range(50):
+            ingestion.tell("progress", rows=number, writer=writer)
+
+    threads = [threading.Thread(target=tell, args=(writer,)) for writer in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    told = [event.data for event in ingestion.events(after=1)]
+    assert [len([d for d in told if d["writer"] == writer]) for writer in range(4)] == [50] * 4
+
+
+def test_telling_never_fails(ingestions: Ingestions, caplog: pytest.LogCaptureFixture) -> None:
+    ingestion = ingestions.create("trips.csv")
+    ingestion.tell("progress", rate=float("inf"), path=Path("x"))
+    assert dict(ingestion.events()[-1].data) == {"rate": None, "path": "x"}
+    ingestion.path.unlink()
+
+    with caplog.at_level(logging.WARNING):
+        ingestion.tell("queued")
+
+    assert "cannot be written" in caplog.text
+    assert not ingestion.path.exists()
+
+
+def test_lines_that_are_no_events_are_no_events(ingestions: Ingestions) -> None:
+    ingestion = ingestions.create("trips.csv")
+    at = "2026-11-21T10:00:00+00:00"
+    lines = [
+        "not json",
+        "[]",
+        "null",
+        json.dumps({"event": "queued"}),
+        json.dumps({"event": "a\nb", "at": at, "data": {}}),
+        json.dumps({"event": "queued", "at": "yesterday", "data": {}}),
+        json.dumps({"event": "queued", "at": at, "data": []}),
+        "[" * 100_000,
+        json.dumps({"event": "queued", "at": at, "data": {}}),
+    ]
+    with ingestion.path.open("a") as journal:
+        journal.write("\n".join(lines) + "\n")
+
+    assert [(event.number, event.name) for event in ingestion.events()] == [
+        (1, "received"),
+        (2, "queued"),
+    ]
+
+
+def test_ids_sort_by_time_and_are_found_only_as_they_are(ingestions: Ingestions) -> None:
+    created = [ingestions.create(f"{number}.csv") for number in range(3)]
+
+    assert ingestions.all() == created[::-1]
+    assert ingestions.get(created[0].id) == created[0]
+    for text in ("", "../x", created[0].id + "\n", created[0].id[:-1], "\0", new_id(), "é" * 300):
+        assert ingestions.get(text) is None
+
+
+def test_an_ingestion_is_found_by_the_name_of_its_file_in_inbox_and_archive(
+    ingestions: Ingestions,
+) -> None:
+    ingestion = ingestions.create("Jízdy 2018.csv.gz")
+
+    assert ingestion.file_name == f"trips-Jizdy-2018-{ingestion.id}.csv.gz"
+    assert ingestions.of_file(ingestion.file_name) == ingestion
+    assert ingestions.of_file(f"00000012-{ingestion.file_name}") == ingestion
+    assert ingestions.of_file("trips.csv") is None
+    assert ingestions.of_file(f"trips-x-{new_id()}.csv") is None
+
+
+def test_a_file_taken_out_of_the_archive_and_sent_again_is_another_ingestion(
+    ingestions: Ingestions,
+) -> None:
+    first = ingestions.create("x.csv")
+    second = ingestions.create(f"00000001-{first.file_name}")
+
+    assert ingestions.of_file(second.file_name) == second
+
+
+@settings(max_examples=60)
+@given(name=st.text(max_size=300))
+def test_any_name_makes_a_short_plain_file_name_that_holds_the_id(name: str) -> None:
+    ingestion_id = new_id()
+    made = file_name(name, ingestion_id)
+
+    assert made.isascii()
+    assert made.startswith("trips-")
+    assert made.endswith((f"-{ingestion_id}.csv", f"-{ingestion_id}.csv.gz"))
+    assert len(made) < 120
+    assert not set(made) & set("/\\\0 \n:*?")
+    assert shown_name(name).isprintable()
+    assert 0 < len(shown_name(name)) <= 200
+
+
+def test_the_folder_of_a_journal_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file")
+
+    with pytest.raises(SourceError, match="WAREHOUSE_HOME"):
+        Ingestions(tmp_path / "home" / "ingestions").create("x.csv")
+
+
+def test_a_webhook_is_kept_beside_the_journal_and_not_in_it(ingestions: Ingestions) -> None:
+    ingestion = ingestions.create("x.csv", webhook="http://localhost/?token=s3cret")
+
+    assert [i.webhook for i in [ingestion]] == [Webhook("http://localhost/?token=s3cret", 0)]
+    assert "s3cret" not in ingestion.path.read_text()
+    assert ingestions.with_webhook() == [ingestion]
+    ingestion.set_webhook(None)
+    assert ingestion.webhook is None
+    assert ingestions.with_webhook() == []
+
+
+def test_only_old_journals_of_what_is_over_are_removed(ingestions: Ingestions) -> None:
+    old, old_and_waiting, new = (ingestions.create("x.csv", webhook="x") for _ in range(3))
+    old.tell("succeeded")
+    new.tell("succeeded")
+    for ingestion in (old, old_and_waiting):
+        os.utime(ingestion.path, (0, time.time() - 31 * 86_400))
+
+    assert ingestions.prune(days=30) == 1
+    assert ingestions.all() == [new, old_and_waiting]
+    assert old.webhook is None
