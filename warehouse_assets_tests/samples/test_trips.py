@@ -20,6 +20,7 @@ from warehouse_assets.samples.trips import (
 )
 from warehouse_assets.samples.trips_cities import CITIES
 from warehouse_assets.samples.trips_rows import DAMAGE
+from warehouse_assets_tests.house import House
 
 POINT = re.compile(r"POINT \((-?[\d.]+(?:e-\d+)?) (-?[\d.]+(?:e-\d+)?)\)")
 TIME = re.compile(r"201[89]-\d\d-\d\d \d\d:\d\d:\d\d")
@@ -154,6 +155,27 @@ def test_rows_are_damaged_in_each_way_in_turn(tmp_path: Path) -> None:
     ways = list(zip([column for column, _ in DAMAGE], texts, strict=True))
     expected = [(10 * n + 9, *ways[n % len(ways)]) for n in range(10)]
     assert changed == expected
+
+
+def test_samples_are_taken_but_for_the_damaged_rows(house: House) -> None:
+    write_trips_samples(house.settings.inbox, 8000, seed=1)
+
+    assert house.run("trips", "daily_trips", "weekly_trips", "trip_groups").success
+
+    # One of a thousand, and the row that is cut short.
+    place = "destination_coord is not a longitude (-180 to 180) and a latitude (-90 to 90)"
+    assert sum(row[0] for row in house.published("weekly_trips", "trips")) == 8000 - 8
+    assert sorted(reason for _, _, _, reason, _ in house.rejected()) == [
+        "2 fields where the header has 5",
+        "datasource is missing",
+        "datetime is not a date and time: 2018-02-30 09:03:40",
+        "datetime is not a date and time: yesterday",
+        "destination_coord is missing",
+        f"{place}: POINT (14.42 95.5)",
+        "origin_coord is not POINT (longitude latitude): LINESTRING (14.42 50.08, 14.43 50.09)",
+        "origin_coord is not POINT (longitude latitude): POINT (14.42)",
+        "region is missing",
+    ]
 
 
 def test_trips_begin_and_end_in_their_region(trips: list[dict[str, str]]) -> None:
