@@ -100,7 +100,7 @@ def test_an_upload_is_taken_by_a_run_that_dagster_records(
         sent = time.monotonic()
         second = served.ingestion(served.send((COLUMNS + ROW + ROW).encode()))
         eventually(lambda: second.status != "queued")
-        assert time.monotonic() - sent < 12  # when nothing else keeps the machine busy, below 1
+        assert time.monotonic() - sent < 12  # about 1 s on a machine that is not busy
         eventually(lambda: second.is_over, seconds=30)
 
     (row,) = house.published("weekly_trips", "region, trips")
