@@ -20,7 +20,7 @@ _Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecu
 @contextmanager
 def in_step(context: _Context) -> Iterator[None]:
     """Surround the work of a step of a run."""
-    keep_open(context.instance, context.run.run_id)
+    keep_open(context.instance)
     with explained(context):
         yield
 

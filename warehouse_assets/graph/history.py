@@ -1,60 +1,116 @@
-"""Dagster's history in SQLite, kept open while a run lasts.
+"""Dagster's history in SQLite, kept open while a process uses it.
 
-Dagster opens a database for each event and closes it again. When the last connection closes,
-SQLite folds the write-ahead log into the file and removes it: most of what an event costs, and a
-run has hundreds. With one more connection open that happens once, at the end.
+For each event Dagster makes an SQLAlchemy engine, opens a database and closes it again, several
+times over. Every engine compiles each statement anew; and when the last connection closes, SQLite
+folds the write-ahead log into the file and removes it. Together that is most of what an event
+costs, and a run has hundreds. Here Dagster is given the engine that it had for a database before,
+whose connection stays open.
+
+What is written reaches the disk with the log's folding, not with each event. The death of a process
+loses nothing; a power cut may lose the last events of a run, which the lake does not rely on.
 """
 
 import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import sqlalchemy as sa
+
+# The modules of Dagster that make engines for the history, and by what name.
+_MAKERS = (
+    "dagster._core.storage.event_log.sqlite.sqlite_event_log",
+    "dagster._core.storage.runs.sqlite.sqlite_run_storage",
+)
+_MAKE = "create_engine"
+_MOST_ENGINES = 4  # a history has two databases and one for each run, and runs follow each other
 
 
-def keep_open(instance: dg.DagsterInstance, run_id: str = "") -> None:
-    """Keep the databases of `instance`, and that of the run, open until another run begins here.
+def keep_open(instance: dg.DagsterInstance) -> None:
+    """Keep the databases of `instance` open as long as this process uses them.
 
     Nothing is done where history is kept otherwise, and nothing depends on it.
     """
-    keep_open_in(Path(instance.storage_directory()).parent, run_id)
+    keep_open_in(Path(instance.storage_directory()).parent)
 
 
-def keep_open_in(home: Path, run_id: str = "") -> None:
-    """The same for the history in the folder `home`, if there is one."""
-    history = home / "history"
-    runs = history / "runs"
-    paths = (history / "runs.db", runs / "index.db", runs / f"{run_id}.db")
-    _kept.keep([path for path in paths if path.exists()])
+def keep_open_in(home: Path) -> None:
+    """The same for the history in the folder `home`, if there will be one."""
+    _engines.keep(home.absolute() / "history")
 
 
-class _Kept:
-    """The databases kept open by this process, of one run at a time."""
+class _OpenPool(sa.pool.QueuePool):
+    """Connections that stay open though Dagster disposes of their engine after each event."""
+
+    def dispose(self) -> None:
+        """Leave them open."""
+
+    def recreate(self) -> sa.pool.QueuePool:
+        """Go on with them."""
+        return self
+
+    def close(self) -> None:
+        """Close those that are not in use."""
+        super().dispose()
+
+
+class _Engines:
+    """The engines of the databases that this process used last."""
 
     def __init__(self) -> None:
-        self._paths: list[Path] = []
-        self._connections: list[sqlite3.Connection] = []
+        self._histories: set[Path] = set()
+        self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
+        self._one_at_a_time = threading.Lock()
 
-    def keep(self, paths: list[Path]) -> None:
-        if paths == self._paths:
-            return
-        former = self._connections
-        opened = [_open(path) for path in paths]
-        self._paths = paths
-        self._connections = [connection for connection in opened if connection is not None]
-        for connection in former:
-            connection.close()
+    def keep(self, history: Path) -> None:
+        """Have Dagster take its engines for the databases below `history` from here."""
+        self._histories.add(history)
+        for name in _MAKERS:
+            module = import_module(name)
+            if getattr(module, _MAKE, None) is sa.create_engine:
+                setattr(module, _MAKE, self.engine)
+
+    def engine(self, url: str, **options: Any) -> sa.Engine:
+        """An engine for `url`: that which it had before, or one as `options` say."""
+        with self._one_at_a_time:
+            known = self._engines.get(url)
+            # A history that was deleted begins anew.
+            if known is not None and not _database(known.url).exists():
+                _close(self._engines.pop(url))
+                known = None
+            if known is None:
+                database = _database(sa.make_url(url))
+                if self._histories.isdisjoint(database.parents):
+                    return sa.create_engine(url, **options)
+                self._engines[url] = known = _engine(url, options)
+            self._engines.move_to_end(url)
+            if len(self._engines) > _MOST_ENGINES:
+                _close(self._engines.popitem(last=False)[1])
+            return known
 
 
-_kept = _Kept()
+def _database(url: sa.URL) -> Path:
+    return Path(url.database or "")
 
 
-def _open(path: Path) -> sqlite3.Connection | None:
-    try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=rw", uri=True, check_same_thread=False
-        )
-        # Only a connection that has read something counts as open to SQLite.
-        connection.execute("PRAGMA user_version").fetchall()
-    except sqlite3.Error:
-        return None
-    return connection
+def _engine(url: str, options: Mapping[str, Any]) -> sa.Engine:
+    pooled = {**options, "poolclass": _OpenPool, "max_overflow": -1}
+    engine = sa.create_engine(url, **pooled)
+    sa.event.listen(engine, "connect", _sync_seldom)
+    return engine
+
+
+def _sync_seldom(connection: sqlite3.Connection, record: object) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _close(engine: sa.Engine) -> None:
+    if isinstance(engine.pool, _OpenPool):
+        engine.pool.close()
+
+
+_engines = _Engines()

@@ -8,16 +8,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from warehouse_assets.errors import SourceError
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Listener, nobody
 from warehouse_assets.school.batch_pages import FUTURE, Page, StalledError, later_pages, shifted
 from warehouse_assets.school.tables import BATCHES
-from warehouse_assets.sources.http_pages import HttpPages, Patience, shown
 from warehouse_assets.sources.json_array import NotAnArrayError, NotJsonError, json_array
 from warehouse_assets.sources.keyed import CaughtUp, KeyedSource, catch_up_keyed
 from warehouse_assets.sources.record_spool import Record
+
+if TYPE_CHECKING:
+    from warehouse_assets.sources.http_pages import Patience
 
 SETTING = "BATCHES_URL"
 # The last second is read again: batches made in it may have come since.
@@ -56,14 +59,18 @@ class RestBatches(BatchesClient):
     Args:
         address: its address, without `/batches`.
         tell: told when something has to be tried again.
+        patience: how long and how often it is tried; the default is that of `Patience`.
     """
 
     def __init__(
         self,
         address: str,
         tell: Callable[[str], object] = str,
-        patience: Patience | None = None,
+        patience: "Patience | None" = None,
     ) -> None:
+        # What speaks HTTP takes long to import; most commands do not.
+        from warehouse_assets.sources.http_pages import HttpPages, Patience, shown
+
         self._http = HttpPages(
             f"{address.rstrip('/')}/batches", SETTING, patience or Patience(), tell
         )
@@ -151,14 +158,19 @@ class RecordedBatches(BatchesClient):
         )
 
 
-def batches_client(address: str, tell: Callable[[str], object] = str) -> BatchesClient:
+def batches_client(
+    address: str,
+    tell: Callable[[str], object] = str,
+    patience: "Patience | None" = None,
+) -> BatchesClient:
     """The client for a value of the setting BATCHES_URL: an http(s) address, or a path.
 
     Args:
         tell: told when something has to be tried again.
+        patience: how long and how often a server is tried; the default is that of `Patience`.
     """
     if address.partition("://")[0].lower() in {"http", "https"}:
-        return RestBatches(address, tell)
+        return RestBatches(address, tell, patience)
     return RecordedBatches(Path(address))
 
 

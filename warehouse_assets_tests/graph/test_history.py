@@ -1,6 +1,8 @@
-"""Dagster's history is kept open while a run lasts, and only then."""
+"""Dagster's history is kept open by the process that writes it, and by no other."""
 
+import shutil
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,51 +12,81 @@ import pytest
 from warehouse_assets.graph.history import keep_open
 
 
+@dg.job
+def a_job() -> None:
+    """A run without steps."""
+
+
 @pytest.fixture
-def history(tmp_path: Path) -> Path:
-    """The folder of a history of two runs, `one` and `two`."""
-    runs = tmp_path / "history" / "runs"
-    runs.mkdir(parents=True)
-    for path in (
-        runs.parent / "runs.db",
-        *(runs / f"{name}.db" for name in ("index", "one", "two")),
-    ):
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("CREATE TABLE events (id INTEGER)")
-    return runs
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A history in files."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield instance
+
+
+def run(instance: dg.DagsterInstance) -> str:
+    """Run the job; returns the run's id."""
+    result = a_job.execute_in_process(instance=instance)
+    assert result.success
+    return result.run_id
 
 
 def is_open(path: Path) -> bool:
     """Whether a write by another connection leaves the log where it is when that closes."""
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("INSERT INTO events VALUES (1)")
+        connection.execute("CREATE TABLE IF NOT EXISTS others (id INTEGER)")
         connection.commit()
     return path.with_name(f"{path.name}-wal").exists()
 
 
-def test_the_databases_of_the_run_are_open_until_the_next(history: Path, tmp_path: Path) -> None:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        keep_open(instance, "one")
-        assert is_open(history / "index.db")
-        assert is_open(history / "one.db")
-        assert is_open(history.parent / "runs.db")
-        assert not is_open(history / "two.db")
-
-        keep_open(instance, "two")
-        assert is_open(history / "index.db")
-        assert is_open(history / "two.db")
-        assert not is_open(history / "one.db")
-
-
-def test_a_history_that_is_not_of_files_or_broken_is_left_alone(
-    history: Path, tmp_path: Path
+def test_the_databases_of_the_last_runs_are_open(
+    instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    with dg.DagsterInstance.ephemeral() as instance:
-        keep_open(instance, "one")
-        assert not is_open(history / "one.db")
+    keep_open(instance)
+    runs = [run(instance) for _ in range(4)]
 
-    (history / "one.db").write_bytes(b"not a database" * 100)
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        keep_open(instance, "one")
-        assert is_open(history / "index.db")
+    history = tmp_path / "history"
+    assert is_open(history / "runs.db")
+    assert is_open(history / "runs" / "index.db")
+    assert is_open(history / "runs" / f"{runs[-1]}.db")
+    assert not is_open(history / "runs" / f"{runs[0]}.db")
+
+
+def test_all_runs_and_events_are_there_for_others(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    keep_open(instance)
+    runs = [run(instance) for _ in range(6)]
+
+    assert {record.dagster_run.run_id for record in instance.get_run_records()} == set(runs)
+    for identity in runs:
+        kinds = [entry.dagster_event_type for entry in instance.all_logs(identity)]
+        assert kinds[-1] == dg.DagsterEventType.RUN_SUCCESS
+        # As another process sees it.
+        path = tmp_path / "history" / "runs" / f"{identity}.db"
+        with closing(sqlite3.connect(path)) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM event_logs").fetchone()
+        assert count == len(kinds)
+
+
+def test_a_history_that_nobody_asked_for_is_closed_after_each_event(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    identity = run(instance)
+
+    assert not is_open(tmp_path / "history" / "runs" / f"{identity}.db")
+
+
+def test_a_history_that_is_deleted_begins_anew(tmp_path: Path) -> None:
+    for _ in range(2):
+        with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+            keep_open(instance)
+            identity = run(instance)
+            assert [r.dagster_run.run_id for r in instance.get_run_records()] == [identity]
+        shutil.rmtree(tmp_path / "history")
+
+
+def test_a_history_that_is_not_of_files_is_left_alone() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        keep_open(instance)
+        run(instance)

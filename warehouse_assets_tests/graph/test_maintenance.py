@@ -1,8 +1,11 @@
 """Maintenance as a job: nothing that people see changes."""
 
+import shutil
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
+import dagster as dg
 import pytest
 
 from warehouse_assets.definitions import build_defs
@@ -11,75 +14,86 @@ from warehouse_assets.graph.maintenance import maintain_all
 from warehouse_assets_tests.graph.runs import checks_of
 from warehouse_assets_tests.house import House, post, vote
 
-
-def _deliver_ten_files(house: House) -> None:
-    house.deliver("posts.json", [post(1)])
-    for number in range(10):
-        house.deliver("votes.json", [vote(number, 1), vote(0, 1, VoteTypeId=str(number))])
-        assert house.run().success
+_FILES = 6
 
 
-def test_the_job_keeps_every_row_and_the_next_run_finds_nothing_new(house: House) -> None:
-    _deliver_ten_files(house)
-    stored, published = house.stored("votes"), house.published("votes")
-    assert len(stored) == 10
+@pytest.fixture(scope="module")
+def grown_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a warehouse that took a post and files with two votes, a run for each."""
+    home = tmp_path_factory.mktemp("grown") / "home"
+    with dg.DagsterInstance.ephemeral() as instance:
+        house = House(home, instance)
+        house.deliver("posts.json", [post(1)])
+        for number in range(_FILES):
+            house.deliver("votes.json", [vote(number, 1), vote(0, 1, VoteTypeId=str(number))])
+            assert house.run().success
+    return home
 
-    defs = build_defs({"settings": house.settings})
-    result = defs.resolve_job_def("maintenance").execute_in_process(instance=house.instance)
+
+@pytest.fixture
+def grown(house: House, grown_home: Path) -> House:
+    """A warehouse of its own that took them; the history knows nothing of it."""
+    shutil.copytree(grown_home, house.settings.home)
+    return house
+
+
+def test_the_job_keeps_every_row_and_the_next_run_finds_nothing_new(grown: House) -> None:
+    stored, published = grown.stored("votes"), grown.published("votes")
+    assert len(stored) == _FILES
+
+    defs = build_defs({"settings": grown.settings})
+    result = defs.resolve_job_def("maintenance").execute_in_process(instance=grown.instance)
 
     assert result.success
-    assert house.stored("votes") == stored
-    versions = house.versions()
-    assert house.run().success
-    assert house.versions() == versions
-    assert house.published("votes") == published
+    assert grown.stored("votes") == stored
+    versions = grown.versions()
+    assert grown.run().success
+    assert grown.versions() == versions
+    assert grown.published("votes") == published
 
 
-def test_a_file_delivered_again_after_maintenance_is_known(house: House) -> None:
-    _deliver_ten_files(house)
-    list(maintain_all(house.lake, house.warehouse, keep_days=0))
-    versions = house.versions()
+def test_a_file_delivered_again_after_maintenance_is_known(grown: House) -> None:
+    list(maintain_all(grown.lake, grown.warehouse, keep_days=0))
+    versions = grown.versions()
 
-    house.deliver("votes-again.json", [vote(3, 1), vote(0, 1, VoteTypeId="3")])
-    assert house.run().success
+    grown.deliver("votes-again.json", [vote(3, 1), vote(0, 1, VoteTypeId="3")])
+    assert grown.run().success
 
-    assert house.versions() == versions
-    assert house.waiting() == []
+    assert grown.versions() == versions
+    assert grown.waiting() == []
 
 
-def test_what_was_not_published_before_its_feed_was_vacuumed_is_published(house: House) -> None:
-    _deliver_ten_files(house)
-    house.deliver("votes.json", [vote(77, 1), vote(3, 1, VoteTypeId="9")])
-    house.warehouse.path.rename(house.warehouse.path.with_name("older.db"))
-    assert house.run("votes").success
-    house.warehouse.path.with_name("older.db").rename(house.warehouse.path)
-    list(maintain_all(house.lake, house.warehouse, keep_days=0))
+def test_what_was_not_published_before_its_feed_was_vacuumed_is_published(grown: House) -> None:
+    grown.deliver("votes.json", [vote(77, 1), vote(3, 1, VoteTypeId="9")])
+    grown.warehouse.path.rename(grown.warehouse.path.with_name("older.db"))
+    assert grown.run("votes").success
+    grown.warehouse.path.with_name("older.db").rename(grown.warehouse.path)
+    list(maintain_all(grown.lake, grown.warehouse, keep_days=0))
 
-    assert house.run().success
+    assert grown.run().success
 
-    published = {row[0]: row[2] for row in house.published("votes")}
-    assert published == {**dict.fromkeys(range(10), 2), 0: 9, 3: 9, 77: 2}
+    published = {row[0]: row[2] for row in grown.published("votes")}
+    assert published == {**dict.fromkeys(range(_FILES), 2), 0: _FILES - 1, 3: 9, 77: 2}
 
 
 def test_maintenance_does_not_make_a_source_fresh(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    grown: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _deliver_ten_files(house)
-    list(maintain_all(house.lake, house.warehouse, keep_days=0))
+    assert grown.run().success  # computed before the maintenance
+    list(maintain_all(grown.lake, grown.warehouse, keep_days=0))
     later = time.time() + 200 * 3600  # the default is 192 hours
     monkeypatch.setattr(standard_checks, "time", SimpleNamespace(time=lambda: later))
 
-    assert not checks_of(house, "votes")["source_is_fresh"].passed
-    assert checks_of(house, "outlier_weeks")["is_fresh"].passed
+    assert not checks_of(grown, "votes")["source_is_fresh"].passed
+    assert checks_of(grown, "outlier_weeks")["is_fresh"].passed
 
 
-def test_the_warehouse_has_statistics_and_no_write_ahead_log_left(house: House) -> None:
-    _deliver_ten_files(house)
+def test_the_warehouse_has_statistics_and_no_write_ahead_log_left(grown: House) -> None:
 
-    house.warehouse.maintain()
+    grown.warehouse.maintain()
 
-    with house.warehouse.read() as connection:
+    with grown.warehouse.read() as connection:
         tables = connection.exec_driver_sql("SELECT DISTINCT tbl FROM sqlite_stat1").scalars()
         assert "votes" in set(tables)
-    log = house.warehouse.path.with_name("warehouse.db-wal")
+    log = grown.warehouse.path.with_name("warehouse.db-wal")
     assert not log.exists() or log.stat().st_size == 0

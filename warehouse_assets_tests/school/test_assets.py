@@ -1,11 +1,14 @@
 """The family as a whole: three sources in, one ranking out."""
 
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from warehouse_assets.cli.runs import failed_steps
+from warehouse_assets.school import batches as batches_source
+from warehouse_assets.sources.http_pages import Patience
 from warehouse_assets_tests.graph.runs import evaluated, failed, materialised
 from warehouse_assets_tests.school.schoolhouse import ALL, SchoolHouse, run
 
@@ -114,7 +117,8 @@ def test_a_source_that_is_set_and_cannot_be_reached_fails_alone(
     broken: str,
     asset: str,
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    hasty = partial(batches_source.batches_client, patience=Patience(attempts=2, first_wait=0))
+    monkeypatch.setattr(batches_source, "batches_client", hasty)
     place = broken if "://" in broken else str(tmp_path / broken)
     school = SchoolHouse(tmp_path / "home", instance, **{setting: place})
     fill(school)
