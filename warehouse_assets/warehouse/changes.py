@@ -85,14 +85,15 @@ def _insertion(declaration: sa.Table) -> Insert:
 
 
 def _combined(declaration: sa.Table, statement: Insert, name: str) -> sa.ColumnElement[object]:
-    """What the column `name` of a row that is there becomes."""
+    """What the column `name` of a row that is there becomes; nulls do not count."""
     old, new = declaration.c[name], statement.excluded[name]
     function = aggregates(declaration).get(name)
     if function is None:
         return new
     if function == "sum":
-        return old + new
-    return sa.case(((old < new) if function == "max" else (old > new), new), else_=old)
+        return sa.func.coalesce(old + new, old, new)
+    is_better = (old < new) if function == "max" else (old > new)
+    return sa.case((old.is_(None) | is_better, new), else_=old)
 
 
 def _net_additions(engine: duckdb.DuckDBPyConnection, declaration: sa.Table) -> bool:
