@@ -1,8 +1,11 @@
 """Everything a warehouse holds, for comparing one with another."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Table
 
 from warehouse_assets.schema import column_names, identifiers
 from warehouse_assets_tests.house import FORUM, House, post, vote
@@ -10,14 +13,14 @@ from warehouse_assets_tests.house import FORUM, House, post, vote
 State = dict[str, Any]
 
 
-def state_of(house: House) -> State:
-    """The rows of the forum's tables, without times of rejection, and the files."""
+def state_of(house: House, of: Sequence[Table] = FORUM) -> State:
+    """The rows of the tables `of`, without times of rejection, and the files."""
     tables = {}
-    for table in FORUM:
+    for table in of:
         names = [name for name in column_names(table) if name != "rejected_at"]
         tables[str(table.name)] = house.stored(str(table.name), identifiers(names))
     published = {}
-    for name in tables:
+    for name in (str(table.name) for table in of if house.settings.publishes(table)):
         rows = house.published(name)
         published[name] = [row[:-1] for row in rows] if name == "rejected_records" else rows
     return {

@@ -1,7 +1,7 @@
 """One trial: a warehouse takes deliveries while it is killed again and again, and is then judged.
 
-It must end with what a warehouse holds that took the same deliveries undisturbed, and `votes`
-with what plain Python says.
+It must end with what a warehouse holds that took the same deliveries undisturbed, and `votes` and
+`trips` with what plain Python says.
 """
 
 import random
@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from warehouse_assets_tests.stress import tasks
-from warehouse_assets_tests.stress.deliveries import File, Supplier, votes_of
+from warehouse_assets_tests.stress.deliveries import File, Supplier, trips_of, votes_of
 from warehouse_assets_tests.stress.points import OF_A_RUN, OF_MAINTENANCE, Point, arm
 from warehouse_assets_tests.stress.warm import Child, DifferenceError
 
@@ -142,6 +142,7 @@ def _judge(
     for part, contents in expected.state.items():
         _compare(f"the {part} and that of an undisturbed warehouse", contents, last.state[part])
     _compare("votes and the model", votes_of(files), last.votes)
+    _compare("trips and the model", trips_of(files), last.trips)
     _compare("the inbox and an empty one", [], last.state["inbox"])
     _compare("the folders of temporary files and empty ones", [], last.leftovers)
     _compare("versions before and after a further run", last.versions, again.versions)

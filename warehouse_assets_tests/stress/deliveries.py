@@ -1,4 +1,4 @@
-"""Deliveries made by chance: posts and votes, new and changed, damaged, packed, sent again."""
+"""Deliveries made by chance: posts, votes and trips, new and changed, damaged, packed, again."""
 
 import gzip
 import json
@@ -6,22 +6,34 @@ import os
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from warehouse_assets_tests.sources.model import Row, row_of, row_of_line
 
 _FIRST_ARRIVAL = 1_700_000_000
+_BAD_TRIPS = (
+    "Prague,POINT (14.4 91),POINT (14.4 50),2018-05-01 10:00:00,a",
+    "Prague,POINT (14.4 50),POINT (14.4 50),2018-02-30 10:00:00,a",
+    "Prague,POINT (14.4 50)",
+    'Prague",x',
+    "",
+)
 
 
 @dataclass(frozen=True)
 class File:
-    """A delivery file; `second` is when it was last changed, which orders arrivals."""
+    """A delivery file; `second` is when it was last changed, which orders arrivals.
+
+    Of trips, `trips` has the good rows: region, four degrees, time and datasource.
+    """
 
     kind: str
     name: str
     content: bytes
     second: int
+    trips: Sequence[tuple[Any, ...]] = ()
 
     def put(self, inbox: Path) -> None:
         """Deliver it as suppliers should: whole at once."""
@@ -54,9 +66,12 @@ class Supplier:
         again = [file for file in self.files if file.content]
         if again and self.source.random() < 0.15:
             file = self.source.choice(again)
-            name = f"{file.kind}-again-{self._number()}.json"
-            return File(file.kind, name, file.content, second)
-        kind = self.source.choice(["votes", "votes", "votes", "posts", "posts", "strange"])
+            suffix = "csv" if file.kind == "trips" else "json"
+            name = f"{file.kind}-again-{self._number()}.{suffix}"
+            return File(file.kind, name, file.content, second, file.trips)
+        kind = self.source.choice(["votes", "votes", "posts", "trips", "trips", "strange"])
+        if kind == "trips":
+            return self._trips(second)
         if kind == "strange":
             return File(kind, f"strange-{self._number()}.json", b'{"name": "neither"}', second)
         rows = [self._record(kind) for _ in range(self.source.randint(1, 60))]
@@ -73,6 +88,28 @@ class Supplier:
         if self.source.random() < 0.05 and not clean:
             content = b""
         return File(kind, f"{stem}-{self._number()}{suffix}", content, second)
+
+    def _trips(self, second: int) -> File:
+        rows = []
+        for _ in range(self.source.randint(0, 60)):
+            region = self.source.choice(["Prague", "Turin", 'the "old" town'])
+            degrees = [self.source.choice([14.4, 14.41, 50.0, 50.1]) for _ in range(4)]
+            day, hour = self.source.randint(1, 28), self.source.randint(0, 23)
+            at = datetime.fromisoformat(f"2018-05-{day:02d}T{hour:02d}:00:00")
+            rows.append((region, *degrees, at, self.source.choice(["a", "b"])))
+        lines = ["region,origin_coord,destination_coord,datetime,datasource"]
+        for region, lon, lat, to_lon, to_lat, at, datasource in rows:
+            quoted = '"' + region.replace('"', '""') + '"' if '"' in region else region
+            lines.append(
+                f"{quoted},POINT ({lon} {lat}),POINT ({to_lon} {to_lat}),{at},{datasource}"
+            )
+        for _ in range(self.source.choice([0, 0, 1, 3])):
+            lines.insert(self.source.randint(1, len(lines)), self.source.choice(_BAD_TRIPS))
+        content = "\n".join(lines).encode() + b"\n"
+        suffix = "csv"
+        if self.source.random() < 0.3:
+            content, suffix = gzip.compress(content, mtime=0), "csv.gz"
+        return File("trips", f"TRIPS-{self._number()}.{suffix}", content, second, rows)
 
     def _number(self) -> str:
         # Names do not sort in the order of arrival.
@@ -122,6 +159,17 @@ def votes_of(files: Iterable[File]) -> list[Row]:
             if number not in stored or stored[number][0] != row:
                 stored[number] = (row, len(taken))
     return sorted((*row, arrival) for row, arrival in stored.values())
+
+
+def trips_of(files: Iterable[File]) -> list[tuple[Any, ...]]:
+    """What the table `trips` holds after these files: their good rows and arrival numbers."""
+    taken: dict[bytes, int] = {}
+    stored = []
+    for file in sorted(files, key=lambda file: (file.second, file.name)):
+        if file.kind == "trips" and file.content not in taken:
+            taken[file.content] = len(taken) + 1
+            stored += [(*row, taken[file.content]) for row in file.trips]
+    return sorted(stored, key=repr)
 
 
 def _rows(content: bytes) -> list[Row]:

@@ -53,12 +53,20 @@ _reading = _module("forum.files")
 _answers = _module("lake.write")
 _merging = _module("lake.merge")
 _step = _module("graph.step")
+_computing = _module("graph.computation")
+_changes = _module("warehouse.changes")
 _publishing = _module("warehouse.publish")
 _maintenance = _module("lake.maintenance")
+_rearranging = _module("lake.rearrange")
+_registering = _module("sources.delivery_files")
+_trips = _module("trips.files")
 
 OF_A_RUN = (
     *_each("creating a table", DeltaTable, "create", BEFORE, AMID, AFTER),
     *_each("reading files", _reading, "stage_json_records", BEFORE, AFTER),
+    *_each("reading trips", _trips, "write_csv_records", BEFORE, AMID, AFTER),
+    *_each("registering trips", _registering, "register", BEFORE, AMID, AFTER),
+    *_each("adding up trips", _computing, "append", BEFORE, AFTER),
     *_each("committing rejected records", _CatchUp, "_commit_rejected", BEFORE, AFTER),
     *_each("committing rows", _CatchUp, "_commit_records", AFTER),
     *_each("moving a file", Inbox, "archive_file", BEFORE, AFTER),
@@ -69,11 +77,12 @@ OF_A_RUN = (
     Point("filling an answer", _answers, "commit_files", BEFORE, _is_answer),
     *_each("changing an answer", _answers, "delta_merge", BEFORE, AMID, AFTER),
     *_each("publishing", _step, "publish", BEFORE, AFTER),
-    *_each("netting changes", _publishing, "_net_changes", AFTER),
+    *_each("netting changes", _changes, "_net_changes", AFTER),
     *_each("describing a new copy", _publishing, "_describe", AFTER),
     *_each("noting what is published", _publishing, "_write_note", BEFORE, AFTER),
 )
 OF_MAINTENANCE = (
+    *_each("rearranging", _rearranging, "_commit", BEFORE, AMID, AFTER),
     *_each("keeping the log", _maintenance, "_keep_log", AFTER),
     *_each("compacting", TableOptimizer, "compact", AMID, AFTER),
     *_each("vacuuming", DeltaTable, "vacuum", AMID, AFTER),
