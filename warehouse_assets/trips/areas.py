@@ -113,6 +113,8 @@ def weekly_trips_of_region(
     connection: sa.Connection, region: str, days: Days = Days()
 ) -> WeeklyTrips | None:
     """The trips of a region by week, from the warehouse; None if there is no such region."""
+    if not _is_unicode(region):
+        return None
     known = sa.select(sa.literal(1)).where(WEEKLY_TRIPS.c.region == region).limit(1)
     if connection.execute(known).first() is None:
         return None
@@ -127,6 +129,15 @@ def weekly_trips_of_region(
         query = query.where(day <= days.last)
     rows = connection.execute(query.group_by(day))
     return WeeklyTrips.of(((row[0], int(row[1])) for row in rows), days)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a database takes `text`; a shell may pass on bytes that are none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def weekly_trips_by_region(

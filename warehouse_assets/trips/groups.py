@@ -79,5 +79,7 @@ def tile_centre(x: int, y: int, zoom: int) -> tuple[float, float]:
     """
     tiles = 2**zoom
     longitude = (x + 0.5) / tiles * 360 - 180
-    latitude = math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * (y + 0.5) / tiles))))
+    # The same as atan(sinh(…)), which cannot be computed of rows far from this zoom's: until the
+    # groups are computed anew after a change of TRIP_GROUPS_ZOOM there are such.
+    latitude = math.degrees(2 * math.atan(math.tanh(math.pi * (0.5 - (y + 0.5) / tiles))))
     return longitude, latitude
