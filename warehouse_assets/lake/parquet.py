@@ -20,6 +20,13 @@ from warehouse_assets.schema import LongText
 _ROWS_OF_A_GROUP = 30_720
 _ROWS_OF_A_GROUP_WITH_LONG_TEXT = 10_240
 
+# Of rows of short values: a seventh smaller and a quarter faster to write than the usual way, for
+# numbers are split by bytes or kept as differences. A column of more distinct values than this
+# has no dictionary; DuckDB would go on trying to make one.
+_OF_SHORT_VALUES = (
+    "COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION V2, "
+    "DICTIONARY_SIZE_LIMIT 5000, ROW_GROUP_SIZE 122880"
+)
 
 BY_DELTA = WriterProperties(compression="ZSTD", max_row_group_size=122_880)
 """How Delta itself writes: a quarter of its usual size, and in parts that are read in parallel."""
@@ -39,6 +46,7 @@ def write_parquet(
     query: str,
     kind: str = "part",
     data_change: bool = True,
+    has_short_values: bool = False,
 ) -> list[WrittenFile]:
     """Write the rows of `query` beside the table's files; no rows make no file.
 
@@ -47,16 +55,21 @@ def write_parquet(
     Args:
         kind: with what the file's name begins.
         data_change: whether the rows are new to the table, or take the place of the same rows.
+        has_short_values: whether rows are some 100 bytes and many, so that it pays to write them
+            in greater parts and in the newer encodings of Parquet.
     """
     name = f"{kind}-{uuid4()}.parquet"
     path = table.path / name
     is_long = any(isinstance(column.type, LongText) for column in table.declaration.columns)
     rows = _ROWS_OF_A_GROUP_WITH_LONG_TEXT if is_long else _ROWS_OF_A_GROUP
-    row = connection.execute(
-        f"COPY ({query}) TO ? "
-        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows}, RETURN_STATS)",
-        [str(path)],
-    ).fetchone()
+    options = _OF_SHORT_VALUES if has_short_values else f"COMPRESSION zstd, ROW_GROUP_SIZE {rows}"
+    try:
+        row = connection.execute(
+            f"COPY ({query}) TO ? (FORMAT parquet, {options}, RETURN_STATS)", [str(path)]
+        ).fetchone()
+    except duckdb.Error:
+        path.unlink(missing_ok=True)
+        raise
     assert row is not None  # RETURN_STATS gives one row per file
     _, records, size, _, columns, _ = row
     if records == 0:

@@ -82,11 +82,11 @@ def _value(column: Column[Any], text: str) -> str:
             f"THEN TRY_CAST({text} AS BIGINT) END"
         )
     if isinstance(column.type, DateTime):
-        return _timestamp(text)
+        return timestamp_expression(text)
     raise TypeError(f"{column.name}: JSON fields of type {column.type!r} are not read yet")
 
 
-def _timestamp(text: str) -> str:
+def timestamp_expression(text: str) -> str:
     """A time with a zone as the time in UTC, a time without as it is written.
 
     The cast to TIMESTAMP ignores a zone, the one to TIMESTAMPTZ takes twice as long; hence both.

@@ -1,0 +1,262 @@
+"""Records from files of CSV: good ones written as files of a table, bad ones with their reasons.
+
+Files are read once, by DuckDB, and written as Parquet in the same statement. How many nulls that
+file has tells whether any record was bad. Only then it is written again without them, and the CSV
+read again for their places and raw text. A file that DuckDB refuses, because lines in it are
+broken, is first copied without those. Places are found by counting records; should the two
+readings of a file ever count differently, which shows in good records found where bad ones were
+expected, the file is copied too: a copy is written so that there is one way to read it.
+"""
+
+import glob
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from warehouse_assets.lake import LakeTable, WrittenFile
+from warehouse_assets.lake.commit import cast_query
+from warehouse_assets.lake.parquet import remove_files, write_parquet
+from warehouse_assets.sources.csv_engine import ARRIVALS, PATHS, integers, set_variable, texts_query
+from warehouse_assets.sources.csv_layout import Aliases, UnreadableFileError, prepare
+from warehouse_assets.sources.csv_lines import (
+    Layout,
+    LineReader,
+    count_records,
+    has_quotes_at_end,
+)
+from warehouse_assets.sources.csv_rejects import Rejects, write_whole_lines
+from warehouse_assets.sources.csv_values import unusable_expression, value_query
+from warehouse_assets.sources.file_kinds import StagedFiles
+from warehouse_assets.sources.units import REJECTED, Unit, create_stage, reject_unit
+
+_MOST_COLUMNS_NAMED = 20
+_PATH = "_csv_written"
+_WRITTEN = (
+    f"read_parquet(getvariable('{_PATH}'), file_row_number = true, hive_partitioning = false)"
+)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file to read: that of the unit, or a copy of it; `copy` holds only what is a record."""
+
+    unit: Unit
+    path: Path
+    copy: Path | None = None
+
+
+def write_csv_records(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    units: Sequence[Unit],
+    spool: Path,
+    aliases: Aliases,
+) -> StagedFiles:
+    """Write the records of `units` beside the files of `table`, and fill the table `REJECTED`.
+
+    Args:
+        table: its columns that are read name the CSV column in `info["field"]`; `arrival` is the
+            number of the unit.
+        units: files of CSV, plain or compressed by gzip, with a header.
+        spool: an empty folder for temporary files.
+        aliases: of each of those CSV columns, in the table's order, the names it may have.
+    """
+    create_stage(connection, None)
+    groups: dict[Layout, list[_Source]] = {}
+    ignored: dict[tuple[str, ...], list[Unit]] = {}
+    for unit in units:
+        try:
+            prepared = prepare(unit.file.path, spool / f"{unit.arrival}.csv", aliases)
+        except UnreadableFileError as error:
+            reject_unit(connection, unit, str(error))
+            continue
+        if prepared is None:
+            continue
+        groups.setdefault(prepared.layout, []).append(_Source(unit, prepared.path))
+        if prepared.ignored:
+            ignored.setdefault(prepared.ignored, []).append(unit)
+    files: list[WrittenFile] = []
+    for layout, sources in groups.items():
+        files += _Reader(connection, table, layout, spool).read(sources)
+    return StagedFiles(files, [_note(names, of) for names, of in ignored.items()])
+
+
+def _note(names: Sequence[str], units: Sequence[Unit]) -> str:
+    others = f" and {len(units) - 1:,} more" if len(units) > 1 else ""
+    shown = ", ".join(names[:_MOST_COLUMNS_NAMED])
+    further = ", …" if len(names) > _MOST_COLUMNS_NAMED else ""
+    return f"{units[0].name}{others}: columns ignored: {shown}{further}"
+
+
+class _Reader:
+    """Reads files of one layout."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: LakeTable,
+        layout: Layout,
+        spool: Path,
+    ) -> None:
+        self.connection = connection
+        self.table = table
+        self.layout = layout
+        self.spool = spool
+
+    def read(self, sources: Sequence[_Source]) -> list[WrittenFile]:
+        """Write the good records of `sources`; reject the others."""
+        is_copied = sources[0].copy is not None
+        if self.layout.header_lines > 1 and not is_copied:
+            # DuckDB counts lines to skip differently where they are blank or have quotes.
+            return self.read(self._copies(sources))
+        try:
+            written = self._write(sources)
+        except duckdb.InvalidInputException as error:
+            return self._refused(sources, error)
+        unsure = self._cut_off(written, sources)
+        if not unsure and not any(_has_nulls(file) for file in written):
+            return written
+        kept = []
+        for file in written:
+            self._look_at(file)
+            unsure |= self._reject(sources, unsure)
+            kept += self._write_usable(unsure)
+        remove_files(self.table, written)
+        again = [source for source in sources if source.unit.arrival in unsure]
+        if again and not is_copied:
+            return kept + self.read(self._copies(again))
+        for source in again:
+            self._give_up(source, None)
+        return kept
+
+    def _refused(self, sources: Sequence[_Source], error: duckdb.Error) -> list[WrittenFile]:
+        """Read files of which DuckDB did not like one."""
+        if sources[0].copy is None:
+            return self.read(self._copies(sources))
+        if len(sources) > 1:
+            return [file for source in sources for file in self.read([source])]
+        self._give_up(sources[0], error)
+        return []
+
+    def _write(self, sources: Sequence[_Source]) -> list[WrittenFile]:
+        """One pass over the files; what is no value of its column becomes null."""
+        paths = [glob.escape(str(source.copy or source.path)) for source in sources]
+        self._set(PATHS, paths, "VARCHAR[]")
+        self._set(ARRIVALS, [source.unit.arrival for source in sources], "BIGINT[]")
+        source = texts_query(self.layout, is_one_file=len(sources) == 1)
+        query = cast_query(self.table, value_query(self.table.declaration, source))
+        return write_parquet(self.connection, self.table, query, has_short_values=True)
+
+    def _copies(self, sources: Sequence[_Source]) -> list[_Source]:
+        """Copies of `sources` without the lines that are no records, which are rejected."""
+        copies = []
+        with self._rejects() as rejects:
+            for source in sources:
+                copy = self.spool / f"{source.unit.arrival}-whole.csv"
+                for line in write_whole_lines(source.path, self.layout, copy):
+                    rejects.add(source.unit.arrival, line, self.layout)
+                copies.append(replace(source, copy=copy))
+            rejects.judge(self.connection)
+        return copies
+
+    def _cut_off(self, written: Sequence[WrittenFile], sources: Sequence[_Source]) -> set[int]:
+        """The numbers of files whose last record may be lost, because a quote is open in it.
+
+        DuckDB refuses such a file, but not where it reads a file with one thread, as it does
+        with many of them.
+        """
+        (threads,) = self._rows("SELECT current_setting('threads')")[0]
+        if len(sources) == 1 and threads > 1:
+            return set()
+        doubtful = [source for source in sources if has_quotes_at_end(source.copy or source.path)]
+        if not doubtful:
+            return set()
+        counts: dict[int, int] = {}
+        for file in written:
+            self._look_at(file)
+            counts.update(self._rows(f"SELECT arrival, count(*) FROM {_WRITTEN} GROUP BY arrival"))
+        return {
+            source.unit.arrival
+            for source in doubtful
+            if self._count(source) != counts.get(source.unit.arrival, 0)
+        }
+
+    def _count(self, source: _Source) -> int:
+        if source.copy is None:
+            return count_records(source.path, self.layout)
+        return count_records(source.copy, replace(self.layout, header_lines=1))
+
+    def _write_usable(self, unsure: Collection[int]) -> list[WrittenFile]:
+        """Write a file again without its unusable records and those of files not sure of."""
+        self._set("_csv_unsure", sorted(unsure), "BIGINT[]")
+        return write_parquet(
+            self.connection,
+            self.table,
+            f"""SELECT * EXCLUDE (file_row_number) FROM {_WRITTEN}
+            WHERE NOT ({unusable_expression(self.table.declaration)})
+                AND NOT list_contains(getvariable('_csv_unsure'), arrival)""",
+            has_short_values=True,
+        )
+
+    def _reject(self, sources: Sequence[_Source], unsure: Collection[int]) -> set[int]:
+        """Reject the records that have nulls in the file written, but of files not sure of.
+
+        Returns the numbers of files that were read in two different ways.
+        """
+        is_unusable = unusable_expression(self.table.declaration)
+        files = self._rows(
+            f"""SELECT arrival, min(file_row_number), count(*)
+            FROM {_WRITTEN} GROUP BY arrival HAVING bool_or({is_unusable}) ORDER BY arrival"""
+        )
+        by_arrival = {source.unit.arrival: source for source in sources}
+        miscounted = set()
+        with self._rejects() as rejects:
+            for arrival, first, records in files:
+                if arrival in unsure:
+                    continue
+                unusable = self.connection.execute(
+                    f"""SELECT file_row_number - CAST($first AS BIGINT) FROM {_WRITTEN}
+                    WHERE file_row_number BETWEEN $first AND $last AND ({is_unusable})
+                    ORDER BY file_row_number""",
+                    {"first": first, "last": first + records - 1},
+                )
+                source = by_arrival[arrival]
+                reader = LineReader(
+                    source.path, self.layout, integers(unusable), is_whole=source.copy is None
+                )
+                for line in reader:
+                    rejects.add(arrival, line, self.layout)
+                if reader.count != records:
+                    miscounted.add(arrival)
+            return rejects.judge(self.connection, miscounted)
+
+    def _rejects(self) -> Rejects:
+        return Rejects(self.spool / "rejects.json", self.table.declaration)
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self.connection.execute(query).fetchall()
+
+    def _look_at(self, file: WrittenFile) -> None:
+        """Make `_WRITTEN` be the file's rows."""
+        self._set(_PATH, glob.escape(str(self.table.path / file.action.path)), "VARCHAR")
+
+    def _set(self, name: str, value: object, kind: str) -> None:
+        set_variable(self.connection, name, value, kind)
+
+    def _give_up(self, source: _Source, error: duckdb.Error | None) -> None:
+        """Reject a file that was not even read well when copied."""
+        found = f": {str(error).splitlines()[0]}" if error else ""
+        self.connection.execute(f"DELETE FROM {REJECTED} WHERE arrival = ?", [source.unit.arrival])
+        reject_unit(
+            self.connection,
+            source.unit,
+            f"DuckDB reads the file otherwise than it is written{found}",
+        )
+
+
+def _has_nulls(file: WrittenFile) -> bool:
+    return any(json.loads(file.action.stats)["nullCount"].values())

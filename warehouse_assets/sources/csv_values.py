@@ -1,0 +1,138 @@
+"""How the texts of a CSV record become the values of a table's row, in DuckDB's SQL.
+
+A column of the table names its CSV column in `info={"field": …}`. Text is taken as it is, a time
+as a time; two columns of type Double that name the same CSV column are the longitude and the
+latitude of a point in WKT, `POINT (lon lat)`. All of them are required.
+
+The usual form of each is recognised first, by what costs little more than the cast alone; only
+what has another form is looked at with regular expressions.
+"""
+
+from typing import Any
+
+from sqlalchemy import Column, DateTime, Double, Table, Text
+
+from warehouse_assets.sources.json_fields import timestamp_expression
+
+_MOST_LON, _MOST_LAT = 180, 90
+_NUMBER = r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+_POINT = rf"\s*(?i:point)\s*\(\s*{_NUMBER}\s+{_NUMBER}\s*\)\s*"
+# The forms of ISO 8601 that are times beyond doubt; DuckDB takes two-digit years and more.
+_TIME = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
+    r"(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?)?"
+)
+_MOST_CHARACTERS_SHOWN = 60
+
+
+def csv_fields(table: Table) -> dict[str, list[Column[Any]]]:
+    """The CSV columns that `table` wants, in its order, with the columns that each gives."""
+    fields: dict[str, list[Column[Any]]] = {}
+    for column in table.columns:
+        if "field" in column.info:
+            fields.setdefault(column.info["field"], []).append(column)
+    for name, columns in fields.items():
+        if not _is_point(columns) and (
+            len(columns) > 1 or not isinstance(columns[0].type, Text | DateTime)
+        ):
+            raise TypeError(f"{table.name}: CSV columns like {name} are not read yet")
+    return fields
+
+
+def text_name(index: int) -> str:
+    """The name of the text of the `index`-th field in the SQL of this module."""
+    return f"_text_{index}"
+
+
+def value_query(table: Table, source: str) -> str:
+    """The rows of `source`, which has the texts, with the values too; null for what is no value."""
+    casts, checks, values = [], [], []
+    for index, columns in enumerate(csv_fields(table).values()):
+        text = text_name(index)
+        if _is_point(columns):
+            numbers, is_usual = f"_numbers_{index}", f"_is_usual_{index}"
+            casts.append(
+                # Between 'POINT (' and ')'; strlen counts bytes, but only ASCII is cast.
+                f"TRY_CAST(string_split(substr({text}, 8, strlen({text}) - 8), ' ') AS DOUBLE[]) "
+                f"AS {numbers}"
+            )
+            checks.append(
+                f"len({numbers}) = 2 "
+                f"AND {numbers}[1] BETWEEN -{_MOST_LON} AND {_MOST_LON} "
+                f"AND {numbers}[2] BETWEEN -{_MOST_LAT} AND {_MOST_LAT} "
+                # DuckDB takes 1_000 for a number.
+                f"AND {text} LIKE 'POINT (%)' AND NOT contains({text}, '_') AS {is_usual}"
+            )
+            values += [
+                f"CASE WHEN {is_usual} THEN {numbers}[{place + 1}] "
+                f"WHEN {_is_on_earth(text)} THEN {_number(text, place + 1)} END "
+                f'AS "{column.name}"'
+                for place, column in enumerate(columns)
+            ]
+        elif isinstance(columns[0].type, DateTime):
+            casts.append(f"TRY_CAST({text} AS TIMESTAMP) AS _time_{index}")
+            values.append(
+                # A text that DuckDB would write the same way is one it has not guessed at.
+                f"CASE WHEN CAST(_time_{index} AS VARCHAR) = {text} AND _time_{index} BETWEEN "
+                "TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999' "
+                f"THEN _time_{index} WHEN regexp_full_match({text}, '{_TIME}') "
+                f'THEN {timestamp_expression(text)} END AS "{columns[0].name}"'
+            )
+        else:
+            values.append(
+                f"CASE WHEN {text} = '' OR contains({text}, chr(0)) THEN NULL ELSE {text} END "
+                f'AS "{columns[0].name}"'
+            )
+    return (
+        f"SELECT *, {', '.join(values)} "
+        f"FROM (SELECT *, {', '.join(checks) or 'NULL'} "
+        f"FROM (SELECT *, {', '.join(casts) or 'NULL'} FROM ({source})))"
+    )
+
+
+def unusable_expression(table: Table) -> str:
+    """SQL that is true for a row in which a value is missing."""
+    return " OR ".join(
+        f'"{column.name}" IS NULL' for columns in csv_fields(table).values() for column in columns
+    )
+
+
+def reason_expression(table: Table) -> str:
+    """SQL for why a record cannot be used, in words, from texts and values; '' if it can."""
+    reasons = []
+    for index, (field, columns) in enumerate(csv_fields(table).items()):
+        text = text_name(index)
+        shown = (
+            f"CASE WHEN length({text}) > {_MOST_CHARACTERS_SHOWN} "
+            f"THEN left({text}, {_MOST_CHARACTERS_SHOWN}) || '…' ELSE {text} END"
+        )
+        reasons.append(f"CASE WHEN coalesce({text}, '') = '' THEN '{field} is missing' END")
+        is_unusable = f"{text} <> '' AND \"{columns[0].name}\" IS NULL"
+        if _is_point(columns):
+            reasons.append(
+                f"CASE WHEN {is_unusable} AND regexp_full_match({text}, '{_POINT}') "
+                f"THEN '{field} is not a longitude (-{_MOST_LON} to {_MOST_LON}) and a latitude "
+                f"(-{_MOST_LAT} to {_MOST_LAT}): ' || {shown} "
+                f"WHEN {is_unusable} THEN '{field} is not POINT (longitude latitude): ' || {shown} "
+                "END"
+            )
+        elif isinstance(columns[0].type, DateTime):
+            reasons.append(
+                f"CASE WHEN {is_unusable} THEN '{field} is not a date and time: ' || {shown} END"
+            )
+    return f"concat_ws('; ', {', '.join(reasons)})"
+
+
+def _is_point(columns: list[Column[Any]]) -> bool:
+    return [isinstance(column.type, Double) for column in columns] == [True, True]
+
+
+def _number(text: str, group: int) -> str:
+    return f"TRY_CAST(regexp_extract({text}, '^{_POINT}$', {group}) AS DOUBLE)"
+
+
+def _is_on_earth(text: str) -> str:
+    return (
+        f"{_number(text, 1)} BETWEEN -{_MOST_LON} AND {_MOST_LON} "
+        f"AND {_number(text, 2)} BETWEEN -{_MOST_LAT} AND {_MOST_LAT}"
+    )

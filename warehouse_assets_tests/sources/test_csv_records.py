@@ -1,0 +1,247 @@
+"""Every record of a CSV file ends as a row or as a rejected record with its line and its reason."""
+
+import codecs
+import gzip
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from warehouse_assets_tests.sources.csv_files import HEADER, Read, read, trip, trips
+from warehouse_assets_tests.trips.csv_model import FIELDS
+
+AT = datetime.fromisoformat("2018-05-28 09:03:40")
+ROW = ("Turin", 14.5, 50.0, -3.25, -9.0, AT, "cheap_mobile")
+GOOD = trip("Turin")
+OPEN_QUOTE = "a quote is not closed on this line, nor fittingly on those behind it"
+
+
+def only_rejected(found: Read, position: int, raw: str) -> str:
+    """The reason of the only rejected record, which is of the first file."""
+    ((arrival, line, reason, text),) = found.rejected
+    assert (arrival, line, text) == (1, position, raw)
+    return reason
+
+
+def test_a_file_gives_the_same_rows_however_it_is_written(tmp_path: Path) -> None:
+    plain = trips(GOOD, GOOD)
+    quoted = trips(*['"' + GOOD.replace(",", '","') + '"'] * 2)
+    blank = plain.replace("\n", "\n\n")
+    contents = []
+    for text in (plain, plain.rstrip("\n"), blank, f"\n \n{plain}", quoted, quoted.rstrip("\n")):
+        contents += [text.encode(), text.replace("\n", "\r\n").encode()]
+    contents += [codecs.BOM_UTF8 + content for content in contents]
+    contents += [gzip.compress(content) for content in contents]
+    found = read(tmp_path, *contents)
+    assert (found.rows, found.rejected, found.notes) == ([ROW] * 2 * len(contents), [], [])
+    assert read(tmp_path, contents[0]).rows == read(tmp_path, contents[-1]).rows == [ROW, ROW]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_header_shows_the_delimiter(tmp_path: Path, delimiter: str) -> None:
+    assert read(tmp_path, trips(GOOD).replace(",", delimiter)).rows == [ROW]
+
+
+def test_columns_are_found_by_name_in_any_order_and_case(tmp_path: Path) -> None:
+    text = (
+        'DateTime, Fare ,"Datasource",REGION,driver,"origin_coord ",destination_coord\n'
+        "2018-05-28 09:03:40,5,cheap_mobile,Turin,Eva,POINT (14.5 50),POINT (-3.25 -9)\n"
+    )
+    found = read(tmp_path, text, text.replace("DateTime", "date_time"))
+    assert found.rows == [ROW, ROW]
+    assert found.notes == ["00000001-trips-1.csv and 1 more: columns ignored: fare, driver"]
+
+
+def test_files_with_different_headers_are_read_together(tmp_path: Path) -> None:
+    other = trips(GOOD).replace("region,", "").replace("datasource\n", "datasource,region\n")
+    other = other.replace("Turin,", "").replace("cheap_mobile\n", "cheap_mobile,Turin\n")
+    assert read(tmp_path, trips(GOOD), other).rows == [ROW, ROW]
+
+
+MISSING, DOUBLED = "columns missing in the header: ", "columns more than once in the header: "
+TIME = "datetime or date_time"
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("region,origin_coord,datetime", f"{MISSING}destination_coord, datasource"),
+        (HEADER.replace("datetime", "time"), f"{MISSING}{TIME}"),
+        (HEADER.replace("region", "region,Region"), f"{DOUBLED}region"),
+        (HEADER.replace("datetime", "datetime,date_time"), f"{DOUBLED}{TIME}"),
+        (GOOD, f"{MISSING}region, origin_coord, destination_coord, {TIME}, datasource"),
+        ('"region,origin_coord', "the header cannot be read: its quotes are not closed"),
+    ],
+)
+def test_a_file_without_its_columns_is_rejected_as_a_whole(
+    tmp_path: Path, header: str, reason: str
+) -> None:
+    content = f"{header.strip()}\n{GOOD}\n"
+    found = read(tmp_path, content, trips(GOOD))
+    assert only_rejected(found, 0, content) == reason
+    assert found.rows == [ROW]
+
+
+def test_a_damaged_or_foreign_file_is_rejected_as_a_whole(tmp_path: Path) -> None:
+    packed = gzip.compress(trips(*[trip(str(number)) for number in range(99)]).encode())
+    flipped = packed[:60] + bytes([packed[60] ^ 255]) + packed[61:]
+    for content in (packed[:-20], flipped):
+        found = read(tmp_path, content, trips(GOOD))
+        assert found.reasons[0].startswith("the compressed file is cut off or damaged")
+        assert found.rows == [ROW]
+    assert read(tmp_path, trips(GOOD).encode("utf-16")).reasons == {
+        0: "the file is encoded in UTF-16; give it as UTF-8"
+    }
+
+
+@pytest.mark.parametrize("content", ["", "\n", " \r\n\n", "\ufeff", HEADER, HEADER.strip()])
+def test_a_file_without_records_gives_nothing(tmp_path: Path, content: str) -> None:
+    for stored in (content.encode(), gzip.compress(content.encode())):
+        assert read(tmp_path, stored) == Read([], [], [], 0)
+
+
+@pytest.mark.parametrize(
+    ("region", "value"),
+    [
+        ('"a,b"', "a,b"),
+        ('"say ""x"""', 'say "x"'),
+        ('"two\nlines"', "two\nlines"),
+        ('"two\r\n\r\nlines"', "two\r\n\r\nlines"),
+        ('5" pipe', '5" pipe'),
+        (' "Turin"  ', "Turin"),
+        ('  "Turin" ', '  "Turin" '),
+        ("#Turin", "#Turin"),
+        ("NULL", "NULL"),
+        ("nan", "nan"),
+        ("\\", "\\"),
+        ("Přerov", "Přerov"),
+        ("\ufeff", "\ufeff"),
+        ("x" * 1_000_000, "x" * 1_000_000),
+    ],
+)
+def test_text_is_taken_as_it_is_beside_broken_lines_or_not(
+    tmp_path: Path, region: str, value: str
+) -> None:
+    line = trip(region)
+    for content in (trips(line), trips(line, "broken"), trips("broken", line)):
+        assert read(tmp_path, content).regions == [value]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("x", "1 fields where the header has 5"),
+        ("Turin,POINT (1 2),POINT (1 2),2018-05-28", "4 fields where the header has 5"),
+        (GOOD + ",x", "6 fields where the header has 5"),
+        (GOOD + ", ", "6 fields where the header has 5"),
+        ('"Turin"x' + GOOD, "text follows a closing quote"),
+        ('"' + GOOD, OPEN_QUOTE),
+        (GOOD.replace("Turin", "Tu\0rin"), "a NUL byte in field 1"),
+        (GOOD.replace("POINT (14", "POINT\0(14"), "a NUL byte in field 2"),
+        (",,,,", "; ".join(f"{name} is missing" for name in FIELDS)),
+        ('"",POINT (1 2),POINT (1 2),2018-05-28,x', "region is missing"),
+    ],
+)
+def test_a_bad_line_is_rejected_wherever_it_stands(tmp_path: Path, line: str, reason: str) -> None:
+    raw = line.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    for content, position, rows in (
+        (trips(line, GOOD), 2, 1),
+        (trips(GOOD, "", line, GOOD), 4, 2),
+        (trips(GOOD, line, GOOD).replace("\n", "\r\n"), 3, 2),
+    ):
+        found = read(tmp_path, content)
+        assert only_rejected(found, position, raw) == reason
+        assert found.rows == [ROW] * rows
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("line", ['"' + GOOD, GOOD.replace(",cheap", ',"cheap'), '"', '"x\n""'])
+def test_a_stray_quote_swallows_no_line_behind_it(tmp_path: Path, line: str, threads: int) -> None:
+    lines = [[GOOD, line, GOOD], [GOOD, GOOD, line], [line]]
+    found = read(tmp_path, *(trips(*each) for each in lines), threads=threads)
+    assert found.rows == [ROW] * 4
+    first = line.partition("\n")[0]
+    places = [(arrival, each.index(line) + 2) for arrival, each in enumerate(lines, start=1)]
+    assert [place[:2] for place in found.rejected if place[3] == first] == places
+    assert read(tmp_path, trips(line), threads=threads).raws[2] == first
+
+
+def test_bytes_that_are_not_utf8_cost_only_their_line(tmp_path: Path) -> None:
+    bad = GOOD.encode().replace(b"rin", b"r\xedn")
+    found = read(tmp_path, b"\n".join([HEADER.encode().strip(), GOOD.encode(), bad, GOOD.encode()]))
+    reason = only_rejected(found, 3, bad.decode(errors="replace"))
+    assert reason == "not valid UTF-8 in field 1, at its byte 4"
+    assert found.rows == [ROW, ROW]
+
+
+def test_columns_that_are_ignored_may_hold_anything(tmp_path: Path) -> None:
+    head = HEADER.strip() + ",note\n"
+    for note in (b"\xff", b"\0", b'"a\nb"', b"", b"x" * 10**6):
+        for more in (b"", b"broken\n"):
+            content = head.encode() + GOOD.encode() + b"," + note + b"\n" + more
+            assert read(tmp_path, content).rows == [ROW], note[:9]
+
+
+def test_delimiters_at_the_end_of_a_line_are_nothing(tmp_path: Path) -> None:
+    for content in (trips(GOOD + ",", GOOD), trips(GOOD + ",,", GOOD + ',""', "broken")):
+        assert read(tmp_path, content).rows == [ROW, ROW]
+
+
+def test_a_line_too_long_is_rejected_and_its_neighbours_are_not(tmp_path: Path) -> None:
+    for size in (2**21, 5 * 2**20):
+        long = trip("x" * size)
+        found = read(tmp_path, trips(GOOD, long, GOOD))
+        assert only_rejected(found, 3, "x" * 1000) == "longer than 2 MiB"
+        assert found.rows == [ROW, ROW]
+
+
+def test_a_record_of_several_lines_is_rejected_at_its_first(tmp_path: Path) -> None:
+    bad = trip('"two\n\nlines"', at="tomorrow")
+    found = read(tmp_path, trips(trip('"a\nb"'), bad, GOOD, trip("x", at="")))
+    assert found.reasons == {
+        4: "datetime is not a date and time: tomorrow",
+        8: "datetime is missing",
+    }
+    assert found.raws[4] == bad
+    assert found.regions == ["a\nb", "Turin"]
+
+
+def test_many_small_files_are_one_and_a_broken_one_does_not_hurt_them(tmp_path: Path) -> None:
+    contents = [trips(trip(f"{n}-1"), trip(f"{n}-2")) for n in range(1, 61)]
+    assert read(tmp_path, *contents).files == 1
+    contents[9] = trips("x", trip("10-2"))
+    contents[19] = trips(trip("20-1"), '"20-2')
+    contents[29] = HEADER
+    contents[39] = trips(trip("40-1", at="never"), trip("40-2"))
+    found = read(tmp_path, *contents)
+    lost = {"10-1", "20-2", "30-1", "30-2", "40-1"}
+    names = [f"{n}-{k}" for n in range(1, 61) for k in (1, 2)]
+    assert found.regions == [name for name in names if name not in lost]
+    assert [place[:2] for place in found.rejected] == [(10, 2), (20, 3), (40, 2)]
+
+
+@pytest.mark.parametrize("name", ["t*.csv", "[t]rips-2.csv", "t'\"; --.csv", "a\\b.csv"])
+def test_a_file_is_read_alone_whatever_its_name_means_elsewhere(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "region=[5]*"
+    folder.mkdir()
+    found = read(folder, trips(GOOD, "x"), trips(GOOD), names={1: name})
+    assert (found.rows, found.reasons) == ([ROW, ROW], {3: "1 fields where the header has 5"})
+
+
+def test_order_and_places_hold_over_many_blocks_of_a_big_file(tmp_path: Path) -> None:
+    # DuckDB reads blocks of 32 MB, several at a time, Python of 1 MiB.
+    app = "x" * 500
+    bad = {2: "", 50_000: "POINT (5)", 79_999: "x", 80_001: "POINT (181 0)"}
+    regions = [f'"{n}\n{n}"' if n % 7 == 0 else str(n) for n in range(80_001)]
+    lines = [trip(region) + app for region in regions]
+    for number, origin in bad.items():
+        lines[number - 2] = trip(f"{number}", origin=origin)
+    places, position = {}, 2
+    for number, line in enumerate(lines, start=2):
+        if number in bad:
+            places[position] = line
+        position += line.count("\n") + 1
+    found = read(tmp_path, trips(*lines))
+    assert found.raws == places
+    kept = [region.strip('"') for n, region in enumerate(regions, start=2) if n not in bad]
+    assert found.regions == kept
