@@ -6,5 +6,7 @@ SELECT
     hour_of_day,
     trips
 FROM trip_groups
-ORDER BY trips DESC, region, hour_of_day, origin_tile, destination_tile
+ORDER BY
+    trips DESC, region, hour_of_day,
+    origin_tile_x, origin_tile_y, destination_tile_x, destination_tile_y
 LIMIT 10
