@@ -90,13 +90,14 @@ class Supplier:
         return File(kind, f"{stem}-{self._number()}{suffix}", content, second)
 
     def _trips(self, second: int) -> File:
-        rows = []
+        rows: list[tuple[str, float, float, float, float, datetime, str]] = []
         for _ in range(self.source.randint(0, 60)):
             region = self.source.choice(["Prague", "Turin", 'the "old" town'])
-            degrees = [self.source.choice([14.4, 14.41, 50.0, 50.1]) for _ in range(4)]
+            lon, lat, to_lon, to_lat = self.source.choices([14.4, 14.41, 50.0, 50.1], k=4)
             day, hour = self.source.randint(1, 28), self.source.randint(0, 23)
             at = datetime.fromisoformat(f"2018-05-{day:02d}T{hour:02d}:00:00")
-            rows.append((region, *degrees, at, self.source.choice(["a", "b"])))
+            datasource = self.source.choice(["a", "b"])
+            rows.append((region, lon, lat, to_lon, to_lat, at, datasource))
         lines = ["region,origin_coord,destination_coord,datetime,datasource"]
         for region, lon, lat, to_lon, to_lat, at, datasource in rows:
             quoted = '"' + region.replace('"', '""') + '"' if '"' in region else region

@@ -1,0 +1,34 @@
+"""Running the SQL of the trips family on a handful of rows, without a lake."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from warehouse_assets.schema import duckdb_type
+from warehouse_assets.trips.areas import create_functions
+from warehouse_assets.trips.tables import TRIPS
+from warehouse_assets_tests.trips.journeys import Trip, sql
+
+
+@contextmanager
+def tables(trips: Sequence[Trip], zoom: int = 14) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the table of `trips`, all that follows from it and the functions."""
+    with duckdb.connect() as connection:
+        columns = ", ".join(f'"{c.name}" {duckdb_type(c)}' for c in TRIPS.columns)
+        connection.execute(f"CREATE TABLE trips ({columns})")
+        for trip in trips:
+            values = [trip.region, *trip.origin, *trip.destination, trip.time, trip.datasource, 1]
+            connection.execute("INSERT INTO trips VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        connection.execute("CREATE TABLE constants AS SELECT CAST(? AS DOUBLE) AS tiles", [2**zoom])
+        for name in ("daily_trips", "weekly_trips", "trip_groups"):
+            connection.execute(f"CREATE TABLE {name} AS {sql(name)}")
+        create_functions(connection)
+        yield connection
+
+
+def answer(table: str, trips: Sequence[Trip], zoom: int = 14) -> list[tuple[Any, ...]]:
+    """The rows of `table`, sorted."""
+    with tables(trips, zoom) as connection:
+        return connection.execute(f"FROM {table} ORDER BY ALL").fetchall()
