@@ -15,7 +15,15 @@ WRONG = [
     ("ARCHIVE", "~nobody-of-that-name", "home folder"),
     ("STUDENTS_DB", "~nobody-of-that-name", "home folder"),
     ("TEST_RUNS_LOG", "~nobody-of-that-name", "home folder"),
-    ("WAREHOUSE_URL", "postgresql://host/db", "SQLite file"),
+    ("WAREHOUSE_URL", "postgresql://", "PostgreSQL"),
+    ("WAREHOUSE_URL", "mysql://host/db", "SQLite file"),
+    ("STATE_URL", "state.db", "SQLite file"),
+    ("REVIEWS_URL", "reviews.db", "SQLite file"),
+    ("DELIVERIES_FEED", "~nobody-of-that-name", "home folder"),
+    ("DELIVERY_OPEN_HOURS", "0", "from 0.01 to"),
+    ("API_KEYS", "my secret key", "64 hexadecimal digits"),
+    ("API_KEYS_FILE", "~nobody-of-that-name", "home folder"),
+    ("API_REQUESTS_PER_MINUTE", "-1", "a whole number"),
     ("WAREHOUSE_URL", "warehouse.db", "SQLite file"),
     ("WAREHOUSE_URL", "sqlite:///", "SQLite file"),
     ("WAREHOUSE_URL", "sqlite://", "SQLite file"),
@@ -71,6 +79,10 @@ def test_the_defaults() -> None:
         students_db=here / "data" / "sources" / "students.db",
         batches_url=f"{here}/data/sources/batches.json",
         test_runs_log=here / "data" / "sources" / "test_runs.log",
+        reviews_url=f"sqlite:///{here}/data/sources/reviews.db",
+        deliveries_feed=here / "data" / "sources" / "deliveries.jsonl",
+        state_url=f"sqlite:///{here}/data/state.db",
+        delivery_open_hours=24,
         publishes_large_tables=False,
         trip_groups_zoom=14,
         memory_limit=4_000_000_000,
@@ -83,6 +95,9 @@ def test_the_defaults() -> None:
         api_host="127.0.0.1",
         api_port=8000,
         api_url="http://127.0.0.1:8000",
+        api_keys=(),
+        api_keys_file=here / "data" / "api_keys",
+        api_requests_per_minute=0,
         upload_limit=50_000_000_000,
         webhook_hosts=frozenset({"127.0.0.1", "localhost"}),
         given=frozenset(),
@@ -126,6 +141,22 @@ def test_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, variable: str, f
     assert getattr(read(**{variable: "some/where"}), field) == Path.cwd() / "some" / "where"
     assert getattr(read(**{variable: "~/some"}), field) == Path("/home/kim/some")
     assert getattr(read(**{variable: "/some/{where}"}), field) == Path("/some/{where}")
+
+
+@pytest.mark.parametrize("variable", ["WAREHOUSE_URL", "REVIEWS_URL", "STATE_URL"])
+def test_databases_are_files_of_sqlite_or_databases_of_postgresql(variable: str) -> None:
+    field = variable.lower()
+    for url in ("postgresql://kim:secret@host/db", "postgresql+psycopg2://host:5433/db?a=b"):
+        assert getattr(read(**{variable: url}), field) == url
+    assert (
+        getattr(read(**{variable: "sqlite:////srv/a.db?x=1"}), field) == "sqlite:////srv/a.db?x=1"
+    )
+
+
+def test_a_password_in_an_address_that_cannot_be_used_is_not_told() -> None:
+    with pytest.raises(SettingError, match=r"mysql://kim:\*\*\*@host") as raised:
+        read(WAREHOUSE_URL="mysql://kim:secret@host/db")
+    assert "secret" not in str(raised.value)
 
 
 def test_the_lake_may_be_given_as_the_uri_of_a_folder() -> None:

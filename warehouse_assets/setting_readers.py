@@ -1,0 +1,150 @@
+"""How the text of each kind of setting is read; a `ValueError` says what it must be instead."""
+
+import re
+from pathlib import Path
+
+_BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BYTES |= {f"{unit}I": 1024**power for power, unit in enumerate("KMGT", start=1)}
+_UNUSABLE_IN_A_LAKE = re.compile(r"[%#?\[\]\\]")  # Delta takes the folder for an address
+_POSTGRESQL = {"postgresql", "postgresql+psycopg2"}
+_SMALLEST_MEMORY_LIMIT = 512 * 10**6  # Python, Dagster and one DuckDB query need about this much.
+
+
+def path(text: str) -> Path:
+    """A path, absolute; `~` is a home folder."""
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("there is no such user's home folder") from None
+
+
+def lake_folder(text: str) -> Path:
+    """A folder of this machine in which Delta tables can be."""
+    scheme, separator, rest = text.partition("://")
+    if separator and (scheme != "file" or not rest.startswith("/")):
+        raise ValueError("only folders of this machine can hold the lake so far")
+    folder = path(rest if separator else text)
+    if found := _UNUSABLE_IN_A_LAKE.search(str(folder)):
+        raise ValueError(f"the lake cannot be in a folder with {found[0]} in its name")
+    return folder
+
+
+def batches_url(text: str) -> str:
+    """An address without a slash at its end, or the absolute path of a `.json` file."""
+    scheme, separator, rest = text.partition("://")
+    if not separator and text.lower().endswith(".json"):
+        return str(path(text))
+    if not separator or scheme.lower() not in {"http", "https"} or not rest.strip("/"):
+        raise ValueError("it must be an address, http://HOST/… or https://…, or a .json file")
+    return text.rstrip("/")
+
+
+def yes_or_no(text: str) -> bool:
+    """Yes or no."""
+    if text.lower() not in {"yes", "no"}:
+        raise ValueError("it must be yes or no")
+    return text.lower() == "yes"
+
+
+def database_url(text: str) -> str:
+    """An SQLAlchemy URL of a SQLite file or of a PostgreSQL database."""
+    scheme, _, rest = text.partition("://")
+    if scheme in _POSTGRESQL and rest.strip("/"):
+        return text
+    path_text, question_mark, options = rest.removeprefix("/").partition("?")
+    if scheme != "sqlite" or not rest.startswith("/") or path_text in {"", ":memory:"}:
+        raise ValueError(
+            "it must be an SQLAlchemy URL of a SQLite file, sqlite:///PATH, or of a PostgreSQL "
+            "database, postgresql://USER@HOST/DATABASE"
+        )
+    return f"sqlite:///{path(path_text)}{question_mark}{options}"
+
+
+def size(text: str) -> int:
+    """Bytes, from a number and a unit such as GB or MiB."""
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*([KMGT]I?)?B?", text.strip().upper())
+    if match is None:
+        raise ValueError("it must be a size such as 4GB or 512MiB")
+    return int(float(match[1]) * _BYTES[match[2] or ""])
+
+
+def memory(text: str) -> int:
+    """Bytes of memory, at least as many as one run needs."""
+    limit = size(text)
+    if limit < _SMALLEST_MEMORY_LIMIT:
+        raise ValueError("less than 512MB is too little to work with")
+    return limit
+
+
+def _number(text: str, low: float, high: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("it must be a number") from None
+    if not low <= number <= high:
+        raise ValueError(f"it must be from {low:g} to {high:g}")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Seconds, at most an hour."""
+    return _number(text, 0, 3600)
+
+
+def days(text: str) -> int:
+    """Whole days, at most ten years."""
+    if not text.isdigit():
+        raise ValueError("it must be a whole number of days")
+    return int(_number(text, 0, 3660))
+
+
+def share(text: str) -> float:
+    """A share, from 0 to 1."""
+    return _number(text, 0, 1)
+
+
+def hours(text: str) -> float:
+    """Hours, at most ten years."""
+    return _number(text, 0.01, 24 * 3660)
+
+
+def zoom(text: str) -> int:
+    """The zoom of Web-Mercator tiles."""
+    if not text.isdigit():
+        raise ValueError("it must be a whole number")
+    return int(_number(text, 0, 24))
+
+
+def port(text: str) -> int:
+    """A port."""
+    if not text.isdigit():
+        raise ValueError("it must be a whole number")
+    return int(_number(text, 1, 65535))
+
+
+def address(text: str) -> str:
+    """An address without a slash at its end."""
+    scheme, separator, rest = text.partition("://")
+    if scheme.lower() not in {"http", "https"} or not separator or not rest.strip("/"):
+        raise ValueError("it must be an address, http://HOST… or https://…")
+    return text.rstrip("/")
+
+
+def key_hashes(text: str) -> tuple[str, ...]:
+    """SHA-256 hashes in hexadecimal digits, separated by commas."""
+    hashes = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    if not all(re.fullmatch("[0-9a-f]{64}", found) for found in hashes):
+        raise ValueError("each must be 64 hexadecimal digits, as `warehouse api-key` prints them")
+    return hashes
+
+
+def count(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdigit():
+        raise ValueError("it must be a whole number")
+    return int(_number(text, 0, 10**9))
+
+
+def hosts(text: str) -> frozenset[str]:
+    """Names of hosts, separated by commas."""
+    return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
