@@ -1,6 +1,16 @@
 """The warehouse: one SQL database that holds a published copy of the lake's tables."""
 
 from warehouse_assets.warehouse.database import Warehouse
+from warehouse_assets.warehouse.notes import PUBLISHED
 from warehouse_assets.warehouse.publish import Published, publish, withdraw
+from warehouse_assets.warehouse.versions import PublishedVersion, PublishedVersions
 
-__all__ = ["Published", "Warehouse", "publish", "withdraw"]
+__all__ = [
+    "PUBLISHED",
+    "Published",
+    "PublishedVersion",
+    "PublishedVersions",
+    "Warehouse",
+    "publish",
+    "withdraw",
+]

@@ -19,25 +19,10 @@ from warehouse_assets.progress import Listener, Progress, nobody
 from warehouse_assets.schema import column_names, identifiers, key_names
 from warehouse_assets.warehouse.changes import publish_changes
 from warehouse_assets.warehouse.database import Warehouse
+from warehouse_assets.warehouse.notes import COLUMNS, NOTES, PUBLISHED
 from warehouse_assets.warehouse.rows import batches, stored_columns
 
-_notes = sa.MetaData()
-
-PUBLISHED = sa.Table(
-    "_published",
-    _notes,
-    sa.Column("table_name", sa.Text, primary_key=True, comment="Table of the warehouse."),
-    sa.Column("lake_table_id", sa.Text, nullable=False, comment="Which lake it came from."),
-    sa.Column("version", sa.BigInteger, nullable=False, comment="Version in the lake."),
-)
-
-COLUMNS = sa.Table(
-    "_columns",
-    _notes,
-    sa.Column("table_name", sa.Text, primary_key=True, comment="Table of the warehouse."),
-    sa.Column("column_name", sa.Text, primary_key=True, comment="Its column."),
-    sa.Column("description", sa.Text, nullable=False, comment="What the column means."),
-)
+__all__ = ["PUBLISHED", "Published", "publish", "withdraw"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +53,7 @@ def publish(
     handle = handle or table.open()
     identity, version = str(handle.metadata().id), handle.version()
     with warehouse.write(on_wait) as connection:
-        _notes.create_all(connection)
+        NOTES.create_all(connection)
         note = connection.execute(
             sa.select(PUBLISHED.c.lake_table_id, PUBLISHED.c.version).where(
                 PUBLISHED.c.table_name == table.name
