@@ -85,8 +85,8 @@ def test_a_file_that_is_not_recognised_is_wrong_usage_and_nothing_is_copied(
     result = command("ingest", good, strange)
 
     assert result.exit_code == 2
-    assert f"{strange} is not recognised as posts or votes" in result.output
-    assert "Say what it is with --posts FILE or --votes FILE." in result.output
+    assert f"{strange} is not recognised as posts, votes or trips" in result.output
+    assert "with --posts FILE, --votes FILE or --trips FILE." in result.output
     assert not house.settings.home.exists()
 
 

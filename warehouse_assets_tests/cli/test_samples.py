@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import click
 import pytest
 
+from warehouse_assets.cli.simulation import samples
 from warehouse_assets.samples.school_places import Places
 from warehouse_assets.samples.school_writer import SchoolWriter
 from warehouse_assets_tests.cli.conftest import Command
@@ -15,8 +17,19 @@ from warehouse_assets_tests.samples.school_truth import (
 )
 
 FORUM = ["posts-sample-40-7.json", "votes-sample-40-7-1.jsonl", "votes-sample-40-7-2.jsonl.gz"]
+TRIPS = ["trips-sample-30-7-1.csv", "trips-sample-30-7-2.csv.gz"]
+FILES = sorted([*FORUM, *TRIPS])
 SCHOOL = ["students.db", "batches.json", "test_runs.log"]
-SMALL = ("--votes", "40", "--students", "20", "--seed", "7")
+
+_THESE = {"votes", "trips", "students", "seed"}
+# What there are other samples of is another test's.
+NO_OTHERS = tuple(
+    argument
+    for option in samples.params
+    if isinstance(option.type, click.IntRange) and option.name not in _THESE
+    for argument in (option.opts[0], "0")
+)
+SMALL = ("--votes", "40", "--trips", "30", "--students", "20", "--seed", "7", *NO_OTHERS)
 
 
 def test_samples_go_where_the_settings_look_for_them(command: Command, house: House) -> None:
@@ -24,10 +37,10 @@ def test_samples_go_where_the_settings_look_for_them(command: Command, house: Ho
 
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
-        *(str(house.settings.inbox / name) for name in FORUM),
+        *(str(house.settings.inbox / name) for name in (*FORUM, *TRIPS)),
         *(str(house.settings.home / "sources" / name) for name in SCHOOL),
     ]
-    assert house.waiting() == FORUM
+    assert house.waiting() == FILES
     assert len(students(Places.of(house.settings))) == 20
     assert_sources_are_as_recorded(Places.of(house.settings))
 
@@ -38,8 +51,8 @@ def test_samples_go_into_another_folder(command: Command, house: House, tmp_path
     result = command("samples", *SMALL, "--into", folder)
 
     assert result.exit_code == 0
-    assert result.stdout.splitlines() == [str(folder / name) for name in (*FORUM, *SCHOOL)]
-    assert sorted(path.name for path in folder.iterdir()) == sorted([".made", *FORUM, *SCHOOL])
+    assert result.stdout.splitlines() == [str(folder / name) for name in (*FORUM, *TRIPS, *SCHOOL)]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([".made", *FILES, *SCHOOL])
     assert not house.settings.home.exists()
 
 
@@ -52,14 +65,21 @@ def test_a_relative_folder_is_below_the_current_one(command: Command) -> None:
 
 
 def test_no_students_are_no_school(command: Command, house: House) -> None:
-    result = command("samples", "--votes", "40", "--seed", "7", "--students", "0")
+    result = command("samples", *SMALL, "--students", "0")
 
-    assert [Path(line).name for line in result.stdout.splitlines()] == FORUM
+    assert [Path(line).name for line in result.stdout.splitlines()] == [*FORUM, *TRIPS]
     assert [path.name for path in house.settings.home.iterdir()] == ["inbox"]
 
 
+def test_no_trips_are_no_files_of_them(command: Command, house: House) -> None:
+    result = command("samples", *SMALL, "--students", "0", "--trips", "0")
+
+    assert [Path(line).name for line in result.stdout.splitlines()] == FORUM
+    assert house.waiting() == FORUM
+
+
 def test_by_default_there_are_500_students(command: Command, house: House) -> None:
-    command("samples", "--votes", "0")
+    command("samples", "--votes", "0", "--trips", "0", *NO_OTHERS)
 
     assert len(students(Places.of(house.settings))) == 500
     assert log_bytes(Places.of(house.settings)).count(b"\n") == 20_000
@@ -78,7 +98,7 @@ def test_samples_made_twice_are_there_once(command: Command, house: House) -> No
 def test_a_school_of_another_size_is_told_of_and_stays(command: Command, house: House) -> None:
     command("samples", *SMALL)
 
-    result = command("samples", "--students", "30")
+    result = command("samples", *SMALL, "--students", "30")
 
     assert result.exit_code == 0
     assert "a school already, with 20 students and seed 7: it stays as it is" in result.stderr
@@ -91,7 +111,7 @@ def test_sources_of_ones_own_are_never_touched(command: Command, house: House, n
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
 
-    for arguments in (["samples"], ["simulate", "--port", "0"]):
+    for arguments in (["samples", *SMALL], ["simulate", "--port", "0"]):
         result = command(*arguments)
 
         assert result.exit_code == 1
@@ -126,7 +146,7 @@ def test_reset_says_what_it_leaves_because_it_was_changed(command: Command, hous
     assert log.read_bytes().endswith(b"mine\n")
 
 
-def test_while_a_school_is_written_to_only_files_of_the_forum_are_made(
+def test_while_a_school_is_written_to_only_delivery_files_are_made(
     command: Command, house: House
 ) -> None:
     with SchoolWriter(Places.of(house.settings)):
@@ -136,7 +156,7 @@ def test_while_a_school_is_written_to_only_files_of_the_forum_are_made(
     assert result.exit_code == 0
     assert "Another process is writing to the sample school" in result.stderr
     assert refused.exit_code == 1
-    assert house.waiting() == FORUM
+    assert house.waiting() == FILES
 
 
 def test_a_folder_that_cannot_be_written_is_named(command: Command, tmp_path: Path) -> None:

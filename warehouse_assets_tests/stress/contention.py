@@ -227,8 +227,9 @@ def _judge(supplier: GroupSupplier, last: tasks.Outcome, again: tasks.Outcome) -
     _demand(counts == dict.fromkeys(supplier.groups, GROUP), f"votes per post are {counts}")
     _demand(len(lake["posts"]) == supplier.posts, "posts were lost or doubled")
     _demand(len(lake["rejected_records"]) == supplier.rejected, "rejected records are too many")
-    for name, rows in lake.items():
-        _demand(_as_published(rows) == sorted(warehouse[name], key=repr), f"{name} differs")
+    _demand(lake["trips"] == [], "trips were made of nothing")
+    for name, rows in warehouse.items():
+        _demand(_as_published(lake[name]) == sorted(rows, key=repr), f"{name} differs")
     _demand(not last.state["inbox"], f"the inbox holds {last.state['inbox']}")
     _demand(not last.leftovers, f"temporary files are left: {last.leftovers}")
     _demand(last.orphans == 0, f"{last.orphans} files of no version are left by maintenance")
