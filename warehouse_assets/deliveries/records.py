@@ -1,0 +1,160 @@
+"""What a record of the feed says, or what is wrong with it. One reader for all who read the feed.
+
+A record is a JSON object with `Delivery Step`, `Customer` and `Timestamp`. A time with a zone is
+taken in UTC, one without as it is written. Only the standard library is needed here.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+
+from warehouse_assets.errors import PermanentError
+
+FIRST_STEP = 1
+LAST_STEP = 4
+LARGEST_CUSTOMER = 2**63 - 1
+# A clock that is ahead by more would have all other records taken for late ones.
+MOST_AHEAD = timedelta(days=1)
+"""How much later than now a record of the feed may be."""
+
+_NAMES = {
+    "Delivery Step": ("Delivery Step", "deliveryStep", "delivery_step"),
+    "Customer": ("Customer", "customer"),
+    "Timestamp": ("Timestamp", "timestamp"),
+}
+_WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
+SHORTEST_TIME = len("2020-01-01T12:00")
+# Of the forms that later versions of Python read, 3.10 lacks these.
+_FORM = re.compile(r"(.{16,19})(?:[.,]([0-9]+))?(Z|[+-][0-9]{2}:?[0-9]{2})?", re.DOTALL)
+_MOST_CHARACTERS_SHOWN = 60
+
+
+class RecordError(PermanentError):
+    """A record is not what a step of a delivery is; `field` is the one that is wrong, if one is."""
+
+    def __init__(self, reason: str, field: str | None = None) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+Step = tuple[int, int, datetime]
+"""A step of a delivery: customer, step, and its time without a zone."""
+
+
+def read_line(text: str, latest: datetime) -> Step:
+    """What a line of the feed says.
+
+    Args:
+        latest: the latest time that a record may have.
+
+    Raises:
+        RecordError: it cannot be used; the message says why.
+    """
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RecordError("not valid JSON") from None
+    return checked(record, latest)
+
+
+def checked(record: object, latest: datetime) -> Step:
+    """The same of a value read from JSON."""
+    if not isinstance(record, dict):
+        raise RecordError("not a JSON object")
+    step = read_record(record)
+    if step[2] > latest:
+        shown = step[2].isoformat(" ")
+        raise RecordError(f"Timestamp is more than a day after now: {shown}", "Timestamp")
+    return step
+
+
+def latest_now() -> datetime:
+    """The latest time that a record which is read now may have."""
+    return datetime.now(timezone.utc).replace(tzinfo=None) + MOST_AHEAD
+
+
+def read_record(record: Mapping[str, object]) -> Step:
+    """What a record says.
+
+    Raises:
+        RecordError: it cannot be used; the message says why.
+    """
+    # The usual record, in the usual types, is most of them.
+    try:
+        step, customer = record["Delivery Step"], record["Customer"]
+        at = record["Timestamp"]
+    except KeyError:
+        step, customer, at = (_field(record, name) for name in _NAMES)
+    if type(step) is not int:
+        step = _whole(step, "Delivery Step")
+    if not FIRST_STEP <= step <= LAST_STEP:
+        raise RecordError(f"Delivery Step is not 1 to 4: {_shown(step)}", "Delivery Step")
+    if type(customer) is not int:
+        customer = _whole(customer, "Customer")
+    if not -LARGEST_CUSTOMER <= customer <= LARGEST_CUSTOMER:
+        raise RecordError(f"Customer is too great a number: {_shown(customer)}", "Customer")
+    if type(at) is str and len(at) >= SHORTEST_TIME:
+        try:
+            moment = datetime.fromisoformat(at)
+        except ValueError:
+            moment = _unusual_time(at)
+    elif isinstance(at, datetime):
+        moment = at
+    else:
+        raise _no_time(at)
+    if moment.tzinfo is not None:
+        moment = _in_utc(moment, at)
+    return customer, step, moment
+
+
+def _field(record: Mapping[str, object], name: str) -> object:
+    for spelling in _NAMES[name]:
+        if spelling in record:
+            return record[spelling]
+    raise RecordError(f"{name} is missing", name)
+
+
+def _whole(value: object, name: str) -> int:
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if value is None or value == "":
+        raise RecordError(f"{name} is missing", name)
+    raise RecordError(f"{name} is not a whole number: {_shown(value)}", name)
+
+
+def _unusual_time(text: str) -> datetime:
+    """A time with `Z`, or with another number of decimals than 3 or 6; none are rounded."""
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise _no_time(text)
+    moment, decimals, zone = found.groups()
+    zone = {"Z": "+00:00", None: ""}.get(zone, zone)
+    if zone and ":" not in zone:
+        zone = f"{zone[:3]}:{zone[3:]}"
+    try:
+        return datetime.fromisoformat(f"{moment}.{(decimals or '0')[:6]:<06}{zone}")
+    except ValueError:
+        raise _no_time(text) from None
+
+
+def _in_utc(moment: datetime, written: object) -> datetime:
+    try:
+        return moment.astimezone(timezone.utc).replace(tzinfo=None)
+    except OverflowError:
+        raise _no_time(written) from None
+
+
+def _no_time(value: object) -> RecordError:
+    if value is None or value == "":
+        return RecordError("Timestamp is missing", "Timestamp")
+    return RecordError(f"Timestamp is not a date and time: {_shown(value)}", "Timestamp")
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    if len(text) <= _MOST_CHARACTERS_SHOWN:
+        return text
+    return text[:_MOST_CHARACTERS_SHOWN] + "…"
