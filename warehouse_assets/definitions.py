@@ -19,6 +19,9 @@ from warehouse_assets.graph.checks import checks_of
 from warehouse_assets.graph.history import keep_open_in
 from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.graph.standard_checks import declared_checks
+from warehouse_assets.reviews.assets import ASSETS as REVIEWS_ASSETS
+from warehouse_assets.reviews.checks import CHECKS as REVIEWS_CHECKS
+from warehouse_assets.reviews.sensors import reviews_sensor
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.school.assets import ASSETS as SCHOOL_ASSETS
 from warehouse_assets.school.checks import CHECKS as SCHOOL_CHECKS
@@ -29,7 +32,7 @@ from warehouse_assets.trips.checks import CHECKS as TRIPS_CHECKS
 from warehouse_assets.trips.sensors import trips_inbox_sensor
 
 # The assets that reject records.
-_SOURCES = ("posts", "votes", "students", "batches", "test_runs", "trips")
+_SOURCES = ("posts", "votes", "students", "batches", "test_runs", "trips", "reviews")
 
 
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -47,11 +50,12 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     rejected_records = rejected_records_asset(_SOURCES, [UNRECOGNISED_FILES], group="quality")
     quality = dg.AssetSelection.groups("quality")
     return dg.Definitions(
-        assets=[*FORUM_ASSETS, *SCHOOL_ASSETS, *TRIPS_ASSETS, rejected_records],
+        assets=[*FORUM_ASSETS, *SCHOOL_ASSETS, *TRIPS_ASSETS, *REVIEWS_ASSETS, rejected_records],
         asset_checks=[
             *FORUM_CHECKS,
             *SCHOOL_CHECKS,
             *TRIPS_CHECKS,
+            *REVIEWS_CHECKS,
             checks_of(REJECTED_RECORDS, declared_checks(REJECTED_RECORDS)),
         ],
         schedules=[
@@ -62,6 +66,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             forum_inbox_sensor(dg.AssetSelection.groups("forum") | quality),
             trips_inbox_sensor(dg.AssetSelection.groups("trips") | quality),
             log_sensor(dg.AssetSelection.groups("school") | quality),
+            reviews_sensor(dg.AssetSelection.groups("reviews") | quality),
             follow_sources_sensor(),
         ],
         resources={**build_resources(settings), **overrides},

@@ -42,14 +42,17 @@ ASSETS = {
     "daily_trips": ("trips", {"trips"}, {"sql", "duckdb", "deltalake"}),
     "weekly_trips": ("trips", {"daily_trips"}, {"sql", "duckdb", "deltalake"}),
     "trip_groups": ("trips", {"trips"}, {"sql", "duckdb", "deltalake"}),
+    "reviews": ("reviews", set(), {"sql", "deltalake"}),
+    "product_reviews_daily": ("reviews", {"reviews"}, {"sql", "duckdb", "deltalake"}),
+    "reviewer_reviews_daily": ("reviews", {"reviews"}, {"sql", "duckdb", "deltalake"}),
     "rejected_records": (
         "quality",
-        {"posts", "votes", "students", "batches", "test_runs", "trips"},
+        {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews"},
         {"deltalake"},
     ),
 }
 
-SOURCES = {"posts", "votes", "students", "batches", "test_runs", "trips"}
+SOURCES = {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews"}
 _DECLARED = {"key_is_unique", "required_columns_are_filled"}
 
 BLOCKING_CHECKS = {
@@ -78,6 +81,9 @@ BLOCKING_CHECKS = {
     "daily_trips": {"required_columns_are_filled", "values_are_plausible"},
     "weekly_trips": {*_DECLARED, "values_are_plausible"},
     "trip_groups": {"required_columns_are_filled", "values_are_plausible"},
+    "reviews": _DECLARED,
+    "product_reviews_daily": {*_DECLARED, "values_are_plausible"},
+    "reviewer_reviews_daily": {*_DECLARED, "values_are_plausible"},
     "rejected_records": _DECLARED,
 }
 
@@ -115,6 +121,17 @@ OTHER_CHECKS = {
     "daily_trips": {"trips_add_up", "is_fresh"},
     "weekly_trips": {"trips_add_up", "is_fresh"},
     "trip_groups": {"trips_add_up", "is_fresh"},
+    "reviews": {
+        "ratings_are_possible",
+        "dates_agree",
+        "times_are_plausible",
+        "reviews_are_different",
+        "ids_are_given",
+        "rejected_share_is_low",
+        "source_is_fresh",
+    },
+    "product_reviews_daily": {"reviews_add_up", "is_fresh"},
+    "reviewer_reviews_daily": {"reviews_add_up", "is_fresh"},
     "rejected_records": set(),
 }
 
@@ -198,7 +215,7 @@ def test_the_catch_up_job_makes_every_asset_and_every_check() -> None:
     assert layer.asset_graph.asset_check_keys == defs.resolve_asset_graph().asset_check_keys
 
 
-def test_sensors_run_every_five_seconds_unless_switched_off() -> None:
+def test_sensors_run_by_themselves_unless_switched_off() -> None:
     assert {
         sensor.name: (sensor.default_status, sensor.minimum_interval_seconds)
         for sensor in defs.get_repository_def().sensor_defs
@@ -206,6 +223,7 @@ def test_sensors_run_every_five_seconds_unless_switched_off() -> None:
         "forum_inbox_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "trips_inbox_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "test_runs_log_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
+        "reviews_sensor": (dg.DefaultSensorStatus.RUNNING, 30),
         "follow_sources": (dg.DefaultSensorStatus.RUNNING, 5),
     }
 

@@ -27,6 +27,8 @@ def test_there_is_a_file_for_every_computed_table() -> None:
         "forum/mean_votes_per_post_per_week",
         "forum/outlier_weeks",
         "forum/votes_per_post_per_week",
+        "reviews/product_reviews_daily",
+        "reviews/reviewer_reviews_daily",
         "school/batch_completions",
         "school/lesson_completions",
         "school/lesson_titles",

@@ -4,6 +4,7 @@ It knows no family of data and nothing of Dagster or of the SQL database.
 """
 
 from warehouse_assets.lake.commit import Written
+from warehouse_assets.lake.content import replace_by_content
 from warehouse_assets.lake.feed import view_changes
 from warehouse_assets.lake.lake import Lake, LakeTable, changed_at
 from warehouse_assets.lake.maintenance import Maintained, maintain
@@ -30,5 +31,6 @@ __all__ = [
     "rearrange",
     "register",
     "replace",
+    "replace_by_content",
     "view_changes",
 ]

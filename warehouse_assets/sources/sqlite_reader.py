@@ -97,6 +97,10 @@ class Reader:
             self._patiently(lambda: self._connection.execute(statement, parameters).fetchall())
         )
 
+    def give_text_as_bytes(self) -> None:
+        """From now on rows have text as the bytes that the database holds, decoded or not."""
+        self._connection.text_factory = bytes
+
     def columns(self, relation: str) -> list[str]:
         """The names of the columns of `relation`."""
         statement = f"SELECT * FROM {relation} LIMIT 0"

@@ -8,27 +8,17 @@ behind the reading, or moved, is read by the next one, for which the file looks 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from warehouse_assets.errors import SourceError
-from warehouse_assets.schema import identifiers
 from warehouse_assets.sources.keyed import KeyedSource
 from warehouse_assets.sources.record_spool import Record
+from warehouse_assets.sources.sql_columns import Wanted
 from warehouse_assets.sources.sqlite_file import SqliteFile
 from warehouse_assets.sources.sqlite_reader import Reader, Undecodable
+from warehouse_assets.sources.sqlite_shape import Shape, shape_of
 
 _ROWS_AT_ONCE = 10_000
-_ROW_NUMBERS = ("rowid", "_rowid_", "oid")
 _MOST_BYTES_SHOWN = 500
-
-
-class _Shape(NamedTuple):
-    """What is read: the names of its columns in records and in SQL, and the row number."""
-
-    relation: str
-    names: Sequence[str]
-    columns: str
-    row_number: str
 
 
 class SqliteRows(KeyedSource):
@@ -55,9 +45,7 @@ class SqliteRows(KeyedSource):
     ) -> None:
         self.unit = file.path.name
         self._file = file
-        self._table = table
-        self._columns = columns
-        self._required = required
+        self._wanted = Wanted(table, columns, [[name] for name in required])
         self._scratch = scratch
         self._tell = tell
         self._rows_at_once = rows_at_once
@@ -74,69 +62,20 @@ class SqliteRows(KeyedSource):
             BusyError: the database was locked for too long.
         """
         with self._scratch() as folder, self._file.opened(folder, self._tell) as reader:
-            shape = self._shape(reader)
+            shape = shape_of(reader, self._file, self._wanted)
             ((newest,),) = reader.rows(f"SELECT max({shape.row_number}) FROM {shape.relation}")
             self.expected = newest or 0
             for position, *values in self._pages(reader, shape):
                 yield _record(position, shape.names, values)
 
-    def _pages(self, reader: Reader, shape: _Shape) -> Iterator[tuple[Any, ...]]:
+    def _pages(self, reader: Reader, shape: Shape) -> Iterator[tuple[Any, ...]]:
         key = shape.row_number
-        select = f"SELECT {key}, {shape.columns} FROM {shape.relation}"
+        select = f"SELECT {key}, {', '.join(shape.columns)} FROM {shape.relation}"
         end = f"ORDER BY {key} LIMIT {self._rows_at_once}"
         rows = reader.rows(f"{select} {end}")
         while rows:
             yield from rows
             rows = reader.rows(f"{select} WHERE {key} > ? {end}", [rows[-1][0]])
-
-    def _shape(self, reader: Reader) -> _Shape:
-        relation = identifiers([self._table])
-        by_name = {name.casefold(): name for name in self._found_columns(reader, relation)}
-        names = [name for name in self._columns if name in by_name]
-        columns = ", ".join(_quoted(by_name[name]) for name in names)
-        row_number = next((name for name in _ROW_NUMBERS if name not in by_name), None)
-        if row_number and self._has_row_numbers(reader, relation, row_number):
-            return _Shape(relation, names, columns, row_number)
-        # A view, or a table WITHOUT ROWID: SQLite itself copies it in one go, and fast.
-        reader.rows(f"CREATE TEMP TABLE _copied AS SELECT {columns} FROM {relation}")
-        return _Shape("temp._copied", names, columns, "rowid")
-
-    def _has_row_numbers(self, reader: Reader, relation: str, row_number: str) -> bool:
-        kinds = reader.rows("SELECT type FROM sqlite_master WHERE lower(name) = ?", [self._table])
-        if ("view",) in kinds:  # for which they would be null
-            return False
-        try:
-            reader.columns(f"(SELECT {row_number} FROM {relation})")
-        except SourceError:
-            return False
-        return True
-
-    def _found_columns(self, reader: Reader, relation: str) -> list[str]:
-        tables = [
-            str(name)
-            for (name,) in reader.rows(
-                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
-            )
-        ]
-        if self._table not in {table.casefold() for table in tables}:
-            raise self._not_as_it_should_be(f"has no table {self._table}", "tables", tables)
-        found = reader.columns(relation)
-        missing = set(self._required) - {name.casefold() for name in found}
-        if missing:
-            words = f"has a table {self._table} without the column {', '.join(sorted(missing))}"
-            raise self._not_as_it_should_be(words, "columns", found)
-        return found
-
-    def _not_as_it_should_be(self, words: str, kind: str, found: Sequence[str]) -> SourceError:
-        there = f"Its {kind} are {', '.join(found)}" if found else f"It has no {kind}"
-        return SourceError(
-            f"The database {self._file.path} {words}. {there}. "
-            f"Check whether the setting {self._file.setting} names the right database."
-        )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _record(position: int, names: Sequence[str], values: Sequence[Any]) -> Record:

@@ -1,0 +1,43 @@
+"""What the tests of the reviews family share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from warehouse_assets.lake import Lake
+from warehouse_assets.reviews.source import catch_up_reviews
+from warehouse_assets.sources.keyed import CaughtUp
+from warehouse_assets_tests.reviews.databases import COLUMNS, KINDS, Database
+
+CatchUp = Callable[[Database], CaughtUp]
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """A database of reviews of each kind."""
+    return Database(request.param, tmp_path / "source")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty lake."""
+    return Lake(tmp_path / "lake", tmp_path / "tmp", 10**9)
+
+
+@pytest.fixture
+def catch_up(lake: Lake) -> CatchUp:
+    """Catches the lake up with a database."""
+    return lambda database: catch_up_reviews(lake, database.url, True, str)
+
+
+@pytest.fixture(params=KINDS)
+def made(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[Mapping[str, str], Sequence[str]], Database]:
+    """Makes a database of each kind with columns of certain types."""
+
+    def make(types: Mapping[str, str], columns: Sequence[str] = COLUMNS) -> Database:
+        return Database(request.param, tmp_path / "source", types, columns)
+
+    return make
