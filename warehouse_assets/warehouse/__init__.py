@@ -2,10 +2,12 @@
 
 from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.notes import PUBLISHED
-from warehouse_assets.warehouse.publish import Published, publish, withdraw
+from warehouse_assets.warehouse.publish import CHANNEL, publish, withdraw
 from warehouse_assets.warehouse.versions import PublishedVersion, PublishedVersions
+from warehouse_assets.warehouse.writer import Published
 
 __all__ = [
+    "CHANNEL",
     "PUBLISHED",
     "Published",
     "PublishedVersion",

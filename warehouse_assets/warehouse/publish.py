@@ -8,30 +8,29 @@ table is written whole.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from deltalake import DeltaTable
-from sqlalchemy.dialects.sqlite import insert
 
 from warehouse_assets.lake import Lake, LakeTable
-from warehouse_assets.progress import Listener, Progress, nobody
-from warehouse_assets.schema import column_names, identifiers, key_names
+from warehouse_assets.progress import Listener, nobody
+from warehouse_assets.schema import column_names
 from warehouse_assets.warehouse.changes import publish_changes
 from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.notes import COLUMNS, NOTES, PUBLISHED
-from warehouse_assets.warehouse.rows import batches, stored_columns
+from warehouse_assets.warehouse.postgresql_writer import PostgresqlWriter
+from warehouse_assets.warehouse.sqlite_writer import SqliteWriter
+from warehouse_assets.warehouse.writer import Published, Writer
 
 __all__ = ["PUBLISHED", "Published", "publish", "withdraw"]
 
+CHANNEL = "warehouse_published"
+"""On which PostgreSQL is told, with the name of the table, when a publishing is committed."""
 
-@dataclass(frozen=True)
-class Published:
-    """What publishing a table did: rows written and deleted, and whether it was written whole."""
-
-    rows_written: int = 0
-    rows_deleted: int = 0
-    is_whole: bool = False
+_WRITERS: dict[str, Callable[[sa.Connection], Writer]] = {
+    "sqlite": SqliteWriter,
+    "postgresql": PostgresqlWriter,
+}
 
 
 def publish(
@@ -59,22 +58,23 @@ def publish(
                 PUBLISHED.c.table_name == table.name
             )
         ).one_or_none()
+        writer = _WRITERS[connection.dialect.name](connection)
         is_known = note is not None and note.lake_table_id == identity and note.version <= version
         published = None
         if note is not None and is_known and not whole and _has_columns(connection, table):
             if note.version == version:
                 return Published()
-            changes = publish_changes(lake, connection, table, handle, note.version, progress)
-            published = None if changes is None else Published(*changes)
+            published = publish_changes(lake, writer, table, handle, note.version, progress)
         if published is None:
-            published = _publish_whole(lake, connection, table, handle, progress)
+            published = _publish_whole(lake, writer, table, handle, progress)
+            _describe(connection, table.declaration)
         _write_note(connection, table, identity, version)
     return published
 
 
 def withdraw(warehouse: Warehouse, table: sa.Table, on_wait: Callable[[str], object] = str) -> None:
     """Remove a table that was published once and is no longer; an old copy would mislead."""
-    if not warehouse.path.exists():
+    if not warehouse.exists():
         return
     with warehouse.read() as connection:
         if not sa.inspect(connection).has_table(str(table.name)):
@@ -83,15 +83,21 @@ def withdraw(warehouse: Warehouse, table: sa.Table, on_wait: Callable[[str], obj
         table.drop(connection, checkfirst=True)
         for notes in (PUBLISHED, COLUMNS):
             connection.execute(notes.delete().where(notes.c.table_name == table.name))
+        _tell(connection, str(table.name))
 
 
 def _write_note(connection: sa.Connection, table: LakeTable, identity: str, version: int) -> None:
-    values = {"lake_table_id": identity, "version": version}
+    connection.execute(PUBLISHED.delete().where(PUBLISHED.c.table_name == table.name))
     connection.execute(
-        insert(PUBLISHED)
-        .values(table_name=table.name, **values)
-        .on_conflict_do_update(index_elements=["table_name"], set_=values)
+        PUBLISHED.insert().values(table_name=table.name, lake_table_id=identity, version=version)
     )
+    _tell(connection, table.name)
+
+
+def _tell(connection: sa.Connection, table: str) -> None:
+    """Have whoever listens hear, when this is committed, that the table has changed."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_notify(CHANNEL, table)))
 
 
 def _has_columns(connection: sa.Connection, table: LakeTable) -> bool:
@@ -103,38 +109,12 @@ def _has_columns(connection: sa.Connection, table: LakeTable) -> bool:
 
 
 def _publish_whole(
-    lake: Lake,
-    connection: sa.Connection,
-    table: LakeTable,
-    handle: DeltaTable,
-    progress: Listener,
+    lake: Lake, writer: Writer, table: LakeTable, handle: DeltaTable, progress: Listener
 ) -> Published:
-    """Write the table anew under another name, then let it take the place of the old one."""
-    declaration = table.declaration
-    fresh = declaration.to_metadata(sa.MetaData(), name=f"_new_{table.name}")
-    fresh.indexes.clear()
-    fresh.drop(connection, checkfirst=True)
-    fresh.create(connection)
+    """Give the table exactly the rows that the lake has of it."""
     with lake.connect() as engine:
-        lake.view(engine, declaration, handle)
-        (total,) = engine.execute(f'SELECT count(*) FROM "{table.name}"').fetchall()[0]
-        # In the order of the key, a table whose rows are stored in it is written once. Sorted
-        # before times become text: that takes half the memory.
-        keys = key_names(declaration)
-        order = f"ORDER BY {identifiers(keys)}" if keys else ""
-        query = f'SELECT {stored_columns(declaration)} FROM (FROM "{table.name}" {order})'
-        statement = str(sa.insert(fresh).compile(connection))
-        rows = 0
-        for batch in batches(engine, query):
-            connection.exec_driver_sql(statement, batch)
-            rows += len(batch)
-            progress(Progress(table.name, "publishing", rows, total, "rows"))
-    declaration.drop(connection, checkfirst=True)
-    connection.execute(sa.text(f'ALTER TABLE "{fresh.name}" RENAME TO "{table.name}"'))
-    for index in declaration.indexes:
-        index.create(connection)
-    _describe(connection, declaration)
-    return Published(rows, 0, is_whole=True)
+        lake.view(engine, table.declaration, handle)
+        return writer.write_whole(engine, table.declaration, progress)
 
 
 def _describe(connection: sa.Connection, declaration: sa.Table) -> None:

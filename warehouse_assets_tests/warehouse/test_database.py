@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from warehouse_assets.errors import BusyError, LakeError, WarehouseError
-from warehouse_assets.warehouse import Warehouse, database
+from warehouse_assets.warehouse import Warehouse, sqlite
 from warehouse_assets_tests.warehouse.copies import query
 
 
@@ -114,8 +114,7 @@ def test_a_file_in_place_of_the_folder_is_explained(tmp_path: Path) -> None:
 def test_a_writer_that_does_not_finish_is_explained_and_readers_go_on(
     cats: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_SECONDS_TO_WAIT_FOR_A_WRITER", 0.05)
-    patient = Warehouse(str(cats))
+    patient = Warehouse(str(cats), seconds_to_wait=0.05)
     with another_writer(cats):
         with pytest.raises(BusyError, match=r"locked by another writer for 0\.05 s"):
             write_one(patient)
@@ -219,7 +218,7 @@ def test_a_database_in_use_is_not_moved(
 def test_who_must_wait_for_a_writer_is_told_so_and_goes_on_when_it_ends(
     cats: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_QUIET_MILLISECONDS", 20)
+    monkeypatch.setattr(sqlite, "_QUIET_MILLISECONDS", 20)
     other = sqlite3.connect(cats.path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     told: list[str] = []

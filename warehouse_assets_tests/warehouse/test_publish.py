@@ -202,7 +202,7 @@ def test_indexes_are_there_however_often_a_table_is_written_whole(
 def test_many_rows_are_told_of_as_they_are_written(
     pets: Stored, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = import_module("warehouse_assets.warehouse.rows")
+    module = import_module("warehouse_assets.warehouse.sqlite_writer")
     monkeypatch.setattr(module, "_ROWS_AT_ONCE", 2)
     pets.append([(number, None, None, None) for number in range(5)])
     told: list[Progress] = []

@@ -1,0 +1,149 @@
+"""The warehouse as a PostgreSQL database: its transactions and its upkeep.
+
+Writers take turns by an advisory lock that ends with their transaction, also when they are
+killed. Readers hold no one up and wait for no one.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from warehouse_assets.errors import BusyError
+from warehouse_assets.warehouse.notes import PUBLISHED
+from warehouse_assets.warehouse.postgresql_errors import explanation
+
+# The lock is one of this package (a number chosen once) and of the schema that is written to.
+_LOCK = sa.text(
+    "SELECT pg_try_advisory_xact_lock(782391, hashtext(coalesce(current_schema(), '')))"
+)
+_SECONDS_BETWEEN_TRIES = 0.1
+
+# A publishing takes as long as it takes, whatever the server grants to idle or slow sessions; a
+# client whose machine vanished must not hold the lock for hours, which is the default.
+_SETTINGS_OF_A_WRITER = {
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "6",
+}
+# What a URL may set otherwise, as `?connect_timeout=3`.
+_CONNECTION = {
+    "connect_timeout": 10,
+    "application_name": "warehouse_assets",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+}
+
+
+class PostgresqlDatabase:
+    """The PostgreSQL database at an SQLAlchemy URL; nothing is opened before it is needed."""
+
+    def __init__(self, url: sa.URL, seconds_to_wait: float) -> None:
+        self._url = url
+        self._name = url.render_as_string(hide_password=True)
+        self._seconds_to_wait = seconds_to_wait
+        self._engine: sa.Engine | None = None
+        self._process = os.getpid()
+
+    def exists(self) -> bool:
+        """True: only a connection would tell."""
+        return True
+
+    @contextmanager
+    def write(self, on_wait: Callable[[str], object]) -> Iterator[sa.Connection]:
+        """A transaction that is the only writing one of the schema."""
+        with (
+            self._explained(),
+            self._connect(isolation_level="READ COMMITTED") as connection,
+            connection.begin(),
+        ):
+            settings = {
+                **_SETTINGS_OF_A_WRITER,
+                "lock_timeout": str(int(self._seconds_to_wait * 1000)),
+            }
+            connection.execute(
+                sa.select(*(sa.func.set_config(*setting, True) for setting in settings.items()))
+            )
+            self._take_turn(connection, on_wait)
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction for reading that sees one state of the database."""
+        with (
+            self._explained(),
+            self._connect(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            ) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def maintain(self) -> None:
+        """Vacuum and analyze the published tables; those that somebody locks are left out."""
+        with self._explained(), self._connect(isolation_level="AUTOCOMMIT") as connection:
+            if not connection.dialect.has_table(connection, PUBLISHED.name):
+                return
+            quote = connection.dialect.identifier_preparer.quote_identifier
+            for name in connection.scalars(sa.select(PUBLISHED.c.table_name)).all():
+                if connection.dialect.has_table(connection, name):
+                    connection.exec_driver_sql(f"VACUUM (ANALYZE, SKIP_LOCKED) {quote(name)}")
+
+    def move_aside_if_unreadable(self) -> Path | None:
+        """None: a server's files are its own business."""
+        return None
+
+    def _take_turn(self, connection: sa.Connection, on_wait: Callable[[str], object]) -> None:
+        """Wait for the writer that is at work, in steps that a person can interrupt."""
+        give_up_at = time.monotonic() + self._seconds_to_wait
+        is_told = False
+        while not connection.scalar(_LOCK):
+            if not is_told:
+                on_wait(f"Waiting for a writer of {self._name}.")
+                is_told = True
+            if time.monotonic() >= give_up_at:
+                raise BusyError(
+                    f"The warehouse {self._name} was locked by another writer for "
+                    f"{self._seconds_to_wait} s. See which program is writing to it (in "
+                    "pg_stat_activity, application_name 'warehouse_assets'); readers do not "
+                    "lock it."
+                )
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+
+    def _connect(self, **options: Any) -> sa.Connection:
+        if self._process != os.getpid():  # a fork must not talk on its parent's connections
+            if self._engine is not None:
+                self._engine.dispose(close=False)
+            self._process = os.getpid()
+        if self._engine is None:
+            self._engine = _engine(self._url)
+        return self._engine.connect().execution_options(**options)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise explanation(error, self._name, self._url.password) from error
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    given = {name: value for name, value in _CONNECTION.items() if name not in url.query}
+    return sa.create_engine(
+        # SQLAlchemy's own choice for postgresql:// is another driver.
+        url.set(drivername="postgresql+psycopg2"),
+        connect_args={**given, "client_encoding": "utf8"},
+        pool_size=4,
+        max_overflow=-1,
+        # A connection that the server has closed meanwhile is replaced.
+        pool_pre_ping=True,
+        pool_recycle=600,
+    )

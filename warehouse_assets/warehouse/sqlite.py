@@ -1,0 +1,178 @@
+"""The warehouse as a SQLite file: its transactions, its upkeep, and its errors in words."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
+
+from warehouse_assets.errors import BusyError, WarehouseAssetsError, WarehouseError
+
+_QUIET_MILLISECONDS = 1000
+# With less SQLite cannot begin its log and the index of that.
+_LEAST_SPACE_TO_WRITE = 64 * 1024
+
+
+class SqliteDatabase:
+    """The SQLite file at an SQLAlchemy URL; nothing is opened before it is needed."""
+
+    def __init__(self, url: sa.URL, seconds_to_wait: float) -> None:
+        self.path = Path(url.database or "")
+        self._url = url
+        self._name = url.render_as_string(hide_password=True)
+        self._seconds_to_wait = seconds_to_wait
+        self._engine: sa.Engine | None = None
+
+    def exists(self) -> bool:
+        """Whether there is anything at the file's place."""
+        return self.path.exists()
+
+    @contextmanager
+    def write(self, on_wait: Callable[[str], object]) -> Iterator[sa.Connection]:
+        """A transaction that is the only writing one; makes the file if there is none."""
+        with self._explained():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._connect("BEGIN IMMEDIATE") as connection:
+                self._wait_for_writers(connection, on_wait)
+                with connection.begin():
+                    yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction for reading."""
+        if not self.path.exists():
+            raise WarehouseError(
+                f"There is no warehouse at {self._name} yet. Materialise the assets "
+                "(`make run`, `dagster dev` or `warehouse ingest FILE`), or run "
+                "`warehouse rebuild` if the lake has data."
+            )
+        with self._explained(), self._connect("BEGIN") as connection, connection.begin():
+            yield connection
+
+    def maintain(self) -> None:
+        """Bring the planner's statistics up to date and fold the write-ahead log into the file.
+
+        Readers and a writer go on meanwhile; what they use is folded in the next time.
+        """
+        if not self.path.exists():
+            return
+        with self.write(str) as connection:
+            # Samples are enough, whatever the size of the tables.
+            connection.exec_driver_sql("PRAGMA analysis_limit = 10000")
+            connection.exec_driver_sql("ANALYZE")
+        with self._explained(), self._connect("BEGIN") as connection:
+            # A checkpoint cannot run inside a transaction.
+            checkpoint = connection.execution_options(isolation_level="AUTOCOMMIT")
+            checkpoint.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def move_aside_if_unreadable(self) -> Path | None:
+        """Rename a SQLite file that is not a readable database; returns its new path, if any."""
+        if not self.path.exists():
+            return None
+        uri = f"{self.path.absolute().as_uri()}?mode=ro"
+        try:
+            with closing(sqlite3.connect(uri, uri=True)) as connection:
+                (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict == "ok":
+                return None
+        except sqlite3.DatabaseError as error:
+            if "locked" in str(error):  # by a program that can read it
+                return None
+        moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
+        aside = self.path.with_name(f"{self.path.name}.unreadable-{moment}")
+        self.path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        return aside
+
+    def _connect(self, begin: str) -> sa.Connection:
+        if self._engine is None:
+            self._engine = _engine(self._url, self._seconds_to_wait)
+        return self._engine.connect().execution_options(begin=begin)
+
+    def _wait_for_writers(
+        self, connection: sa.Connection, on_wait: Callable[[str], object]
+    ) -> None:
+        """Return when nobody was writing a moment ago; SQLite itself waits without saying so."""
+        raw = connection.connection
+        cursor = raw.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {_QUIET_MILLISECONDS}")
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            # Any other error comes again, and is explained, when the transaction begins.
+            if "locked" in str(error):
+                on_wait(f"Waiting for a writer of {self._name}.")
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {int(self._seconds_to_wait * 1000)}")
+            cursor.close()
+
+    def _is_disk_full(self) -> bool:
+        try:
+            return shutil.disk_usage(self.path.parent).free < _LEAST_SPACE_TO_WRITE
+        except OSError:
+            return False
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except WarehouseAssetsError:
+            raise
+        except OperationalError as error:
+            if "locked" in str(error.orig):
+                raise BusyError(
+                    f"The warehouse {self._name} was locked by another writer for "
+                    f"{self._seconds_to_wait} s. See which program holds it open for "
+                    "writing; readers do not lock it."
+                ) from error
+            if self._is_disk_full():  # SQLite may only say "disk I/O error"
+                raise WarehouseError(
+                    f"The warehouse {self._name} cannot be written: No space left on device."
+                ) from error
+            raise WarehouseError(
+                f"The warehouse {self._name} cannot be opened or written: {error.orig}. Check "
+                "that this user may write the file and its folder (setting WAREHOUSE_URL) and "
+                "that the disk is not full."
+            ) from error
+        except IntegrityError as error:
+            raise WarehouseError(
+                f"The warehouse {self._name} does not accept a row: {error.orig}. The lake "
+                "holds rows that contradict the declaration of their table; its asset checks count them."
+            ) from error
+        except DatabaseError as error:
+            raise WarehouseError(
+                f"The warehouse {self._name} is not a readable SQLite database: {error.orig}. "
+                "Nothing is lost, the lake is the record: `warehouse rebuild` moves the file "
+                "aside and writes a new one."
+            ) from error
+        except OSError as error:
+            raise WarehouseError(
+                f"The folder of the warehouse {self._name} cannot be made: {error.strerror}. "
+                "Check the setting WAREHOUSE_URL."
+            ) from error
+
+
+def _engine(url: sa.URL, seconds_to_wait: float) -> sa.Engine:
+    # No connection is kept: it would go on using a file that was deleted or moved aside.
+    engine = sa.create_engine(url, connect_args={"timeout": seconds_to_wait}, poolclass=sa.NullPool)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, record: Any) -> None:
+        connection.isolation_level = None  # transactions begin below, DDL included
+        # Readers see the state before a transaction until it ends, and never wait for it.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+    return engine

@@ -1,0 +1,64 @@
+"""What writing rows into the warehouse's copy of a table means, whichever the database."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import duckdb
+import sqlalchemy as sa
+
+from warehouse_assets.progress import Listener
+from warehouse_assets.schema import aggregates
+
+AFTER = "_after"
+"""Relation of the changes: the table's columns and `_is_deleted`, each key once."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What publishing a table did.
+
+    Args:
+        rows_written: rows inserted or updated.
+        rows_deleted: rows removed; 0 where the table was written whole.
+        is_whole: whether all its rows were written, not only what changed.
+        rows_with_nul: rows whose text holds the character NUL, which PostgreSQL has not; U+FFFD,
+            the replacement character, stands for it there.
+    """
+
+    rows_written: int = 0
+    rows_deleted: int = 0
+    is_whole: bool = False
+    rows_with_nul: int = 0
+
+
+class Writer(Protocol):
+    """Writes tables within the transaction that it was made for."""
+
+    def write_whole(
+        self, engine: duckdb.DuckDBPyConnection, declaration: sa.Table, progress: Listener
+    ) -> Published:
+        """Give the table the columns that are declared and the rows that `engine` has of it."""
+        ...
+
+    def write_changes(
+        self, engine: duckdb.DuckDBPyConnection, declaration: sa.Table, progress: Listener
+    ) -> Published:
+        """Apply the changes that are in `AFTER` to the table."""
+        ...
+
+
+def combined(
+    declaration: sa.Table, name: str, new: sa.ColumnElement[object]
+) -> sa.ColumnElement[object]:
+    """What the column `name` of a row that is there becomes when `new` comes; nulls do not count.
+
+    Of a table that is not aggregated, `new` itself.
+    """
+    old: sa.ColumnElement[object] = declaration.c[name]
+    function = aggregates(declaration).get(name)
+    if function is None:
+        return new
+    if function == "sum":
+        return sa.func.coalesce(old + new, old, new)
+    is_better = (old < new) if function == "max" else (old > new)
+    return sa.case((old.is_(None) | is_better, new), else_=old)
