@@ -183,6 +183,12 @@ class RunningAverage:
         """How many deliveries were opened and will not succeed."""
         return self.openings - self.successes - self.open
 
+    def keep_for(self, open_for: timedelta) -> None:
+        """Let deliveries stay open for another time from now on."""
+        if open_for != self.open_for:
+            self.open_for = open_for
+            self._recent_until, self._recent_since = BEGINNING, _END
+
     def _look_ahead(self) -> None:
         """Note what will be recent for a while to come."""
         ahead = self.open_for / _PARTS_OF_THE_PAST

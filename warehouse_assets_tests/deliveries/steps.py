@@ -12,7 +12,7 @@ Step = tuple[int, int, datetime]
 NOON = datetime.fromisoformat("2020-01-01T12:00:00")
 WINDOW = timedelta(hours=1)
 
-ORIGINAL = [
+ORIGINAL: list[dict[str, Any]] = [
     {"Delivery Step": step, "Customer": customer, "Timestamp": f"2020-01-01T{clock}:00"}
     for step, customer, clock in (
         (1, 1, "12:00"),

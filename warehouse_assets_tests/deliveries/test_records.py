@@ -127,7 +127,7 @@ def test_any_object_is_read_or_refused_in_words_the_same_by_all(record: dict[str
     try:
         customer, step, at = read_line(json.dumps(record), far)
     except RecordError:
-        with pytest.raises(RecordError, match="."):
+        with pytest.raises(RecordError):
             average.ingest(record)
         return
     average.ingest(record)

@@ -1,0 +1,64 @@
+"""The assets of the deliveries family."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from warehouse_assets.deliveries.account import account_of
+from warehouse_assets.deliveries.catch_up import DeliveryAverage, feed_of
+from warehouse_assets.deliveries.lines import delivery_lines
+from warehouse_assets.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
+from warehouse_assets.graph.assets import source_asset, sql_asset
+from warehouse_assets.graph.failures import in_step
+from warehouse_assets.graph.step import Step
+from warehouse_assets.lake import Written
+from warehouse_assets.sources.log_catch_up import catch_up_log
+
+GROUP = "deliveries"
+AVERAGE = "average_delivery_duration"
+"""The asset of the running average; it is a number, not a table."""
+
+_SQL = Path(__file__).parent / "sql"
+
+
+def _take_deliveries(step: Step) -> tuple[Written, Mapping[str, Any]]:
+    kind = delivery_lines(step.lake, timedelta(hours=step.settings.delivery_open_hours))
+    taken = catch_up_log(step.lake, feed_of(step.settings), kind, step.tell, step.progress)
+    return taken.written, {
+        "is_source_missing": taken.is_missing,
+        "records_taken": taken.records,
+        "records_rejected": taken.rejected,
+        "bytes_read": taken.bytes_read,
+        "log_position": taken.to_position,
+        "log_restarts": taken.restarts,
+        "bytes_of_unfinished_line": taken.lag,
+    }
+
+
+deliveries = source_asset(DELIVERIES, GROUP, ["log"], _take_deliveries)
+delivery_durations = sql_asset(
+    DELIVERY_DURATIONS, [DELIVERIES], GROUP, _SQL, computed_per="customer"
+)
+
+
+@dg.asset(
+    name=AVERAGE,
+    group_name=GROUP,
+    description="The average duration of all successful deliveries so far, kept record by record "
+    "in a database of its own (STATE_URL). A sensor brings it up to date every few seconds.",
+    kinds={"python", "log"},
+    deps=[str(DELIVERIES.name)],
+)
+def average_delivery_duration(
+    context: dg.AssetExecutionContext, delivery_average: dg.ResourceParam[DeliveryAverage]
+) -> dg.MaterializeResult[Any]:
+    """Take what is new in the feed; a sensor may do so at the same time."""
+    with in_step(context):
+        change = delivery_average.catch_up(context.log.info)
+        return dg.MaterializeResult(metadata=account_of(delivery_average, change))
+
+
+ASSETS = (deliveries, delivery_durations, average_delivery_duration)

@@ -1,0 +1,216 @@
+"""Catching the running average up with the feed, and replaying the lake where the state is lost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from deltalake import DeltaTable
+
+from warehouse_assets.deliveries import records
+from warehouse_assets.deliveries.average import LATE, NOTHING_OPEN
+from warehouse_assets.deliveries.feed import SETTING, read_lines
+from warehouse_assets.deliveries.state import Session, Snapshot, snapshot
+from warehouse_assets.deliveries.state_database import StateDatabase
+from warehouse_assets.deliveries.tables import DELIVERIES
+from warehouse_assets.errors import SourceError
+from warehouse_assets.lake import Lake
+from warehouse_assets.schema import REJECTED_RECORDS
+from warehouse_assets.settings import Settings
+from warehouse_assets.sources.growing_log import LogSource, open_log
+from warehouse_assets.sources.log_marks import mark_of
+from warehouse_assets.sources.log_place import Marks, Piece, find_place
+
+_STEPS_REPLAYED_TOGETHER = 50_000
+
+
+def feed_of(settings: Settings) -> LogSource:
+    """The feed that `settings` name."""
+    return LogSource(settings.deliveries_feed, SETTING in settings.given, SETTING)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a catch-up did.
+
+    Args:
+        before: the state that it found.
+        after: the state that it left; others may have changed it, too.
+        lag: bytes of the feed that have not been taken.
+        is_missing: whether there is no feed, and need not be one.
+    """
+
+    before: Snapshot
+    after: Snapshot
+    lag: int = 0
+    is_missing: bool = False
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there was anything to take."""
+        return (self.before.revision, self.before.changed_at) != (
+            self.after.revision,
+            self.after.changed_at,
+        )
+
+
+class DeliveryAverage:
+    """The running average, kept in a database: a resource of the asset graph.
+
+    Args:
+        database: where its state is.
+        source: the feed.
+        lake: what is replayed if the state is lost.
+        open_for: for how long, in the time of the records, a delivery may stay open.
+    """
+
+    def __init__(
+        self, database: StateDatabase, source: LogSource, lake: Lake, open_for: timedelta
+    ) -> None:
+        self.database = database
+        self.source = source
+        self._lake = lake
+        self._open_for = open_for
+
+    @classmethod
+    def of(cls, settings: Settings, lake: Lake) -> "DeliveryAverage":
+        """The one that `settings` name; nothing is opened."""
+        open_for = timedelta(hours=settings.delivery_open_hours)
+        return cls(StateDatabase(settings.state_url), feed_of(settings), lake, open_for)
+
+    def snapshot(self, known: Snapshot | None = None) -> Snapshot:
+        """The state as it is now; see `state.snapshot`."""
+        return snapshot(self.database, known)
+
+    def catch_up(
+        self, tell: Callable[[str], object] = str, is_enough: Callable[[], bool] = lambda: False
+    ) -> Change:
+        """Take what is new in the feed, record by record, a transaction for about a megabyte.
+
+        Args:
+            tell: told in words what is worth knowing meanwhile.
+            is_enough: asked after each transaction whether to leave the rest for next time.
+
+        Raises:
+            SourceError: the feed cannot be read, or it is missing where someone said it is.
+            LogChangedError: it was truncated while it was read.
+            StateError: the state cannot be read or written.
+            BusyError: another program kept it locked.
+        """
+        before = self.snapshot()
+        self.database.prepare()
+        session = Session(self.database, self._open_for)
+        waiting: int | None = None
+        while True:
+            with self.database.exclusive() as connection:
+                session.begin(connection)
+                if session.standing.mark is None and self._replay(session, connection, tell):
+                    is_over = False
+                else:
+                    waiting, is_over = self._take(session, connection, tell)
+            if is_over or is_enough():
+                break
+        if waiting is None and not is_enough():
+            return Change(before, self.snapshot(), is_missing=self._tell_missing(tell))
+        return Change(before, self.snapshot(), waiting or 0)
+
+    def _take(
+        self, session: Session, connection: sa.Connection, tell: Callable[[str], object]
+    ) -> tuple[int | None, bool]:
+        """Take lines of the feed; returns the bytes that wait, None without a feed, and if all."""
+        mark = session.standing.mark
+        with open_log(self.source) as log:
+            place = find_place(log, Marks(mark, None))
+            if place.piece is None:
+                return (place.waiting if place.files else None), True
+            self._tell_where(place.piece, tell)
+            lines = read_lines(place.piece, records.latest_now())
+            touched = session.take(connection, lines.steps)
+            session.commit(connection, touched, mark=lines.mark, unusable=lines.unusable)
+            is_over = place.piece.file is log.present and lines.size == place.waiting
+            return place.waiting - lines.size, is_over
+
+    def _tell_where(self, piece: Piece, tell: Callable[[str], object]) -> None:
+        if piece.lost_at is not None:
+            tell(
+                f"Warning: the feed {self.source.path} was truncated, or rotated and what was left "
+                "of it is gone; it is taken from its beginning. Records written just before may "
+                "never have been seen."
+            )
+
+    def _tell_missing(self, tell: Callable[[str], object]) -> bool:
+        path = self.source.path
+        if self.source.is_given:
+            raise SourceError(
+                f"There is no feed at {path}, and no rotated one beside it goes on from where it "
+                f"was left. See why it is gone, or set {SETTING} to the file that grows."
+            )
+        tell(f"There is no feed at {path}, the default of {SETTING}: nothing to take.")
+        return True
+
+    def _replay(
+        self, session: Session, connection: sa.Connection, tell: Callable[[str], object]
+    ) -> bool:
+        """Take steps that the lake holds, in the feed's order; False if it holds none."""
+        stored = self._lake.table(DELIVERIES)
+        handle = stored.open() if stored.exists() else None
+        mark = mark_of(handle, str(DELIVERIES.name)) if handle else None
+        standing = session.standing
+        if handle is None or mark is None:
+            if standing.replayed_position is not None:  # the lake was lost, too
+                session.drop(connection)
+            return False
+        if standing.replayed_position is None:
+            tell("There is no state of deliveries: it is made again from the lake.")
+        steps = self._steps(handle, standing.replayed_position)
+        touched: set[int] = set()
+        for open_for, part in _by_window(steps):
+            session.average.keep_for(open_for)
+            touched |= session.take(connection, part)
+        is_last = len(steps) < _STEPS_REPLAYED_TOGETHER
+        session.average.keep_for(self._open_for)
+        session.commit(
+            connection,
+            touched,
+            mark=mark if is_last else None,
+            replayed_position=None if is_last else int(str(steps[-1][0])),
+            unusable=self._unusable() if is_last else 0,
+        )
+        return True
+
+    def _steps(self, handle: DeltaTable, after: int | None) -> list[tuple[object, ...]]:
+        with self._lake.connect() as connection:
+            self._lake.view(connection, DELIVERIES, handle)
+            return connection.execute(
+                """SELECT log_position, customer, delivery_step, occurred_at,
+                    newest_at - horizon_at AS open_for
+                FROM deliveries WHERE log_position > ? ORDER BY log_position LIMIT ?""",
+                [-1 if after is None else after, _STEPS_REPLAYED_TOGETHER],
+            ).fetchall()
+
+    def _unusable(self) -> int:
+        """How many lines of the feed the lake could not read."""
+        with self._lake.connect() as connection:
+            self._lake.view_newest(connection, REJECTED_RECORDS)
+            (count,) = connection.execute(
+                """SELECT count(*) FROM rejected_records WHERE source = ?
+                AND reason NOT IN (?, ?) AND raw <> ''""",
+                [str(DELIVERIES.name), NOTHING_OPEN, LATE],
+            ).fetchall()[0]
+        return int(count)
+
+
+def _by_window(
+    rows: list[tuple[object, ...]],
+) -> list[tuple[timedelta, list[records.Step]]]:
+    """Steps in their order, together where the same time was allowed for a delivery."""
+    parts: list[tuple[timedelta, list[records.Step]]] = []
+    for _, customer, step, at, open_for in rows:
+        assert isinstance(customer, int)
+        assert isinstance(step, int)
+        assert isinstance(at, datetime)
+        assert isinstance(open_for, timedelta)
+        if not parts or parts[-1][0] != open_for:
+            parts.append((open_for, []))
+        parts[-1][1].append((customer, step, at))
+    return parts

@@ -1,0 +1,183 @@
+"""The database of the running average's state: its tables, and transactions that exclude others.
+
+It is SQLite or PostgreSQL (STATE_URL). What is kept in it, and when it changes, is in `state`.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table, event
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from warehouse_assets.errors import BusyError, PermanentError, WarehouseAssetsError
+
+_METADATA = MetaData()
+_Whole = BigInteger().with_variant(Integer(), "sqlite")
+_SECONDS_TO_WAIT = 30
+# Any number that no other program of the same database takes.
+_ADVISORY_LOCK = 7_403_511_926
+
+STATE = Table(
+    "delivery_state",
+    _METADATA,
+    Column("id", _Whole, primary_key=True, autoincrement=False),  # 1: there is one row
+    Column("revision", BigInteger, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("open_seconds", Double, nullable=False),
+    # Up to where the feed is in the state, as `Mark`; null while the lake is replayed.
+    Column("feed_base", BigInteger),
+    Column("feed_position", BigInteger),
+    Column("feed_digest", BigInteger),
+    Column("feed_file", BigInteger),
+    Column("replayed_position", BigInteger),
+    Column("records", BigInteger, nullable=False),
+    Column("unusable", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("repetitions", BigInteger, nullable=False),
+    Column("openings", BigInteger, nullable=False),
+    Column("successes", BigInteger, nullable=False),
+    Column("total_us", BigInteger, nullable=False),
+    Column("newest_us", BigInteger, nullable=False),
+    Column("swept_us", BigInteger, nullable=False),
+)
+"""What is kept of all records; times are microseconds since 1970."""
+
+CUSTOMERS = Table(
+    "delivery_customers",
+    _METADATA,
+    Column("customer", _Whole, primary_key=True, autoincrement=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+)
+"""Customers of the recent past, with the time of their last opening or closing."""
+
+HISTORY = Table(
+    "delivery_history",
+    _METADATA,
+    Column("revision", _Whole, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("successes", BigInteger, nullable=False),
+    Column("total_us", BigInteger, nullable=False),
+)
+"""The average as it was after each of the last changes."""
+
+
+class StateError(PermanentError):
+    """The database of the state cannot be used."""
+
+
+class StateDatabase:
+    """The database at an SQLAlchemy URL; nothing is opened before it is needed."""
+
+    def __init__(self, url: str) -> None:
+        self.url = sa.make_url(url)
+        self._engine: sa.Engine | None = None
+
+    def __str__(self) -> str:
+        """The database, without password, for people."""
+        return self.url.render_as_string(hide_password=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file."""
+        return self.url.get_backend_name() == "sqlite"
+
+    def prepare(self) -> None:
+        """Make the tables that are not there.
+
+        Raises:
+            StateError: the database cannot be opened or written.
+            BusyError: another program kept it locked.
+        """
+        with self._explained():
+            if self.is_sqlite:
+                Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+            with self._connect("BEGIN IMMEDIATE") as connection, connection.begin():
+                self._exclude_others(connection)
+                _METADATA.create_all(connection)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[sa.Connection]:
+        """A transaction while which nobody else changes the state; others read what was before.
+
+        Raises:
+            StateError: the database cannot be opened or written.
+            BusyError: another one did not end in time.
+        """
+        with self._explained(), self._connect("BEGIN IMMEDIATE") as connection, connection.begin():
+            self._exclude_others(connection)
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection | None]:
+        """A transaction for reading; None if there is no state yet.
+
+        Raises:
+            StateError: the database cannot be opened or read.
+        """
+        if self.is_sqlite and not Path(self.url.database or "").exists():
+            yield None
+            return
+        with self._explained(), self._connect("BEGIN") as connection, connection.begin():
+            yield connection if sa.inspect(connection).has_table(STATE.name) else None
+
+    def _connect(self, begin: str) -> sa.Connection:
+        if self._engine is None:
+            self._engine = (
+                _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
+            )
+        return self._engine.connect().execution_options(begin=begin)
+
+    def _exclude_others(self, connection: sa.Connection) -> None:
+        if not self.is_sqlite:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_SECONDS_TO_WAIT}s'")
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except WarehouseAssetsError:
+            raise
+        except (DatabaseError, OSError) as error:
+            told = getattr(error, "orig", error)
+            text = " ".join(str(told).split())
+            if isinstance(error, OperationalError) and ("locked" in text or "timeout" in text):
+                raise BusyError(
+                    f"The state of deliveries in {self} was being changed by another program for "
+                    f"{_SECONDS_TO_WAIT} s. Nothing was taken; the next attempt goes on."
+                ) from error
+            raise StateError(
+                f"The state of deliveries in {self} cannot be used: {text}. Check that it can be "
+                "reached and written (setting STATE_URL). It may be deleted: it is then made again "
+                "from the lake."
+            ) from error
+
+
+def _postgres_engine(url: sa.URL) -> sa.Engine:
+    return sa.create_engine(url.set(drivername="postgresql+psycopg2"), poolclass=sa.NullPool)
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    # No connection is kept: it would go on using a file that was deleted.
+    engine = sa.create_engine(
+        url, connect_args={"timeout": _SECONDS_TO_WAIT}, poolclass=sa.NullPool
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, record: Any) -> None:
+        connection.isolation_level = None  # transactions begin below
+        connection.execute("PRAGMA journal_mode = WAL")
+        # What a power cut takes is read from the feed again: the position goes with it.
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+    return engine
