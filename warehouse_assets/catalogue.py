@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Table
 
+from warehouse_assets.deliveries.tables import TABLES as DELIVERIES_TABLES
 from warehouse_assets.forum.tables import TABLES as FORUM_TABLES
 from warehouse_assets.reviews.tables import TABLES as REVIEWS_TABLES
 from warehouse_assets.schema import REJECTED_RECORDS
@@ -13,7 +14,14 @@ from warehouse_assets.school.tables import TABLES as SCHOOL_TABLES
 from warehouse_assets.trips.tables import QUESTIONS as TRIPS_QUESTIONS
 from warehouse_assets.trips.tables import TABLES as TRIPS_TABLES
 
-TABLES = (*FORUM_TABLES, *SCHOOL_TABLES, *TRIPS_TABLES, *REVIEWS_TABLES, REJECTED_RECORDS)
+TABLES = (
+    *FORUM_TABLES,
+    *SCHOOL_TABLES,
+    *TRIPS_TABLES,
+    *REVIEWS_TABLES,
+    *DELIVERIES_TABLES,
+    REJECTED_RECORDS,
+)
 
 ANSWER_TABLES = tuple(table for table in TABLES if "answers" in table.info)
 """The tables that answer a question, which is in their `info["answers"]`."""

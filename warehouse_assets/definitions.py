@@ -5,6 +5,10 @@ from typing import Any
 
 import dagster as dg
 
+from warehouse_assets.deliveries.assets import ASSETS as DELIVERIES_ASSETS
+from warehouse_assets.deliveries.catch_up import DeliveryAverage
+from warehouse_assets.deliveries.checks import CHECKS as DELIVERIES_CHECKS
+from warehouse_assets.deliveries.sensors import feed_sensor
 from warehouse_assets.forum.assets import ASSETS as FORUM_ASSETS
 from warehouse_assets.forum.checks import CHECKS as FORUM_CHECKS
 from warehouse_assets.forum.files import UNRECOGNISED_FILES
@@ -32,7 +36,7 @@ from warehouse_assets.trips.checks import CHECKS as TRIPS_CHECKS
 from warehouse_assets.trips.sensors import trips_inbox_sensor
 
 # The assets that reject records.
-_SOURCES = ("posts", "votes", "students", "batches", "test_runs", "trips", "reviews")
+_SOURCES = ("posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries")
 
 
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -49,13 +53,23 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     settings = overrides.get("settings") or Settings.from_environment()
     rejected_records = rejected_records_asset(_SOURCES, [UNRECOGNISED_FILES], group="quality")
     quality = dg.AssetSelection.groups("quality")
+    resources = {**build_resources(settings), **overrides}
+    average = DeliveryAverage.of(settings, resources["lake"])
     return dg.Definitions(
-        assets=[*FORUM_ASSETS, *SCHOOL_ASSETS, *TRIPS_ASSETS, *REVIEWS_ASSETS, rejected_records],
+        assets=[
+            *FORUM_ASSETS,
+            *SCHOOL_ASSETS,
+            *TRIPS_ASSETS,
+            *REVIEWS_ASSETS,
+            *DELIVERIES_ASSETS,
+            rejected_records,
+        ],
         asset_checks=[
             *FORUM_CHECKS,
             *SCHOOL_CHECKS,
             *TRIPS_CHECKS,
             *REVIEWS_CHECKS,
+            *DELIVERIES_CHECKS,
             checks_of(REJECTED_RECORDS, declared_checks(REJECTED_RECORDS)),
         ],
         schedules=[
@@ -67,9 +81,10 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             trips_inbox_sensor(dg.AssetSelection.groups("trips") | quality),
             log_sensor(dg.AssetSelection.groups("school") | quality),
             reviews_sensor(dg.AssetSelection.groups("reviews") | quality),
+            feed_sensor(),
             follow_sources_sensor(),
         ],
-        resources={**build_resources(settings), **overrides},
+        resources={"delivery_average": average, **resources},
         executor=dg.in_process_executor,
     )
 

@@ -45,14 +45,19 @@ ASSETS = {
     "reviews": ("reviews", set(), {"sql", "deltalake"}),
     "product_reviews_daily": ("reviews", {"reviews"}, {"sql", "duckdb", "deltalake"}),
     "reviewer_reviews_daily": ("reviews", {"reviews"}, {"sql", "duckdb", "deltalake"}),
+    "deliveries": ("deliveries", set(), {"log", "deltalake"}),
+    "delivery_durations": ("deliveries", {"deliveries"}, {"sql", "duckdb", "deltalake"}),
+    "average_delivery_duration": ("deliveries", {"deliveries"}, {"python", "log"}),
     "rejected_records": (
         "quality",
-        {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews"},
+        {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries"},
         {"deltalake"},
     ),
 }
 
-SOURCES = {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews"}
+# A number, and no table.
+AVERAGE = "average_delivery_duration"
+SOURCES = {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries"}
 _DECLARED = {"key_is_unique", "required_columns_are_filled"}
 
 BLOCKING_CHECKS = {
@@ -84,6 +89,9 @@ BLOCKING_CHECKS = {
     "reviews": _DECLARED,
     "product_reviews_daily": {*_DECLARED, "values_are_plausible"},
     "reviewer_reviews_daily": {*_DECLARED, "values_are_plausible"},
+    "deliveries": {*_DECLARED, "steps_are_known"},
+    "delivery_durations": {*_DECLARED, "values_are_plausible"},
+    AVERAGE: set(),
     "rejected_records": _DECLARED,
 }
 
@@ -132,6 +140,9 @@ OTHER_CHECKS = {
     },
     "product_reviews_daily": {"reviews_add_up", "is_fresh"},
     "reviewer_reviews_daily": {"reviews_add_up", "is_fresh"},
+    "deliveries": {"rejected_share_is_low", "source_is_fresh"},
+    "delivery_durations": {"averages_agree", "is_fresh"},
+    AVERAGE: set(),
     "rejected_records": set(),
 }
 
@@ -166,7 +177,8 @@ def test_assets_with_their_groups_sources_and_kinds() -> None:
 
 
 def test_every_table_of_the_catalogue_is_an_asset() -> None:
-    assert _names(list(defs.resolve_all_asset_keys())) == {str(table.name) for table in TABLES}
+    tables = {str(table.name) for table in TABLES}
+    assert _names(list(defs.resolve_all_asset_keys())) == tables | {AVERAGE}
 
 
 def test_checks_that_block_what_follows() -> None:
@@ -192,7 +204,7 @@ def test_computed_assets_follow_their_sources_and_those_of_sources_do_not() -> N
         if spec.automation_condition is not None
     }
 
-    assert follow == set(ASSETS) - SOURCES
+    assert follow == set(ASSETS) - SOURCES - {AVERAGE}
 
 
 def test_schedules_run_in_utc_unless_switched_off() -> None:
@@ -224,11 +236,12 @@ def test_sensors_run_by_themselves_unless_switched_off() -> None:
         "trips_inbox_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "test_runs_log_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "reviews_sensor": (dg.DefaultSensorStatus.RUNNING, 30),
+        "deliveries_feed_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "follow_sources": (dg.DefaultSensorStatus.RUNNING, 5),
     }
 
 
-@pytest.mark.parametrize("name", ASSETS)
+@pytest.mark.parametrize("name", sorted(set(ASSETS) - {AVERAGE}))
 def test_an_asset_and_each_of_its_columns_are_described(name: str) -> None:
     (spec,) = (s for s in defs.resolve_all_asset_specs() if s.key.to_user_string() == name)
     schema = spec.metadata["dagster/column_schema"]
@@ -266,6 +279,7 @@ def test_assets_that_answer_a_question_say_which() -> None:
             "Which batches have the most students that completed at least 3 lessons?"
         ),
         "weekly_trips": "How many trips did each region have per week?",
+        "delivery_durations": "How long did each successful delivery take?",
     }
 
 

@@ -24,6 +24,7 @@ def test_each_file_is_one_select_in_either_dialect(file: Path, dialect: str) -> 
 
 def test_there_is_a_file_for_every_computed_table() -> None:
     assert [f"{file.parents[1].name}/{file.stem}" for file in FILES] == [
+        "deliveries/delivery_durations",
         "forum/mean_votes_per_post_per_week",
         "forum/outlier_weeks",
         "forum/votes_per_post_per_week",
