@@ -8,10 +8,27 @@ import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from warehouse_assets.api import ingestions, pages, problems, trips_answers
+from warehouse_assets.api import (
+    health,
+    ingestions,
+    pages,
+    problems,
+    published_answers,
+    reviews_answers,
+    session,
+    trips_answers,
+)
+from warehouse_assets.api.access_log import AccessLog
+from warehouse_assets.api.ages import Ages
 from warehouse_assets.api.deps import Runs, Service
 from warehouse_assets.api.following import JournalWatch
-from warehouse_assets.api.guards import AccessLog, OwnPagesOnly, SecurityHeaders
+from warehouse_assets.api.front import Front
+from warehouse_assets.api.guards import Clients, OwnPagesOnly
+from warehouse_assets.api.kept_connections import kept_connections
+from warehouse_assets.api.keys import Keys
+from warehouse_assets.api.limits import RequestLimit
+from warehouse_assets.api.metrics import Metrics
+from warehouse_assets.api.quick import QuickAnswers
 from warehouse_assets.api.runs import WarmRuns
 from warehouse_assets.api.uploads import remove_broken_off
 from warehouse_assets.api.webhooks import Webhooks
@@ -21,6 +38,9 @@ from warehouse_assets.settings import Settings
 
 _DESCRIPTION = """The warehouse over HTTP: send files, watch what becomes of them, ask for answers.
 
+Answers are JSON, or CSV with `Accept: text/csv` or `format=csv`. Their `ETag` holds until what they
+are made of is published anew.
+
 Errors are problem documents (RFC 9457, `application/problem+json`)."""
 
 
@@ -29,10 +49,17 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
 
     Args:
         runs: what takes uploaded files; by default a process with the environment of this one.
+
+    Raises:
+        SettingError: the file of keys cannot be used.
     """
+    keys = Keys(settings)
+    metrics = Metrics()
+    log = AccessLog()
     resources = build_resources(settings)
     journals = Ingestions(settings.ingestions)
     watch = JournalWatch(settings.ingestions)
+    quick = QuickAnswers(kept_connections(resources["warehouse"].url), metrics)
 
     def address(ingestion: Ingestion) -> str:
         return settings.api_url + str(app.url_path_for("status", ingestion_id=ingestion.id))
@@ -46,9 +73,14 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         docs_url=None,  # they load their scripts from another host
         redoc_url=None,
         middleware=[
-            Middleware(AccessLog),
-            Middleware(SecurityHeaders),
-            Middleware(OwnPagesOnly, settings=settings),
+            Middleware(
+                Front,
+                own_pages=OwnPagesOnly(settings),
+                clients=Clients(keys, RequestLimit(settings.api_requests_per_minute)),
+                quick=quick,
+                metrics=metrics,
+                log=log,
+            ),
         ],
     )
     app.state.service = Service(
@@ -60,11 +92,24 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         watch=watch,
         webhooks=Webhooks(journals, watch, address),
         runs=WarmRuns() if runs is None else runs,
+        keys=keys,
+        metrics=metrics,
+        ages=Ages(resources["lake"]),
     )
+    app.state.quick = quick
+    app.state.log = log
     problems.add_handlers(app)
     app.include_router(pages.router)
-    app.include_router(ingestions.router)
-    app.include_router(trips_answers.router)
+    for router in (
+        reviews_answers.router,
+        published_answers.router,
+        trips_answers.router,
+        ingestions.router,
+        session.router,
+        health.metrics_router,
+    ):
+        app.include_router(router, responses=problems.GUARDED)
+    app.include_router(health.router)
     pages.add_static(app)
     return app
 
@@ -78,9 +123,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if service.ingestions.waiting():
         service.runs.request()
     service.webhooks.resume()
+    app.state.quick.start()
     try:
         yield
     finally:
         service.end_streams()
         await service.webhooks.stop()
         await anyio.to_thread.run_sync(service.runs.stop)
+        app.state.quick.close()
+        app.state.log.flush()

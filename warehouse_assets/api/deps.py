@@ -6,7 +6,10 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from warehouse_assets.api.ages import Ages
 from warehouse_assets.api.following import JournalWatch
+from warehouse_assets.api.keys import Keys
+from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.webhooks import Webhooks
 from warehouse_assets.ingestions import Ingestion, Ingestions
@@ -41,6 +44,9 @@ class Service:
     watch: JournalWatch
     webhooks: Webhooks
     runs: Runs
+    keys: Keys
+    metrics: Metrics
+    ages: Ages
 
     def end_streams(self) -> None:
         """End the streams of events, which would otherwise hold up the end of the service."""

@@ -1,52 +1,38 @@
-"""What surrounds every request: who may ask, headers for browsers, the access log."""
+"""Who may ask, before a route is looked for: only pages of this service, and who has a key."""
 
 import ipaddress
-import json
-import logging
-import time
-from collections.abc import Mapping
+import re
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi.responses import Response
 
-from warehouse_assets.api import problems
+from warehouse_assets.api import pages, problems
+from warehouse_assets.api.keys import Keys
+from warehouse_assets.api.limits import RequestLimit
+from warehouse_assets.api.session import key_in_cookie
 from warehouse_assets.settings import Settings
 
-_HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'; object-src 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-# A picture has its styles inside, and needs nothing else.
-_POLICY_OF_PICTURES = "default-src 'none'; style-src 'unsafe-inline'"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_access = logging.getLogger("warehouse_assets.api.access")
+_MOST_HOSTS_KNOWN = 1000
+_BEARER = re.compile(r"bearer +(\S+)\s*", re.IGNORECASE)
+_WITHOUT_KEY = frozenset({"/health/live", "/health/ready"})
+_SESSION = "/session"
 
 
-class SecurityHeaders:
-    """Adds headers that keep pages to what this service serves; a route's own ones are kept."""
+@dataclass
+class Asked:
+    """What the guards look at of a request."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                if headers.get("content-type", "").startswith("image/svg+xml"):
-                    headers.setdefault("Content-Security-Policy", _POLICY_OF_PICTURES)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
+    method: str
+    path: str
+    client: str
+    host: str = ""
+    origin: str = ""
+    authorization: str = ""
+    api_key: str = ""
+    cookie: str = ""
+    accept: str = ""
 
 
 class OwnPagesOnly:
@@ -57,89 +43,93 @@ class OwnPagesOnly:
     checked, too.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app = app
+    def __init__(self, settings: Settings) -> None:
         public = urlsplit(settings.api_url)
         self._public = public.netloc.lower()
         self._hosts = (
             frozenset({"localhost", "127.0.0.1", "::1", settings.api_host, public.hostname or ""})
-            if _is_of_this_machine(settings.api_host)
+            if is_of_this_machine(settings.api_host)
             else None
         )
+        self._known: set[str] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        if scope["type"] == "http" and (reason := self._why_not(scope)):
-            status, detail = reason
-            await problems.answer(status, detail)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _why_not(self, scope: Scope) -> tuple[int, str] | None:
-        headers = Headers(scope=scope)
-        host = headers.get("host", "").lower()
-        if self._hosts is not None and host and _name_of(host) not in self._hosts:
-            return 400, (
-                f"This service listens on its own machine only and does not know itself as {host}. "
-                "Set API_URL to the address under which it is reached."
-            )
-        origin = headers.get("origin", "").lower()
-        if origin and scope["method"] not in _SAFE_METHODS:
+    def refusal(self, asked: Asked) -> Response | None:
+        """Why the request is not answered; None if it is."""
+        host = asked.host.lower()
+        if self._hosts is not None and host and host not in self._known:
+            if _name_of(host) not in self._hosts:
+                return problems.answer(
+                    400,
+                    f"This service listens on its own machine only and does not know itself as "
+                    f"{host}. Set API_URL to the address under which it is reached.",
+                )
+            if len(self._known) < _MOST_HOSTS_KNOWN:  # they differ by their ports
+                self._known.add(host)
+        if asked.origin and asked.method not in _SAFE_METHODS:
+            origin = asked.origin.lower()
             asked_from = urlsplit(origin).netloc if "://" in origin else origin
             if asked_from not in {host, self._public}:
-                return 403, f"Pages of {asked_from} may not send anything to this service."
+                return problems.answer(
+                    403, f"Pages of {asked_from} may not send anything to this service."
+                )
         return None
 
 
-class AccessLog:
-    """Logs each request as a JSON object on a line, when it has been answered.
+class Clients:
+    """Lets requests pass that have a key, where keys are wanted, and not too many of anybody."""
 
-    Without what follows the path: that may hold addresses of webhooks.
-    """
+    def __init__(self, keys: Keys, limit: RequestLimit) -> None:
+        self._keys = keys
+        self._limit = limit
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.monotonic()
-        received = sent = status = 0
-
-        async def counting_receive() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            return message
-
-        async def counting_send(message: Message) -> None:
-            nonlocal sent, status
-            status = message.get("status", status)
-            sent += len(message.get("body", b""))
-            await send(message)
-
-        try:
-            await self._app(scope, counting_receive, counting_send)
-        finally:
-            entry = {
-                "client": (scope.get("client") or ["", 0])[0],
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": status,
-                "bytes_received": received,
-                "bytes_sent": sent,
-                "seconds": round(time.monotonic() - began, 3),
-            }
-            _access.info("%s", json.dumps(entry))
+    def admit(self, asked: Asked) -> tuple[Response | None, str | None]:
+        """Why the request is not answered, or None; and the name of the key that it has."""
+        if asked.path in _WITHOUT_KEY:
+            return None, None
+        name = None
+        if wanted := self._keys.are_wanted():
+            given = _key_of(asked)
+            name = self._keys.name(given) if given else None
+        client = f"key {name}" if name else asked.client
+        if wait := self._limit.seconds_to_wait(client):
+            return _too_many(wait), name
+        if wanted and name is None and asked.path != _SESSION:
+            return _without_key(asked), None
+        return None, name
 
 
-def _is_of_this_machine(host: str) -> bool:
+def is_of_this_machine(host: str) -> bool:
+    """Whether only programs of this machine reach who listens on `host`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _key_of(asked: Asked) -> str:
+    """The key of a request, wherever it has it."""
+    if found := _BEARER.fullmatch(asked.authorization):
+        return found[1]
+    return asked.api_key or (key_in_cookie(asked.cookie) if asked.cookie else "")
+
+
+def _too_many(seconds: float) -> Response:
+    return problems.answer(
+        429,
+        "You ask more often than the setting API_REQUESTS_PER_MINUTE allows.",
+        headers={"Retry-After": str(int(seconds) + 1)},
+    )
+
+
+def _without_key(asked: Asked) -> Response:
+    headers = {"WWW-Authenticate": 'Bearer realm="warehouse"'}
+    if asked.method == "GET" and "text/html" in asked.accept.lower():
+        return pages.sign_in(headers)
+    return problems.answer(
+        401,
+        "This service wants a key: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
+        headers=headers,
+    )
 
 
 def _name_of(host: str) -> str:

@@ -1,31 +1,68 @@
 """The page for people, and what it is made of; nothing of it comes from other hosts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
+from pydantic import BaseModel, Field
 from starlette.staticfiles import StaticFiles
 
+from warehouse_assets.api import problems
 from warehouse_assets.api.deps import TheSettings
 
 router = APIRouter()
 
 _STATIC = Path(__file__).with_name("static")
+
+
+class Offered(BaseModel):
+    """What the service offers."""
+
+    status: str = Field(description="Always alive.", examples=["alive"])
+    product: str = Field(description="Where the reviews of a product are.")
+    user: str = Field(description="Where the reviews by a user are.")
+    answers: str = Field(description="Where the answers are listed.")
+    ingestions: str = Field(description="Where files are sent to.")
+    description: str = Field(description="The description of the API.")
+    upload_limit: int = Field(description="Bytes that a file may have.")
+    routes: list[str] = Field(examples=[["/product/{product_id}", "/answers"]])
+
+
 _FRESH = {"Vary": "Accept", "Cache-Control": "no-cache"}
 
 
-@router.get("/", include_in_schema=False)
+@router.get(
+    "/",
+    response_model=Offered,
+    responses={
+        200: {
+            "description": "What the service offers; the page, for browsers.",
+            "content": {"text/html": {"schema": {"type": "string"}}},
+        },
+        **problems.GUARDED,
+    },
+)
 def home(request: Request, settings: TheSettings) -> Response:
-    """A page for browsers; what the service offers for everybody else."""
+    """What the service offers, which tells that it is alive; for browsers a page."""
     if "text/html" in request.headers.get("accept", "").lower():
         return FileResponse(_STATIC / "index.html", headers=_FRESH)
     offered = {
+        "status": "alive",
+        "product": f"{request.base_url}product/{{product_id}}",
+        "user": f"{request.base_url}user/{{user_id}}",
+        "answers": str(request.url_for("answers")),
         "ingestions": str(request.url_for("latest")),
         "description": str(request.url_for("openapi")),
         "upload_limit": settings.upload_limit,
         "routes": sorted(request.app.openapi()["paths"]),
     }
     return JSONResponse(offered, headers=_FRESH)
+
+
+def sign_in(headers: Mapping[str, str]) -> Response:
+    """The page that asks a browser for a key; it needs nothing else of this service."""
+    return FileResponse(_STATIC / "sign_in.html", 401, {**_FRESH, **headers})
 
 
 def add_static(app: FastAPI) -> None:

@@ -21,12 +21,14 @@ _logger = logging.getLogger(__name__)
 
 _MEANINGS = {
     400: "The request cannot be understood.",
+    401: "The request has no key that this service knows.",
     403: "The request comes from a page of another site.",
     404: "There is no such thing.",
     408: "The request did not go on.",
     413: "The file is larger than UPLOAD_LIMIT.",
     415: "The content is of a type that is not taken.",
     422: "A value of the request cannot be used; `errors` tells which, and why.",
+    429: "More requests than API_REQUESTS_PER_MINUTE; `Retry-After` says when to go on.",
     503: "The warehouse, the lake or the inbox cannot be used at the moment.",
     507: "There is no space left to keep the file.",
 }
@@ -102,6 +104,10 @@ def add_handlers(app: FastAPI) -> None:
 
 def _title(status: int) -> str:
     return _TITLES.get(status) or HTTPStatus(status).phrase
+
+
+GUARDED = problems(400, 401, 429)
+"""The errors with which any route may answer that is not of `/health`."""
 
 
 async def _of_status(request: Request, error: Exception) -> Response:

@@ -16,7 +16,7 @@ _LOGS: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {
         "words": {"format": "%(asctime)s %(levelname)s %(message)s"},
-        "access": {"format": "%(asctime)s %(message)s"},
+        "access": {"format": "%(message)s"},
     },
     "handlers": {
         "words": {"class": "logging.StreamHandler", "formatter": "words"},

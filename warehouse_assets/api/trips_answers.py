@@ -2,17 +2,28 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api import pictures
 from warehouse_assets.api.deps import TheLake, TheSettings, TheWarehouse
 from warehouse_assets.api.problems import Refusal, problems
+from warehouse_assets.api.shapes import Shape, TheShape, described, response, to_csv, to_json
+from warehouse_assets.api.validators import (
+    UNCHANGED,
+    etag,
+    headers_of,
+    reading,
+    refuse_unchanged,
+)
+from warehouse_assets.lake import Lake
 from warehouse_assets.schema import key_names
 from warehouse_assets.trips.areas import (
     Box,
@@ -24,14 +35,12 @@ from warehouse_assets.trips.areas import (
     weekly_trips_of_region,
 )
 from warehouse_assets.trips.groups import Filter, Place, most_travelled, tile_centre
-from warehouse_assets.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
+from warehouse_assets.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS, WEEKLY_TRIPS
 
 router = APIRouter(prefix="/trips", tags=["trips"])
 
-_SECONDS_UNTIL_PUBLISHED = "10"
 _GROUPS_ON_THE_MAP = 600
 _TOO_LARGE = 1 << 62  # for a number of a database
-_FRESH = {"Cache-Control": "max-age=10"}
 
 _Region = Annotated[str | None, Query(description="A region.", examples=["Prague"])]
 
@@ -98,8 +107,65 @@ class Groups(BaseModel):
     next: str | None = Field(description="`after` of the next page; null on the last one.")
 
 
-@router.get("/weekly-average", responses=problems(404, 422, 503))
+_OF_AVERAGE: Any = {
+    200: described(
+        {
+            "average_trips_per_week": 2.5,
+            "trips": 5,
+            "weeks": 2,
+            "series": [
+                {"week_start": "2018-05-21", "trips": 4},
+                {"week_start": "2018-05-28", "trips": 1},
+            ],
+        },
+        "week_start,trips\r\n2018-05-21,4\r\n2018-05-28,1\r\n",
+        "The average; as CSV the series that it is made of.",
+    ),
+    **UNCHANGED,
+    **problems(404, 422, 503),
+}
+_GROUP_EXAMPLE: dict[str, Any] = {
+    "region": "Prague",
+    "origin_tile_x": 8847,
+    "origin_tile_y": 5550,
+    "destination_tile_x": 8851,
+    "destination_tile_y": 5546,
+    "hour_of_day": 9,
+    "trips": 3,
+    "first_trip_at": "2018-05-21T09:03:40",
+    "last_trip_at": "2018-05-28T09:59:01",
+    "origin": {"lon": 14.403, "lat": 50.007},
+    "destination": {"lon": 14.491, "lat": 50.063},
+}
+_GROUPS_AS_CSV = (
+    "region,origin_tile_x,origin_tile_y,destination_tile_x,destination_tile_y,hour_of_day,trips,"
+    "first_trip_at,last_trip_at,origin_lon,origin_lat,destination_lon,destination_lat\r\n"
+    "Prague,8847,5550,8851,5546,9,3,2018-05-21T09:03:40,2018-05-28T09:59:01,14.403,50.007,"
+    "14.491,50.063\r\n"
+)
+_OF_GROUPS: Any = {
+    200: described(
+        {"groups": [_GROUP_EXAMPLE], "next": None},
+        _GROUPS_AS_CSV,
+        "A page; the header `Link` leads to the next one, too.",
+    ),
+    **UNCHANGED,
+    **problems(422, 503),
+}
+_OF_PICTURE: Any = {
+    200: {
+        "description": "The picture.",
+        "content": {"image/svg+xml": {"schema": {"type": "string"}}},
+    },
+    **UNCHANGED,
+    **problems(422, 503),
+}
+
+
+@router.get("/weekly-average", response_model=WeeklyAverage, responses=_OF_AVERAGE)
 def weekly_average(
+    request: Request,
+    shape: TheShape,
     warehouse: TheWarehouse,
     lake: TheLake,
     region: _Region = None,
@@ -110,7 +176,7 @@ def weekly_average(
     match: Annotated[Match, Query(description="Which end of a trip is in the box.")] = "origin",
     first: Annotated[date | None, Query(alias="from", description="First day.")] = None,
     last: Annotated[date | None, Query(alias="to", description="Last day, included.")] = None,
-) -> WeeklyAverage:
+) -> Response:
     """How many trips per week a region has, or a box of degrees, edges included.
 
     Say either `region` or all four sides of the box.
@@ -118,12 +184,11 @@ def weekly_average(
     sides = (min_lon, min_lat, max_lon, max_lat)
     days = _days(first, last)
     if region is not None and all(side is None for side in sides):
-        with warehouse.read() as connection:
-            _refuse_unpublished(connection, DAILY_TRIPS, WEEKLY_TRIPS)
-            weekly = weekly_trips_of_region(connection, region, days)
+        with reading(request, warehouse, [DAILY_TRIPS, WEEKLY_TRIPS], shape) as found:
+            weekly = weekly_trips_of_region(found.connection, region, days)
         if weekly is None:
             raise Refusal(404, "There are no trips of this region.")
-        return WeeklyAverage.of(weekly)
+        return _average(weekly, shape, found.headers)
     if region is not None or min_lon is None or min_lat is None:
         raise Refusal(422, "Say either region, or min_lon, min_lat, max_lon and max_lat.", "region")
     if max_lon is None or max_lat is None:
@@ -132,11 +197,14 @@ def weekly_average(
         box = Box(min_lon, min_lat, max_lon, max_lat)
     except ValueError as error:
         raise Refusal(422, f"The box cannot be used: {error}.", "min_lon") from None
-    return WeeklyAverage.of(weekly_trips_of_box(lake, box, match, days))
+    headers = _headers_of_trips(request, lake, shape)
+    return _average(weekly_trips_of_box(lake, box, match, days), shape, headers)
 
 
-@router.get("/groups", responses=problems(422, 503))
+@router.get("/groups", response_model=Groups, responses=_OF_GROUPS)
 def groups(
+    request: Request,
+    shape: TheShape,
     warehouse: TheWarehouse,
     settings: TheSettings,
     region: _Region = None,
@@ -146,52 +214,75 @@ def groups(
     ] = 1,
     limit: Annotated[int, Query(ge=1, le=1000, description="Groups on a page.")] = 100,
     after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
-) -> Groups:
+) -> Response:
     """Groups of similar trips, those with the most trips first."""
     place = None if after is None else _place(after)
     wanted = Filter(region, hour_of_day, min_trips)
-    with warehouse.read() as connection:
-        _refuse_unpublished(connection, TRIP_GROUPS)
-        found = most_travelled(connection, wanted, limit + 1, place)
-    page = found[:limit]
-    following = _cursor(Place.of(page[-1])) if len(found) > limit else None
     zoom = settings.trip_groups_zoom
-    return Groups(groups=[_group(group, zoom) for group in page], next=following)
+    with reading(request, warehouse, [TRIP_GROUPS], f"{shape} {zoom}") as answer:
+        found = most_travelled(answer.connection, wanted, limit + 1, place)
+    page = [_group(group, zoom) for group in found[:limit]]
+    following = _cursor(Place.of(found[limit - 1])) if len(found) > limit else None
+    headers = dict(answer.headers)
+    if following:
+        asked = {**dict(request.query_params), "after": following}
+        headers["Link"] = f'<?{urlencode(asked)}>; rel="next"'
+    if shape == "csv":
+        return response(to_csv(_NAMES_OF_GROUPS, map(_group_as_row, page)), shape, headers)
+    told = Groups(groups=page, next=following)
+    return response(to_json(told.model_dump(mode="json")), shape, headers)
 
 
-@router.get("/map.svg", responses={200: {"content": {"image/svg+xml": {}}}, **problems(503)})
-def trips_map(warehouse: TheWarehouse, settings: TheSettings, region: _Region = None) -> Response:
+@router.get("/map.svg", response_class=Response, responses=_OF_PICTURE)
+def trips_map(
+    request: Request, warehouse: TheWarehouse, settings: TheSettings, region: _Region = None
+) -> Response:
     """A map of the most travelled groups, by region."""
-    with warehouse.read() as connection:
-        _refuse_unpublished(connection, TRIP_GROUPS)
-        found = most_travelled(connection, Filter(region), _GROUPS_ON_THE_MAP)
-    lines = [_line(group, settings.trip_groups_zoom) for group in found]
-    return _picture(pictures.trips_map(lines))
+    zoom = settings.trip_groups_zoom
+    with reading(request, warehouse, [TRIP_GROUPS], f"svg {zoom}") as answer:
+        found = most_travelled(answer.connection, Filter(region), _GROUPS_ON_THE_MAP)
+    lines = [_line(group, zoom) for group in found]
+    return _picture(pictures.trips_map(lines), answer.headers)
 
 
-@router.get("/weeks.svg", responses={200: {"content": {"image/svg+xml": {}}}, **problems(503)})
-def trips_by_week(warehouse: TheWarehouse, region: _Region = None) -> Response:
+@router.get("/weeks.svg", response_class=Response, responses=_OF_PICTURE)
+def trips_by_week(request: Request, warehouse: TheWarehouse, region: _Region = None) -> Response:
     """A chart of the trips of each week, by region."""
-    with warehouse.read() as connection:
-        _refuse_unpublished(connection, WEEKLY_TRIPS)
-        by_region = weekly_trips_by_region(connection, region)
-    return _picture(pictures.trips_by_week(by_region))
+    with reading(request, warehouse, [WEEKLY_TRIPS], "svg") as answer:
+        by_region = weekly_trips_by_region(answer.connection, region)
+    return _picture(pictures.trips_by_week(by_region), answer.headers)
 
 
-def _picture(svg: str) -> Response:
-    return Response(svg, media_type="image/svg+xml", headers=_FRESH)
+def _picture(svg: str, headers: Mapping[str, str]) -> Response:
+    return Response(svg, media_type="image/svg+xml", headers=dict(headers))
 
 
-def _refuse_unpublished(connection: sa.Connection, *tables: sa.Table) -> None:
-    inspector = sa.inspect(connection)
-    for table in tables:
-        if not inspector.has_table(str(table.name)):
-            raise Refusal(
-                503,
-                f"The table {table.name} has not been published yet. Materialise the assets of "
-                "the group trips.",
-                Retry_After=_SECONDS_UNTIL_PUBLISHED,
-            )
+def _average(weekly: WeeklyTrips, shape: Shape, headers: Mapping[str, str]) -> Response:
+    if shape == "csv":
+        return response(to_csv(("week_start", "trips"), weekly.weeks), shape, headers)
+    told = WeeklyAverage.of(weekly)
+    return response(to_json(told.model_dump(mode="json")), shape, headers)
+
+
+def _headers_of_trips(request: Request, lake: Lake, shape: Shape) -> dict[str, str]:
+    """The headers of an answer that is made of the lake's trips, unless it is known."""
+    table = lake.table(TRIPS)
+    versions: list[tuple[str, str, int]] = []
+    if table.exists():
+        handle = table.open()
+        versions = [(table.name, str(handle.metadata().id), handle.version())]
+    tag = etag(versions, request.scope, shape)
+    refuse_unchanged(request, tag)
+    return headers_of(tag)
+
+
+_NAMES_OF_GROUPS = _GROUPS_AS_CSV.partition("\r\n")[0].split(",")
+
+
+def _group_as_row(group: Group) -> list[Any]:
+    values = group.model_dump(exclude={"origin", "destination"}).values()
+    ends = (group.origin, group.destination)
+    return [*values, *(degrees for end in ends for degrees in (end.lon, end.lat))]
 
 
 def _days(first: date | None, last: date | None) -> Days:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from dotenv import load_dotenv
 
-from warehouse_assets.cli import service, simulation
+from warehouse_assets.cli import keys, service, simulation
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.settings import Settings
 
@@ -237,6 +237,7 @@ def check() -> None:
     _end(result, failed=bool(_errors(evaluations)))
 
 
+main.add_command(keys.api_key)
 main.add_command(service.serve)
 main.add_command(simulation.samples)
 main.add_command(simulation.simulate)

@@ -2,6 +2,7 @@
 
 import click
 
+from warehouse_assets.errors import SettingError
 from warehouse_assets.settings import SETTINGS, Settings
 
 
@@ -10,21 +11,33 @@ from warehouse_assets.settings import SETTINGS, Settings
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="The port to listen on.  [default: API_PORT]"
 )
-def serve(host: str | None, port: int | None) -> None:
+@click.option(
+    "--no-keys", "is_open", is_flag=True, help="Listen for other machines without any key."
+)
+def serve(host: str | None, port: int | None, is_open: bool) -> None:
     """Serve the API and its page until Ctrl+C or SIGTERM.
 
     Files of trips can be sent to it and watched while they are ingested, and answers asked for.
-    Who can reach it can use it: it has no users and no passwords. By default only this machine
-    can. docs/api.md tells how to call it.
+    By default only this machine can reach it. It listens for others when there is a key
+    (`warehouse api-key`), which then every request must have; or with --no-keys, when whoever
+    can reach it may use it. docs/api.md tells how to call it.
 
     Exit code: 0 when it was told to end; 1 if it cannot listen or a folder cannot be used.
     """
     from warehouse_assets.api.app import build_app
+    from warehouse_assets.api.guards import is_of_this_machine
     from warehouse_assets.api.server import listen
     from warehouse_assets.api.server import serve as serve_until_told
 
     settings = _settings(host, port)
     app = build_app(settings)
+    is_guarded = is_open or app.state.service.keys.are_wanted()
+    if not is_guarded and not is_of_this_machine(settings.api_host):
+        raise SettingError(
+            f"On {settings.api_host} (API_HOST) other machines could use the service without a "
+            "key. Make one with `warehouse api-key`, or say --no-keys if whoever can reach it "
+            "may use it."
+        )
     app.state.service.inbox.prepare()
     with listen(settings.api_host, settings.api_port) as listening:
         click.echo(f"The warehouse is at {settings.api_url} (Ctrl+C ends it).")

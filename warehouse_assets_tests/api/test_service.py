@@ -127,7 +127,7 @@ def test_a_taken_port_is_said_with_what_to_do(tmp_path: Path) -> None:
 
 def test_a_host_of_another_machine_is_said(tmp_path: Path) -> None:
     environment = {"WAREHOUSE_HOME": str(tmp_path)}
-    result = CliRunner().invoke(serve, ["--host", "192.0.2.1"], env=environment)
+    result = CliRunner().invoke(serve, ["--no-keys", "--host", "192.0.2.1"], env=environment)
 
     assert isinstance(result.exception, SettingError)
     assert "--host" in str(result.exception)

@@ -1,0 +1,61 @@
+"""How old the data of each family is, by the lake."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Table
+
+from warehouse_assets.deliveries.tables import TABLES as DELIVERIES_TABLES
+from warehouse_assets.errors import WarehouseAssetsError
+from warehouse_assets.forum.tables import TABLES as FORUM_TABLES
+from warehouse_assets.lake import Lake
+from warehouse_assets.lake.lake import changed_at
+from warehouse_assets.reviews.tables import TABLES as REVIEWS_TABLES
+from warehouse_assets.school.tables import TABLES as SCHOOL_TABLES
+from warehouse_assets.trips.tables import TABLES as TRIPS_TABLES
+
+FAMILIES: Mapping[str, Sequence[Table]] = {
+    "forum": FORUM_TABLES,
+    "school": SCHOOL_TABLES,
+    "trips": TRIPS_TABLES,
+    "reviews": REVIEWS_TABLES,
+    "deliveries": DELIVERIES_TABLES,
+}
+_SECONDS_BETWEEN_LOOKS = 15.0
+
+
+class Ages:
+    """When rows of each family were last written, looked up now and then."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._lock = threading.Lock()
+        self._next_look = 0.0
+        self._found: Mapping[str, float | None] = {}
+        self._by_version: dict[str, tuple[int, float | None]] = {}
+
+    def changed(self) -> Mapping[str, float | None]:
+        """When each family changed, in seconds since 1970; None if it has no data here."""
+        with self._lock:
+            if time.monotonic() >= self._next_look:
+                self._found = {
+                    family: max(filter(None, map(self._changed, tables)), default=None)
+                    for family, tables in FAMILIES.items()
+                }
+                self._next_look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
+            return self._found
+
+    def _changed(self, declaration: Table) -> float | None:
+        table = self._lake.table(declaration)
+        try:
+            if not table.exists():
+                return None
+            handle = table.open()
+            known = self._by_version.get(table.name)
+            # Reading the history takes long where it is long.
+            if known is None or known[0] != handle.version():
+                known = self._by_version[table.name] = (handle.version(), changed_at(handle))
+        except WarehouseAssetsError:
+            return None
+        return known[1]

@@ -1,0 +1,176 @@
+"""The routes of deliveries: steps are sent, and the running average is told, also as it moves."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timezone
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, Field
+
+from warehouse_assets.api.deps import TheService
+from warehouse_assets.api.problems import Refusal, problems
+from warehouse_assets.deliveries import records
+from warehouse_assets.deliveries.average import BEGINNING
+from warehouse_assets.deliveries.catch_up import DeliveryAverage
+from warehouse_assets.deliveries.state import Snapshot
+
+router = APIRouter(prefix="/deliveries", tags=["deliveries"])
+
+_MOST_BYTES = 10 * 10**6
+_SECONDS_BETWEEN_LOOKS = 0.5
+_STEP = {
+    "type": "object",
+    "required": ["Delivery Step", "Customer", "Timestamp"],
+    "properties": {
+        "Delivery Step": {"type": "integer", "minimum": 1, "maximum": 4},
+        "Customer": {"type": "integer"},
+        "Timestamp": {"type": "string", "format": "date-time"},
+    },
+    "example": {"Delivery Step": 1, "Customer": 1, "Timestamp": "2020-01-01T12:00:00"},
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "A step of a delivery, or an array of steps in their order.",
+        "content": {
+            "application/json": {
+                "schema": {"oneOf": [_STEP, {"type": "array", "items": _STEP, "minItems": 1}]}
+            }
+        },
+    }
+}
+
+
+class Appended(BaseModel):
+    """Steps that are in the feed, and will stay there."""
+
+    records: int = Field(description="How many.", examples=[1])
+    position: int = Field(
+        description="They are in the average whose `position` is this or a later one.",
+        examples=[76],
+    )
+
+
+class Average(BaseModel):
+    """The average duration of the successful deliveries so far."""
+
+    average_seconds: float | None = Field(
+        description="Average duration in seconds; null before the first success.", examples=[1200]
+    )
+    successes: int = Field(description="Deliveries ended by their last step.")
+    abandoned: int = Field(description="Deliveries that were opened and will not succeed.")
+    open: int = Field(description="Deliveries that are open.")
+    rejected: int = Field(description="Records that could not be used.")
+    repetitions: int = Field(description="Records that were there before, and changed nothing.")
+    records: int = Field(description="Records that could be read.")
+    position: int = Field(description="Up to where the feed is in it.")
+    newest_at: datetime | None = Field(description="The newest time of any record, as written.")
+    updated_at: datetime | None = Field(description="When it last changed.")
+
+    @classmethod
+    def of(cls, now: Snapshot) -> "Average":
+        """What is told of a state."""
+        changed = datetime.fromtimestamp(now.changed_at, timezone.utc) if now.revision else None
+        return cls(
+            average_seconds=None if now.average is None else now.average.total_seconds(),
+            successes=now.successes,
+            abandoned=now.abandoned,
+            open=now.open,
+            rejected=now.rejected + now.unusable,
+            repetitions=now.repetitions,
+            records=now.records,
+            position=now.position,
+            newest_at=None if now.newest == BEGINNING else now.newest,
+            updated_at=changed,
+        )
+
+
+def _average_of(request: Request, service: TheService) -> DeliveryAverage:
+    """The running average, one for the life of the application."""
+    state = request.app.state
+    if not hasattr(state, "delivery_average"):
+        state.delivery_average = DeliveryAverage.of(service.settings, service.lake)
+    found = state.delivery_average
+    assert isinstance(found, DeliveryAverage)
+    return found
+
+
+TheAverage = Annotated[DeliveryAverage, Depends(_average_of)]
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=Appended,
+    responses=problems(400, 403, 413, 422, 503, 507),
+    openapi_extra=_BODY,
+    summary="Send steps of deliveries",
+)
+async def append(request: Request, average: TheAverage) -> Appended:
+    """Append one step, or several in their order, to the feed; all of them or none.
+
+    The answer comes when they are on the disk. What is sent again counts once.
+    """
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _MOST_BYTES:
+            raise Refusal(413, f"Send at most {_MOST_BYTES:,} bytes at once.")
+    return await anyio.to_thread.run_sync(_append, bytes(body), average)
+
+
+def _append(body: bytes, average: DeliveryAverage) -> Appended:
+    lines = _lines(body)
+    return Appended(records=len(lines), position=average.append(lines))
+
+
+def _lines(body: bytes) -> Sequence[bytes]:
+    """Each step of a body as a line of the feed."""
+    try:
+        sent = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise Refusal(400, "The body is not valid JSON.") from None
+    steps = sent if isinstance(sent, list) else [sent]
+    if not steps:
+        raise Refusal(422, "The array has no step.", at="body")
+    latest = records.latest_now()
+    lines = []
+    for number, step in enumerate(steps):
+        try:
+            records.checked(step, latest)
+        except records.RecordError as error:
+            place = ["body", *([str(number)] if isinstance(sent, list) else [])]
+            at = ".".join([*place, *([error.field] if error.field else [])])
+            raise Refusal(422, f"Nothing was appended: {error}.", at=at) from None
+        lines.append(json.dumps(step).encode())
+    return lines
+
+
+@router.get("/average", responses=problems(503), summary="The average duration so far")
+def average_now(average: TheAverage) -> Average:
+    """The average duration of all successful deliveries, as the last tick of the sensor left it."""
+    return Average.of(average.snapshot())
+
+
+@router.get(
+    "/average/events",
+    response_class=EventSourceResponse,
+    responses=problems(503),
+    summary="The average duration, as it moves",
+)
+async def average_events(
+    service: TheService, average: TheAverage
+) -> AsyncIterator[ServerSentEvent]:
+    """A stream of server-sent events: the average now, and again whenever it has changed."""
+    known: Snapshot | None = None
+    while not service.watch.is_closed:
+        now = await anyio.to_thread.run_sync(average.snapshot, known)
+        if now is not known and (known is None or now != known):
+            known = now
+            data: Any = Average.of(now)
+            yield ServerSentEvent(id=str(now.revision), event="average", data=data)
+        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)

@@ -1,0 +1,173 @@
+"""What every request passes before a route: guards, kept answers, headers, log and figures.
+
+It is one step and not several, since each costs as much as looking up a short answer.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from warehouse_assets.api.access_log import AccessLog
+from warehouse_assets.api.guards import Asked, Clients, OwnPagesOnly
+from warehouse_assets.api.metrics import Metrics
+from warehouse_assets.api.quick import QuickAnswers
+from warehouse_assets.api.reviewed_ids import with_encoded_id
+
+_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'; object-src 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_RAW_HEADERS = [(k.lower().encode(), v.encode()) for k, v in _HEADERS.items()]
+# A picture has its styles inside, and needs nothing else.
+_POLICY_OF_PICTURES = "default-src 'none'; style-src 'unsafe-inline'"
+_LOOKED_AT = {
+    b"host": "host",
+    b"origin": "origin",
+    b"authorization": "authorization",
+    b"x-api-key": "api_key",
+    b"cookie": "cookie",
+    b"accept": "accept",
+}
+
+
+class Front:
+    """Answers a request, or passes it on to the application behind."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        own_pages: OwnPagesOnly,
+        clients: Clients,
+        quick: QuickAnswers,
+        metrics: Metrics,
+        log: AccessLog,
+    ) -> None:
+        self._app = app
+        self._own_pages = own_pages
+        self._clients = clients
+        self._quick = quick
+        self._metrics = metrics
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request or pass it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        asked, if_none_match = _asked(scope)
+        told = _Told(send)
+        name: str | None = None
+        try:
+            refusal = self._own_pages.refusal(asked)
+            if refusal is None:
+                refusal, name = self._clients.admit(asked)
+            if refusal is not None:
+                told.route = "refused"
+                await refusal(scope, receive, told.send)
+                return
+            if asked.method == "GET":
+                ready = await self._quick.answer(scope, asked.accept, if_none_match)
+                if ready is not None:
+                    told.route, told.status, told.bytes = ready.route, ready.status, len(ready.body)
+                    await send(
+                        {
+                            "type": "http.response.start",
+                            "status": ready.status,
+                            "headers": [*ready.headers, *_RAW_HEADERS],
+                        }
+                    )
+                    await send({"type": "http.response.body", "body": ready.body})
+                    return
+            inner = with_encoded_id(scope)
+            received = _Received(receive)
+            try:
+                await self._app(inner, received.receive, told.send)
+            finally:
+                told.received = received.bytes
+                told.route = _route(inner)
+        except BaseException:
+            told.status = told.status or 500
+            raise
+        finally:
+            self._account(asked, told, name, time.perf_counter() - began)
+
+    def _account(self, asked: Asked, told: "_Told", name: str | None, seconds: float) -> None:
+        self._metrics.count(asked.method, told.route, told.status, seconds)
+        entry = {
+            "client": asked.client,
+            "method": asked.method,
+            "path": asked.path,
+            "status": told.status,
+            "bytes_received": told.received,
+            "bytes_sent": told.bytes,
+            "seconds": round(seconds, 4),
+        }
+        if name is not None:
+            entry["key"] = name
+        self._log.add(entry)
+
+
+class _Told:
+    """Counts what is answered, and adds headers that keep pages to what this service serves."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.route = "none"
+        self.status = 0
+        self.bytes = 0
+        self.received = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            if headers.get("content-type", "").startswith("image/svg+xml"):
+                headers.setdefault("Content-Security-Policy", _POLICY_OF_PICTURES)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        else:
+            self.bytes += len(message.get("body", b""))
+        await self._send(message)
+
+
+class _Received:
+    """Counts what is sent with a request."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.bytes = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.bytes += len(message.get("body", b""))
+        return message
+
+
+def _asked(scope: Scope) -> tuple[Asked, str]:
+    """What is looked at of a request, and its header `If-None-Match`."""
+    if not scope.get("raw_path"):
+        scope["raw_path"] = quote(scope["path"]).encode()
+    client = scope.get("client")
+    asked = Asked(scope["method"], scope["path"], client[0] if client else "")
+    if_none_match = ""
+    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    for name, value in headers:
+        if name == b"if-none-match":
+            if_none_match = value.decode("latin-1")
+        elif attribute := _LOOKED_AT.get(name):
+            setattr(asked, attribute, value.decode("latin-1"))
+    return asked, if_none_match
+
+
+def _route(scope: Scope) -> str:
+    """The template of the route that answered: paths themselves are without number."""
+    path = getattr(scope.get("route"), "path", None)
+    if isinstance(path, str):
+        return path
+    return "/static" if scope["path"].startswith("/static/") else "none"

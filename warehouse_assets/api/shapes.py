@@ -1,0 +1,85 @@
+"""The shapes in which answers are told, JSON and CSV, and which of them a request wants."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, Header, Query
+from fastapi.responses import Response
+
+Shape = Literal["json", "csv"]
+
+MEDIA_TYPES: Mapping[Shape, str] = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
+
+
+def preferred(accept: str) -> Shape:
+    """CSV if the header `Accept` says that it is liked more than JSON."""
+    likings = dict(_liking(part) for part in accept.lower().split(","))
+    anything = likings.get("*/*", 0.0)
+    csv_liking = likings.get("text/csv", likings.get("text/*", anything))
+    json_liking = likings.get("application/json", likings.get("application/*", anything))
+    return "csv" if csv_liking > json_liking else "json"
+
+
+def _liking(part: str) -> tuple[str, float]:
+    media_type, *parameters = (piece.strip() for piece in part.split(";"))
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return media_type, float(parameter[2:])
+            except ValueError:
+                return media_type, 0.0
+    return media_type, 1.0
+
+
+def _shape(
+    shape: Annotated[
+        Shape | None,
+        Query(alias="format", description="Shape of the answer; by default what `Accept` says."),
+    ] = None,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Shape:
+    return shape or preferred(accept)
+
+
+TheShape = Annotated[Shape, Depends(_shape)]
+"""The shape that a request wants."""
+
+
+def to_json(value: object) -> bytes:
+    """`value` as JSON."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
+def to_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """Rows as CSV (RFC 4180) with a heading; null is nothing between the commas."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(names)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def response(body: bytes, shape: Shape, headers: Mapping[str, str]) -> Response:
+    """The answer `body`."""
+    return Response(body, headers={**headers, "Content-Type": MEDIA_TYPES[shape]})
+
+
+def described(example: Any, csv_example: str, text: str = "The answer.") -> dict[str, Any]:
+    """The description of an answer in both shapes, for a route's `responses[200]`."""
+    return {
+        "description": text,
+        "headers": VALIDATORS,
+        "content": {
+            "application/json": {"example": example},
+            "text/csv": {"schema": {"type": "string"}, "example": csv_example},
+        },
+    }
+
+
+VALIDATORS = {
+    "ETag": {"description": "Changes when a table is published anew.", "schema": {"type": "string"}}
+}

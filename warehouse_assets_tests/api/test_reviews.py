@@ -1,0 +1,235 @@
+import csv
+import io
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from warehouse_assets_tests.api.reviewing import (
+    KINDS,
+    ReviewHouse,
+    expected,
+    expected_reviews,
+    moment,
+)
+from warehouse_assets_tests.api.serving import Served
+from warehouse_assets_tests.reviews.databases import Review, review
+
+_MIDNIGHT = 1_388_534_400  # 2014-01-01T00:00:00Z
+_STRANGE = ["a/b", "a/reviews", "ü ☃", "100%", "?x=1&y", "'; DROP TABLE reviews; --", "..x", "%2F"]
+
+
+def _reviews() -> list[Review]:
+    """Reviews at and around midnight, of ids by chance, at different seconds."""
+    chance = random.Random(6)
+    reviews = [
+        review(
+            number,
+            overall=chance.choice([1.0, 2.0, 3.0, 4.0, 4.5, 5.0, None]),
+            verified=chance.choice([0, 1]),
+            reviewerID=f"A{chance.randrange(9)}",
+            productID=f"B{chance.randrange(5)}",
+            unixReviewTime=_MIDNIGHT + chance.choice([-86400, 0, 86400, 40 * 86400]) + number - 60,
+            vote=chance.choice([None, "1,234"]),
+        )
+        for number in range(120)
+    ]
+    at_midnight = [
+        review(1000 + n, productID="midnight", unixReviewTime=_MIDNIGHT + seconds)
+        for n, seconds in enumerate([-86401, -86400, -1, 0, 86399, 86400])
+    ]
+    strange = [review(2000 + n, productID=name, reviewerID=name) for n, name in enumerate(_STRANGE)]
+    unrated = [review(3000, productID="unrated", overall=None)]
+    same_time = [review(4000, productID="same", reviewText=str(n % 7)) for n in range(25)]
+    return [*reviews, *at_midnight, *strange, *unrated, *same_time]
+
+
+class Asked:
+    """A service over reviews, and they."""
+
+    def __init__(self, house: ReviewHouse, served: Served) -> None:
+        self.house = house
+        self.served = served
+
+    def get(self, path: str, **options: Any) -> Any:
+        return self.served.client.get(self.served.address + path, **options)
+
+    def of(self, column: str, id_: str) -> list[Review]:
+        return [found for found in self.house.reviews if found[column] == id_]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def asked(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    house = ReviewHouse(tmp_path_factory.mktemp("reviews"), request.param)
+    house.take(_reviews())
+    with house.served() as served:
+        yield Asked(house, served)
+
+
+def test_the_answer_about_every_id_is_what_plain_python_computes(asked: Asked) -> None:
+    for column, prefix in (("productID", "/product/"), ("reviewerID", "/user/")):
+        for id_ in {found[column] for found in asked.house.reviews}:
+            response = asked.get(prefix + quote(id_, safe=""))
+            assert response.status_code == 200, id_
+            assert response.json() == expected(id_, asked.of(column, id_))
+
+
+def test_the_answer_has_the_count_and_the_average_that_the_source_tells(asked: Asked) -> None:
+    query = 'SELECT count(*), avg(overall) FROM reviews WHERE "productID" = ?'
+    with closing(sqlite3.connect(asked.house.source.path)) as connection:
+        for id_ in ("B0", "B1", "unrated"):
+            count, average = connection.execute(query, (id_,)).fetchone()
+            found = asked.get(f"/product/{id_}").json()
+            assert found["reviews"] == count
+            assert found["average_rating"] == (average and pytest.approx(average))
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("2013-12-31", "2013-12-31"),
+        ("2014-01-01", "2014-01-01"),
+        ("2014-01-01", None),
+        (None, "2013-12-31"),
+        ("2013-12-30", "2014-01-02"),
+    ],
+)
+def test_days_begin_and_end_at_midnight_and_are_included(
+    asked: Asked, first: str | None, last: str | None
+) -> None:
+    for id_ in ("midnight", "B2"):
+        inside = [
+            found
+            for found in asked.of("productID", id_)
+            if (first or "") <= str(moment(found).date()) <= (last or "9")
+        ]
+        days = {name: day for name, day in (("from", first), ("to", last)) if day}
+        assert asked.get(f"/product/{id_}", params=days).json() == expected(id_, inside)
+
+
+def test_a_known_id_without_reviews_in_the_days_has_zeros_and_nulls(asked: Asked) -> None:
+    for days in ({"from": "2030-01-01"}, {"to": "0001-01-01"}):
+        response = asked.get("/user/A1", params=days)
+        assert response.status_code == 200
+        assert response.json() == expected("A1", [])
+        assert asked.get("/user/nobody", params=days).status_code == 404
+
+
+def test_pages_hold_every_review_once_newest_first(asked: Asked) -> None:
+    for limit in (1, 7, 100):
+        found, after = [], {}
+        while True:
+            page = asked.get("/product/B3/reviews", params={"limit": limit, **after}).json()
+            assert len(page["reviews"]) <= limit
+            found += page["reviews"]
+            if page["next"] is None:
+                break
+            after = {"after": page["next"]}
+        assert found == expected_reviews(asked.of("productID", "B3"))
+    by_user = asked.get("/user/A2/reviews", params={"limit": 100}).json()["reviews"]
+    assert by_user == expected_reviews(asked.of("reviewerID", "A2"))
+
+
+def test_pages_hold_every_review_of_the_same_second_once(asked: Asked) -> None:
+    texts, address = [], "/product/same/reviews?limit=4"
+    while True:
+        response = asked.get(address)
+        texts += [found["text"] for found in response.json()["reviews"]]
+        if "next" not in response.links:
+            break
+        address = "/product/same/reviews" + response.links["next"]["url"]
+    assert sorted(texts) == sorted(str(n % 7) for n in range(25))
+
+
+def test_an_id_whose_end_is_a_route_is_told_apart_by_its_encoded_slash(asked: Asked) -> None:
+    assert asked.get("/product/a%2Freviews").json()["id"] == "a/reviews"
+    assert asked.get("/product/a%2Freviews/reviews").json()["id"] == "a/reviews"
+    assert asked.get("/product/a%2Fb").json() == asked.get("/product/a/b").json()
+    assert asked.get("/product/a/reviews").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/product/nope", 404),
+        ("/product/" + quote("' OR 1=1 --", safe=""), 404),
+        ("/product/%00", 404),
+        ("/product/B1%00", 404),
+        ("/product/%FF", 404),
+        ("/product/%ED%A0%80", 404),  # a lone surrogate
+        ("/product/%", 404),
+        ("/product/", 404),
+        ("/user//reviews", 404),
+        ("/product/" + "x" * 2000, 404),
+        ("/product/" + "x" * 2001, 422),
+        ("/user/" + "%C3%BC" * 2001 + "/reviews", 422),
+        ("/product/B1?from=2014-02-30", 422),
+        ("/product/B1?from=yesterday", 422),
+        ("/product/B1?to=20140101", 422),
+        ("/product/B1?to=", 422),
+        ("/product/B1?from=2014-01-02&to=2014-01-01", 422),
+        ("/product/B1?format=xml", 422),
+        ("/product/B1/reviews?limit=0", 422),
+        ("/product/B1/reviews?limit=101", 422),
+        ("/product/B1/reviews?limit=x", 422),
+        ("/product/B1/reviews?after=x", 422),
+        ("/product/B1/reviews?after=W10", 422),
+        ("/product/B1/reviews?after=" + "W" * 3000, 422),
+        ("/product/B1/reviews?after=WzEsMiwzXQ", 422),
+        ("/product/B1/reviews?after=%FF", 422),
+    ],
+)
+def test_what_cannot_be_answered_is_a_problem_and_no_fault(
+    asked: Asked, path: str, status: int
+) -> None:
+    response = asked.get(path)
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["status"] == status
+
+
+def test_csv_holds_what_json_does(asked: Asked) -> None:
+    told = asked.get("/product/B1").json()
+    for response in (
+        asked.get("/product/B1?format=csv"),
+        asked.get("/product/B1", headers={"Accept": "text/csv"}),
+    ):
+        assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+        assert response.headers["Vary"] == "Accept"
+        (row,) = csv.DictReader(io.StringIO(response.text))
+        assert row["reviews"] == str(told["reviews"])
+        assert float(row["average_rating"]) == told["average_rating"]
+        assert [row[f"stars_{n}"] for n in range(1, 6)] == [
+            str(star["count"]) for star in told["stars"].values()
+        ]
+    page = asked.get("/product/B1/reviews?limit=3").json()["reviews"]
+    rows = csv.DictReader(io.StringIO(asked.get("/product/B1/reviews?limit=3&format=csv").text))
+    assert [row["text"] for row in rows] == [found["text"] for found in page]
+
+
+@pytest.mark.parametrize("path", ["/product/B1", "/product/B1?to=2014-01-01", "/user/A1/reviews"])
+def test_an_answer_that_is_known_is_not_sent_again_until_something_is_published(
+    tmp_path: Path, path: str
+) -> None:
+    house = ReviewHouse(tmp_path)
+    house.take([review(1), review(2)])
+    with house.served() as served:
+        first = served.client.get(served.address + path)
+        known = {"If-None-Match": f'"other", {first.headers["ETag"]}'}
+        assert first.headers["Cache-Control"] == "no-cache"
+        for _ in range(2):
+            again = served.client.get(served.address + path, headers=known)
+            assert (again.status_code, again.content) == (304, b"")
+            assert again.headers["ETag"] == first.headers["ETag"]
+        as_csv = served.client.get(served.address + path, headers={**known, "Accept": "text/csv"})
+        assert as_csv.status_code == 200
+        house.take([review(3, reviewerID="A1")])
+        changed = served.client.get(served.address + path, headers=known)
+        assert changed.status_code == 200
+        assert changed.headers["ETag"] != first.headers["ETag"]
+        assert changed.content != first.content
