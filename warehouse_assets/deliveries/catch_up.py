@@ -1,6 +1,6 @@
 """Catching the running average up with the feed, and replaying the lake where the state is lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 
 from warehouse_assets.deliveries import records
 from warehouse_assets.deliveries.average import LATE, NOTHING_OPEN
-from warehouse_assets.deliveries.feed import SETTING, read_lines
+from warehouse_assets.deliveries.feed import SETTING, append, read_lines
 from warehouse_assets.deliveries.state import Session, Snapshot, snapshot
 from warehouse_assets.deliveries.state_database import StateDatabase
 from warehouse_assets.deliveries.tables import DELIVERIES
@@ -81,6 +81,25 @@ class DeliveryAverage:
     def snapshot(self, known: Snapshot | None = None) -> Snapshot:
         """The state as it is now; see `state.snapshot`."""
         return snapshot(self.database, known)
+
+    def append(self, lines: Sequence[bytes]) -> int:
+        """Append lines to the feed so that they survive a power cut.
+
+        Returns:
+            A position of the feed: what has been taken up to there includes them.
+
+        Raises:
+            SourceError: the feed cannot be written or read.
+            BusyError: another writer did not end in time.
+            StateError: the state cannot be read.
+        """
+        append(self.source, lines)
+        mark = self.snapshot().mark
+        with open_log(self.source) as log:
+            place = find_place(log, Marks(mark, None))
+        if place.piece is not None:
+            return place.piece.position + place.waiting
+        return (mark.position if mark else 0) + place.waiting
 
     def catch_up(
         self, tell: Callable[[str], object] = str, is_enough: Callable[[], bool] = lambda: False

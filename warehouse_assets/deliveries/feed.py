@@ -101,8 +101,8 @@ def _whole_lines(piece: Piece) -> tuple[bytes | None, int]:
     return (data, size) if size <= MOST_RECORD_BYTES else (None, size)
 
 
-def append(source: LogSource, lines: Sequence[bytes]) -> int:
-    """Append lines to the feed so that they survive a power cut; returns the file's size then.
+def append(source: LogSource, lines: Sequence[bytes]) -> None:
+    """Append lines to the feed so that they survive a power cut.
 
     A last line that was cut, by whoever wrote it, is ended first; it is rejected when it is read.
 
@@ -126,7 +126,6 @@ def append(source: LogSource, lines: Sequence[bytes]) -> int:
             while data:
                 data = data[feed.write(data) :]
             os.fsync(feed.fileno())
-            return feed.seek(0, os.SEEK_END)
     except Timeout:
         raise BusyError(
             f"The feed {path} was being written for {_SECONDS_TO_WAIT} s. Nothing was appended; "

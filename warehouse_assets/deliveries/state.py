@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -50,6 +51,7 @@ class Snapshot:
         revision: how often it has changed.
         changed_at: when it did last, in seconds since 1970.
         position: up to where the feed is in it.
+        mark: the same, as a mark in its file; None if nothing has been read of a file.
         records: records that could be read.
         unusable: lines that could not.
         rejected: records that could be read, but not be used.
@@ -64,6 +66,7 @@ class Snapshot:
     revision: int = 0
     changed_at: float = 0.0
     position: int = 0
+    mark: Mark | None = None
     records: int = 0
     unusable: int = 0
     rejected: int = 0
@@ -138,11 +141,10 @@ class Session:
         if row is None:
             self.standing = Standing(self._open_for.total_seconds())
             return
-        values = [getattr(row, name) for name in _MARK]
         self.standing = Standing(
             row.open_seconds,
             row.revision,
-            None if None in values else Mark(*values),
+            _mark(row),
             row.replayed_position,
             row.records,
             row.unusable,
@@ -303,6 +305,7 @@ def snapshot(database: StateDatabase, known: Snapshot | None = None) -> Snapshot
             row.revision,
             row.changed_at,
             row.feed_position or 0,
+            _mark(row),
             row.records,
             row.unusable,
             row.rejected,
@@ -335,6 +338,11 @@ def history(database: StateDatabase, up_to: int | None = None, most: int = 60) -
         Point(row.position, row.changed_at, row.successes, row.total_us * _MICROSECOND)
         for row in reversed(rows)
     ]
+
+
+def _mark(row: sa.Row[Any]) -> Mark | None:
+    values = [getattr(row, name) for name in _MARK]
+    return None if None in values else Mark(*values)
 
 
 def _microseconds(moment: datetime) -> int:

@@ -1,0 +1,128 @@
+"""The routes of deliveries: what is sent is in the feed, and the average is told as it moves."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warehouse_assets.api import deliveries
+from warehouse_assets.api.app import build_app
+from warehouse_assets.deliveries.catch_up import DeliveryAverage
+from warehouse_assets_tests.api.serving import NoRuns, Served, listening_to, serving, settings_of
+from warehouse_assets_tests.deliveries.steps import ORIGINAL
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    settings = settings_of(tmp_path / "home")
+    app = build_app(settings, NoRuns())
+    if not any(getattr(route, "path", "") == "/deliveries" for route in app.routes):
+        app.include_router(deliveries.router)
+    with serving(settings, app=app) as found:
+        yield found
+
+
+def send(served: Served, body: Any) -> Any:
+    content = body if isinstance(body, bytes) else json.dumps(body)
+    return served.client.post(f"{served.address}/deliveries", data=content)
+
+
+def average(served: Served) -> Any:
+    return served.client.get(f"{served.address}/deliveries/average").json()
+
+
+def tick(served: Served) -> DeliveryAverage:
+    """Do what the sensor does."""
+    found = DeliveryAverage.of(served.service.settings, served.service.lake)
+    found.catch_up()
+    return found
+
+
+def test_before_any_step_there_is_no_average(served: Served) -> None:
+    now = average(served)
+
+    assert (now["average_seconds"], now["successes"], now["updated_at"]) == (None, 0, None)
+
+
+def test_steps_sent_one_by_one_and_together_come_into_the_average(served: Served) -> None:
+    first = send(served, ORIGINAL[0])
+    rest = send(served, ORIGINAL[1:])
+    tick(served)
+
+    assert (first.status_code, first.json()["records"]) == (202, 1)
+    assert (rest.status_code, rest.json()["records"]) == (202, 7)
+    now = average(served)
+    assert first.json()["position"] < rest.json()["position"] == now["position"]
+    assert (now["average_seconds"], now["successes"], now["abandoned"]) == (1200, 1, 1)
+    assert (now["open"], now["records"], now["newest_at"]) == (1, 8, "2020-01-01T12:35:00")
+
+
+def test_the_position_counts_on_after_a_rotation_and_past_a_cut_line(served: Served) -> None:
+    feed = served.service.settings.deliveries_feed
+    send(served, ORIGINAL[:4])
+    tick(served)
+    feed.rename(feed.with_name(feed.name + ".1"))
+    send(served, ORIGINAL[4:6])
+    with feed.open("ab") as stream:
+        stream.write(b'{"Delivery St')
+
+    sent = send(served, ORIGINAL[6:])
+    tick(served)
+
+    now = average(served)
+    assert sent.json()["position"] == now["position"]
+    assert (now["average_seconds"], now["records"], now["rejected"]) == (1200, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "at"),
+    [
+        (b"{", 400, None),
+        (b"\xff", 400, None),
+        (b"", 400, None),
+        ([], 422, "body"),
+        (7, 422, "body"),
+        ([ORIGINAL[0], 7], 422, "body.1"),
+        ({**ORIGINAL[0], "Delivery Step": 7}, 422, "body.Delivery Step"),
+        ([{**ORIGINAL[0], "Timestamp": "2999-01-01T00:00:00"}], 422, "body.0.Timestamp"),
+        (b"[" + b" " * 10_000_000, 413, None),
+    ],
+)
+def test_what_cannot_be_used_is_refused_as_a_whole(
+    served: Served, body: Any, status: int, at: str | None
+) -> None:
+    answer = send(served, body)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json().get("errors", [{}])[0].get("at") == at
+    assert not served.service.settings.deliveries_feed.exists()
+
+
+def test_a_feed_that_cannot_be_written_is_told(served: Served) -> None:
+    served.service.settings.deliveries_feed.mkdir(parents=True)
+
+    answer = send(served, ORIGINAL)
+
+    assert answer.status_code == 503
+    assert "DELIVERIES_FEED" in answer.json()["detail"]
+
+
+def test_the_stream_tells_the_average_at_once_and_whenever_it_moves(served: Served) -> None:
+    with listening_to(f"{served.address}/deliveries/average/events") as stream:
+        events = iter(stream)
+        assert next(events).data["average_seconds"] is None
+        send(served, ORIGINAL)
+        tick(served)
+        heard = next(events)
+        assert (heard.name, heard.data["average_seconds"]) == ("average", 1200)
+        later = {"Customer": 2, "Timestamp": "2020-01-01T13:00:00", "Delivery Step": 1}
+        end = {**later, "Timestamp": "2020-01-01T13:10:00", "Delivery Step": 4}
+        send(served, [later, end])
+        found = tick(served)
+        heard = next(events)
+        assert heard.data["average_seconds"] == 900
+    assert found.snapshot().average == timedelta(minutes=15)
