@@ -16,7 +16,7 @@ from warehouse_assets_tests.house import House, post, vote
 def _deliver(house: House, *votes: dict[str, object]) -> None:
     house.deliver("posts.json", [post(1)])
     house.deliver("votes.json", votes)
-    assert house.run().success
+    assert house.run("posts", "votes").success
 
 
 def _only(house: House, name: str) -> dg.AssetCheckEvaluation:

@@ -46,7 +46,7 @@ moments = st.tuples(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     at_first=st.lists(moments, max_size=14),
     arriving=st.lists(st.lists(moments, max_size=3), max_size=6),

@@ -91,7 +91,7 @@ def split(judged: Sequence[tuple[int, Row | None]]) -> tuple[list[Row], list[int
     return good, [place for place, row in judged if row is None]
 
 
-@settings(max_examples=100, deadline=None, database=None, derandomize=True)
+@settings(max_examples=50, deadline=None, database=None, derandomize=True)
 @given(lines=files_of_lines, ends_with_newline=st.booleans())
 def test_lines_are_judged_as_the_model_judges_them(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], ends_with_newline: bool
@@ -107,7 +107,7 @@ def test_lines_are_judged_as_the_model_judges_them(
     assert all(staged.reasons.values())
 
 
-@settings(max_examples=60, deadline=None, database=None, derandomize=True)
+@settings(max_examples=30, deadline=None, database=None, derandomize=True)
 @given(elements=st.lists(elements_of_arrays, max_size=12), indent=st.sampled_from([None, 0, 2]))
 def test_elements_of_an_array_are_judged_as_the_model_judges_them(
     tmp_path_factory: pytest.TempPathFactory, elements: list[Any], indent: int | None
