@@ -1,0 +1,224 @@
+"""`warehouse answers trips`: how many trips an area has per week."""
+
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from warehouse_assets_tests.cli.conftest import Command
+from warehouse_assets_tests.cli.test_answers import cells
+from warehouse_assets_tests.house import House, vote
+from warehouse_assets_tests.trips import journeys
+from warehouse_assets_tests.trips.journeys import PRAGUE, TURIN, Trip
+
+NORTH, QUITO = (14.5, 50.1), (-78.5, -0.2)
+TRIPS = [
+    Trip(at="2018-05-01 10:00:00", destination=NORTH),  # a Tuesday
+    Trip(at="2018-05-02 10:00:00", destination=NORTH),
+    Trip(at="2018-05-06 23:59:59", origin=NORTH, destination=PRAGUE),
+    Trip(at="2018-05-15 00:00:00", destination=NORTH),
+    Trip("Turin", origin=TURIN, destination=TURIN),
+    Trip("Quito", origin=QUITO, destination=QUITO),
+]
+AROUND_PRAGUE = "14.4,50.0,14.45,50.1"
+
+
+@pytest.fixture(scope="module")
+def trips_home(
+    tmp_path_factory: pytest.TempPathFactory, shared_instance: dg.DagsterInstance
+) -> Path:
+    """The home of a warehouse with these trips."""
+    house = House(tmp_path_factory.mktemp("trips") / "home", shared_instance)
+    house.deliver("trips.csv", journeys.content(TRIPS))
+    journeys.take(house)
+    journeys.add_up(house)
+    journeys.publish_all(house)
+    return house.settings.home
+
+
+@pytest.fixture
+def filled(house: House, trips_home: Path) -> House:
+    shutil.copytree(trips_home, house.settings.home)
+    return house
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_region_has_its_average_and_every_week(command: Command) -> None:
+    result = command("answers", "trips", "--region", "Prague")
+
+    assert result.exit_code == 0
+    assert "How many trips did the region Prague have per week?" in result.output
+    assert cells(result.output) == [["2018-04-30", "3"], ["2018-05-07", "0"], ["2018-05-14", "1"]]
+    assert "1.3333 trips per week: 4 trips in 3 weeks from 2018-04-30 to 2018-05-14." in (
+        result.output
+    )
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_word_trips_may_be_left_out(command: Command) -> None:
+    assert (
+        command("answers", "--region", "Prague").output
+        == command("answers", "trips", "--region", "Prague").output
+    )
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        # Of two weeks that the days touch, one has no trips.
+        (
+            ["--from", "2018-05-02", "--to", "2018-05-08"],
+            "1.0000 trips per week: 2 trips in 2 weeks from 2018-04-30 to 2018-05-07.",
+        ),
+        (
+            ["--from", "2018-05-06"],
+            "0.6667 trips per week: 2 trips in 3 weeks from 2018-04-30 to 2018-05-14.",
+        ),
+        (
+            ["--to", "2018-05-01"],
+            "1.0000 trips per week: 1 trips in 1 weeks from 2018-04-30 to 2018-04-30.",
+        ),
+        (
+            ["--from", "2018-05-15", "--to", "2018-05-15"],
+            "1.0000 trips per week: 1 trips in 1 weeks from 2018-05-14 to 2018-05-14.",
+        ),
+        (
+            ["--from", "2019-01-01", "--to", "2019-01-14"],
+            "0.0000 trips per week: 0 trips in 3 weeks from 2018-12-31 to 2019-01-14.",
+        ),
+        (["--from", "2019-01-01"], "No trips."),
+    ],
+)
+@pytest.mark.parametrize("area", [["--region", "Prague"], ["--box", "14,50,15,51"]])
+def test_days_are_included_and_the_weeks_are_those_that_they_touch(
+    command: Command, area: list[str], days: list[str], words: str
+) -> None:
+    result = command("answers", "trips", *area, *days)
+
+    assert result.exit_code == 0
+    assert words in result.output
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("box", "match", "words"),
+    [
+        (AROUND_PRAGUE, "origin", "1.0000 trips per week: 3 trips in 3 weeks"),
+        (AROUND_PRAGUE, "destination", "1.0000 trips per week: 1 trips in 1 weeks"),
+        (AROUND_PRAGUE, "both", "No trips."),
+        # Edges are included.
+        ("14.4,50.0,14.5,50.1", "both", "1.3333 trips per week: 4 trips in 3 weeks"),
+        ("14.4,50.0,14.4999,50.1", "both", "No trips."),
+        ("-180,-90,180,90", "both", "1.2000 trips per week: 6 trips in 5 weeks"),
+    ],
+)
+def test_a_box_holds_origins_destinations_or_both(
+    command: Command, box: str, match: str, words: str
+) -> None:
+    result = command("answers", "trips", "--box", box, "--match", match)
+
+    assert result.exit_code == 0
+    assert f"How many trips did the box {box} ({match}) have per week?" in result.output
+    assert words in result.output
+
+
+@pytest.mark.usefixtures("filled")
+def test_of_a_box_origins_count_unless_told_otherwise(command: Command) -> None:
+    result = command("answers", "trips", "--box", AROUND_PRAGUE)
+
+    assert f"the box {AROUND_PRAGUE} (origin)" in result.output
+    assert "3 trips in 3 weeks" in result.output
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("arguments", [["--box=-79,-1,-78,0"], ["--box", "-79,-1,-78,0"]])
+def test_a_box_may_be_west_and_south(command: Command, arguments: list[str]) -> None:
+    result = command("answers", "trips", *arguments)
+
+    assert result.exit_code == 0
+    assert "1.0000 trips per week: 1 trips in 1 weeks from 2018-05-28" in result.output
+
+
+@pytest.mark.usefixtures("filled")
+def test_weeks_beyond_the_limit_are_counted(command: Command) -> None:
+    result = command("answers", "trips", "--region", "Prague", "--limit", "1")
+
+    assert cells(result.output) == [["2018-04-30", "3"]]
+    assert "… and 2 more rows" in result.output
+    assert "4 trips in 3 weeks" in result.output
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_unknown_region_is_wrong_usage_and_the_regions_are_named(command: Command) -> None:
+    for region in ("Atlantis", "prague", "", "Prague' OR 1=1 --"):
+        result = command("answers", "trips", "--region", region)
+
+        assert result.exit_code == 2
+        assert f"There is no region {region!r}. The regions are: Prague, Quito, Turin." in (
+            result.output
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--region", "Prague", "--box", AROUND_PRAGUE], "Say either --region NAME or --box"),
+        (["--from", "2018-05-01"], "Say either --region NAME or --box"),
+        (["--box", "14.4,50.0,14.5"], "is not four numbers with commas between them"),
+        (["--box", "14.4,50.0,14.5,50.1,1"], "is not four numbers with commas between them"),
+        (["--box", "a,b,c,d"], "cannot be used"),
+        (["--box", "14.5,50.0,14.4,50.1"], "min_lon 14.5 and max_lon 14.4 must be from -180"),
+        (["--box", "14.4,50.1,14.5,50.0"], "min_lat 50.1 and max_lat 50 must be from -90"),
+        (["--box", "14.4,50.0,181,50.1"], "must be from -180 to 180"),
+        (["--box", "nan,50.0,14.5,50.1"], "must be from -180 to 180"),
+        (["--box", "14.4,50.0,inf,50.1"], "must be from -180 to 180"),
+        (
+            ["--region", "Prague", "--from", "2018-05-02", "--to", "2018-05-01"],
+            "from 2018-05-02 is after to 2018-05-01",
+        ),
+        (["--region", "Prague", "--from", "2018-02-30"], "2018-02-30"),
+        (["--region", "Prague", "--from", "May"], "May"),
+        (["--box", AROUND_PRAGUE, "--match", "sideways"], "sideways"),
+    ],
+)
+def test_what_makes_no_sense_is_wrong_usage(
+    command: Command, arguments: list[str], message: str
+) -> None:
+    result = command("answers", "trips", *arguments)
+
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_the_options_are_of_trips_alone(command: Command) -> None:
+    result = command("answers", "votes", "--region", "Prague")
+
+    assert result.exit_code == 2
+    assert "are of `answers trips`" in result.output
+
+
+def test_without_a_warehouse_a_region_says_how_to_get_one(command: Command, house: House) -> None:
+    result = command("answers", "trips", "--region", "Prague")
+
+    assert result.exit_code == 1
+    assert f"There is no warehouse at sqlite:///{house.warehouse.path} yet." in result.output
+
+
+def test_of_a_warehouse_without_trips_there_is_no_region(command: Command, house: House) -> None:
+    house.deliver("votes.jsonl", [vote(1, 1)])
+    house.run("votes", checks=False)
+
+    result = command("answers", "trips", "--region", "Prague")
+
+    assert result.exit_code in {1, 2}
+    assert "Traceback" not in result.output
+
+
+def test_of_a_lake_without_trips_a_box_has_none(command: Command, house: House) -> None:
+    result = command("answers", "trips", "--box", AROUND_PRAGUE)
+
+    assert result.exit_code == 0
+    assert "No trips." in result.output
+    assert not house.settings.lake.exists()
