@@ -30,6 +30,7 @@ _SECONDS_BETWEEN_LINES = 5
     help="How many students of the school; 0 for no school.",
 )
 @click.option("--trips", type=_COUNT, default=20_000, show_default=True, help="How many trips.")
+@click.option("--reviews", type=_COUNT, default=5_000, show_default=True, help="How many reviews.")
 @click.option("--seed", default=1, show_default=True, help="Another seed makes other samples.")
 @click.option(
     "--into",
@@ -42,18 +43,25 @@ _SECONDS_BETWEEN_LINES = 5
     help="Make nothing; remove what this command and 'simulate' made, and nothing else.",
 )
 def samples(
-    votes: int, students: int, trips: int, seed: int, into: Path | None, reset: bool
+    votes: int,
+    students: int,
+    trips: int,
+    reviews: int,
+    seed: int,
+    into: Path | None,
+    reset: bool,
 ) -> None:
-    """Make sample sources: posts, votes, trips and a school; some records are damaged.
+    """Make sample sources: posts, votes, trips, a school and reviews; some records are damaged.
 
     Posts, votes and trips are files like a supplier's. The school is a database of students, a
-    file of batches and a log of test runs; one that is there already is left as it is. The same
-    size and seed make the same content.
+    file of batches and a log of test runs, reviews are a database; what is there already is left
+    as it is. The same size and seed make the same content.
 
     With --reset, files that were made and have been changed by others since are left, too. The
     warehouse keeps what it has taken.
     """
     from warehouse_assets.samples.forum import write_forum_samples
+    from warehouse_assets.samples.reviews import write_reviews_samples
     from warehouse_assets.samples.school_files import writing
     from warehouse_assets.samples.school_samples import write_school_samples
     from warehouse_assets.samples.trips import write_trips_samples
@@ -62,18 +70,25 @@ def samples(
     if reset:
         _reset(_places(into), inbox)
         return
-    note = None
-    school: tuple[Path, ...] = ()
+    notes: list[str | None] = []
+    databases: tuple[Path, ...] = ()
     if students:
         places = _places(into)
-        note = write_school_samples(places, students, seed)
-        school = places.files
+        notes.append(write_school_samples(places, students, seed))
+        databases = places.files
+    if reviews:
+        path = _place_of_reviews(into)
+        if path is None:
+            notes.append("REVIEWS_URL is a PostgreSQL database: no sample reviews are made there.")
+        else:
+            notes.append(write_reviews_samples(path, _places(into).made, reviews, seed))
+            databases = (*databases, path)
     with writing(inbox):
         files = write_forum_samples(inbox, votes, seed)
         files += write_trips_samples(inbox, trips, seed) if trips else []
-    for path in (*files, *school):
+    for path in (*files, *databases):
         click.echo(path)
-    if note:
+    for note in filter(None, notes):
         click.echo(note, err=True)
 
 
@@ -155,6 +170,15 @@ def _places(folder: Path | None) -> "Places":
     from warehouse_assets.samples.school_places import Places
 
     return Places.in_folder(folder) if folder else Places.of(Settings.from_environment())
+
+
+def _place_of_reviews(folder: Path | None) -> Path | None:
+    """Where sample reviews go; None if the settings have them where samples do not belong."""
+    if folder:
+        return folder.absolute() / "reviews.db"
+    settings = Settings.from_environment()
+    scheme, _, path = settings.reviews_url.partition(":///")
+    return Path(path.partition("?")[0]) if scheme == "sqlite" else None
 
 
 def _reset(places: "Places", inbox: Path) -> None:

@@ -55,10 +55,10 @@ def table_metadata(lake: Lake, table: Table, handle: DeltaTable) -> dict[str, An
         else:
             lake.view_files(connection, table, files, str(table.name))
         names = [column.name for column in table.columns][:_PREVIEW_COLUMNS]
-        rows = connection.sql(f'SELECT {identifiers(names)} FROM "{table.name}"')
+        rows = connection.sql(f'FROM "{table.name}"')
         if keys and count <= _MOST_ROWS_TO_SORT:
             rows = rows.order(identifiers(keys))
-        preview = markdown(rows.limit(_PREVIEW_ROWS))
+        preview = markdown(rows.limit(_PREVIEW_ROWS).select(identifiers(names)))
     is_partial = bool(aggregates(table)) and len(files) > 1
     return {
         "partial_rows" if is_partial else "dagster/row_count": count,

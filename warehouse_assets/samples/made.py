@@ -1,4 +1,4 @@
-"""Removing what was made: the files of the sample school, and the sample files that wait.
+"""Removing what was made: the sample school and reviews, and the sample files that wait.
 
 A file goes only if it holds what the ledger says was written to it. One that somebody else has
 changed since stays, and is reported; so does everything that is not remembered. The warehouse
@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from warehouse_assets.samples.forum import waiting_samples
+from warehouse_assets.samples.reviews import are_as_made, forget_reviews, made_reviews
 from warehouse_assets.samples.school_files import holds_batches, students_in, writing
 from warehouse_assets.samples.school_ledger import Ledger
 from warehouse_assets.samples.school_log import LogFiles
@@ -42,7 +43,7 @@ class Removal:
 
 
 def remove_samples(places: Places, inbox: Path) -> Removal:
-    """Remove the sample school, and sample files of posts, votes and trips still in `inbox`.
+    """Remove the sample school and reviews, and sample files of others still in `inbox`.
 
     Raises:
         BusyError: a simulation is running.
@@ -50,6 +51,7 @@ def remove_samples(places: Places, inbox: Path) -> Removal:
     """
     removal = Removal()
     has_school = places.ledger.exists()
+    reviews = made_reviews(places.made)
     if has_school:
         taken = lock(places)
         try:
@@ -59,9 +61,15 @@ def remove_samples(places: Places, inbox: Path) -> Removal:
                 _unlink([places.ledger, *_companions(places.ledger), places.lock])
         finally:
             taken.release()
+    if reviews is not None:
+        removal.remove(reviews, lambda: are_as_made(places.made, reviews))
+        if reviews not in removal.left:
+            with writing(places.made):
+                _unlink(_companions(reviews))
+        forget_reviews(places.made)
     for path in (*waiting_samples(inbox), *waiting_trips_samples(inbox)):
         removal.remove(path, lambda: True)
-    if has_school:
+    if has_school or reviews is not None:
         for folder in (places.made, places.made.parent):
             with suppress(OSError):  # something else is in it
                 folder.rmdir()

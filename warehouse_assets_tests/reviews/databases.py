@@ -89,15 +89,14 @@ class Database:
                     connection.executemany(statement, rows)
                 connection.commit()
             return
-        engine = sa.create_engine(
-            sa.make_url(self.url).set(drivername="postgresql+psycopg2"), poolclass=sa.NullPool
-        )
-        with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+        url = sa.make_url(self.url).set(drivername="postgresql+psycopg2")
+        driver: Any = sa.create_engine(url, poolclass=sa.NullPool).raw_connection()
+        with closing(driver), driver.cursor() as cursor:
             if rows is None:
                 cursor.execute(statement)
             else:
                 cursor.executemany(statement.replace("?", "%s"), [tuple(row) for row in rows])
-            connection.commit()
+            driver.commit()
 
     def insert(self, reviews: Iterable[Review]) -> None:
         """Add reviews."""
