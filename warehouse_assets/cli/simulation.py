@@ -31,6 +31,13 @@ _SECONDS_BETWEEN_LINES = 5
 )
 @click.option("--trips", type=_COUNT, default=20_000, show_default=True, help="How many trips.")
 @click.option("--reviews", type=_COUNT, default=5_000, show_default=True, help="How many reviews.")
+@click.option(
+    "--deliveries",
+    type=_COUNT,
+    default=4_000,
+    show_default=True,
+    help="How many steps of deliveries; 0 for no feed.",
+)
 @click.option("--seed", default=1, show_default=True, help="Another seed makes other samples.")
 @click.option(
     "--into",
@@ -47,19 +54,23 @@ def samples(
     students: int,
     trips: int,
     reviews: int,
+    deliveries: int,
     seed: int,
     into: Path | None,
     reset: bool,
 ) -> None:
-    """Make sample sources: posts, votes, trips, a school and reviews; some records are damaged.
+    """Make sample sources: posts, votes, trips, a school, reviews and deliveries.
+
+    Some records are damaged.
 
     Posts, votes and trips are files like a supplier's. The school is a database of students, a
-    file of batches and a log of test runs, reviews are a database; what is there already is left
-    as it is. The same size and seed make the same content.
+    file of batches and a log of test runs, reviews are a database, deliveries a feed of their
+    steps; what is there already is left as it is. The same size and seed make the same content.
 
     With --reset, files that were made and have been changed by others since are left, too. The
     warehouse keeps what it has taken.
     """
+    from warehouse_assets.samples.deliveries_simulator import make_deliveries_samples
     from warehouse_assets.samples.forum import write_forum_samples
     from warehouse_assets.samples.reviews import write_reviews_samples
     from warehouse_assets.samples.school_files import writing
@@ -83,6 +94,10 @@ def samples(
         else:
             notes.append(write_reviews_samples(path, _places(into).made, reviews, seed))
             databases = (*databases, path)
+    if deliveries:
+        feed = _place_of_deliveries(into)
+        notes.append(make_deliveries_samples(feed, _places(into).made, deliveries, seed))
+        databases = (*databases, feed)
     with writing(inbox):
         files = write_forum_samples(inbox, votes, seed)
         files += write_trips_samples(inbox, trips, seed) if trips else []
@@ -139,12 +154,14 @@ def simulate(
     """Let a school live, until Ctrl-C: its sources grow while the warehouse reads them.
 
     Students are entered into their database and change, batches begin, test runs are appended to
-    their log, most of them with the flaws that real ones have. The sources are where the settings
-    have them; the batches are also served over HTTP. It goes on from where 'samples' or an
+    their log, most of them with the flaws that real ones have. As many steps of deliveries are
+    appended to their feed. The sources are where the settings have them; the batches are also
+    served over HTTP. It goes on from where 'samples' or an
     earlier simulation stopped; 'samples --reset' removes all of it.
 
     Exit code: 0 when it was stopped or the time is up; 1 if a source cannot be written.
     """
+    from warehouse_assets.samples.deliveries_simulator import DeliveriesSimulation
     from warehouse_assets.samples.simulator import Plan, Simulation
 
     places = _places(None)
@@ -157,11 +174,14 @@ def simulate(
         rotate_every=rotate_every,
         journal=journal,
     )
-    with _stopping() as stopped, Simulation(places, plan) as simulation:
-        _introduce(places, simulation.server.address)
+    feed = _place_of_deliveries(None)
+    deliveries = DeliveriesSimulation(feed, places.made, rate, seed)
+    with _stopping() as stopped, Simulation(places, plan) as simulation, deliveries:
+        _introduce(places, feed, simulation.server.address)
         before = simulation.figures()
         _show(simulation.run(stopped))
     made = simulation.figures()
+    click.echo(f"Steps of deliveries made: {deliveries.records:,}.")
     click.echo(f"Made: {_account(made.since(before))}.")
     click.echo(f"Altogether: {_account(made)}.")
 
@@ -179,6 +199,13 @@ def _place_of_reviews(folder: Path | None) -> Path | None:
     settings = Settings.from_environment()
     scheme, _, path = settings.reviews_url.partition(":///")
     return Path(path.partition("?")[0]) if scheme == "sqlite" else None
+
+
+def _place_of_deliveries(folder: Path | None) -> Path:
+    """Where the sample feed of deliveries goes."""
+    if folder:
+        return folder.absolute() / "deliveries.jsonl"
+    return Settings.from_environment().deliveries_feed
 
 
 def _reset(places: "Places", inbox: Path) -> None:
@@ -219,11 +246,12 @@ def _stopping() -> Iterator[Callable[[], bool]]:
         put_back()
 
 
-def _introduce(places: "Places", address: str) -> None:
+def _introduce(places: "Places", feed: Path, address: str) -> None:
     """Say where the sources are and how the server is read."""
     click.echo(f"Students:  {places.students}")
     click.echo(f"Batches:   {places.batches}")
     click.echo(f"Test runs: {places.log}")
+    click.echo(f"Deliveries: {feed}")
     click.echo(f"The batches are served, too, at {address}/batches; to read them from there, set")
     click.echo(f"BATCHES_URL={address}")
     click.echo("Ctrl-C stops.")

@@ -15,6 +15,7 @@ from warehouse_assets.samples.school_files import writing
 
 _TICK_SECONDS = 0.1
 _MOST_PER_SECOND = 2000.0
+_USUAL_PER_SECOND = 200.0
 
 
 class DeliveriesSimulation:
@@ -22,7 +23,7 @@ class DeliveriesSimulation:
 
     Args:
         made: the folder that remembers what was made.
-        rate: steps per second; 0 for as many as a phone network would bring.
+        rate: steps per second; 0 for as many as a busy city has.
 
     Raises:
         SourceError: the feed cannot be written; raised at the end of the block, too.
@@ -32,7 +33,7 @@ class DeliveriesSimulation:
         self.records = 0
         self._path = path
         self._ledger = ledger_in(made)
-        self._rate = min(rate, _MOST_PER_SECOND) if rate else _MOST_PER_SECOND
+        self._rate = min(rate, _MOST_PER_SECOND) if rate else _USUAL_PER_SECOND
         self._life = DeliveryLife(seed)
         self._is_over = threading.Event()
         self._error: WarehouseAssetsError | None = None

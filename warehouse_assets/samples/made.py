@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from warehouse_assets.samples.deliveries_made import ledger_in, remembered
 from warehouse_assets.samples.forum import waiting_samples
 from warehouse_assets.samples.reviews import are_as_made, forget_reviews, made_reviews
 from warehouse_assets.samples.school_files import holds_batches, students_in, writing
@@ -43,7 +44,7 @@ class Removal:
 
 
 def remove_samples(places: Places, inbox: Path) -> Removal:
-    """Remove the sample school and reviews, and sample files of others still in `inbox`.
+    """Remove the sample school, reviews and deliveries, and sample files still in `inbox`.
 
     Raises:
         BusyError: a simulation is running.
@@ -67,9 +68,14 @@ def remove_samples(places: Places, inbox: Path) -> Removal:
             with writing(places.made):
                 _unlink(_companions(reviews))
         forget_reviews(places.made)
+    feed = remembered(ledger_in(places.made))
+    if feed is not None:
+        removal.remove(Path(feed.path), feed.is_as_made)
+        with writing(places.made):
+            _unlink([ledger_in(places.made)])
     for path in (*waiting_samples(inbox), *waiting_trips_samples(inbox)):
         removal.remove(path, lambda: True)
-    if has_school or reviews is not None:
+    if has_school or reviews is not None or feed is not None:
         for folder in (places.made, places.made.parent):
             with suppress(OSError):  # something else is in it
                 folder.rmdir()

@@ -209,11 +209,12 @@ def test_the_sources_are_where_the_settings_have_them(
     monkeypatch.setenv("STUDENTS_DB", str(tmp_path / "a" / "s.db"))
     monkeypatch.setenv("BATCHES_URL", str(tmp_path / "b" / "b.json"))
     monkeypatch.setenv("TEST_RUNS_LOG", str(tmp_path / "c" / "runs.txt"))
+    monkeypatch.setenv("DELIVERIES_FEED", str(tmp_path / "d" / "steps.jsonl"))
 
-    result = command("simulate", "--port", "0", "--rate", "0", "--seconds", "0.05")
+    result = command("simulate", "--port", "0", "--rate", "0", "--seconds", "0.3")
 
     assert result.exit_code == 0
-    for name in ("a/s.db", "b/b.json", "c/runs.txt"):
+    for name in ("a/s.db", "b/b.json", "c/runs.txt", "d/steps.jsonl"):
         assert (tmp_path / name).stat().st_size > 100
     assert [path.name for path in (house.settings.home / "sources").iterdir()] == [".made"]
 
