@@ -1,0 +1,342 @@
+"""The answers about trips over HTTP."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+from xml.etree import ElementTree
+
+import dagster as dg
+import pytest
+import requests
+
+from warehouse_assets_tests.api.serving import Served, serving
+from warehouse_assets_tests.house import House
+from warehouse_assets_tests.trips import journeys
+from warehouse_assets_tests.trips.journeys import PRAGUE, TURIN, Trip, random_trips
+
+NORTH = (14.5, 50.1)
+BY_HAND = [
+    Trip("Brno", at="2017-05-02 10:00:00", origin=NORTH, destination=NORTH),  # a Tuesday
+    Trip("Brno", at="2017-05-07 23:59:59", origin=NORTH, destination=NORTH),
+    Trip("Brno", at="2017-05-16 00:00:00", origin=NORTH, destination=TURIN),
+    Trip("A&B / 'Ü'", at="2017-05-02 10:00:00", origin=(0.0, 0.0), destination=(0.0, 0.0)),
+]
+# Some groups have many trips, most have one, and several have as many as others.
+TRIPS = [
+    *BY_HAND,
+    *random_trips(seed=3, count=80),
+    *([Trip()] * 25),
+    *([Trip("Turin", origin=TURIN, destination=PRAGUE)] * 20),
+    *([Trip("Turin", origin=PRAGUE, destination=TURIN)] * 20),
+]
+BOX_OF_BRNO = {"min_lon": 14.5, "min_lat": 50.1, "max_lon": 14.5, "max_lat": 50.1}
+
+
+@pytest.fixture(scope="module")
+def trips(
+    tmp_path_factory: pytest.TempPathFactory, shared_instance: dg.DagsterInstance
+) -> Iterator[Served]:
+    """A service over a warehouse with these trips."""
+    house = House(tmp_path_factory.mktemp("trips") / "home", shared_instance)
+    house.deliver("trips.csv", journeys.content(TRIPS))
+    journeys.take(house)
+    journeys.add_up(house)
+    journeys.publish_all(house)
+    with serving(house.settings) as served:
+        yield served
+
+
+def get(served: Served, path: str, **values: Any) -> requests.Response:
+    return served.client.get(f"{served.address}/trips/{path}", params=values, timeout=30)
+
+
+def average(served: Served, **values: Any) -> dict[str, Any]:
+    response = get(served, "weekly-average", **values)
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert isinstance(answer, dict)
+    return answer
+
+
+def assert_is_problem(response: requests.Response, status: int, words: str) -> None:
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["status"] == status
+    assert words in response.text
+
+
+def test_a_region_has_its_average_and_every_week(trips: Served) -> None:
+    assert average(trips, region="Brno") == {
+        "average_trips_per_week": 1.0,
+        "trips": 3,
+        "weeks": 3,
+        "series": [
+            {"week_start": "2017-05-01", "trips": 2},
+            {"week_start": "2017-05-08", "trips": 0},
+            {"week_start": "2017-05-15", "trips": 1},
+        ],
+    }
+
+
+def test_a_region_may_have_any_name(trips: Served) -> None:
+    assert average(trips, region="A&B / 'Ü'")["trips"] == 1
+
+
+@pytest.mark.parametrize("area", [{"region": "Brno"}, BOX_OF_BRNO])
+def test_days_are_included_and_the_weeks_are_those_that_they_touch(
+    trips: Served, area: dict[str, Any]
+) -> None:
+    days = {"from": "2017-05-07", "to": "2017-05-15"}
+
+    answer = average(trips, **area, **days)
+
+    assert (answer["trips"], answer["weeks"], answer["average_trips_per_week"]) == (1, 3, 1 / 3)
+    assert average(trips, **area, **{"from": "2017-05-08"})["trips"] == 1
+    assert average(trips, **area, to="2017-05-07")["trips"] == 2
+    assert average(trips, **area, **{"from": "2030-01-01"}) == {
+        "average_trips_per_week": None,
+        "trips": 0,
+        "weeks": 0,
+        "series": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("match", "count"), [("origin", 3), ("destination", 2), ("both", 2), (None, 3)]
+)
+def test_a_box_holds_origins_destinations_or_both_edges_included(
+    trips: Served, match: str | None, count: int
+) -> None:
+    # Other trips end at this very place, but later.
+    answer = average(trips, **BOX_OF_BRNO, match=match, to="2017-05-21")
+
+    assert (answer["trips"], answer["weeks"]) == (count, 3)
+    assert answer["series"][0] == {"week_start": "2017-05-01", "trips": 2}
+
+
+@pytest.mark.parametrize("region", ["Prague", "Turin"])
+@pytest.mark.parametrize(
+    ("first", "last"), [(None, None), ("2018-12-25", "2019-01-08"), ("2019-01-01", None)]
+)
+def test_many_trips_give_what_plain_python_counts(
+    trips: Served, region: str, first: str | None, last: str | None
+) -> None:
+    of_region = [trip for trip in TRIPS if trip.region == region]
+    days = {"from": first, "to": last}
+    bounds = [date.fromisoformat(day) if day else None for day in (first, last)]
+
+    answer = average(trips, region=region, **days)
+
+    assert (
+        answer["trips"],
+        answer["weeks"],
+        answer["average_trips_per_week"],
+    ) == journeys.weekly_average(of_region, *bounds)
+    assert sum(week["trips"] for week in answer["series"]) == answer["trips"]
+
+
+def test_a_box_across_the_whole_earth_has_all_trips(trips: Served) -> None:
+    sides = {"min_lon": -180, "min_lat": -90, "max_lon": 180, "max_lat": 90}
+
+    assert average(trips, **sides, match="both")["trips"] == len(TRIPS)
+
+
+def test_a_box_without_trips_has_no_average(trips: Served) -> None:
+    answer = average(trips, min_lon=-1, min_lat=-60, max_lon=1, max_lat=-50)
+
+    assert answer == {"average_trips_per_week": None, "trips": 0, "weeks": 0, "series": []}
+
+
+@pytest.mark.parametrize("region", ["Atlantis", "brno", "", "Brno' OR 1=1 --", "\0", "x" * 5000])
+def test_an_unknown_region_is_not_found(trips: Served, region: str) -> None:
+    assert_is_problem(
+        get(trips, "weekly-average", region=region), 404, "There are no trips of this region."
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "Say either region, or min_lon"),
+        ({"region": "Brno", **BOX_OF_BRNO}, "Say either region, or min_lon"),
+        ({"region": "Brno", "min_lon": 1}, "Say either region, or min_lon"),
+        ({"min_lon": 1, "max_lon": 2, "max_lat": 3}, "Say either region, or min_lon"),
+        ({"min_lon": 1, "min_lat": 2, "max_lat": 3}, "max_lon and max_lat, too"),
+        ({**BOX_OF_BRNO, "min_lon": 14.6}, "must be from -180 to 180, the minimum first"),
+        ({**BOX_OF_BRNO, "max_lat": 90.5}, "must be from -90 to 90"),
+        ({**BOX_OF_BRNO, "min_lat": "nan"}, "min_lat"),
+        ({**BOX_OF_BRNO, "max_lon": "inf"}, "max_lon"),
+        ({**BOX_OF_BRNO, "max_lon": "east"}, "max_lon"),
+        ({**BOX_OF_BRNO, "match": "sideways"}, "match"),
+        ({"region": "Brno", "from": "2017-05-02", "to": "2017-05-01"}, "is after to 2017-05-01"),
+        ({"region": "Brno", "from": "2017-02-30"}, "from"),
+        ({"region": "Brno", "to": "May"}, "to"),
+    ],
+)
+def test_what_makes_no_sense_is_told(trips: Served, values: dict[str, Any], words: str) -> None:
+    assert_is_problem(get(trips, "weekly-average", **values), 422, words)
+
+
+def pages(served: Served, **values: Any) -> list[dict[str, Any]]:
+    """The groups of all pages."""
+    found: list[dict[str, Any]] = []
+    after = None
+    while True:
+        response = get(served, "groups", after=after, **values)
+        assert response.status_code == 200, response.text
+        page = response.json()
+        assert 0 < len(page["groups"]) <= values.get("limit", 100)
+        found += page["groups"]
+        after = page["next"]
+        if after is None:
+            return found
+
+
+def rows(groups: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """Region, tiles, hour and trips of groups."""
+    return [tuple(group.values())[:7] for group in groups]
+
+
+def expected_rows(wanted: list[Trip]) -> list[tuple[Any, ...]]:
+    """The same in plain Python, those with the most trips first, then by their key."""
+    counted = [row[:7] for row in journeys.groups(wanted)]
+    return sorted(counted, key=lambda row: (-row[6], row[:6]))
+
+
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+def test_all_pages_have_each_group_once_and_in_order(trips: Served, limit: int) -> None:
+    wanted = TRIPS if limit > 1 else [trip for trip in TRIPS if trip.region == "Brno"]
+    values = {} if limit > 1 else {"region": "Brno"}
+
+    assert rows(pages(trips, limit=limit, **values)) == expected_rows(wanted)
+
+
+def test_a_last_page_that_is_full_has_none_after_it(trips: Served) -> None:
+    count = len(journeys.groups(TRIPS))
+
+    page = get(trips, "groups", limit=count).json()
+
+    assert len(page["groups"]) == count
+    assert page["next"] is None
+
+
+def test_groups_can_be_filtered_and_paged_through(trips: Served) -> None:
+    prague = [trip for trip in TRIPS if trip.region == "Prague"]
+    nine = [trip for trip in TRIPS if trip.time.hour == 9]
+
+    assert rows(pages(trips, region="Prague", limit=5)) == expected_rows(prague)
+    assert rows(pages(trips, hour_of_day=9, limit=5)) == expected_rows(nine)
+    many = [row for row in expected_rows(TRIPS) if row[6] >= 20]
+    assert [row[6] for row in many] == [25, 20, 20]
+    assert rows(pages(trips, min_trips=20, limit=2)) == many
+    assert rows(pages(trips, min_trips=2, limit=1)) == [r for r in expected_rows(TRIPS) if r[6] > 1]
+    assert get(trips, "groups", region="Atlantis").json() == {"groups": [], "next": None}
+
+
+def test_a_group_tells_where_and_when_it_was(trips: Served) -> None:
+    (group,) = get(trips, "groups", region="A&B / 'Ü'").json()["groups"]
+
+    # The tile south-east of the point at which four tiles meet.
+    assert (group["origin_tile_x"], group["origin_tile_y"]) == (8192, 8192)
+    # Half of the 360 / 2^14 degrees of a tile.
+    assert group["origin"] == {
+        "lon": pytest.approx(0.010986328),
+        "lat": pytest.approx(-0.010986328),
+    }
+    assert group["first_trip_at"] == group["last_trip_at"] == "2017-05-02T10:00:00"
+    assert group["hour_of_day"] == 10
+
+
+def test_the_centre_of_a_tile_is_in_it(trips: Served) -> None:
+    for group in pages(trips):
+        for end in ("origin", "destination"):
+            place = group[end]["lon"], group[end]["lat"]
+            found = group[f"{end}_tile_x"], group[f"{end}_tile_y"]
+            assert journeys.tile(place, 14) == found
+
+
+def cursor(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "",
+        "x",
+        "äöü",
+        cursor([]),
+        cursor({}),
+        cursor([1]),
+        cursor([1, "Prague", 1, 1, 1, 1]),
+        cursor([1, 1, 1, 1, 1, 1, 1]),
+        cursor([1, "Prague", 1, 1, 1, 1, "x"]),
+        cursor([1, "Prague", 1, 1, 1, 1, 2**70]),
+        cursor([None, "Prague", 1, 1, 1, 1, 1]),
+    ],
+)
+def test_what_is_no_place_between_pages_is_told(trips: Served, after: str) -> None:
+    assert_is_problem(get(trips, "groups", after=after), 422, "It is not the `next` of a page.")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("limit", 0),
+        ("limit", 1001),
+        ("limit", "many"),
+        ("hour_of_day", 24),
+        ("hour_of_day", -1),
+        ("min_trips", 0),
+        ("min_trips", 2**63),
+    ],
+)
+def test_what_groups_cannot_be_asked_for_is_told(trips: Served, name: str, value: object) -> None:
+    assert_is_problem(get(trips, "groups", **{name: value}), 422, name)
+
+
+@pytest.mark.parametrize("name", ["map.svg", "weeks.svg"])
+def test_pictures_are_svg_of_all_regions_or_of_one(trips: Served, name: str) -> None:
+    for values, shown in (({}, {"Prague", "Turin", "A&B / 'Ü'"}), ({"region": "Turin"}, {"Turin"})):
+        response = get(trips, name, **values)
+
+        assert response.status_code == 200
+        assert response.headers["Content-Type"].startswith("image/svg+xml")
+        words = set(ElementTree.fromstring(response.content).itertext())
+        assert shown <= words
+        assert ("Prague" in words) is ("Prague" in shown)
+
+
+@pytest.mark.parametrize("name", ["map.svg", "weeks.svg"])
+def test_a_picture_of_an_unknown_region_is_empty(trips: Served, name: str) -> None:
+    response = get(trips, name, region="Atlantis")
+
+    assert response.status_code == 200
+    assert "There are no trips yet." in response.text
+
+
+PATHS = ["weekly-average?region=Prague", "groups", "map.svg", "weeks.svg"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_before_there_is_a_warehouse_it_says_so(served: Served, path: str) -> None:
+    assert_is_problem(get(served, path), 503, "There is no warehouse")
+
+
+def test_of_a_lake_without_trips_a_box_has_none(served: Served) -> None:
+    assert average(served, **BOX_OF_BRNO)["trips"] == 0
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_before_trips_are_published_it_says_what_to_do_and_when_to_come_again(
+    served: Served, path: str
+) -> None:
+    with served.service.warehouse.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE another (id INTEGER)")
+
+    response = get(served, path)
+
+    assert_is_problem(response, 503, "published")
+    assert int(response.headers["Retry-After"]) > 0
