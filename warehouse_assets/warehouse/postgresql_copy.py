@@ -54,7 +54,7 @@ def copy(
 
 
 class _Pipe:
-    """What DuckDB writes, as a file to read; `error` is why it stopped, if it did."""
+    """What DuckDB writes, as a file to read; `error` is why it ended early, if it did."""
 
     def __init__(
         self,
@@ -88,15 +88,22 @@ class _Pipe:
     def read(self, size: int) -> bytes:
         """The next bytes; none at the end.
 
-        Raises:
-            duckdb.Error: the query failed; what came before is no whole.
+        Whatever it raises is in `error`, too: the driver makes an error of its own of it, and so
+        does the server. If the query failed, what came before is no whole.
         """
+        try:
+            return self._read(size)
+        except BaseException as error:
+            self.error = error
+            raise
+
+    def _read(self, size: int) -> bytes:
         data = os.read(self._outlet, size)
         if not data:
             self._thread.join()
             if self.error is not None:
                 raise self.error
-        elif self._on_lines is not int:
+        else:
             self._lines += data.count(b"\n")
             self._on_lines(self._lines)
         return data

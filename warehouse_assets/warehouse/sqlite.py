@@ -145,7 +145,8 @@ class SqliteDatabase:
         except IntegrityError as error:
             raise WarehouseError(
                 f"The warehouse {self._name} does not accept a row: {error.orig}. The lake "
-                "holds rows that contradict the declaration of their table; its asset checks count them."
+                "holds rows that contradict the declaration of their table; its asset checks "
+                "count them."
             ) from error
         except DatabaseError as error:
             raise WarehouseError(

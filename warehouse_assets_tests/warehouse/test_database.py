@@ -31,6 +31,12 @@ UNREADABLE = [random_bytes, a_truncated_database, a_cut_header]
 
 
 @pytest.fixture
+def warehouse(sqlite_warehouse: Warehouse) -> Warehouse:
+    """These are the ways of SQLite; those of PostgreSQL have tests of their own."""
+    return sqlite_warehouse
+
+
+@pytest.fixture
 def cats(warehouse: Warehouse) -> Warehouse:
     """A database with one table of one row."""
     with warehouse.write() as connection:

@@ -10,7 +10,7 @@ from warehouse_assets.lake import Lake, commit
 from warehouse_assets.progress import Progress
 from warehouse_assets.warehouse import Published, Warehouse, publish
 from warehouse_assets_tests.lake.tables import KINDS, PETS, TAGS, VISITS, Stored
-from warehouse_assets_tests.warehouse.copies import publish_to, query
+from warehouse_assets_tests.warehouse.copies import indexes, publish_to, query
 
 REX = (1, "Rex", 30.5, 1)
 TOM = (2, "Tom", 4.0, 1)
@@ -73,8 +73,9 @@ def test_what_went_and_came_back_is_there(pets: Stored, warehouse: Warehouse) ->
 
 
 def test_a_publishing_with_nothing_new_changes_nothing_in_the_file(
-    pets: Stored, warehouse: Warehouse
+    pets: Stored, sqlite_warehouse: Warehouse
 ) -> None:
+    warehouse = sqlite_warehouse
     pets.append([REX])
     publish_to(warehouse, pets)
     before, moment = warehouse.path.read_bytes(), warehouse.path.stat().st_mtime_ns
@@ -128,7 +129,7 @@ def test_rows_are_deleted_by_all_columns_of_their_key_in_whatever_order(
     publish_to(warehouse, visits)
     visits.replace([("Kim", tuesday, 5), ("Lee", monday, 3)])
     assert publish_to(warehouse, visits) == Published(1, 1)
-    rows = query(warehouse, "SELECT * FROM visits ORDER BY vet")
+    rows = query(warehouse, "SELECT vet, CAST(day AS TEXT), patients FROM visits ORDER BY vet")
     assert rows == [("Kim", "2024-01-02", 5), ("Lee", "2024-01-01", 3)]
 
 
@@ -163,12 +164,26 @@ def test_values_are_stored_so_that_they_sort_and_are_read_back_as_they_were(
     publish_to(warehouse, kinds)
     with warehouse.read() as connection:
         read = [tuple(row) for row in connection.execute(sa.select(KINDS).order_by(KINDS.c.id))]
+        by_time = sa.select(KINDS.c.id).where(KINDS.c.moment.is_not(None))
+        in_time = connection.scalars(by_time.order_by(KINDS.c.moment)).all()
+    if not warehouse.is_sqlite:  # it has no NUL
+        rows[0] = (*rows[0][:-1], "a\ufffdb")
     assert read == rows
-    assert query(warehouse, "SELECT id FROM kinds WHERE moment > '' ORDER BY moment") == [
-        (2,),
-        (1,),
-    ]
-    assert query(warehouse, "SELECT moment, day, truth FROM kinds ORDER BY id")[:2] == [
+    assert in_time == [2, 1]
+
+
+def test_sqlite_has_dates_and_times_as_text_that_sorts(
+    lake: Lake, sqlite_warehouse: Warehouse
+) -> None:
+    kinds = Stored(lake, KINDS)
+    late, early = (
+        datetime.fromisoformat(text)
+        for text in ("2022-03-27T02:30:00", "0999-01-02T03:04:05.000006")
+    )
+    for number, moment in enumerate((late, early)):
+        kinds.append([(number, 1, number == 0, 1.0, moment, moment.date(), "")])
+    publish_to(sqlite_warehouse, kinds)
+    assert query(sqlite_warehouse, "SELECT moment, day, truth FROM kinds ORDER BY id") == [
         ("2022-03-27 02:30:00.000000", "2022-03-27", 1),
         ("0999-01-02 03:04:05.000006", "0999-01-02", 0),
     ]
@@ -192,16 +207,14 @@ def test_indexes_are_there_however_often_a_table_is_written_whole(
     pets.append([REX])
     for _ in range(3):
         assert publish(pets.lake, warehouse, pets.table, whole=True).is_whole
-        indexes = query(warehouse, "SELECT name, tbl_name FROM sqlite_master WHERE type = 'index'")
-        assert ("ix_pets_weight", "pets") in indexes
+        assert "ix_pets_weight" in indexes(warehouse, "pets")
     assert {index.name for index in PETS.indexes} == {"ix_pets_weight"}
-    plan = query(warehouse, "EXPLAIN QUERY PLAN SELECT * FROM pets WHERE weight > 3")
-    assert "ix_pets_weight" in str(plan)
 
 
 def test_many_rows_are_told_of_as_they_are_written(
-    pets: Stored, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+    pets: Stored, sqlite_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    warehouse = sqlite_warehouse
     module = import_module("warehouse_assets.warehouse.sqlite_writer")
     monkeypatch.setattr(module, "_ROWS_AT_ONCE", 2)
     pets.append([(number, None, None, None) for number in range(5)])
@@ -225,7 +238,7 @@ def test_rows_that_contradict_the_declaration_are_refused_and_the_old_ones_stay(
     pets.append([REX])
     publish_to(warehouse, pets)
     pets.append([TOM, TOM])
-    with pytest.raises(WarehouseError, match=r"does not accept a row: UNIQUE.*id"):
+    with pytest.raises(WarehouseError, match=r"does not accept a row: .*\bid\b"):
         publish(pets.lake, warehouse, pets.table, whole=True)
     assert query(warehouse, "SELECT * FROM pets") == [REX]
     assert query(warehouse, "SELECT version FROM _published") == [(1,)]
@@ -238,7 +251,7 @@ def test_a_null_where_none_may_be_is_refused(lake: Lake, warehouse: Warehouse) -
     pets.append([REX])
     publish_to(warehouse, pets)
     pets.append([(2, None, 1.0, 1)])
-    with pytest.raises(WarehouseError, match=r"does not accept a row: NOT NULL.*name"):
+    with pytest.raises(WarehouseError, match=r"does not accept a row: .*\bname\b"):
         publish_to(warehouse, pets)
     assert query(warehouse, "SELECT * FROM pets") == [REX]
 

@@ -11,7 +11,14 @@ import pytest
 
 from warehouse_assets.warehouse import Warehouse, publish
 from warehouse_assets_tests.lake.tables import Stored
-from warehouse_assets_tests.warehouse.copies import contents, in_a_new_database, publish_to, query
+from warehouse_assets_tests.warehouse.copies import (
+    contents,
+    in_a_new_database,
+    publish_to,
+    query,
+    tables,
+    url_of,
+)
 
 _ROOT = Path(__file__).parents[2]
 
@@ -27,24 +34,30 @@ module = import_module("warehouse_assets.warehouse.publish")
 module._write_note = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 folder = Path(sys.argv[1])
 lake = Lake(folder / "lake", folder / "tmp", 10**9)
-warehouse = Warehouse(f"sqlite:///{folder}/warehouse.db")
-module.publish(lake, warehouse, lake.table(PETS), whole=sys.argv[2] == "whole")
+module.publish(lake, Warehouse(sys.argv[2]), lake.table(PETS), whole=sys.argv[3] == "whole")
 """
 
 # All rows of a version have one number in `arrival`, so that a mixture would show.
 _READER = """
-import sqlite3, sys
+import sys
 from pathlib import Path
+import sqlalchemy as sa
+url = sa.make_url(sys.argv[2])
+if url.get_backend_name() == "sqlite":
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+else:
+    url = url.set(drivername="postgresql+psycopg2")
+    engine = sa.create_engine(url, isolation_level="REPEATABLE READ")
 seen = set()
-path = Path(sys.argv[1]) / "warehouse.db"
+query = "SELECT count(*), min(arrival), max(arrival) FROM pets"
 print("ready", flush=True)
 while (Path(sys.argv[1]) / "writing").exists():
-    connection = sqlite3.connect(path)
-    connection.execute("BEGIN")
-    rows = connection.execute("SELECT count(*), min(arrival), max(arrival) FROM pets").fetchall()
-    again = connection.execute("SELECT count(*), min(arrival), max(arrival) FROM pets").fetchall()
-    connection.close()
-    assert rows == again, (rows, again)
+    with engine.connect() as connection:
+        if url.get_backend_name() == "sqlite":
+            connection.exec_driver_sql("BEGIN")
+        rows = connection.exec_driver_sql(query).all()
+        assert rows == connection.exec_driver_sql(query).all()
+        connection.rollback()
     ((count, low, high),) = rows
     assert low == high and count == 300 + low, rows
     seen.add(low)
@@ -56,9 +69,12 @@ def rows_of(version: int) -> list[tuple[int, str, float, int]]:
     return [(number, "x", 1.0, version) for number in range(300 + version)]
 
 
-def kill_publishing(folder: Path, how: str) -> None:
+def kill_publishing(warehouse: Warehouse, folder: Path, how: str) -> None:
     finished = subprocess.run(
-        [sys.executable, "-c", _KILLED, str(folder), how], cwd=_ROOT, check=False, timeout=60
+        [sys.executable, "-c", _KILLED, str(folder), url_of(warehouse), how],
+        cwd=_ROOT,
+        check=False,
+        timeout=60,
     )
     assert finished.returncode == -signal.SIGKILL
 
@@ -71,28 +87,28 @@ def test_after_a_kill_the_old_rows_are_seen_and_the_next_publishing_completes(
     publish_to(warehouse, pets)
     before = contents(warehouse)
     pets.replace(rows_of(2))
-    kill_publishing(tmp_path, how)
+    kill_publishing(warehouse, tmp_path, how)
     assert contents(warehouse) == before
     assert query(warehouse, "SELECT version FROM _published") == [(1,)]
     assert publish_to(warehouse, pets).rows_written == 302
-    assert contents(warehouse) == in_a_new_database(pets, tmp_path)
+    assert contents(warehouse) == in_a_new_database(warehouse, pets, tmp_path)
 
 
 def test_after_a_kill_of_the_first_publishing_the_next_one_completes(
     pets: Stored, warehouse: Warehouse, tmp_path: Path
 ) -> None:
     pets.replace(rows_of(1))
-    kill_publishing(tmp_path, "whole")
-    assert query(warehouse, "SELECT name FROM sqlite_master") == []
+    kill_publishing(warehouse, tmp_path, "whole")
+    assert tables(warehouse) == []
     assert publish_to(warehouse, pets).is_whole
-    assert contents(warehouse) == in_a_new_database(pets, tmp_path)
+    assert contents(warehouse) == in_a_new_database(warehouse, pets, tmp_path)
 
 
 @contextmanager
-def reader(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+def reader(warehouse: Warehouse, folder: Path) -> Iterator["subprocess.Popen[str]"]:
     (folder / "writing").touch()
     with subprocess.Popen(
-        [sys.executable, "-c", _READER, str(folder)],
+        [sys.executable, "-c", _READER, str(folder), url_of(warehouse)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -110,7 +126,7 @@ def test_readers_see_one_version_or_the_next_and_never_an_error(
 ) -> None:
     pets.replace(rows_of(1))
     publish_to(warehouse, pets)
-    with reader(tmp_path) as one, reader(tmp_path) as other:
+    with reader(warehouse, tmp_path) as one, reader(warehouse, tmp_path) as other:
         for version in range(2, 9):
             pets.replace(rows_of(version))
             publish(pets.lake, warehouse, pets.table, whole=version % 3 == 0)

@@ -4,13 +4,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets.lake import Lake, commit
 from warehouse_assets.warehouse import Warehouse
 from warehouse_assets_tests.lake.tables import PETS, Row, Stored
-from warehouse_assets_tests.warehouse.copies import contents, in_a_new_database, publish_to
+from warehouse_assets_tests.postgres import postgres_url
+from warehouse_assets_tests.warehouse.copies import contents, emptied, publish_to
 
 rows = st.lists(
     st.tuples(
@@ -46,15 +48,29 @@ def change(pets: Stored, mode: str, given_rows: list[Row]) -> None:
         pets.table.open().optimize.compact()
 
 
+@pytest.fixture(scope="module")
+def two_databases() -> tuple[str, str]:
+    """Databases of PostgreSQL that every example begins by emptying."""
+    return postgres_url(), postgres_url()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @given(history=steps)
-@settings(max_examples=15, deadline=None)
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_published_now_and_then_equals_published_once(
-    history: list[tuple[str, list[Row], bool, bool]],
+    request: pytest.FixtureRequest, kind: str, history: list[tuple[str, list[Row], bool, bool]]
 ) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         pets = Stored(Lake(folder / "lake", folder / "tmp", 10**9), PETS)
-        warehouse = Warehouse(f"sqlite:///{folder}/warehouse.db")
+        urls = (f"sqlite:///{folder}/warehouse.db", f"sqlite:///{folder}/fresh.db")
+        if kind == "postgresql":
+            urls = request.getfixturevalue("two_databases")
+        warehouse, fresh = map(Warehouse, urls)
+        emptied(warehouse)
+        emptied(fresh)
         publish_to(warehouse, pets)
         for mode, given_rows, by_duckdb, is_published in history:
             with patch.object(commit, "MOST_ROWS_FOR_DELTA_MERGE", 0 if by_duckdb else 100_000):
@@ -63,4 +79,5 @@ def test_published_now_and_then_equals_published_once(
                 publish_to(warehouse, pets)
                 assert contents(warehouse)["pets"] == sorted(pets.rows(), key=repr)
         assert not publish_to(warehouse, pets).is_whole
-        assert contents(warehouse) == in_a_new_database(pets, folder)
+        assert publish_to(fresh, pets).is_whole
+        assert contents(warehouse) == contents(fresh)

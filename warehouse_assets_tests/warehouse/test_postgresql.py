@@ -1,0 +1,254 @@
+"""Transactions of a warehouse on PostgreSQL, and what it says when something is wrong."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
+
+from warehouse_assets.errors import (
+    BusyError,
+    ConflictError,
+    WarehouseAssetsError,
+    WarehouseError,
+)
+from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse.postgresql_errors import explanation
+from warehouse_assets_tests.postgres import execute, postgres_url, server_url
+from warehouse_assets_tests.warehouse.copies import query, url_of
+
+_ROOT = Path(__file__).parents[2]
+
+_HOLDER = """
+import sys
+from warehouse_assets.warehouse import Warehouse
+with Warehouse(sys.argv[1]).write() as connection:
+    connection.exec_driver_sql("INSERT INTO cats VALUES ('Kim')")
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def cats(postgresql_warehouse: Warehouse) -> Warehouse:
+    """A database with one table of one row."""
+    execute(url_of(postgresql_warehouse), "CREATE TABLE cats AS SELECT 'Tom' AS name")
+    return postgresql_warehouse
+
+
+@contextmanager
+def another_writer(warehouse: Warehouse) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, url_of(warehouse)],
+        cwd=_ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        yield process
+
+
+def write_one(warehouse: Warehouse) -> None:
+    with warehouse.write() as connection:
+        connection.exec_driver_sql("INSERT INTO cats VALUES ('Ada')")
+
+
+def read_all(warehouse: Warehouse) -> list[str]:
+    with warehouse.read() as connection:
+        return list(connection.scalars(sa.text("SELECT name FROM cats ORDER BY name")))
+
+
+def at(url: sa.URL) -> Warehouse:
+    """The warehouse at `url`."""
+    return Warehouse(url.render_as_string(hide_password=False))
+
+
+def test_a_writer_waits_for_another_one_and_says_so_while_readers_read(cats: Warehouse) -> None:
+    told: list[str] = []
+    with another_writer(cats) as other:
+        with pytest.raises(BusyError, match=r"locked by another writer for 0\.2 s.*readers"):
+            write_one(Warehouse(url_of(cats), seconds_to_wait=0.2))
+        assert read_all(cats) == ["Tom"]
+
+        def end(message: str) -> None:
+            told.append(message)
+            other.communicate("")
+
+        with cats.write(end) as connection:
+            connection.exec_driver_sql("INSERT INTO cats VALUES ('Ada')")
+    assert told == [f"Waiting for a writer of {cats}."]
+    assert read_all(cats) == ["Ada", "Kim", "Tom"]
+
+
+def test_a_killed_writer_holds_nobody_up_and_leaves_nothing(cats: Warehouse) -> None:
+    with another_writer(cats) as other:
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        write_one(cats)
+    assert read_all(cats) == ["Ada", "Tom"]
+
+
+def test_writers_of_different_schemas_do_not_wait_for_each_other(cats: Warehouse) -> None:
+    execute(url_of(cats), "CREATE SCHEMA other")
+    in_other = Warehouse(f"{url_of(cats)}&options=-csearch_path%3Dother")
+    told: list[str] = []
+    with cats.write(), in_other.write(told.append):
+        pass
+    assert told == []
+
+
+def test_after_an_error_nothing_was_written_tables_included(cats: Warehouse) -> None:
+    def change_and_fail() -> None:
+        with cats.write() as connection:
+            connection.exec_driver_sql("CREATE TABLE dogs (name TEXT)")
+            connection.exec_driver_sql("DELETE FROM cats")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        change_and_fail()
+    assert query(cats, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == [("cats",)]
+    assert read_all(cats) == ["Tom"]
+
+
+def test_a_reader_sees_one_state_and_cannot_write(cats: Warehouse) -> None:
+    with cats.read() as connection:
+        count = sa.text("SELECT count(*) FROM cats")
+        assert connection.scalar(count) == 1
+        write_one(cats)
+        assert connection.scalar(count) == 1
+    with pytest.raises(WarehouseError, match="is read-only"), cats.read() as connection:
+        connection.exec_driver_sql("DELETE FROM cats")
+
+
+def test_a_server_that_closed_the_connections_meanwhile_is_asked_anew(cats: Warehouse) -> None:
+    read_all(cats)
+    others = "pid <> pg_backend_pid() AND datname = current_database()"
+    terminate = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+    execute(url_of(cats), terminate)
+    assert read_all(cats) == ["Tom"]
+
+
+def test_a_connection_that_ends_in_mid_writing_is_worth_another_try(cats: Warehouse) -> None:
+    def write_and_be_ended() -> None:
+        with cats.write() as connection:
+            connection.exec_driver_sql("INSERT INTO cats VALUES ('Kim')")
+            others = "pid <> pg_backend_pid() AND datname = current_database()"
+            terminate = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+            execute(url_of(cats), terminate)
+            connection.exec_driver_sql("INSERT INTO cats VALUES ('Ada')")
+
+    with pytest.raises(BusyError, match=r"ended the work|went away|broke off"):
+        write_and_be_ended()
+    write_one(cats)
+    assert read_all(cats) == ["Ada", "Tom"]
+
+
+def test_a_database_that_does_not_exist_is_explained(cats: Warehouse) -> None:
+    with pytest.raises(WarehouseError, match=r"no database.*\"nowhere\".*createdb"):
+        write_one(at(cats.url.set(database="nowhere")))
+
+
+def test_a_user_that_does_not_exist_is_explained(cats: Warehouse) -> None:
+    with pytest.raises(WarehouseError, match=r"does not know the user.*\"nobody\""):
+        read_all(at(cats.url.set(username="nobody")))
+
+
+def test_a_server_that_is_away_is_worth_another_try_and_the_password_stays_secret() -> None:
+    away = Warehouse("postgresql://me:secret@127.0.0.1:1/db")
+    for act in (write_one, read_all):
+        with pytest.raises(BusyError, match=r"cannot be reached.*WAREHOUSE_URL") as raised:
+            act(away)
+        assert "secret" not in str(raised.value)
+        assert "me:***@127.0.0.1" in str(raised.value)
+
+
+def test_an_option_that_does_not_exist_is_explained_without_the_password() -> None:
+    odd = Warehouse("postgresql://me:secret@/db?colour=red")
+    with pytest.raises(WarehouseError, match=r"invalid.*WAREHOUSE_URL") as raised:
+        read_all(odd)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("act", [write_one, read_all])
+def test_a_user_without_rights_is_told_which(
+    cats: Warehouse, act: Callable[[Warehouse], object]
+) -> None:
+    role = f"analyst_of_{cats.url.database}"
+    execute(url_of(cats), f"CREATE ROLE {role} LOGIN")
+    with pytest.raises(WarehouseError, match=r"has not the right.*permission denied.*cats"):
+        act(at(cats.url.set(username=role)))
+
+
+def test_a_read_only_server_is_explained(cats: Warehouse) -> None:
+    execute(
+        url_of(cats), f"ALTER DATABASE {cats.url.database} SET default_transaction_read_only = on"
+    )
+    with pytest.raises(WarehouseError, match=r"is read-only.*standby"):
+        write_one(cats)
+
+
+def test_the_limits_of_idle_and_slow_sessions_do_not_end_a_publishing(cats: Warehouse) -> None:
+    for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+        execute(url_of(cats), f"ALTER DATABASE {cats.url.database} SET {limit} = '100ms'")
+    with cats.write() as connection:
+        connection.exec_driver_sql("SELECT pg_sleep(0.15)")
+    assert read_all(cats) == ["Tom"]
+
+
+class _SaidError(Exception):
+    def __init__(self, code: str) -> None:
+        super().__init__("what the server said")
+        self.pgcode = code
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        ("53100", WarehouseError, "No space left on device"),
+        ("53300", BusyError, "no more connections"),
+        ("40001", ConflictError, "came first"),
+        ("40P01", BusyError, "Run again"),
+        ("57P01", BusyError, "ended the work"),
+        ("08006", BusyError, "broke off"),
+        ("55P03", BusyError, "locked by another program"),
+        ("22P05", WarehouseError, "encoding UTF8"),
+        ("XX000", WarehouseError, "what the server said"),
+    ],
+)
+def test_codes_of_the_server_tell_what_helps(
+    code: str, kind: type[WarehouseAssetsError], words: str
+) -> None:
+    said = explanation(
+        OperationalError("SELECT 1", {}, _SaidError(code)), "postgresql://me@host/db"
+    )
+    assert type(said) is kind
+    assert words in str(said)
+    assert "postgresql://me@host/db" in str(said)
+
+
+def test_maintaining_brings_statistics_up_to_date_and_tolerates_a_locked_table(
+    cats: Warehouse,
+) -> None:
+    cats.maintain()
+    published = "CREATE TABLE _published (table_name text, lake_table_id text, version bigint)"
+    execute(url_of(cats), published, "INSERT INTO _published VALUES ('cats'), ('gone')")
+    cats.maintain()
+    estimate = "SELECT reltuples FROM pg_class WHERE relname = 'cats'"
+    assert query(cats, estimate) == [(1.0,)]
+    with cats.write() as connection:
+        connection.exec_driver_sql("LOCK TABLE cats")
+        cats.maintain()
+
+
+def test_there_is_no_file_to_move_aside(cats: Warehouse) -> None:
+    assert cats.move_aside_if_unreadable() is None
+    assert cats.exists()
+    assert server_url().startswith("postgresql://")
+    assert postgres_url() != url_of(cats)
