@@ -1,8 +1,8 @@
 """Databases of reviews for tests, SQLite and PostgreSQL, with the names of the dataset."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,22 +81,31 @@ class Database:
 
     def execute(self, statement: str, rows: Sequence[Sequence[Any]] | None = None) -> None:
         """Run a statement, once for each of `rows` if they are given."""
-        if self.kind == "sqlite":
-            with closing(sqlite3.connect(self.path)) as connection:
-                if rows is None:
-                    connection.execute(statement)
-                else:
-                    connection.executemany(statement, rows)
-                connection.commit()
-            return
-        url = sa.make_url(self.url).set(drivername="postgresql+psycopg2")
-        driver: Any = sa.create_engine(url, poolclass=sa.NullPool).raw_connection()
-        with closing(driver), driver.cursor() as cursor:
+        driver = self._connected()
+        with closing(driver), closing(driver.cursor()) as cursor:
             if rows is None:
                 cursor.execute(statement)
             else:
-                cursor.executemany(statement.replace("?", "%s"), [tuple(row) for row in rows])
+                mark = "?" if self.kind == "sqlite" else "%s"
+                cursor.executemany(statement.replace("?", mark), [tuple(row) for row in rows])
             driver.commit()
+
+    def _connected(self) -> Any:
+        """A connection of the database's driver."""
+        if self.kind == "sqlite":
+            return sqlite3.connect(self.path)
+        url = sa.make_url(self.url).set(drivername="postgresql+psycopg2")
+        return sa.create_engine(url, poolclass=sa.NullPool).raw_connection()
+
+    @contextmanager
+    def under_way(self, statement: str) -> Iterator[Callable[[], None]]:
+        """A transaction of another program that has run `statement`; commits it when called."""
+        driver = self._connected()
+        with closing(driver), closing(driver.cursor()) as cursor:
+            if self.kind == "sqlite":
+                cursor.execute("BEGIN EXCLUSIVE")
+            cursor.execute(statement)
+            yield driver.commit
 
     def insert(self, reviews: Iterable[Review]) -> None:
         """Add reviews."""

@@ -1,0 +1,148 @@
+"""The daily tables, from the source to the warehouse, equal plain Python over the source's rows."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from warehouse_assets.reviews.tables import PRODUCT_REVIEWS_DAILY, REVIEWS
+from warehouse_assets_tests.house import House
+from warehouse_assets_tests.reviews.databases import Database, review
+from warehouse_assets_tests.reviews.stored import daily
+
+FAMILY = ("reviews", "product_reviews_daily", "reviewer_reviews_daily", "rejected_records")
+DAY = 86_400
+MIDNIGHT = 1_378_684_800
+
+
+@pytest.fixture
+def shop(database: Database, tmp_path: Path, instance: dg.DagsterInstance) -> House:
+    """A warehouse whose reviews come from `database`."""
+    return House(tmp_path / "home", instance, REVIEWS_URL=database.url)
+
+
+def some_reviews() -> list[dict[str, Any]]:
+    return [
+        review(1, unixReviewTime=MIDNIGHT - 1, reviewTime="09 8, 2013"),
+        review(2, unixReviewTime=MIDNIGHT),
+        review(3, unixReviewTime=MIDNIGHT + DAY - 1, overall=4.5, verified=0),
+        review(4, unixReviewTime=MIDNIGHT + DAY, reviewTime="09 10, 2013", productID="B2"),
+        review(5, unixReviewTime=None, overall=None),
+        review(6, productID=None, overall=1.0, verified=None),
+        review(7, productID="", reviewerID=None, overall=0.0),
+        review(8, overall=2.0),
+        review(8, overall=2.0),
+        review(9, overall=3.0, reviewerID="A8"),
+    ]
+
+
+def account(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    (event,) = result.asset_materializations_for_node(asset)
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def assert_answers(shop: House, reviews: list[dict[str, Any]]) -> None:
+    for table, key in (
+        ("product_reviews_daily", "productID"),
+        ("reviewer_reviews_daily", "reviewerID"),
+    ):
+        assert shop.published(table) == daily(reviews, key)
+
+
+def test_answers_follow_the_source(shop: House, database: Database) -> None:
+    reviews = some_reviews()
+    database.insert(reviews)
+    assert shop.run(*FAMILY).success
+    assert_answers(shop, reviews)
+
+    database.execute("DELETE FROM reviews WHERE level_0 = 8")
+    database.execute("UPDATE reviews SET overall = 5 WHERE level_0 = 9")
+    assert shop.run(*FAMILY).success
+
+    left = [r for r in reviews if r["level_0"] not in {8, 9}]
+    assert_answers(shop, [*left, review(9, overall=5.0, reviewerID="A8")])
+    assert len(shop.published("reviews")) == 8
+
+
+def test_a_run_with_nothing_new_changes_nothing(shop: House, database: Database) -> None:
+    database.insert(some_reviews())
+    shop.run(*FAMILY)
+    before = shop.versions()
+
+    result = shop.run(*FAMILY)
+
+    assert shop.versions() == before
+    assert account(result, "reviews")["is_unchanged"] is True
+
+
+def test_a_step_gives_an_account(shop: House, database: Database) -> None:
+    database.insert([*some_reviews(), review(20, unixReviewTime=None, reviewTime="soon")])
+
+    found = account(shop.run(*FAMILY), "reviews")
+
+    expected = {
+        "records_taken": 11,
+        "records_rejected": 1,
+        "rows_inserted": 10,
+        "is_source_missing": False,
+        "is_source_unchanged": False,
+        "dagster/row_count": 10,
+        "rows_published": 10,
+    }
+    assert {name: found[name] for name in expected} == expected
+    assert found["bytes_read"] > 0
+    assert "It is good, 1 times." in found["preview"]
+
+
+def test_checks_tell_what_is_odd_and_block_nothing(shop: House, database: Database) -> None:
+    database.insert([*some_reviews(), review(30, reviewTime="09 8, 2013")])
+
+    result = shop.run(*FAMILY)
+
+    violated = {
+        e.check_name: e.metadata["violations"].value
+        for e in result.get_asset_check_evaluations()
+        if not e.passed
+    }
+    assert result.success
+    assert violated == {
+        "ratings_are_possible": 1,  # 0 stars
+        "dates_agree": 1,
+        "ids_are_given": 2,
+        "reviews_are_different": 1,
+    }
+
+
+def test_a_source_that_is_away_fails_its_asset_and_leaves_the_answers(
+    shop: House, database: Database
+) -> None:
+    database.insert(some_reviews())
+    shop.run(*FAMILY)
+    database.execute("ALTER TABLE reviews RENAME TO gone")
+
+    result = shop.run(*FAMILY)
+
+    assert not result.success
+    assert_answers(shop, some_reviews())
+
+
+def test_without_a_source_at_its_default_place_the_run_goes_on(house: House) -> None:
+    result = house.run(*FAMILY)
+
+    assert result.success
+    assert account(result, "reviews")["is_source_missing"] is True
+    assert house.published("product_reviews_daily") == []
+
+
+@pytest.mark.parametrize("table", [REVIEWS, PRODUCT_REVIEWS_DAILY], ids=lambda t: str(t.name))
+def test_what_was_lost_is_made_again(shop: House, database: Database, table: Any) -> None:
+    database.insert(some_reviews())
+    shop.run(*FAMILY)
+    shop.warehouse.path.unlink()
+    folder = shop.settings.lake / table.name
+    folder.rename(folder.with_name("away"))
+
+    assert shop.run(*FAMILY).success
+
+    assert_answers(shop, some_reviews())
