@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from warehouse_assets.api import (
+    deliveries,
     health,
     ingestions,
     pages,
@@ -105,6 +106,7 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         published_answers.router,
         trips_answers.router,
         ingestions.router,
+        deliveries.router,
         session.router,
         health.metrics_router,
     ):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 _SECONDS_OF_A_MINUTE = 60.0
 _MOST_CLIENTS = 10_000
+_A_TOKEN = 1 - 1e-9  # as many seconds as it takes to get one may give a little less
 
 
 class RequestLimit:
@@ -33,7 +34,7 @@ class RequestLimit:
         now = self._clock()
         tokens, since = self._buckets.get(client, (float(self._per_minute), now))
         tokens = min(tokens + (now - since) * self._per_second, float(self._per_minute))
-        wait = 0.0 if tokens >= 1 else (1 - tokens) / self._per_second
+        wait = 0.0 if tokens >= _A_TOKEN else (1 - tokens) / self._per_second
         self._buckets[client] = (tokens if wait else tokens - 1, now)
         self._buckets.move_to_end(client)
         if len(self._buckets) > self._most_clients:

@@ -47,6 +47,7 @@ def key_in_cookie(header: str) -> str:
 @router.post(
     "",
     status_code=303,
+    response_class=Response,
     openapi_extra=_FORM,
     responses={
         303: {"description": "Signed in; the cookie is set, and the page at / follows."},
@@ -73,7 +74,7 @@ async def sign_in(request: Request, service: TheService) -> Response:
     return answer
 
 
-@router.delete("", status_code=204, responses=problems(403))
+@router.delete("", status_code=204, response_class=Response, responses=problems(403))
 async def sign_out() -> Response:
     """Sign out: the cookie is removed."""
     answer = Response(status_code=204)
@@ -87,5 +88,5 @@ async def _key_sent(request: Request) -> str:
         body += piece
         if len(body) > _MOST_BYTES:
             raise Refusal(413, "That is too long for a key.")
-    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    fields = parse_qs(body.decode("utf-8", "replace"))
     return fields.get("key", [""])[0].strip()

@@ -122,7 +122,8 @@ def test_a_known_id_without_reviews_in_the_days_has_zeros_and_nulls(asked: Asked
 
 def test_pages_hold_every_review_once_newest_first(asked: Asked) -> None:
     for limit in (1, 7, 100):
-        found, after = [], {}
+        found: list[Any] = []
+        after: dict[str, str] = {}
         while True:
             page = asked.get("/product/B3/reviews", params={"limit": limit, **after}).json()
             assert len(page["reviews"]) <= limit

@@ -1,0 +1,74 @@
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import requests
+
+from warehouse_assets.api.app import build_app
+from warehouse_assets_tests.api.reviewing import ReviewHouse
+from warehouse_assets_tests.api.serving import (
+    NoRuns,
+    Served,
+    eventually,
+    served_by_a_process,
+    serving,
+    settings_of,
+)
+from warehouse_assets_tests.reviews.databases import review
+
+
+def test_the_service_is_live_without_a_warehouse_but_not_ready(served: Served) -> None:
+    live = served.client.get(f"{served.address}/health/live")
+    assert (live.status_code, live.json()) == (200, {"status": "live"})
+    ready = served.client.get(f"{served.address}/health/ready")
+    assert ready.status_code == 503
+    assert int(ready.headers["Retry-After"]) > 0
+
+
+def test_a_ready_service_tells_the_age_of_each_family(tmp_path: Path) -> None:
+    house = ReviewHouse(tmp_path)
+    house.take([review(1)])
+    with house.served() as served:
+        response = served.client.get(f"{served.address}/health/ready")
+    assert response.status_code == 200
+    assert response.json()["status"] == "ready"
+    families = response.json()["families"]
+    assert {"forum", "school", "trips", "reviews", "deliveries"} == families.keys()
+    assert families["forum"] == {"changed_at": None, "age_seconds": None}
+    assert 0 <= families["reviews"]["age_seconds"] < 60
+
+
+def test_a_request_under_way_is_answered_before_the_service_ends(tmp_path: Path) -> None:
+    app = build_app(settings_of(tmp_path), NoRuns())
+
+    @app.get("/slow")
+    def slow() -> str:
+        time.sleep(1)
+        return "done"
+
+    answers: list[requests.Response] = []
+    with serving(settings_of(tmp_path), app=app) as served:
+        url = f"{served.address}/slow"
+        asking = threading.Thread(target=lambda: answers.append(served.client.get(url)))
+        asking.start()
+        time.sleep(0.3)
+    asking.join()
+    assert [answer.json() for answer in answers] == ["done"]
+
+
+def test_an_upload_under_way_is_taken_before_the_process_ends(tmp_path: Path) -> None:
+    with served_by_a_process(tmp_path) as (address, process):
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(
+                b"POST /trips/ingestions?name=a.csv HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: text/csv\r\nContent-Length: 10\r\n\r\nreg"
+            )
+            eventually(lambda: list((tmp_path / "inbox").glob(".*")))
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            connection.sendall(b"ion,da\n")
+            assert connection.recv(12) == b"HTTP/1.1 202"
+        assert process.wait(10) == 0

@@ -1,0 +1,175 @@
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from warehouse_assets.api.app import build_app
+from warehouse_assets.api.keys import Keys, add_key, hash_of
+from warehouse_assets.cli.keys import api_key
+from warehouse_assets.cli.service import serve
+from warehouse_assets.errors import SettingError
+from warehouse_assets_tests.api.serving import NoRuns, Served, eventually, serving, settings_of
+
+PAGE = {"Accept": "text/html,*/*;q=0.8"}
+
+
+def made_key(home: Path, *options: str) -> str:
+    result = CliRunner().invoke(api_key, options, env={"WAREHOUSE_HOME": str(home)})
+    assert result.exit_code == 0, result.output
+    return result.stdout.strip()
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[Served, str]]:
+    """A service that wants a key, and the key."""
+    key = made_key(tmp_path, "--name", "tests")
+    with serving(settings_of(tmp_path)) as served:
+        yield served, key
+
+
+def status(served: Served, path: str = "/answers", **headers: str) -> int:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return served.client.get(served.address + path, headers=named).status_code
+
+
+def test_every_route_but_health_wants_a_key(guarded: tuple[Served, str]) -> None:
+    served, key = guarded
+    routes = served.client.get(f"{served.address}/openapi.json", headers={"X-API-Key": key}).json()[
+        "paths"
+    ]
+    for path, methods in routes.items():
+        for method in methods:
+            if path.startswith("/health/") or path == "/session":
+                continue
+            response = served.client.request(method, served.address + path.replace("{", "x"))
+            assert response.status_code == 401, path
+            assert response.headers["WWW-Authenticate"].startswith("Bearer")
+            assert response.headers["Content-Type"] == "application/problem+json"
+    for path in ("/openapi.json", "/static/page.js", "/nothing"):
+        assert status(served, path) == 401
+    assert status(served, "/health/live") == 200
+    assert status(served, "/health/ready") == 503  # there is no warehouse yet
+
+
+def test_a_key_is_taken_from_either_header(guarded: tuple[Served, str]) -> None:
+    served, key = guarded
+    assert status(served, Authorization=f"Bearer {key}") == 200
+    assert status(served, Authorization=f"bearer  {key}") == 200
+    assert status(served, X_API_Key=key) == 200
+    for wrong in (key[:-1], key + "x", hash_of(key), "", "\u00fc"):
+        sent = wrong.encode().decode("latin-1")
+        assert status(served, X_API_Key=sent) == 401
+        assert status(served, Authorization=f"Bearer {sent}") == 401
+    assert status(served, Authorization=f"Basic {key}") == 401
+
+
+def test_a_browser_signs_in_with_a_cookie_that_no_script_reads(
+    guarded: tuple[Served, str],
+) -> None:
+    served, key = guarded
+    asked = served.client.get(served.address, headers=PAGE)
+    assert asked.status_code == 401
+    assert 'action="/session"' in asked.text
+
+    url = f"{served.address}/session"
+    assert served.client.post(url, data={"key": "wrong"}).status_code == 401
+    assert served.client.post(url, data={}).status_code == 422
+    assert served.client.post(url, data={"key": "x" * 5000}).status_code == 413
+    elsewhere = {"Origin": "http://example.com"}
+    assert served.client.post(url, data={"key": key}, headers=elsewhere).status_code == 403
+    signed_in = served.client.post(url, data={"key": key}, allow_redirects=False)
+    assert (signed_in.status_code, signed_in.headers["Location"]) == (303, "/")
+    cookie = signed_in.headers["Set-Cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "secure" not in cookie  # API_URL is http
+    assert served.client.get(served.address, headers=PAGE).status_code == 200
+    assert status(served) == 200
+    served.client.delete(url)
+    assert status(served) == 401
+
+
+def test_the_file_may_change_while_the_service_runs(tmp_path: Path) -> None:
+    first = made_key(tmp_path)
+    with serving(settings_of(tmp_path)) as served:
+        second = made_key(tmp_path)
+        eventually(lambda: status(served, X_API_Key=second) == 200)
+        path = served.service.settings.api_keys_file
+        path.write_text(f"# the first is gone\n\n{hash_of(second).upper()}  # second\n", "utf-8")
+        eventually(lambda: status(served, X_API_Key=first) == 401)
+        assert status(served, X_API_Key=second) == 200
+        path.write_text("no hash\n", "utf-8")  # those known before stay
+        path.unlink()
+        eventually(lambda: status(served, X_API_Key=second) == 401)
+        assert status(served) == 401  # and nobody else gets in
+
+
+def test_keys_come_from_the_setting_too(tmp_path: Path) -> None:
+    with serving(settings_of(tmp_path, API_KEYS=f"{hash_of('one')}, {hash_of('two')}")) as served:
+        assert [status(served, X_API_Key=key) for key in ("one", "two", "three")] == [200, 200, 401]
+
+
+def test_nobody_needs_a_key_where_none_is_set(served: Served) -> None:
+    assert status(served) == 200
+    assert status(served, Authorization="Bearer anything") == 200
+
+
+def test_the_log_has_the_name_of_a_key_and_never_the_key(
+    guarded: tuple[Served, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    served, key = guarded
+    with caplog.at_level("INFO", "warehouse_assets.api.access"):
+        status(served, X_API_Key=key)
+        eventually(lambda: '"key": "tests"' in caplog.text)
+    assert key not in caplog.text
+    assert hash_of(key) not in caplog.text
+
+
+def test_the_command_keeps_only_a_hash_in_a_file_of_its_owner(tmp_path: Path) -> None:
+    keys = [made_key(tmp_path, "--name", "Ann's laptop"), made_key(tmp_path)]
+    path = tmp_path / "api_keys"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text("utf-8") == f"{hash_of(keys[0])} # Ann's laptop\n{hash_of(keys[1])}\n"
+    assert len(set(keys)) == 2
+    assert all(len(key) >= 40 for key in keys)
+
+
+def test_a_line_that_was_not_ended_is_not_lengthened(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(hash_of("a"), "utf-8")
+    key = add_key(path)
+    assert path.read_text("utf-8").split() == [hash_of("a"), hash_of(key)]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a#b"])
+def test_a_name_is_one_line(tmp_path: Path, name: str) -> None:
+    result = CliRunner().invoke(api_key, ["--name", name], env={"WAREHOUSE_HOME": str(tmp_path)})
+    assert result.exit_code == 2
+    assert not (tmp_path / "api_keys").exists()
+
+
+def test_a_file_that_is_none_of_hashes_is_said_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "api_keys"
+    path.write_text(f"{hash_of('a')}\nsecret\n", "utf-8")
+    with pytest.raises(SettingError, match=r"Line 2 of .*api_keys.*API_KEYS_FILE"):
+        Keys(settings_of(tmp_path))
+    with pytest.raises(SettingError, match="Line 2"):
+        add_key(path)
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, API_KEYS_FILE=str(tmp_path / "nothing"))
+    with pytest.raises(SettingError, match="API_KEYS_FILE"):
+        build_app(settings, NoRuns())
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_nothing_beyond_this_machine_is_served_without_keys(tmp_path: Path, host: str) -> None:
+    environment: dict[str, Any] = {"WAREHOUSE_HOME": str(tmp_path), "API_HOST": host}
+    result = CliRunner().invoke(serve, [], env=environment)
+    assert isinstance(result.exception, SettingError)
+    assert "warehouse api-key" in str(result.exception)
+    assert "--no-keys" in str(result.exception)
