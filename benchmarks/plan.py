@@ -131,5 +131,23 @@ CASES = (
             Subject("1GB", "runs.full_load", {"memory_limit": "1GB"}),
         ],
     ),
+    Case(
+        "deliveries_memory",
+        "the average duration after each of half of {votes} steps of deliveries, in memory",
+        [
+            Subject("the same logic inline in one loop", "deliveries_average.inline"),
+            Subject("RunningAverage.ingest", "deliveries_average.running_average", target=2),
+        ],
+    ),
+    Case(
+        "deliveries_durable",
+        "half of {votes} steps of deliveries from JSON lines into a durable average",
+        [
+            Subject("a loop that commits every 1,000 records", "deliveries_average.bare_loop"),
+            Subject("DeliveryAverage.catch_up", "deliveries_average.durable", target=1.25),
+            Subject("Bytewax: stateful_map", "deliveries_average.bytewax", package="bytewax"),
+        ],
+        [Subject("the feed", "deliveries_average.feed_template")],
+    ),
     *TRIPS_CASES,
 )
