@@ -23,7 +23,7 @@ _FEWEST_TRIPS = 1000
     type=click.IntRange(min=_FEWEST_VOTES),
     default=5_000_000,
     show_default=True,
-    help="How many votes the large table has; the sizes of posts and logs follow.",
+    help="How many votes the large table has; the sizes of posts, logs and reviews follow.",
 )
 @click.option(
     "--trips",

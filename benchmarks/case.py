@@ -54,4 +54,4 @@ class Case:
     title: str
     subjects: Sequence[Subject]
     prepare: Sequence[Subject] = ()
-    data: Literal["make_forum", "make_trips"] = "make_forum"
+    data: Literal["make_forum", "make_trips", "make_nothing"] = "make_forum"

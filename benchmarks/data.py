@@ -74,6 +74,11 @@ class Data:
         return self.folder / f"test_runs-{self.votes}.log"
 
     @property
+    def reviews(self) -> int:
+        """How many reviews there are."""
+        return max(self.votes // 5, 100)
+
+    @property
     def trips_file(self) -> Path:
         """All trips, as CSV."""
         return self.folder / f"trips-{self.trips}.csv"
@@ -89,9 +94,12 @@ class Data:
         return self.folder / f"trips-next-{self.trips}.csv"
 
     def filled(self, text: str) -> str:
-        """`text` with the sizes for `{votes}`, `{changes}`, `{trips}` and `{next_trips}` in it."""
-        names = ("votes", "changes", "trips", "next_trips")
+        """`text` with the sizes in it: for `{votes}` how many votes there are, and so on."""
+        names = ("votes", "changes", "reviews", "trips", "next_trips")
         return text.format(**{name: f"{getattr(self, name):,}" for name in names})
+
+    def make_nothing(self) -> None:
+        """Make no file: what is measured makes its own data."""
 
     def make_trips(self) -> None:
         """Make the files of trips that are not there yet."""

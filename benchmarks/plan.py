@@ -1,6 +1,7 @@
 """The cases: what is measured against what, and the ratio that is to be met."""
 
 from benchmarks.case import Case, Subject
+from benchmarks.reviews_plan import REVIEWS_CASES
 from benchmarks.trips_plan import TRIPS_CASES
 
 _LOADED_HOME = Subject("a warehouse with everything loaded", "runs.load_template")
@@ -150,4 +151,5 @@ CASES = (
         [Subject("the feed", "deliveries_average.feed_template")],
     ),
     *TRIPS_CASES,
+    *REVIEWS_CASES,
 )

