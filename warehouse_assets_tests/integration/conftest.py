@@ -17,7 +17,7 @@ def first_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with dg.DagsterInstance.ephemeral() as instance:
         house = House(home, instance)
         deliver_first(house)
-        assert house.run().success
+        assert house.run(checks=False).success
     return home
 
 
@@ -29,7 +29,7 @@ def second_home(first_home: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     with dg.DagsterInstance.ephemeral() as instance:
         house = House(home, instance)
         deliver_second(house)
-        assert house.run().success
+        assert house.run(checks=False).success
     return home
 
 

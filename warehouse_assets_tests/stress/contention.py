@@ -18,7 +18,7 @@ from typing import Any
 
 import dagster as dg
 
-from warehouse_assets_tests.house import House, post, vote
+from warehouse_assets_tests.house import FORUM, House, post, vote
 from warehouse_assets_tests.stress import tasks
 from warehouse_assets_tests.stress.deliveries import File
 from warehouse_assets_tests.stress.readers import GROUP, long_change, read_lake, read_warehouse
@@ -105,7 +105,7 @@ def run_until(home: Path, end: Path) -> tuple[int, int, int]:
     runs, waits, retries = 0, 0, 0
     while not end.exists():
         with dg.DagsterInstance.ephemeral() as instance:
-            result = tasks.run_in(House(home, instance, **ENVIRONMENT))
+            result = tasks.run_in(House(home, instance, **ENVIRONMENT), FORUM)
             logged = [entry.user_message for entry in instance.all_logs(result.run_id)]
         waits += sum(1 for message in logged if _WAITING in message)
         retries += len(result.filter_events(lambda event: event.is_step_up_for_retry))
