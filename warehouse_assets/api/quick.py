@@ -31,7 +31,7 @@ from warehouse_assets.api.validators import etag, headers_of, is_unchanged, targ
 from warehouse_assets.reviews.answers import PRODUCT, USER, Days, Execute
 from warehouse_assets.warehouse.publish import PUBLISHED
 
-MOST_BYTES_KEPT = 64 * 1024 * 1024
+MOST_BYTES_KEPT = 128 * 1024 * 1024
 _BYTES_OF_OVERHEAD = 1000  # of a kept answer: its key, its headers, their places
 _REVIEWED = {reviewed.name: reviewed for reviewed in (PRODUCT, USER)}
 _VERSIONS = f'SELECT table_name, lake_table_id, version FROM "{PUBLISHED.name}"'
@@ -138,12 +138,13 @@ class QuickAnswers:
         headers = headers_of(tag)
         if told.link:
             headers["Link"] = told.link
-        validators = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        whole = [
+        # Tuples of bytes are not looked at again when garbage is collected.
+        validators = tuple((name.lower().encode(), text.encode()) for name, text in headers.items())
+        whole = (
             *validators,
             (b"content-type", MEDIA_TYPES[shape].encode()),
             (b"content-length", str(len(told.body)).encode()),
-        ]
+        )
         return _Kept(tag, Ready(route, 200, whole, told.body), Ready(route, 304, validators, b""))
 
     def _token_now(self) -> Hashable | None:
