@@ -104,7 +104,7 @@ class DeliveryAverage:
     def catch_up(
         self, tell: Callable[[str], object] = str, is_enough: Callable[[], bool] = lambda: False
     ) -> Change:
-        """Take what is new in the feed, record by record, a transaction for about a megabyte.
+        """Take what is new in the feed, record by record, a transaction for about four megabytes.
 
         Args:
             tell: told in words what is worth knowing meanwhile.

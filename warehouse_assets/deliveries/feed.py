@@ -21,7 +21,7 @@ from warehouse_assets.sources.log_place import Piece
 
 SETTING = "DELIVERIES_FEED"
 
-_BYTES_TOGETHER = 1 << 20
+_BYTES_TOGETHER = 4 << 20
 _SECONDS_TO_WAIT = 30
 
 
@@ -43,7 +43,7 @@ class Lines:
 
 
 def read_lines(piece: Piece, latest: datetime) -> Lines:
-    """Read the lines at the beginning of `piece`: about a megabyte of them.
+    """Read the lines at the beginning of `piece`: at most about four megabytes of them.
 
     Args:
         latest: the latest time that a record may have.

@@ -28,6 +28,7 @@ SHORTEST_TIME = len("2020-01-01T12:00")
 # Of the forms that later versions of Python read, 3.10 lacks these.
 _FORM = re.compile(r"(.{16,19})(?:[.,]([0-9]+))?(Z|[+-][0-9]{2}:?[0-9]{2})?", re.DOTALL)
 _MOST_CHARACTERS_SHOWN = 60
+_decode = json.JSONDecoder().decode
 
 
 class RecordError(PermanentError):
@@ -52,7 +53,7 @@ def read_line(text: str, latest: datetime) -> Step:
         RecordError: it cannot be used; the message says why.
     """
     try:
-        record = json.loads(text)
+        record = _decode(text)
     except (ValueError, RecursionError):
         raise RecordError("not valid JSON") from None
     return checked(record, latest)
