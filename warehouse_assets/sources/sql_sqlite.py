@@ -68,7 +68,7 @@ def _pages(reader: Reader, shape: Shape) -> Iterator[Page]:
     binary = " + ".join(
         f"(typeof({column}) = 'blob') * {1 << bit}" for bit, column in enumerate(shape.columns)
     )
-    texts = ", ".join(f"CAST({column} AS TEXT)" for column in shape.columns)
+    texts = ", ".join(map(_text, shape.columns))
     select = f"SELECT {key}, {binary}, {texts} FROM {shape.relation}"
     rows = reader.rows(f"{select} ORDER BY {key} LIMIT {number}")
     while rows:
@@ -76,6 +76,13 @@ def _pages(reader: Reader, shape: Shape) -> Iterator[Page]:
         yield page
         number, last = page.rows_for_next(), rows[-1][0]
         rows = reader.rows(f"{select} WHERE {key} > ? ORDER BY {key} LIMIT {number}", [last])
+
+
+def _text(column: str) -> str:
+    """The value as text; SQLite gives numbers 15 digits, which do not tell all of them apart."""
+    text = f"CAST({column} AS TEXT)"
+    is_whole = f"typeof({column}) <> 'real' OR CAST({text} AS REAL) = {column}"
+    return f"CASE WHEN {is_whole} THEN {text} ELSE printf('%!.17g', {column}) END"
 
 
 def _page(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Page:

@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from warehouse_assets.reviews.tables import PRODUCT_REVIEWS_DAILY, REVIEWS
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.reviews.databases import Database, review
 from warehouse_assets_tests.reviews.stored import daily
@@ -20,6 +19,17 @@ MIDNIGHT = 1_378_684_800
 def shop(database: Database, tmp_path: Path, instance: dg.DagsterInstance) -> House:
     """A warehouse whose reviews come from `database`."""
     return House(tmp_path / "home", instance, REVIEWS_URL=database.url)
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Database:
+    return Database("sqlite", tmp_path / "sqlite")
+
+
+@pytest.fixture
+def small_shop(sqlite: Database, tmp_path: Path, instance: dg.DagsterInstance) -> House:
+    """A warehouse whose reviews come from `sqlite`."""
+    return House(tmp_path / "small", instance, REVIEWS_URL=sqlite.url)
 
 
 def some_reviews() -> list[dict[str, Any]]:
@@ -65,41 +75,38 @@ def test_answers_follow_the_source(shop: House, database: Database) -> None:
     assert len(shop.published("reviews")) == 8
 
 
-def test_a_run_with_nothing_new_changes_nothing(shop: House, database: Database) -> None:
-    database.insert(some_reviews())
-    shop.run(*FAMILY)
-    before = shop.versions()
+def test_a_run_with_nothing_new_changes_nothing(small_shop: House, sqlite: Database) -> None:
+    sqlite.insert(some_reviews())
+    small_shop.run(*FAMILY)
+    before = small_shop.versions()
 
-    result = shop.run(*FAMILY)
+    result = small_shop.run(*FAMILY)
 
-    assert shop.versions() == before
+    assert small_shop.versions() == before
     assert account(result, "reviews")["is_unchanged"] is True
 
 
-def test_a_step_gives_an_account(shop: House, database: Database) -> None:
-    database.insert([*some_reviews(), review(20, unixReviewTime=None, reviewTime="soon")])
+def test_a_step_gives_an_account_and_checks_tell_what_is_odd(
+    small_shop: House, sqlite: Database
+) -> None:
+    late, timeless = review(30, reviewTime="09 8, 2013"), review(20, unixReviewTime=None)
+    sqlite.insert([*some_reviews(), late, {**timeless, "reviewTime": "soon"}])
 
-    found = account(shop.run(*FAMILY), "reviews")
+    result = small_shop.run(*FAMILY)
 
+    found = account(result, "reviews")
     expected = {
-        "records_taken": 11,
+        "records_taken": 12,
         "records_rejected": 1,
-        "rows_inserted": 10,
+        "rows_inserted": 11,
         "is_source_missing": False,
         "is_source_unchanged": False,
-        "dagster/row_count": 10,
-        "rows_published": 10,
+        "dagster/row_count": 11,
+        "rows_published": 11,
     }
     assert {name: found[name] for name in expected} == expected
     assert found["bytes_read"] > 0
     assert "It is good, 1 times." in found["preview"]
-
-
-def test_checks_tell_what_is_odd_and_block_nothing(shop: House, database: Database) -> None:
-    database.insert([*some_reviews(), review(30, reviewTime="09 8, 2013")])
-
-    result = shop.run(*FAMILY)
-
     violated = {
         e.check_name: e.metadata["violations"].value
         for e in result.get_asset_check_evaluations()
@@ -115,16 +122,16 @@ def test_checks_tell_what_is_odd_and_block_nothing(shop: House, database: Databa
 
 
 def test_a_source_that_is_away_fails_its_asset_and_leaves_the_answers(
-    shop: House, database: Database
+    small_shop: House, sqlite: Database
 ) -> None:
-    database.insert(some_reviews())
-    shop.run(*FAMILY)
-    database.execute("ALTER TABLE reviews RENAME TO gone")
+    sqlite.insert(some_reviews())
+    small_shop.run(*FAMILY)
+    sqlite.execute("ALTER TABLE reviews RENAME TO gone")
 
-    result = shop.run(*FAMILY)
+    result = small_shop.run(*FAMILY)
 
     assert not result.success
-    assert_answers(shop, some_reviews())
+    assert_answers(small_shop, some_reviews())
 
 
 def test_without_a_source_at_its_default_place_the_run_goes_on(house: House) -> None:
@@ -135,14 +142,12 @@ def test_without_a_source_at_its_default_place_the_run_goes_on(house: House) -> 
     assert house.published("product_reviews_daily") == []
 
 
-@pytest.mark.parametrize("table", [REVIEWS, PRODUCT_REVIEWS_DAILY], ids=lambda t: str(t.name))
-def test_what_was_lost_is_made_again(shop: House, database: Database, table: Any) -> None:
-    database.insert(some_reviews())
-    shop.run(*FAMILY)
-    shop.warehouse.path.unlink()
-    folder = shop.settings.lake / table.name
-    folder.rename(folder.with_name("away"))
+def test_what_was_lost_is_made_again(small_shop: House, sqlite: Database) -> None:
+    sqlite.insert(some_reviews())
+    small_shop.run(*FAMILY)
+    small_shop.warehouse.path.unlink()
+    (small_shop.settings.lake / "reviews").rename(small_shop.settings.lake / "away")
 
-    assert shop.run(*FAMILY).success
+    assert small_shop.run(*FAMILY).success
 
-    assert_answers(shop, some_reviews())
+    assert_answers(small_shop, some_reviews())

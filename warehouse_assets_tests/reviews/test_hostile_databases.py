@@ -107,7 +107,7 @@ def test_pages_get_smaller_where_texts_are_long(
     lake: Lake, database: Database, catch_up: CatchUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sql_table, "_BYTES_AT_ONCE", 20_000)
-    reviews = [review(n, reviewText="long " * (n % 7) * 100) for n in range(1500)]
+    reviews = [review(n, reviewText="long " * (n % 7) * 100) for n in range(1200)]
     database.insert(reviews)
 
     catch_up(database)
