@@ -17,7 +17,9 @@ from warehouse_assets.api import (
     published_answers,
     reviews_answers,
     session,
-    trips_answers,
+    trip_groups,
+    trip_pictures,
+    weekly_average,
 )
 from warehouse_assets.api.access_log import AccessLog
 from warehouse_assets.api.ages import Ages
@@ -104,7 +106,9 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
     for router in (
         reviews_answers.router,
         published_answers.router,
-        trips_answers.router,
+        weekly_average.router,
+        trip_groups.router,
+        trip_pictures.router,
         ingestions.router,
         deliveries.router,
         session.router,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from warehouse_assets.api.ages import Ages
 from warehouse_assets.api.following import JournalWatch
@@ -87,3 +87,5 @@ def _ingestion(ingestion_id: str, ingestions: TheIngestions) -> Ingestion:
 
 
 TheIngestion = Annotated[Ingestion, Depends(_ingestion)]
+TheRegion = Annotated[str | None, Query(description="A region.", examples=["Prague"])]
+"""The region that a request may name."""

@@ -5,8 +5,10 @@ from datetime import date, datetime
 from typing import Any
 
 import click
+import sqlalchemy as sa
 
 from warehouse_assets.cli.queries import Answer
+from warehouse_assets.errors import WarehouseError
 from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.settings import Settings
 from warehouse_assets.trips.areas import (
@@ -18,6 +20,7 @@ from warehouse_assets.trips.areas import (
     weekly_trips_of_box,
     weekly_trips_of_region,
 )
+from warehouse_assets.trips.tables import DAILY_TRIPS
 
 _SIDES_OF_A_BOX = 4
 
@@ -35,7 +38,7 @@ class Area:
     @property
     def is_given(self) -> bool:
         """Whether anything was asked for."""
-        return bool(self.region is not None or self.box or self.first or self.last)
+        return bool(self.region is not None or self.box is not None or self.first or self.last)
 
 
 def answer(settings: Settings, area: Area, limit: int) -> tuple[str, Answer]:
@@ -61,6 +64,11 @@ def answer(settings: Settings, area: Area, limit: int) -> tuple[str, Answer]:
 
 def _of_region(resources: Any, region: str, days: Days) -> WeeklyTrips:
     with resources["warehouse"].read() as connection:
+        if not sa.inspect(connection).has_table(str(DAILY_TRIPS.name)):
+            raise WarehouseError(
+                "The trips have not been published yet. Take files of trips (`warehouse ingest "
+                "FILE`), or materialise the assets of the group trips."
+            )
         weekly = weekly_trips_of_region(connection, region, days)
         if weekly is None:
             known = ", ".join(regions(connection)) or "none yet"

@@ -120,9 +120,11 @@ def _account(metadata: dict[str, Any]) -> str:
         parts.append(f"{metadata['files_known_already']:,} files were taken before")
     if metadata.get("files_still_being_written"):
         parts.append(f"{metadata['files_still_being_written']:,} files are still being written")
+    if "average" in metadata:
+        parts.append(f"{metadata['average']} over {metadata['successes']:,} deliveries")
     if metadata["is_unchanged"]:
         parts.append("unchanged")
-    else:
+    elif "rows_inserted" in metadata:
         parts.append(
             f"{metadata['rows_inserted']:,} rows inserted, {metadata['rows_updated']:,} updated, "
             f"{metadata['rows_deleted']:,} deleted"

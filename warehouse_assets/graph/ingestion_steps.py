@@ -45,8 +45,9 @@ def publishing(settings: Settings, table: str) -> Iterator[None]:
     for ingestion in awaiting:
         ingestion.tell("published", table=table)
         events = ingestion.events()
-        if not _awaited(events):
-            stored = next(event for event in reversed(events) if event.name == "stored")
+        stored = next((event for event in reversed(events) if event.name == "stored"), None)
+        # A journal may have been removed meanwhile.
+        if stored is not None and not _awaited(events):
             figures = {name: stored.data.get(name) for name in ("rows", "rejected")}
             ingestion.tell("succeeded", **figures, is_known=False)
 

@@ -73,6 +73,7 @@ class Step:
             "bytes_written": written.bytes_written,
             "rows_published": published.rows_written + published.rows_deleted,
             "is_published_whole": published.is_whole,
+            **({"rows_with_nul": published.rows_with_nul} if published.rows_with_nul else {}),
             "is_unchanged": written.rows_changed == 0,
             "seconds": round(time.monotonic() - self._started, 3),
         }

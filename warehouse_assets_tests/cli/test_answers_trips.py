@@ -206,6 +206,22 @@ def test_without_a_warehouse_a_region_says_how_to_get_one(command: Command, hous
     assert f"There is no warehouse at sqlite:///{house.warehouse.path} yet." in result.output
 
 
+def test_of_a_warehouse_to_which_no_trips_were_published_that_is_told(
+    command: Command, house: House
+) -> None:
+    with house.warehouse.write():
+        pass
+    told = command("answers", "trips", "--region", "Prague")
+    assert told.exit_code == 1
+    assert "The trips have not been published yet" in told.output
+
+
+def test_an_empty_box_is_wrong_usage(command: Command) -> None:
+    told = command("answers", "trips", "--box", "")
+    assert told.exit_code == 2
+    assert "not four numbers" in told.output
+
+
 def test_of_a_warehouse_without_trips_there_is_no_region(command: Command, house: House) -> None:
     house.deliver("votes.jsonl", [vote(1, 1)])
     house.run("votes", checks=False)
