@@ -1,4 +1,4 @@
-"""The routes of the tables and questions that answer what people ask: which there are, their rows."""
+"""The routes of the answers to what people ask: which there are, and the rows of each."""
 
 import csv
 import tempfile

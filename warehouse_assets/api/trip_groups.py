@@ -72,54 +72,6 @@ _GROUPS_AS_CSV = (
     "Prague,8847,5550,8851,5546,9,3,2018-05-21T09:03:40,2018-05-28T09:59:01,14.403,50.007,"
     "14.491,50.063\r\n"
 )
-_NAMES_OF_GROUPS, map(_group_as_row, page)), shape, headers)
-    told = Groups(groups=page, next=following)
-    return response(to_json(told.model_dump(mode="json")), shape, headers)
-
-
-@router.get("/map.svg", response_class=Response, responses=_OF_PICTURE)
-def trips_map(
-    request: Request, warehouse: TheWarehouse, settings: TheSettings, region: TheRegion = None
-) -> Response:
-    """A map of the most travelled groups, by region."""
-    zoom = settings.trip_groups_zoom
-    with reading(request, warehouse, [TRIP_GROUPS], f"svg {zoom}") as answer:
-        found = most_travelled(answer.connection, Filter(region), _GROUPS_ON_THE_MAP)
-    lines = [_line(group, zoom) for group in found]
-    return _picture(pictures.trips_map(lines), answer.headers)
-
-
-@router.get("/weeks.svg", response_class=Response, responses=_OF_PICTURE)
-def trips_by_week(request: Request, warehouse: TheWarehouse, region: TheRegion = None) -> Response:
-    """A chart of the trips of each week, by region."""
-    with reading(request, warehouse, [WEEKLY_TRIPS], "svg") as answer:
-        by_region = weekly_trips_by_region(answer.connection, region)
-    return _picture(pictures.trips_by_week(by_region), answer.headers)
-
-
-def _picture(svg: str, headers: Mapping[str, str]) -> Response:
-    return Response(svg, media_type="image/svg+xml", headers=dict(headers))
-
-
-def _average(weekly: WeeklyTrips, shape: Shape, headers: Mapping[str, str]) -> Response:
-    if shape == "csv":
-        return response(to_csv(("week_start", "trips"), weekly.weeks), shape, headers)
-    told = WeeklyAverage.of(weekly)
-    return response(to_json(told.model_dump(mode="json")), shape, headers)
-
-
-def _headers_of_trips(request: Request, lake: Lake, shape: Shape) -> dict[str, str]:
-    """The headers of an answer that is made of the lake's trips, unless it is known."""
-    table = lake.table(TRIPS)
-    versions: list[tuple[str, str, int]] = []
-    if table.exists():
-        handle = table.open()
-        versions = [(table.name, str(handle.metadata().id), handle.version())]
-    tag = etag(versions, request.scope, shape)
-    refuse_unchanged(request, tag)
-    return headers_of(tag)
-
-
 _NAMES_OF_GROUPS = _GROUPS_AS_CSV.partition("\r\n")[0].split(",")
 _OF_GROUPS: Any = {
     200: described(
