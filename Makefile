@@ -20,8 +20,9 @@ run: .venv/installed
 	@$(BIN)/warehouse answers
 	@echo
 	@echo "Next: 'make ui' opens the asset graph on http://127.0.0.1:3000; drop files named posts… or"
-	@echo "votes… into data/inbox, or take your own with '$(BIN)/warehouse ingest FILE'."
-	@echo "'$(BIN)/warehouse simulate' has the sample school live on. Ask with"
+	@echo "votes… or CSV files of trips into data/inbox, or take your own with"
+	@echo "'$(BIN)/warehouse ingest FILE'. '$(BIN)/warehouse simulate' has the sample school and"
+	@echo "deliveries live on, '$(BIN)/warehouse serve' answers over HTTP. Ask with"
 	@echo "'$(BIN)/warehouse sql \"SELECT …\"', or open data/warehouse.db in any SQL program."
 
 # The Dagster UI, with schedules and sensors, on http://127.0.0.1:3000.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Table
 
+from warehouse_assets.deliveries.tables import QUESTIONS as DELIVERIES_QUESTIONS
 from warehouse_assets.deliveries.tables import TABLES as DELIVERIES_TABLES
 from warehouse_assets.forum.tables import TABLES as FORUM_TABLES
 from warehouse_assets.reviews.tables import TABLES as REVIEWS_TABLES
@@ -49,6 +50,7 @@ class Question:
 _FOLDER = Path(__file__).parent
 
 QUESTIONS = tuple(
-    Question(text, _FOLDER / "trips" / "sql" / "questions" / f"{name}.sql", reads)
-    for name, text, reads in TRIPS_QUESTIONS
+    Question(text, _FOLDER / family / "sql" / "questions" / f"{name}.sql", reads)
+    for family, questions in (("trips", TRIPS_QUESTIONS), ("deliveries", DELIVERIES_QUESTIONS))
+    for name, text, reads in questions
 )

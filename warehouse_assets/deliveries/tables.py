@@ -73,8 +73,16 @@ DELIVERY_DURATIONS = Table(
         comment="Where the line of step 4 begins in the feed.",
     ),
     comment="Successful deliveries, as a table in SQL; their average is the running average.",
-    info={"answers": "How long did each successful delivery take?"},
     sqlite_with_rowid=False,
 )
 
 TABLES = (DELIVERIES, DELIVERY_DURATIONS)
+
+QUESTIONS = (
+    (
+        "average_duration_of_deliveries",
+        "How long did the successful deliveries take on average?",
+        [DELIVERY_DURATIONS],
+    ),
+)
+"""Name, text and tables of the questions in `sql/questions`."""

@@ -115,7 +115,9 @@ def test_questions_are_answered_whole(served: Served) -> None:
     assert told["rows"][0]["trips"] == sum(trips for r, _, _, trips, _ in _WEEKS if r == "r00")
     assert len(rows_of(get(served, "/answers/regions_with_cheap_mobile?format=csv"))) == 51
     for question in QUESTIONS:
-        assert get(served, f"/answers/{question.name}").status_code == 200
+        is_there = {table.name for table in question.reads} <= {"weekly_trips", "trip_groups"}
+        told = get(served, f"/answers/{question.name}").status_code
+        assert told == (200 if is_there else 503), question.name
 
 
 @pytest.mark.parametrize(
