@@ -1,5 +1,6 @@
 """What the Dagster UI shows of the running average: numbers, and a small chart over time."""
 
+import math
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -12,6 +13,8 @@ from warehouse_assets.deliveries.state import Point, history
 
 _BARS = "▁▂▃▄▅▆▇█"
 _POINTS = 60
+_CHANGES = 1200
+"""How many of the last changes the chart is of; it shows some of them, evenly."""
 
 
 def account_of(average: DeliveryAverage, change: Change) -> dict[str, Any]:
@@ -30,7 +33,7 @@ def account_of(average: DeliveryAverage, change: Change) -> dict[str, Any]:
         "feed_position": now.position,
         "is_source_missing": change.is_missing,
         "is_unchanged": not change.is_any,
-        "chart": dg.MetadataValue.md(chart(history(average.database, most=_POINTS))),
+        "chart": dg.MetadataValue.md(chart(history(average.database, most=_CHANGES))),
     }
     if now.average is not None:
         account["average_minutes"] = now.average / timedelta(minutes=1)
@@ -38,7 +41,12 @@ def account_of(average: DeliveryAverage, change: Change) -> dict[str, Any]:
 
 
 def chart(points: Sequence[Point]) -> str:
-    """The averages of `points` as bars in Markdown, with the least, the greatest and the times."""
+    """The averages of `points`, 60 of them at most and always the last, as bars in Markdown.
+
+    With the least, the greatest and the times.
+    """
+    step = max(math.ceil(len(points) / _POINTS), 1)
+    points = points[(len(points) - 1) % step :: step]
     averages = [point.average for point in points if point.average is not None]
     if not averages:
         return "No delivery has been successful yet."

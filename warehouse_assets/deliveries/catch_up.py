@@ -10,7 +10,8 @@ from deltalake import DeltaTable
 from warehouse_assets.deliveries import records
 from warehouse_assets.deliveries.average import LATE, NOTHING_OPEN
 from warehouse_assets.deliveries.feed import SETTING, append, read_lines
-from warehouse_assets.deliveries.state import Session, Snapshot, snapshot
+from warehouse_assets.deliveries.session import Session
+from warehouse_assets.deliveries.state import Snapshot, snapshot
 from warehouse_assets.deliveries.state_database import StateDatabase
 from warehouse_assets.deliveries.tables import DELIVERIES
 from warehouse_assets.errors import SourceError

@@ -1,11 +1,13 @@
 """The database of the running average's state: its tables, and transactions that exclude others.
 
-It is SQLite or PostgreSQL (STATE_URL). What is kept in it, and when it changes, is in `state`.
+It is SQLite or PostgreSQL (STATE_URL). What is kept in it is in `state`, when it changes in
+`session`.
 """
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,22 @@ HISTORY = Table(
     Column("total_us", BigInteger, nullable=False),
 )
 """The average as it was after each of the last changes."""
+
+
+MICROSECOND = timedelta(microseconds=1)
+"""The unit of times and durations."""
+
+_EPOCH = datetime.fromisoformat("1970-01-01")
+
+
+def microseconds_of(moment: datetime) -> int:
+    """How a time is stored."""
+    return (moment - _EPOCH) // MICROSECOND
+
+
+def time_of(microseconds: int) -> datetime:
+    """The time that is stored as `microseconds`."""
+    return _EPOCH + microseconds * MICROSECOND
 
 
 class StateError(PermanentError):

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from warehouse_assets_tests.stress import contention, crash, live_school
+from warehouse_assets_tests.stress import contention, crash, live_school, service
 from warehouse_assets_tests.stress.warm import DifferenceError
 
 _DELIVERIES_OF_A_TRIAL = 8
@@ -19,14 +19,17 @@ _SECONDS_OF_A_CROWD = 40.0
 _SHORTEST_CROWD = 8.0
 _SECONDS_OF_A_SCHOOL = 60.0
 _SHORTEST_SCHOOL = 6.0
+_SECONDS_OF_A_SERVICE = 60.0
+_SHORTEST_SERVICE = 4.0
+_TRIALS = ("crash", "contention", "school", "service")
 
 
 def main() -> int:
-    """Alternate kills, crowds and schools until the time is up; returns the exit code."""
+    """Alternate kills, crowds, schools and services until the time is up; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m warehouse_assets_tests.stress")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=None, help="of the first trial")
-    parser.add_argument("--only", choices=["crash", "contention", "school"], default=None)
+    parser.add_argument("--only", choices=_TRIALS, default=None)
     parser.add_argument("--deliveries", type=int, default=_DELIVERIES_OF_A_TRIAL, help="of a trial")
     parser.add_argument("--folder", type=Path, default=None, help="where the warehouses live")
     wanted = parser.parse_args()
@@ -34,6 +37,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="stress-", dir=wanted.folder))
     until = time.monotonic() + wanted.minutes * 60
     killer, crowd, lessons = crash.Killer(), contention.Crowd(), live_school.Lessons()
+    answers = service.Answers()
     _tell(f"seed {seed}, folder {folder}")
     while True:
         try:
@@ -47,11 +51,16 @@ def main() -> int:
                 seconds = min(_SECONDS_OF_A_SCHOOL, until - time.monotonic())
                 lived = max(seconds, _SHORTEST_SCHOOL)
                 live_school.trial(seed, folder / f"school-{seed}", lessons, lived)
+            if wanted.only in {None, "service"}:
+                seconds = min(_SECONDS_OF_A_SERVICE, until - time.monotonic())
+                asked = max(seconds, _SHORTEST_SERVICE)
+                kind = service.KINDS[seed % len(service.KINDS)]
+                service.trial(seed, folder / f"service-{seed}", answers, asked, kind)
         except DifferenceError as difference:
             _tell(f"DIFFERENCE with --seed {seed}: {difference}\nKept for inspection: {folder}")
-            _tell(f"{killer}\n{crowd}\n{lessons}")
+            _tell(f"{killer}\n{crowd}\n{lessons}\n{answers}")
             return 1
-        _tell(f"{killer} | {crowd} | {lessons} | differences 0")
+        _tell(f"{killer} | {crowd} | {lessons} | {answers} | differences 0")
         seed += 1
         if time.monotonic() > until:
             break
