@@ -33,6 +33,7 @@ BEGINNING = datetime.fromisoformat("0001-01-01")
 
 _END = datetime.fromisoformat("9999-12-31T23:59:59.999999")
 _STEPS = frozenset(range(FIRST_STEP, LAST_STEP + 1))
+_read_time = datetime.fromisoformat
 _FEWEST_TO_FORGET = 1024
 _PARTS_OF_THE_PAST = 8
 
@@ -92,7 +93,7 @@ class RunningAverage:
         # The usual record is read here: a call and a tuple would take a tenth of the time.
         try:
             written: Any = record["Timestamp"]
-            at = datetime.fromisoformat(written)
+            at = _read_time(written)
             step, customer = record["Delivery Step"], record["Customer"]
         except (KeyError, TypeError, ValueError):
             customer, step, at = read_record(record)
@@ -115,7 +116,9 @@ class RunningAverage:
         Args:
             at: its time, without a zone.
         """
-        if at > self.newest:
+        # What is newer than all before needs no comparison with the customer's own times.
+        is_newest = at > self.newest
+        if is_newest:
             self.newest = at
             if at > self._recent_until:
                 self._look_ahead()
@@ -123,52 +126,41 @@ class RunningAverage:
             self.rejected += 1
             return LATE
         opened = self.opened.get(customer)
-        if step == FIRST_STEP:
-            self._open(customer, at, opened)
-        elif opened is None:
-            return self._without_opening(customer, step, at)
-        elif at < opened:
-            self.repetitions += 1
-        elif step == LAST_STEP:
-            return self._close(customer, at, opened)
-        elif opened < self._recent_since and self.newest - opened > self.open_for:
-            self.rejected += 1
-            return NOTHING_OPEN
-        return None
-
-    def _open(self, customer: int, at: datetime, opened: datetime | None) -> None:
         if opened is None:
-            closed = self.closed.pop(customer, None)
-            if closed is None:
-                self._forget_if_many()
-            elif at <= closed:
-                self.closed[customer] = closed
-                self.repetitions += 1
-                return
-        elif at <= opened:
+            return self._without_opening(customer, step, at)
+        if not is_newest and (at < opened or (step == FIRST_STEP and at == opened)):
             self.repetitions += 1
-            return
-        self.opened[customer] = at
-        self.openings += 1
-
-    def _close(self, customer: int, at: datetime, opened: datetime) -> str | None:
-        del self.opened[customer]
-        self.closed[customer] = at
+            return None
+        if step == FIRST_STEP:
+            self.opened[customer] = at
+            self.openings += 1
+            return None
+        if step == LAST_STEP:
+            del self.opened[customer]
+            self.closed[customer] = at
         if opened < self._recent_since and self.newest - opened > self.open_for:
             self.rejected += 1
             return NOTHING_OPEN
-        self.total += at - opened
-        self.successes += 1
-        self.average = self.total / self.successes
+        if step == LAST_STEP:
+            self.total += at - opened
+            self.successes += 1
+            self.average = self.total / self.successes
         return None
 
     def _without_opening(self, customer: int, step: int, at: datetime) -> str | None:
         closed = self.closed.get(customer)
-        if closed is not None and at <= closed:
+        if closed is None:
+            self._forget_if_many()
+        elif at <= closed:
             self.repetitions += 1
             return None
+        if step == FIRST_STEP:
+            if closed is not None:
+                del self.closed[customer]
+            self.opened[customer] = at
+            self.openings += 1
+            return None
         if step == LAST_STEP:
-            self._forget_if_many()
             self.closed[customer] = at
         self.rejected += 1
         return NOTHING_OPEN

@@ -130,7 +130,7 @@ class DeliveryAverage:
                     waiting, is_over = self._take(session, connection, tell)
             if is_over or is_enough():
                 break
-        if waiting is None and not is_enough():
+        if is_over and waiting is None:
             return Change(before, self.snapshot(), is_missing=self._tell_missing(tell))
         return Change(before, self.snapshot(), waiting or 0)
 

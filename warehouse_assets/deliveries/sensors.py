@@ -8,12 +8,11 @@ from warehouse_assets.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.deliveries.follow import follow
 from warehouse_assets.errors import WarehouseAssetsError
 
-# The daemon looks every five seconds which sensors are due. One that has to wait for just as long
-# is, by chance, a moment early as often as not, and waits for another five.
 _SECONDS_BETWEEN_TICKS = 5
-_SECONDS_OF_A_TICK = 3.5
-"""For how long a tick follows the feed. Other sensors may wait for it: what is left of the five
-seconds must be enough for all of them, so that the daemon keeps its pace."""
+# The daemon goes round its sensors, in any order, at least five seconds a round. A tick as long as
+# that is due again in the next round; a shorter one would, by chance, be a moment early as often as
+# not, and the feed be unwatched for a whole round.
+_SECONDS_OF_A_TICK = 5.1
 
 
 def feed_sensor() -> dg.SensorDefinition:

@@ -35,7 +35,7 @@ def ticked(
     house: House, instance: dg.DagsterInstance, cursor: str | None = None
 ) -> dg.SensorResult | dg.SkipReason:
     with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
-        return tick(context, average(house))
+        return tick(context, average(house), seconds=0)
 
 
 def test_a_run_takes_the_feed_into_lake_warehouse_and_average(house: House) -> None:

@@ -1,0 +1,47 @@
+"""Following the feed: what comes meanwhile is taken at once, and told as one change."""
+
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from warehouse_assets.deliveries.follow import follow
+from warehouse_assets_tests.deliveries.feeds import Feed
+from warehouse_assets_tests.deliveries.steps import NOON, ORIGINAL, step_of
+
+
+def test_what_comes_while_the_feed_is_followed_is_taken_before_the_end(tmp_path: Path) -> None:
+    feed = Feed(tmp_path)
+    feed.write(step_of(record) for record in ORIGINAL)
+    following = threading.Thread(target=follow, args=(feed.average, 3))
+    following.start()
+    for number, minutes in enumerate((40, 60), start=2):
+        while feed.another().snapshot().successes < number - 1:
+            time.sleep(0.02)
+        opened = NOON + timedelta(hours=number)
+        feed.write([(3, 1, opened), (3, 4, opened + timedelta(minutes=minutes))])
+    while feed.another().snapshot().successes < 3:
+        time.sleep(0.02)
+
+    assert following.is_alive()
+    following.join()
+    assert feed.another().snapshot().average == timedelta(minutes=40)
+
+
+def test_all_that_was_taken_is_one_change(tmp_path: Path) -> None:
+    feed = Feed(tmp_path)
+    feed.write([(1, 1, NOON)])
+
+    def write_more() -> None:
+        while feed.another().snapshot().records < 1:
+            time.sleep(0.02)
+        feed.write([(1, 4, NOON + timedelta(minutes=7))])
+
+    writer = threading.Thread(target=write_more)
+    writer.start()
+    change = follow(feed.average, 1.5)
+    writer.join()
+
+    assert (change.before.records, change.after.records) == (0, 2)
+    assert change.after.average == timedelta(minutes=7)
+    assert not follow(feed.average, 0).is_any
