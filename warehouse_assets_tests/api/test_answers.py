@@ -2,13 +2,14 @@ import csv
 import io
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS
 from warehouse_assets.forum.tables import OUTLIER_WEEKS
-from warehouse_assets.lake import Lake
+from warehouse_assets.lake import Lake, append
 from warehouse_assets.school.tables import BATCH_COMPLETIONS
 from warehouse_assets.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
 from warehouse_assets.warehouse import Warehouse, publish
@@ -31,25 +32,40 @@ _WEEKS = [
 ]
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def served(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A service over answers of the forum, the school and trips."""
+# The same as `_WEEKS`: row by row they would take seconds.
+_WEEKS_IN_SQL = f"""INSERT INTO staged
+SELECT format('r{{:02d}}', n % 50), DATE '{_MONDAY}' + 7 * (n // 50)::INTEGER, 'cheap_mobile',
+    n + 1, TIMESTAMP '{_AT}'
+FROM range(3000) AS numbers(n)"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A house whose lake has answers of the forum, the school and trips."""
     folder = tmp_path_factory.mktemp("answers")
+    settings = settings_of(folder)
+    lake = Lake(settings.lake, settings.scratch, 10**9)
+    Stored(lake, BATCH_COMPLETIONS).append(_BATCHES)
+    Stored(lake, OUTLIER_WEEKS).append(_OUTLIERS)
+    Stored(lake, DAILY_TRIPS).append([("r00", _MONDAY, "cheap_mobile", 1, _AT)])
+    Stored(lake, TRIP_GROUPS).append([("r00", 8847, 5550, 8851, 5546, 9, 3, _AT, _AT)])
+    weekly = Stored(lake, WEEKLY_TRIPS)
+    with weekly.staged([]) as connection:
+        connection.execute(_WEEKS_IN_SQL)
+        append(connection, weekly.table, weekly.table.open(), "FROM staged", {})
+    assert weekly.rows() == sorted(_WEEKS)
+    return folder
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def served(request: Any, folder: Path) -> Iterator[Served]:
+    """A service over a warehouse with these answers."""
     environment = {"WAREHOUSE_URL": postgres_url()} if request.param == "postgresql" else {}
     settings = settings_of(folder, **environment)
     lake = Lake(settings.lake, settings.scratch, 10**9)
     warehouse = Warehouse(settings.warehouse_url)
-    groups = [("r00", 8847, 5550, 8851, 5546, 9, n, _AT, _AT) for n in range(3, 4)]
-    for table, rows in (
-        (BATCH_COMPLETIONS, _BATCHES),
-        (OUTLIER_WEEKS, _OUTLIERS),
-        (WEEKLY_TRIPS, _WEEKS),
-        (DAILY_TRIPS, [("r00", _MONDAY, "cheap_mobile", 1, _AT)]),
-        (TRIP_GROUPS, groups),
-    ):
-        stored = Stored(lake, table)
-        stored.append(rows)
-        publish(lake, warehouse, stored.table)
+    for table in (BATCH_COMPLETIONS, OUTLIER_WEEKS, WEEKLY_TRIPS, DAILY_TRIPS, TRIP_GROUPS):
+        publish(lake, warehouse, lake.table(table))
     with serving(settings) as found:
         yield found
 

@@ -100,8 +100,9 @@ def test_nothing_is_watched_while_nobody_listens(served: Served) -> None:
     assert not served.service.watch.is_watching
 
     with listening_to(events_url(served, ingestion)) as stream:
-        next(iter(stream))
-        eventually(lambda: served.service.watch.is_watching)
+        events = iter(stream)  # who drops it closes the connection
+        next(events)
+        assert served.service.watch.is_watching
     eventually(lambda: not served.service.watch.is_watching)
 
 
@@ -118,14 +119,20 @@ def test_of_many_ingestions_each_listener_hears_its_own(served: Served) -> None:
 
 
 def test_a_silent_stream_is_kept_alive(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fastapi.routing, "_PING_INTERVAL", 0.2)
+    monkeypatch.setattr(fastapi.routing, "_PING_INTERVAL", 0.05)
     ingestion = served.create("a.csv")
-    threading.Timer(1.0, lambda: ingestion.tell("succeeded")).start()
-
     with listening_to(events_url(served, ingestion)) as stream:
-        assert [event.name for event in stream] == ["received", "succeeded"]
+        events = iter(stream)
+        assert next(events).name == "received"
 
-    assert len(stream.comments) >= 3
+        def end_after_three_comments() -> None:
+            eventually(lambda: len(stream.comments) >= 3)
+            ingestion.tell("succeeded")
+
+        ending = threading.Thread(target=end_after_three_comments)
+        ending.start()
+        assert [event.name for event in events] == ["succeeded"]
+        ending.join()
 
 
 def test_a_stream_ends_with_the_service(served: Served) -> None:
