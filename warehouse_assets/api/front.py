@@ -71,7 +71,9 @@ class Front:
                 told.route = "refused"
                 await refusal(scope, receive, told.send)
                 return
-            if asked.method == "GET":
+            # The server leaves the body of an answer to a HEAD out; a stream would have no end.
+            is_head = asked.method == "HEAD" and not asked.path.endswith("/events")
+            if asked.method == "GET" or is_head:
                 ready = await self._quick.answer(scope, asked.accept, if_none_match)
                 if ready is not None:
                     told.route, told.status, told.bytes = ready.route, ready.status, len(ready.body)
@@ -84,7 +86,7 @@ class Front:
                     )
                     await send({"type": "http.response.body", "body": ready.body})
                     return
-            inner = with_encoded_id(scope)
+            inner = with_encoded_id({**scope, "method": "GET"} if is_head else scope)
             received = _Received(receive)
             try:
                 await self._app(inner, received.receive, told.send)
@@ -105,7 +107,7 @@ class Front:
             "path": asked.path,
             "status": told.status,
             "bytes_received": told.received,
-            "bytes_sent": told.bytes,
+            "bytes_sent": 0 if asked.method == "HEAD" else told.bytes,
             "seconds": round(seconds, 4),
         }
         if name is not None:

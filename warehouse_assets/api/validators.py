@@ -55,8 +55,9 @@ def headers_of(tag: str) -> dict[str, str]:
 
 
 def refuse_unchanged(request: Request, tag: str) -> None:
-    """End with 304 if whoever asks has this answer."""
-    if is_unchanged(request.headers.get("if-none-match", ""), tag):
+    """End with 304 if whoever asks has this answer; `*` is of no use before there is one."""
+    if_none_match = request.headers.get("if-none-match", "")
+    if if_none_match.strip() != "*" and is_unchanged(if_none_match, tag):
         raise HTTPException(304, headers=headers_of(tag))
 
 

@@ -102,7 +102,7 @@ def test_nothing_is_watched_while_nobody_listens(served: Served) -> None:
     with listening_to(events_url(served, ingestion)) as stream:
         events = iter(stream)  # who drops it closes the connection
         next(events)
-        assert served.service.watch.is_watching
+        eventually(lambda: served.service.watch.is_watching)
     eventually(lambda: not served.service.watch.is_watching)
 
 

@@ -61,6 +61,17 @@ def test_every_error_is_a_problem_document(
         assert int(response.headers["Retry-After"]) > 0
 
 
+def test_head_is_answered_as_get_is_but_without_the_body(served: Served) -> None:
+    for path in ("/answers", "/", "/health/live", "/product/B1", "/nothing"):
+        get = served.client.get(served.address + path)
+        head = served.client.head(served.address + path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        same = ("Content-Type", "Content-Length", "Vary")
+        assert [head.headers.get(name) for name in same] == [get.headers.get(name) for name in same]
+    events = f"{served.address}/trips/ingestions/{served.create().id}/events"
+    assert served.client.head(events).status_code == 405
+
+
 def test_a_fault_of_the_service_tells_nothing_of_its_inside(tmp_path: Path) -> None:
     app = build_app(settings_of(tmp_path), NoRuns())
 

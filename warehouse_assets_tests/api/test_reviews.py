@@ -194,6 +194,11 @@ def test_what_cannot_be_answered_is_a_problem_and_no_fault(
     assert response.json()["status"] == status
 
 
+def test_any_answer_is_known_only_where_there_is_one(asked: Asked) -> None:
+    for path, status in (("/product/B1", 304), ("/product/nothing", 404), ("/user/nothing", 404)):
+        assert asked.get(path, headers={"If-None-Match": "*"}).status_code == status
+
+
 def test_csv_holds_what_json_does(asked: Asked) -> None:
     told = asked.get("/product/B1").json()
     for response in (
