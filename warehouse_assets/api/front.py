@@ -3,13 +3,16 @@
 It is one step and not several, since each costs as much as looking up a short answer.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
+from fastapi.responses import Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from warehouse_assets.api import problems
 from warehouse_assets.api.access_log import AccessLog
 from warehouse_assets.api.guards import Asked, Clients, OwnPagesOnly
 from warehouse_assets.api.metrics import Metrics
@@ -25,6 +28,7 @@ _HEADERS: Mapping[str, str] = {
 _RAW_HEADERS = [(k.lower().encode(), v.encode()) for k, v in _HEADERS.items()]
 # A picture has its styles inside, and needs nothing else.
 _POLICY_OF_PICTURES = "default-src 'none'; style-src 'unsafe-inline'"
+_SECONDS_UNTIL_ANOTHER_SERVICE = "10"
 _LOOKED_AT = {
     b"host": "host",
     b"origin": "origin",
@@ -93,6 +97,10 @@ class Front:
             finally:
                 told.received = received.bytes
                 told.route = _route(inner)
+        except asyncio.CancelledError:
+            # The server does that when it ends and a request takes longer than it waits.
+            if not told.status:
+                await _cut_off()(scope, receive, told.send)
         except BaseException:
             told.status = told.status or 500
             raise
@@ -165,6 +173,14 @@ def _asked(scope: Scope) -> tuple[Asked, str]:
         elif attribute := _LOOKED_AT.get(name):
             setattr(asked, attribute, value.decode("latin-1"))
     return asked, if_none_match
+
+
+def _cut_off() -> Response:
+    return problems.answer(
+        503,
+        "The service was told to end before the answer was there. Ask again.",
+        headers={"Retry-After": _SECONDS_UNTIL_ANOTHER_SERVICE},
+    )
 
 
 def _route(scope: Scope) -> str:

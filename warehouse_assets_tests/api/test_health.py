@@ -1,11 +1,14 @@
+import asyncio
 import signal
 import socket
 import threading
 import time
 from pathlib import Path
 
+import pytest
 import requests
 
+from warehouse_assets.api import server
 from warehouse_assets.api.app import build_app
 from warehouse_assets_tests.api.reviewing import ReviewHouse
 from warehouse_assets_tests.api.serving import (
@@ -56,6 +59,30 @@ def test_a_request_under_way_is_answered_before_the_service_ends(tmp_path: Path)
         time.sleep(0.3)
     asking.join()
     assert [answer.json() for answer in answers] == ["done"]
+
+
+def test_a_request_that_takes_too_long_is_told_that_the_service_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_SECONDS_FOR_REQUESTS_AT_THE_END", 0.2)
+    app = build_app(settings_of(tmp_path), NoRuns())
+    asked = threading.Event()
+
+    @app.get("/endless")
+    async def endless() -> None:
+        asked.set()
+        await asyncio.sleep(60)
+
+    answers: list[requests.Response] = []
+    with serving(settings_of(tmp_path), app=app) as served:
+        url = f"{served.address}/endless"
+        asking = threading.Thread(target=lambda: answers.append(served.client.get(url)))
+        asking.start()
+        asked.wait(10)
+    asking.join()
+    assert [answer.status_code for answer in answers] == [503]
+    assert answers[0].headers["Content-Type"] == "application/problem+json"
+    assert int(answers[0].headers["Retry-After"]) > 0
 
 
 def test_an_upload_under_way_is_taken_before_the_process_ends(tmp_path: Path) -> None:
