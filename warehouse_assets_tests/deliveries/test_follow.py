@@ -45,3 +45,20 @@ def test_all_that_was_taken_is_one_change(tmp_path: Path) -> None:
     assert (change.before.records, change.after.records) == (0, 2)
     assert change.after.average == timedelta(minutes=7)
     assert not follow(feed.average, 0).is_any
+
+
+def test_two_who_follow_at_once_take_each_record_once(tmp_path: Path) -> None:
+    feed = Feed(tmp_path)
+    feed.path.touch()
+    followers = [threading.Thread(target=follow, args=(feed.another(), 2)) for _ in range(2)]
+    for follower in followers:
+        follower.start()
+    for customer in range(10):
+        feed.write([(customer, 1, NOON), (customer, 4, NOON + timedelta(minutes=customer + 1))])
+        time.sleep(0.1)
+    for follower in followers:
+        follower.join()
+
+    now = feed.another().snapshot()
+    assert (now.records, now.successes, now.repetitions) == (20, 10, 0)
+    assert now.average == timedelta(minutes=5.5)
