@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from warehouse_assets.api import keys
 from warehouse_assets.api.app import build_app
 from warehouse_assets.api.keys import Keys, add_key, hash_of
 from warehouse_assets.cli.keys import api_key
@@ -92,7 +93,10 @@ def test_a_browser_signs_in_with_a_cookie_that_no_script_reads(
     assert status(served) == 401
 
 
-def test_the_file_may_change_while_the_service_runs(tmp_path: Path) -> None:
+def test_the_file_may_change_while_the_service_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "_SECONDS_BETWEEN_LOOKS", 0.1)
     first = made_key(tmp_path)
     with serving(settings_of(tmp_path)) as served:
         second = made_key(tmp_path)
@@ -129,12 +133,12 @@ def test_the_log_has_the_name_of_a_key_and_never_the_key(
 
 
 def test_the_command_keeps_only_a_hash_in_a_file_of_its_owner(tmp_path: Path) -> None:
-    keys = [made_key(tmp_path, "--name", "Ann's laptop"), made_key(tmp_path)]
+    made = [made_key(tmp_path, "--name", "Ann's laptop"), made_key(tmp_path)]
     path = tmp_path / "api_keys"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert path.read_text("utf-8") == f"{hash_of(keys[0])} # Ann's laptop\n{hash_of(keys[1])}\n"
-    assert len(set(keys)) == 2
-    assert all(len(key) >= 40 for key in keys)
+    assert path.read_text("utf-8") == f"{hash_of(made[0])} # Ann's laptop\n{hash_of(made[1])}\n"
+    assert len(set(made)) == 2
+    assert all(len(key) >= 40 for key in made)
 
 
 def test_a_line_that_was_not_ended_is_not_lengthened(tmp_path: Path) -> None:
