@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ from warehouse_assets.api.deps import TheWarehouse
 from warehouse_assets_tests.api.serving import NoRuns, Served, serving, settings_of
 
 PROBLEM = "application/problem+json"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service over an empty house, for tests that leave it empty."""
+    settings = settings_of(tmp_path_factory.mktemp("shared"), UPLOAD_LIMIT="10MB")
+    with serving(settings) as found:
+        yield found
 
 
 def app_of(served: Served) -> FastAPI:
@@ -45,9 +54,9 @@ def test_files_that_a_former_service_received_are_asked_for_at_the_start(tmp_pat
     ],
 )
 def test_every_error_is_a_problem_document(
-    served: Served, method: str, path: str, status: int, word: str
+    shared: Served, method: str, path: str, status: int, word: str
 ) -> None:
-    response = served.client.request(method, served.address + path)
+    response = shared.client.request(method, shared.address + path)
 
     assert response.status_code == status
     assert response.headers["Content-Type"] == PROBLEM
@@ -88,9 +97,9 @@ def test_a_fault_of_the_service_tells_nothing_of_its_inside(tmp_path: Path) -> N
 
 
 def test_the_description_has_every_route_with_its_errors_and_names_no_other_host(
-    served: Served,
+    shared: Served,
 ) -> None:
-    text = served.client.get(f"{served.address}/openapi.json").text
+    text = shared.client.get(f"{shared.address}/openapi.json").text
     description = json.loads(text)
 
     for path, methods in description["paths"].items():
@@ -105,9 +114,9 @@ def test_the_description_has_every_route_with_its_errors_and_names_no_other_host
     assert "cdn" not in text
 
 
-def test_a_browser_gets_a_page_and_everybody_else_json(served: Served) -> None:
-    page = served.client.get(served.address, headers={"Accept": "text/html,*/*;q=0.8"})
-    offered = served.client.get(served.address)
+def test_a_browser_gets_a_page_and_everybody_else_json(shared: Served) -> None:
+    page = shared.client.get(shared.address, headers={"Accept": "text/html,*/*;q=0.8"})
+    offered = shared.client.get(shared.address)
 
     assert page.headers["Content-Type"].startswith("text/html")
     assert page.headers["Vary"] == offered.headers["Vary"] == "Accept"
@@ -115,20 +124,20 @@ def test_a_browser_gets_a_page_and_everybody_else_json(served: Served) -> None:
     assert "/trips/ingestions" in offered.json()["routes"]
 
 
-def test_the_page_and_what_belongs_to_it_name_no_other_host(served: Served) -> None:
+def test_the_page_and_what_belongs_to_it_name_no_other_host(shared: Served) -> None:
     static = Path(build_app.__code__.co_filename).with_name("static")
     assert {path.name for path in static.iterdir()} >= {"index.html", "page.js", "page.css"}
     for path in static.iterdir():
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
         assert "//" not in text.replace("// ", ""), path
         if path.name != "index.html":
-            response = served.client.get(f"{served.address}/static/{path.name}")
+            response = shared.client.get(f"{shared.address}/static/{path.name}")
             assert response.text == path.read_text("utf-8")
 
 
-def test_browsers_are_told_to_load_nothing_from_elsewhere(served: Served) -> None:
+def test_browsers_are_told_to_load_nothing_from_elsewhere(shared: Served) -> None:
     for path in ("/", "/static/page.js", "/trips/ingestions", "/nothing"):
-        headers = served.client.get(served.address + path).headers
+        headers = shared.client.get(shared.address + path).headers
         assert headers["Content-Security-Policy"].startswith("default-src 'self'")
         assert headers["X-Content-Type-Options"] == "nosniff"
 
@@ -141,13 +150,13 @@ def test_pages_of_other_sites_may_not_send_files(served: Served) -> None:
     served.ingestion(served.send(b"x,y", headers={"Origin": "http://127.0.0.1:8000"}))  # API_URL
 
 
-def test_a_service_of_this_machine_only_knows_its_own_names(served: Served) -> None:
-    url = f"{served.address}/trips/ingestions"
+def test_a_service_of_this_machine_only_knows_its_own_names(shared: Served) -> None:
+    url = f"{shared.address}/trips/ingestions"
 
-    response = served.client.get(url, headers={"Host": "rebound.example.com"})
+    response = shared.client.get(url, headers={"Host": "rebound.example.com"})
     assert response.status_code == 400
     assert "API_URL" in response.json()["detail"]
-    assert served.client.get(url, headers={"Host": "localhost:1234"}).status_code == 200
+    assert shared.client.get(url, headers={"Host": "localhost:1234"}).status_code == 200
 
 
 def test_a_service_that_listens_everywhere_may_be_called_anything(tmp_path: Path) -> None:
