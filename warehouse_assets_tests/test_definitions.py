@@ -236,7 +236,7 @@ def test_sensors_run_by_themselves_unless_switched_off() -> None:
         "trips_inbox_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "test_runs_log_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "reviews_sensor": (dg.DefaultSensorStatus.RUNNING, 30),
-        "deliveries_feed_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
+        "deliveries_feed_sensor": (dg.DefaultSensorStatus.RUNNING, 1),
         "follow_sources": (dg.DefaultSensorStatus.RUNNING, 5),
     }
 
@@ -279,7 +279,6 @@ def test_assets_that_answer_a_question_say_which() -> None:
             "Which batches have the most students that completed at least 3 lessons?"
         ),
         "weekly_trips": "How many trips did each region have per week?",
-        "delivery_durations": "How long did each successful delivery take?",
     }
 
 

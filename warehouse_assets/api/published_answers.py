@@ -4,6 +4,7 @@ import csv
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from typing import IO, Annotated, Any
 from urllib.parse import urlencode
 
@@ -115,12 +116,12 @@ def answer(
                 query(asked, place, None if limit is None else limit + 1)
             )
             names = column_names(asked)
-        if limit is None:
+        if limit is None and not isinstance(asked, Question):
             return _whole_as_csv(names, result, found.headers)
         rows = [tuple(row) for row in result.fetchall()]
     if isinstance(asked, Question):
         return _page(asked, names, rows, None, shape, found.headers)
-    following = cursor(asked, rows[limit - 1]) if len(rows) > limit else None
+    following = cursor(asked, rows[limit - 1]) if limit and len(rows) > limit else None
     headers = dict(found.headers)
     if following:
         headers["Link"] = f'<?{urlencode({"limit": limit, "after": following})}>; rel="next"'
@@ -135,6 +136,8 @@ def _page(
     shape: Shape,
     headers: Mapping[str, str],
 ) -> Response:
+    if isinstance(asked, Question):
+        rows = [[_time(*pair) for pair in zip(names, row, strict=True)] for row in rows]
     told_rows = [[plain(value) for value in row] for row in rows]
     if shape == "csv":
         return response(to_csv(names, told_rows), shape, headers)
@@ -151,6 +154,12 @@ def _page(
         "next": following,
     }
     return response(to_json(told), shape, headers)
+
+
+def _time(name: str, value: Any) -> Any:
+    """A value of a question's answer; SQLite, which has no times, gives them as text."""
+    is_text = isinstance(value, str) and name.endswith("_at")
+    return datetime.fromisoformat(value) if is_text else value
 
 
 def _whole_as_csv(

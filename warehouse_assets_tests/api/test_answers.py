@@ -130,6 +130,9 @@ def test_questions_are_answered_whole(served: Served) -> None:
     assert told["rows"][0]["region"] == "r00"
     assert told["rows"][0]["trips"] == sum(trips for r, _, _, trips, _ in _WEEKS if r == "r00")
     assert len(rows_of(get(served, "/answers/regions_with_cheap_mobile?format=csv"))) == 51
+    # SQLite keeps times as text; here they are as PostgreSQL's times are.
+    told = get(served, "/answers/latest_datasource_of_the_two_most_common_regions").json()
+    assert all("T" in row["last_trip_at"] for row in told["rows"])
     for question in QUESTIONS:
         is_there = {table.name for table in question.reads} <= {"weekly_trips", "trip_groups"}
         told = get(served, f"/answers/{question.name}").status_code
