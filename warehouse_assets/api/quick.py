@@ -28,7 +28,8 @@ from warehouse_assets.api.reviewed import (
 from warehouse_assets.api.reviewed_ids import LONGEST, decoded, split
 from warehouse_assets.api.shapes import MEDIA_TYPES, Shape, preferred
 from warehouse_assets.api.validators import etag, headers_of, is_unchanged, target
-from warehouse_assets.reviews.answers import PRODUCT, USER, Days, Execute
+from warehouse_assets.days import Days
+from warehouse_assets.reviews.answers import PRODUCT, USER, Execute
 from warehouse_assets.warehouse.publish import PUBLISHED
 
 MOST_BYTES_KEPT = 128 * 1024 * 1024

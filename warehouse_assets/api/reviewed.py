@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 
 from warehouse_assets.api.shapes import Shape, to_csv, to_json
+from warehouse_assets.days import Days
 from warehouse_assets.reviews.answers import (
     REVIEW_FIELDS,
-    Days,
     Execute,
     Page,
     Place,

@@ -27,7 +27,8 @@ from warehouse_assets.api.reviewed import (
 from warehouse_assets.api.reviewed_ids import TheProduct, TheUser
 from warehouse_assets.api.shapes import Shape, TheShape, described, response
 from warehouse_assets.api.validators import UNCHANGED, reading
-from warehouse_assets.reviews.answers import PRODUCT, USER, Days, Place, ReviewQueries
+from warehouse_assets.days import Days
+from warehouse_assets.reviews.answers import PRODUCT, USER, Place, ReviewQueries
 from warehouse_assets.warehouse import Warehouse
 
 router = APIRouter(tags=["reviews"])

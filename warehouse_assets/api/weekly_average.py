@@ -18,10 +18,10 @@ from warehouse_assets.api.validators import (
     reading,
     refuse_unchanged,
 )
+from warehouse_assets.days import Days
 from warehouse_assets.lake import Lake
 from warehouse_assets.trips.areas import (
     Box,
-    Days,
     Match,
     WeeklyTrips,
     weekly_trips_of_box,

@@ -8,12 +8,12 @@ import click
 import sqlalchemy as sa
 
 from warehouse_assets.cli.queries import Answer
+from warehouse_assets.days import Days
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.settings import Settings
 from warehouse_assets.trips.areas import (
     Box,
-    Days,
     Match,
     WeeklyTrips,
     regions,

@@ -13,6 +13,7 @@ from warehouse_assets.deliveries.lines import delivery_lines
 from warehouse_assets.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
 from warehouse_assets.graph.assets import source_asset, sql_asset
 from warehouse_assets.graph.failures import in_step
+from warehouse_assets.graph.metadata import log_metadata
 from warehouse_assets.graph.step import Step
 from warehouse_assets.lake import Written
 from warehouse_assets.sources.log_catch_up import catch_up_log
@@ -27,15 +28,7 @@ _SQL = Path(__file__).parent / "sql"
 def _take_deliveries(step: Step) -> tuple[Written, Mapping[str, Any]]:
     kind = delivery_lines(step.lake, timedelta(hours=step.settings.delivery_open_hours))
     taken = catch_up_log(step.lake, feed_of(step.settings), kind, step.tell, step.progress)
-    return taken.written, {
-        "is_source_missing": taken.is_missing,
-        "records_taken": taken.records,
-        "records_rejected": taken.rejected,
-        "bytes_read": taken.bytes_read,
-        "log_position": taken.to_position,
-        "log_restarts": taken.restarts,
-        "bytes_of_unfinished_line": taken.lag,
-    }
+    return taken.written, log_metadata(taken)
 
 
 deliveries = source_asset(DELIVERIES, GROUP, ["log"], _take_deliveries)

@@ -10,11 +10,25 @@ from sqlalchemy import Table
 
 from warehouse_assets.lake import Lake
 from warehouse_assets.schema import aggregates, duckdb_type, identifiers, key_names
+from warehouse_assets.sources.log_catch_up import TakenFromLog
 
 _PREVIEW_ROWS = 5
 _PREVIEW_COLUMNS = 12
 _MOST_ROWS_TO_SORT = 1_000_000  # of more, which rows come first is not worth reading all of them
 _MOST_CHARACTERS_IN_A_CELL = 80
+
+
+def log_metadata(taken: TakenFromLog) -> dict[str, Any]:
+    """What a catch-up with a log took."""
+    return {
+        "is_source_missing": taken.is_missing,
+        "records_taken": taken.records,
+        "records_rejected": taken.rejected,
+        "bytes_read": taken.bytes_read,
+        "log_position": taken.to_position,
+        "log_restarts": taken.restarts,
+        "bytes_of_unfinished_line": taken.lag,
+    }
 
 
 def definition_metadata(table: Table) -> dict[str, Any]:

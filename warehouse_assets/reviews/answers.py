@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.pysqlite import dialect as sqlite_dialect
 
+from warehouse_assets.days import ANY_DAY, Days
 from warehouse_assets.reviews.tables import (
     PRODUCT_REVIEWS_DAILY,
     REVIEWER_REVIEWS_DAILY,
@@ -65,22 +66,6 @@ USER = Reviewed(
 
 
 @dataclass(frozen=True)
-class Days:
-    """A range of days, both included; None is no limit.
-
-    Raises:
-        ValueError: the first is after the last.
-    """
-
-    first: date | None = None
-    last: date | None = None
-
-    def __post_init__(self) -> None:
-        if self.first and self.last and self.first > self.last:
-            raise ValueError(f"from {self.first} is after to {self.last}")
-
-
-@dataclass(frozen=True)
 class Place:
     """A place in the order of reviews, newest first: that behind the review which it names."""
 
@@ -129,7 +114,7 @@ class ReviewQueries:
         return cls(sa.make_url("postgresql+psycopg2://").get_dialect()())
 
     def summary(
-        self, execute: Execute, reviewed: Reviewed, id_: str, days: Days = Days()
+        self, execute: Execute, reviewed: Reviewed, id_: str, days: Days = ANY_DAY
     ) -> dict[str, Any] | None:
         """What the reviews of `id_` come to within `days`; None if there is no such id.
 

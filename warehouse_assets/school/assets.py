@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse_assets.graph.assets import source_asset, sql_asset
+from warehouse_assets.graph.metadata import log_metadata
 from warehouse_assets.graph.step import Step
 from warehouse_assets.lake import Written
 from warehouse_assets.school import batches as batches_source
@@ -61,15 +62,7 @@ def _take_test_runs(step: Step) -> _Taken:
     is_given = _LOG_SETTING in step.settings.given
     source = LogSource(step.settings.test_runs_log, is_given, _LOG_SETTING)
     taken = catch_up_log(step.lake, source, TEST_RUN_LINES, step.tell, step.progress)
-    return taken.written, {
-        "is_source_missing": taken.is_missing,
-        "records_taken": taken.records,
-        "records_rejected": taken.rejected,
-        "bytes_read": taken.bytes_read,
-        "log_position": taken.to_position,
-        "log_restarts": taken.restarts,
-        "bytes_of_unfinished_line": taken.lag,
-    }
+    return taken.written, log_metadata(taken)
 
 
 students = source_asset(STUDENTS, GROUP, ["sqlite"], _take_students)

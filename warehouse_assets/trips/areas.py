@@ -14,6 +14,7 @@ from typing import Literal
 import duckdb
 import sqlalchemy as sa
 
+from warehouse_assets.days import ANY_DAY, Days
 from warehouse_assets.lake import Lake
 from warehouse_assets.trips.tables import DAILY_TRIPS, TRIPS, WEEKLY_TRIPS
 
@@ -49,22 +50,6 @@ class Box:
                 f"min_lat {self.min_lat:g} and max_lat {self.max_lat:g} must be from -90 to 90, "
                 "the minimum first"
             )
-
-
-@dataclass(frozen=True)
-class Days:
-    """A range of days, both included; None is no limit.
-
-    Raises:
-        ValueError: the first is after the last.
-    """
-
-    first: date | None = None
-    last: date | None = None
-
-    def __post_init__(self) -> None:
-        if self.first and self.last and self.first > self.last:
-            raise ValueError(f"from {self.first} is after to {self.last}")
 
 
 @dataclass(frozen=True)
@@ -110,7 +95,7 @@ def regions(connection: sa.Connection) -> list[str]:
 
 
 def weekly_trips_of_region(
-    connection: sa.Connection, region: str, days: Days = Days()
+    connection: sa.Connection, region: str, days: Days = ANY_DAY
 ) -> WeeklyTrips | None:
     """The trips of a region by week, from the warehouse; None if there is no such region."""
     if not _is_unicode(region):
@@ -156,7 +141,7 @@ def weekly_trips_by_region(
 
 
 def weekly_trips_of_box(
-    lake: Lake, box: Box, match: Match = "origin", days: Days = Days()
+    lake: Lake, box: Box, match: Match = "origin", days: Days = ANY_DAY
 ) -> WeeklyTrips:
     """The trips of a box by week, from the trips themselves, in the newest version of the lake."""
     with lake.connect() as connection:

@@ -5,8 +5,9 @@ from datetime import date
 
 import pytest
 
+from warehouse_assets.days import Days
 from warehouse_assets.lake import rearrange
-from warehouse_assets.trips.areas import Box, Days, Match, WeeklyTrips, weekly_trips_of_box
+from warehouse_assets.trips.areas import Box, Match, WeeklyTrips, weekly_trips_of_box
 from warehouse_assets.trips.tables import TRIPS
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.trips import journeys

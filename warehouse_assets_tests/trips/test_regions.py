@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from warehouse_assets.days import Days
 from warehouse_assets.trips.areas import (
-    Days,
     WeeklyTrips,
     regions,
     weekly_trips_by_region,
