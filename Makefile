@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Many commands are started, and each would compile the whole package.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: run ui test stress check format docs benchmarks lock clean
 .DEFAULT_GOAL := run
 

@@ -1,6 +1,7 @@
 """Runs the subjects of a case, each in a fresh process, in turn (A B A B), never two at once."""
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -121,6 +122,8 @@ class Runner:
                 capture_output=True,
                 text=True,
                 cwd=ROOT,
+                # Else the project alone, which is not installed, would be compiled each time.
+                env=os.environ | {"PYTHONDONTWRITEBYTECODE": ""},
                 check=False,
             )
         finally:

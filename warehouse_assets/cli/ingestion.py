@@ -120,7 +120,7 @@ def _account(metadata: dict[str, Any]) -> str:
         parts.append(f"{metadata['files_known_already']:,} files were taken before")
     if metadata.get("files_still_being_written"):
         parts.append(f"{metadata['files_still_being_written']:,} files are still being written")
-    if "average" in metadata:
+    if metadata.get("successes"):
         parts.append(f"{metadata['average']} over {metadata['successes']:,} deliveries")
     if metadata["is_unchanged"]:
         parts.append("unchanged")

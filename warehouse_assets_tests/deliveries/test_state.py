@@ -200,7 +200,7 @@ def test_any_sequence_cut_anywhere_and_dead_anywhere_comes_to_the_same(
     monkeypatch.setattr(feed_module, "_BYTES_TOGETHER", 150)
 
     @settings(
-        max_examples=25 if kind == "sqlite" else 8,
+        max_examples=15 if kind == "sqlite" else 5,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )

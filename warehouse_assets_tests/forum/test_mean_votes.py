@@ -72,7 +72,7 @@ def test_votes_decades_apart_have_every_week_between() -> None:
 moments = st.datetimes(datetime.fromisoformat("2021-11-20"), datetime.fromisoformat("2022-02-20"))
 
 
-@settings(max_examples=20, deadline=None, database=None, derandomize=True)
+@settings(max_examples=12, deadline=None, database=None, derandomize=True)
 @given(
     posts=st.lists(moments, max_size=8),
     votes=st.lists(st.tuples(st.integers(1, 4), moments), max_size=15),

@@ -99,7 +99,7 @@ def test_week_numbers_are_those_of_strftime_on_every_day_around_forty_new_years(
     assert answer("outlier_weeks", votes=votes) == expected
 
 
-@settings(max_examples=30, deadline=None, database=None, derandomize=True)
+@settings(max_examples=15, deadline=None, database=None, derandomize=True)
 @given(
     counts=st.dictionaries(
         st.datetimes(datetime.fromisoformat("2019-12-01"), datetime.fromisoformat("2021-02-01")),

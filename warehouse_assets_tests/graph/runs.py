@@ -32,6 +32,13 @@ def checks_of(house: House, table: str) -> Evaluations:
     return {evaluation.check_name: evaluation for evaluation in evaluations.values()}
 
 
+def passed(house: House, check: str, *tables: str) -> list[bool]:
+    """Make the checks of some tables alone; returns whether `check` of each passed."""
+    keys = [dg.AssetKey(table) for table in tables]
+    _, evaluations = run_checks(house, dg.AssetSelection.checks_for_assets(*keys))
+    return [evaluations[f"{table}.{check}"].passed for table in tables]
+
+
 def failed(evaluations: Evaluations) -> set[str]:
     """The names of the checks that did not pass."""
     return {name for name, evaluation in evaluations.items() if not evaluation.passed}

@@ -8,7 +8,7 @@ import pytest
 
 from warehouse_assets.graph import standard_checks
 from warehouse_assets_tests.graph.lake_rows import add_rows
-from warehouse_assets_tests.graph.runs import checks_of, failed
+from warehouse_assets_tests.graph.runs import checks_of, failed, passed
 from warehouse_assets_tests.house import House, vote
 
 HOUR = 3600
@@ -119,7 +119,7 @@ def test_a_computed_table_is_stale_when_its_source_changed_until_it_is_computed_
     _deliver_votes(house, good=1, bad=0)
     assert house.run().success
     tables = ("votes_per_post_per_week", "mean_votes_per_post_per_week", "outlier_weeks")
-    assert [checks_of(house, table)["is_fresh"].passed for table in tables] == [True, True, True]
+    assert passed(house, "is_fresh", *tables) == [True, True, True]
 
     house.deliver("more-votes.jsonl", [vote(7, 1)])
     house.run("votes")
@@ -129,11 +129,11 @@ def test_a_computed_table_is_stale_when_its_source_changed_until_it_is_computed_
     assert stale.severity is dg.AssetCheckSeverity.WARN
     assert stale.description == "votes changed since outlier_weeks was computed."
     # The mean reads the votes per post, which did not change.
-    assert [checks_of(house, table)["is_fresh"].passed for table in tables] == [False, True, False]
+    assert passed(house, "is_fresh", *tables) == [False, True, False]
 
     house.run("votes_per_post_per_week", "outlier_weeks")
 
-    assert [checks_of(house, table)["is_fresh"].passed for table in tables] == [True, False, True]
+    assert passed(house, "is_fresh", *tables) == [True, False, True]
 
 
 def test_a_computed_table_unknown_to_the_history_counts_as_fresh(house: House) -> None:

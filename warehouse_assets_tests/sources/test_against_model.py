@@ -91,7 +91,7 @@ def split(judged: Sequence[tuple[int, Row | None]]) -> tuple[list[Row], list[int
     return good, [place for place, row in judged if row is None]
 
 
-@settings(max_examples=50, deadline=None, database=None, derandomize=True)
+@settings(max_examples=30, deadline=None, database=None, derandomize=True)
 @given(lines=files_of_lines, ends_with_newline=st.booleans())
 def test_lines_are_judged_as_the_model_judges_them(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], ends_with_newline: bool

@@ -93,7 +93,7 @@ contents = st.lists(
 ).map(b"\n".join)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(contents, st.booleans(), st.integers(1, 60), st.data())
 def test_lines_are_where_they_are(
     content: bytes, is_final: bool, most: int, data: st.DataObject

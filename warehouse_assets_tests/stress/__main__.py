@@ -16,9 +16,9 @@ from warehouse_assets_tests.stress.warm import DifferenceError
 
 _DELIVERIES_OF_A_TRIAL = 8
 _SECONDS_OF_A_CROWD = 40.0
-_SHORTEST_CROWD = 8.0
+_SHORTEST_CROWD = 5.0
 _SECONDS_OF_A_SCHOOL = 60.0
-_SHORTEST_SCHOOL = 6.0
+_SHORTEST_SCHOOL = 4.0
 _SECONDS_OF_A_SERVICE = 60.0
 _SHORTEST_SERVICE = 4.0
 _TRIALS = ("crash", "contention", "school", "service")
