@@ -6,6 +6,7 @@ which says what is wrong.
 """
 
 import asyncio
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -20,12 +21,20 @@ from warehouse_assets.api.publications import Publications, connect, psycopg2, w
 from warehouse_assets.reviews.answers import Execute, ReviewQueries
 
 T = TypeVar("T")
+_VALUE = re.compile(r"%\((\w+)\)s(?:::[A-Z ]+)?")
 
 # A reader waits only for who repairs the database after a crash; on the event loop, all wait.
 _SECONDS_TO_WAIT_FOR_SQLITE = 0.1
 _CACHE_OF_SQLITE = -64 * 1024  # in KiB, when negative
 # Each is a connection, and a process of the server; more do not help a program with one lock.
 _POSTGRESQL_THREADS = 6
+# The server may have been started anew, or a table may have got columns that a prepared statement
+# does not expect.
+_OF_AN_OLD_CONNECTION = (
+    psycopg2.OperationalError,
+    psycopg2.InterfaceError,
+    psycopg2.NotSupportedError,
+)
 
 
 class UnreachableError(Exception):
@@ -168,14 +177,15 @@ class PostgresqlConnections:
         if kept is not None:
             try:
                 return work(self._execute(kept))
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
-                self._forget(kept)  # the server may have been started anew meanwhile
+            except _OF_AN_OLD_CONNECTION:
+                self._forget(kept)
         connection = connect(self._url)
         self._of_thread.connection = connection
+        self._of_thread.prepared = {}
         self._all.append(connection)
         try:
             return work(self._execute(connection))
-        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+        except _OF_AN_OLD_CONNECTION:
             self._forget(connection)
             raise
 
@@ -187,13 +197,40 @@ class PostgresqlConnections:
             connection.close()
 
     def _execute(self, connection: Any) -> Execute:
+        # To plan a statement takes the server longer than to run it.
+        prepared: dict[str, str] = self._of_thread.prepared
+
         def execute(text: str, values: Mapping[str, object]) -> Sequence[Sequence[Any]]:
             with connection.cursor() as cursor:
-                cursor.execute(text, without_nul(values))
+                call = prepared.get(text)
+                if call is None:
+                    statement, call = _prepared(text, f"statement_{len(prepared)}")
+                    cursor.execute(statement)
+                    prepared[text] = call
+                cursor.execute(call, without_nul(values))
                 rows: Sequence[Sequence[Any]] = cursor.fetchall()
                 return rows
 
         return execute
+
+
+def _prepared(text: str, name: str) -> tuple[str, str]:
+    """The statement that prepares `text`, whose values are named `%(…)s`, and the one that runs it.
+
+    Raises:
+        ValueError: it has other placeholders.
+    """
+    names: list[str] = []
+
+    def numbered(found: re.Match[str]) -> str:
+        names.append(found[1])
+        return f"${len(names)}"
+
+    statement = _VALUE.sub(numbered, text)
+    if "%" in statement:
+        raise ValueError(text)
+    values = ", ".join(f"%({name})s" for name in names)
+    return f"PREPARE {name} AS {statement}", f"EXECUTE {name}" + (f" ({values})" if names else "")
 
 
 def kept_connections(url: sa.URL) -> KeptConnections:
