@@ -75,6 +75,8 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         responses=problems.problems(422),
         docs_url=None,  # they load their scripts from another host
         redoc_url=None,
+        # To find out that nobody wants it takes as long as a kept answer; there is /metrics.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             Middleware(
                 Front,

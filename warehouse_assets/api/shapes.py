@@ -13,6 +13,8 @@ Shape = Literal["json", "csv"]
 
 MEDIA_TYPES: Mapping[Shape, str] = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 
 def preferred(accept: str) -> Shape:
     """CSV if the header `Accept` says that it is liked more than JSON."""
@@ -50,8 +52,7 @@ TheShape = Annotated[Shape, Depends(_shape)]
 
 def to_json(value: object) -> bytes:
     """`value` as JSON."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+    return _ENCODER.encode(value).encode()
 
 
 def to_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:

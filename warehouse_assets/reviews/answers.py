@@ -216,28 +216,17 @@ def _older(newest: sa.Select[Any]) -> sa.Select[Any]:
 
 
 def _summary(id_: str, months: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    reviews = rated = verified = 0
-    rating = 0.0
-    stars = [0] * len(STARS)
-    series = []
-    for month, in_month, rated_in_month, rating_in_month, verified_in_month, *counts in months:
-        reviews += int(in_month)
-        rated += int(rated_in_month)
-        rating += rating_in_month
-        verified += int(verified_in_month)
-        for number in range(len(STARS)):
-            stars[number] += int(counts[number])
-        series.append(
-            {
-                "month": month,
-                "reviews": int(in_month),
-                "average_rating": _share(rating_in_month, rated_in_month),
-            }
-        )
+    width = 1 + len(_COUNTS) + len(_STARS) + 2
+    columns = list(zip(*months, strict=True)) if months else [()] * width
+    names, in_months, rated_in_months, rating_in_months, verified_in_months = columns[:5]
+    reviews, rated, verified = (
+        int(sum(counts)) for counts in (in_months, rated_in_months, verified_in_months)
+    )
+    stars = [int(sum(counts)) for counts in columns[5:-2]]
     return {
         "id": id_,
         "reviews": reviews,
-        "average_rating": _share(rating, rated),
+        "average_rating": _share(sum(rating_in_months), rated),
         "stars": {
             str(star): {"count": count, "share": _share(count, rated)}
             for star, count in zip(STARS, stars, strict=True)
@@ -245,7 +234,16 @@ def _summary(id_: str, months: Sequence[Sequence[Any]]) -> dict[str, Any]:
         "verified_share": _share(verified, reviews),
         "first_review_date": str(months[0][-2]) if months else None,
         "last_review_date": str(months[-1][-1]) if months else None,
-        "months": series,
+        "months": [
+            {
+                "month": month,
+                "reviews": int(in_month),
+                "average_rating": _share(rating_in_month, rated_in_month),
+            }
+            for month, in_month, rating_in_month, rated_in_month in zip(
+                names, in_months, rating_in_months, rated_in_months, strict=True
+            )
+        ],
     }
 
 
