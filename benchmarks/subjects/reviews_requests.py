@@ -7,7 +7,6 @@ was asked for in that time is kept, and the rest is made while it is measured. T
 ids are compared with those that a program by hand gets from the rows of the source.
 """
 
-import asyncio
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -93,8 +92,8 @@ def _measure(
     paths = [f"/{kind}/{quote(key, safe='')}" for kind, keys in ids.items() for key in keys]
     with serving(context, command, environment(home) | dict(more)) as port:
         _compare(port, source, ids)
-        asyncio.run(load(HOST, port, paths, _CONNECTIONS, _SECONDS_TO_WARM_UP))
-        found = asyncio.run(load(HOST, port, paths, _CONNECTIONS, _SECONDS, seed=2))
+        load(HOST, port, paths, _CONNECTIONS, _SECONDS_TO_WARM_UP)
+        found = load(HOST, port, paths, _CONNECTIONS, _SECONDS, seed=2)
     assert not found.failures
     context.seconds = _REQUESTS / found.requests_per_second
     context.details["requests per second"] = found.requests_per_second

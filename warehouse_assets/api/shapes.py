@@ -2,18 +2,16 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
+import pydantic_core
 from fastapi import Depends, Header, Query
 from fastapi.responses import Response
 
 Shape = Literal["json", "csv"]
 
 MEDIA_TYPES: Mapping[Shape, str] = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def preferred(accept: str) -> Shape:
@@ -51,8 +49,8 @@ TheShape = Annotated[Shape, Depends(_shape)]
 
 
 def to_json(value: object) -> bytes:
-    """`value` as JSON."""
-    return _ENCODER.encode(value).encode()
+    """`value` as JSON; null for what is no number."""
+    return pydantic_core.to_json(value, inf_nan_mode="null")
 
 
 def to_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
