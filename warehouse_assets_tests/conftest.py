@@ -1,6 +1,8 @@
 """Fixtures that every test may use."""
 
 import gc
+import importlib.util
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +26,11 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over what was imported: it would look at it all the time."""
+    """Spare the tests what takes a while each time."""
+    if importlib.util.find_spec("pandas") is None:
+        # DuckDB looks for it whenever a statement has values.
+        pytest.MonkeyPatch().setitem(sys.modules, "pandas", None)
+    # The garbage collector would look at what was imported all the time.
     gc.collect()
     gc.freeze()
 

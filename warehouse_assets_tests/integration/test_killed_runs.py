@@ -67,11 +67,10 @@ def test_a_run_after_one_that_was_killed_holds_the_same(
 
 
 def test_a_command_killed_at_any_moment_is_made_up_for(second: House, undisturbed: State) -> None:
-    for _ in range(2):
-        process = start(second, "warehouse", "ingest")
-        time.sleep(random.uniform(0.8, 2.5))
-        process.kill()
-        process.communicate()
+    process = start(second, "warehouse", "ingest")
+    time.sleep(random.uniform(0.8, 4))
+    process.kill()
+    process.communicate()
 
     assert run(second, "warehouse", "ingest").returncode == 0
 

@@ -19,6 +19,7 @@ _SECONDS_OF_A_CROWD = 40.0
 _SHORTEST_CROWD = 5.0
 _SECONDS_OF_A_SCHOOL = 60.0
 _SHORTEST_SCHOOL = 4.0
+_RATE_OF_A_SHORT_SCHOOL = 10_000
 _SECONDS_OF_A_SERVICE = 60.0
 _SHORTEST_SERVICE = 4.0
 _TRIALS = ("crash", "contention", "school", "service")
@@ -29,10 +30,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m warehouse_assets_tests.stress")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=None, help="of the first trial")
-    parser.add_argument("--only", choices=_TRIALS, default=None)
+    parser.add_argument("--only", choices=_TRIALS, action="append", help="can be repeated")
     parser.add_argument("--deliveries", type=int, default=_DELIVERIES_OF_A_TRIAL, help="of a trial")
     parser.add_argument("--folder", type=Path, default=None, help="where the warehouses live")
     wanted = parser.parse_args()
+    chosen = wanted.only or _TRIALS
     seed = random.SystemRandom().randrange(10**6) if wanted.seed is None else wanted.seed
     folder = Path(tempfile.mkdtemp(prefix="stress-", dir=wanted.folder))
     until = time.monotonic() + wanted.minutes * 60
@@ -41,17 +43,18 @@ def main() -> int:
     _tell(f"seed {seed}, folder {folder}")
     while True:
         try:
-            if wanted.only in {None, "crash"}:
+            if "crash" in chosen:
                 crash.trial(seed, folder / f"crash-{seed}", killer, wanted.deliveries)
-            if wanted.only in {None, "contention"}:
+            if "contention" in chosen:
                 seconds = min(_SECONDS_OF_A_CROWD, until - time.monotonic())
                 crowded = max(seconds, _SHORTEST_CROWD)
                 contention.trial(seed, folder / f"crowd-{seed}", crowd, crowded)
-            if wanted.only in {None, "school"}:
+            if "school" in chosen:
                 seconds = min(_SECONDS_OF_A_SCHOOL, until - time.monotonic())
                 lived = max(seconds, _SHORTEST_SCHOOL)
-                live_school.trial(seed, folder / f"school-{seed}", lessons, lived)
-            if wanted.only in {None, "service"}:
+                rate = 0 if lived > _SHORTEST_SCHOOL else _RATE_OF_A_SHORT_SCHOOL
+                live_school.trial(seed, folder / f"school-{seed}", lessons, lived, rate)
+            if "service" in chosen:
                 seconds = min(_SECONDS_OF_A_SERVICE, until - time.monotonic())
                 asked = max(seconds, _SHORTEST_SERVICE)
                 kind = service.KINDS[seed % len(service.KINDS)]

@@ -108,8 +108,8 @@ def made(ledger: Path) -> dict[str, list[tuple[Any, ...]]]:
         }
 
 
-def trial(seed: int, folder: Path, lessons: Lessons, seconds: float) -> None:
-    """Let a school live for so long.
+def trial(seed: int, folder: Path, lessons: Lessons, seconds: float, rate: int) -> None:
+    """Let a school live for so long, with `rate` events per second, or 0 for all it can.
 
     Raises:
         DifferenceError: something that was made is not there, or not once, or counts wrongly.
@@ -118,7 +118,7 @@ def trial(seed: int, folder: Path, lessons: Lessons, seconds: float) -> None:
     home, children = folder / "home", folder / "children"
     folder.mkdir(parents=True)
     environment = {"BATCHES_URL": f"http://127.0.0.1:{_free_port()}"}
-    simulator = _simulator(home, environment, seed)
+    simulator = _simulator(home, environment, seed, rate)
     try:
         _wait_for(home / "sources" / "test_runs.log", simulator)
         until = time.monotonic() + seconds
@@ -152,8 +152,11 @@ def _catch_up_or_be_killed(
     lessons.caught_up += 1
 
 
-def _simulator(home: Path, environment: dict[str, str], seed: int) -> "subprocess.Popen[bytes]":
-    options = ["--rate", "0", "--failures", "--rotate-every", "20000", "--seed", str(seed)]
+def _simulator(
+    home: Path, environment: dict[str, str], seed: int, rate: int
+) -> "subprocess.Popen[bytes]":
+    options = ["--failures", "--rotate-every", "20000"]
+    options += ["--rate", str(rate), "--seed", str(seed)]
     home.mkdir(parents=True)
     return subprocess.Popen(
         [sys.executable, "-c", _SIMULATE, "simulate", *options],

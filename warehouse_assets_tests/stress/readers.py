@@ -21,7 +21,7 @@ from warehouse_assets_tests.stress.tasks import ENVIRONMENT
 Query = Callable[[str], list[tuple[Any, ...]]]
 
 GROUP = 10
-_SECONDS_BETWEEN_READS = 0.01
+_SECONDS_BETWEEN_READS = 0.03
 
 # Of each: no rows may come of it, in any version of its table.
 HALF_CHANGES = {

@@ -40,6 +40,7 @@ module.publish(lake, Warehouse(sys.argv[2]), lake.table(PETS), whole=sys.argv[3]
 # All rows of a version have one number in `arrival`, so that a mixture would show.
 _READER = """
 import sys
+import time
 from pathlib import Path
 import sqlalchemy as sa
 url = sa.make_url(sys.argv[2])
@@ -61,6 +62,7 @@ while (Path(sys.argv[1]) / "writing").exists():
     ((count, low, high),) = rows
     assert low == high and count == 300 + low, rows
     seen.add(low)
+    time.sleep(0.005)
 print(len(seen))
 """
 
