@@ -11,14 +11,14 @@ from warehouse_assets.forum.tables import VOTES
 from warehouse_assets.lake import append, maintain
 from warehouse_assets.schema import column_names
 
-_ROWS_OF_AN_APPEND = 100
+_ROWS_OF_AN_APPEND = 500
 _ROWS = """SELECT i AS id, 1 + i * 7919 % 250000 AS post_id, 2 AS vote_type_id, i % 1000 AS user_id,
     NULL AS bounty_amount, TIMESTAMP '2022-01-03' + to_seconds(i) AS creation_date, 1 AS arrival
     FROM range({first}, {last}) AS r(i)"""
 
 
 def template(context: Context) -> None:
-    """Make both tables: `at_once`, and `maintained`, appended to by commits of 100 rows."""
+    """Make both tables: `at_once`, and `maintained`, appended to by commits of 500 rows."""
     appends = context.data.changes
     for name, commits in (("at_once", 1), ("maintained", appends)):
         lake = lake_of(settings_of(context.templates / name))

@@ -52,7 +52,7 @@ def test_votes_may_come_before_their_posts(house: House) -> None:
 
 def test_a_newer_version_of_a_vote_changes_the_answers(house: House) -> None:
     house.deliver("votes-1.json", [vote(1, 5), vote(2, 5)])
-    house.run()
+    house.run(checks=False)
     house.deliver("votes-2.json", [vote(2, 6, "2022-01-10")])
     assert house.run(checks=False).success
     assert house.published("votes_per_post_per_week") == [

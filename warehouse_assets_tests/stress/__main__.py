@@ -16,7 +16,7 @@ from warehouse_assets_tests.stress.warm import DifferenceError
 
 _DELIVERIES_OF_A_TRIAL = 8
 _SECONDS_OF_A_CROWD = 40.0
-_SHORTEST_CROWD = 5.0
+_SHORTEST_CROWD = 4.0
 _SECONDS_OF_A_SCHOOL = 60.0
 _SHORTEST_SCHOOL = 4.0
 _RATE_OF_A_SHORT_SCHOOL = 10_000

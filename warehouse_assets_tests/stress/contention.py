@@ -29,7 +29,7 @@ _POSTS = 5
 _GROUPS = 300
 _KEEP_DAYS = 1  # readers of versions that are a moment old are about
 _WAITING = "Waiting for another run that is changing the table "
-_SECONDS_OF_A_LONG_CHANGE = 4.0
+_SECONDS_OF_A_LONG_CHANGE = 3.0
 
 
 @dataclass
