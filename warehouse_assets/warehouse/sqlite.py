@@ -15,8 +15,8 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from warehouse_assets.errors import BusyError, WarehouseAssetsError, WarehouseError
 
 _QUIET_MILLISECONDS = 1000
-# With less SQLite cannot begin its log and the index of that.
 _CACHE = -64 * 1024  # in KiB, when negative
+# With less SQLite cannot begin its log and the index of that.
 _LEAST_SPACE_TO_WRITE = 64 * 1024
 
 
