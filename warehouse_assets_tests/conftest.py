@@ -5,18 +5,21 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
+from sqlalchemy.pool import QueuePool
 
+from warehouse_assets.lake.engine import Engine
+from warehouse_assets.settings import SETTINGS, Settings
 from warehouse_assets_tests.house import House
 
 
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Run each test in an empty folder and without the settings of whoever runs it."""
-    from warehouse_assets.settings import SETTINGS
-
     for setting in SETTINGS:
         monkeypatch.delenv(setting.variable, raising=False)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
@@ -30,16 +33,46 @@ def pytest_collection_finish() -> None:
     if importlib.util.find_spec("pandas") is None:
         # DuckDB looks for it whenever a statement has values.
         pytest.MonkeyPatch().setitem(sys.modules, "pandas", None)
-    # The garbage collector would look at what was imported all the time.
+    # The garbage collector would look at what was imported all the time, and at what Dagster
+    # makes and drops in each run.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(scope="session")
+def shared_duckdb(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB as a lake starts it; to start one takes longer than many tests."""
+    memory_limit = Settings.from_environment({}).memory_limit
+    with Engine(tmp_path_factory.mktemp("scratch"), memory_limit).connect() as connection:
+        yield connection
+
+
+@pytest.fixture(autouse=True)
+def one_duckdb(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all lakes of a process use one DuckDB, but where a test is marked with `own_duckdb`."""
+    if request.node.get_closest_marker("own_duckdb") is None:
+        shared = request.getfixturevalue("shared_duckdb")
+        monkeypatch.setattr(Engine, "_start", lambda _: shared.cursor())
 
 
 @pytest.fixture(scope="session")
 def shared_instance() -> Iterator[dg.DagsterInstance]:
     """A Dagster history; to make one takes longer than most tests."""
     with dg.DagsterInstance.ephemeral() as instance:
+        for storage in (instance.event_log_storage, instance.run_storage):
+            _keep_connections(storage)
         yield instance
+
+
+def _keep_connections(storage: Any) -> None:
+    """Spare a storage in memory the connection that it would make for each statement."""
+    engine = storage._engine
+    arguments, options = engine.dialect.create_connect_args(engine.url)
+    options["check_same_thread"] = False
+    engine.pool = QueuePool(lambda: engine.dialect.connect(*arguments, **options))
 
 
 @pytest.fixture

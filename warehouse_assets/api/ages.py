@@ -49,9 +49,9 @@ class Ages:
     def _changed(self, declaration: Table) -> float | None:
         table = self._lake.table(declaration)
         try:
-            if not table.exists():
+            handle = table.open_existing()
+            if handle is None:
                 return None
-            handle = table.open()
             known = self._by_version.get(table.name)
             # Reading the history takes long where it is long.
             if known is None or known[0] != handle.version():

@@ -125,11 +125,10 @@ def _average(weekly: WeeklyTrips, shape: Shape, headers: Mapping[str, str]) -> R
 
 def _headers_of_trips(request: Request, lake: Lake, shape: Shape) -> dict[str, str]:
     """The headers of an answer that is made of the lake's trips, unless it is known."""
-    table = lake.table(TRIPS)
+    handle = lake.table(TRIPS).open_existing()
     versions: list[tuple[str, str, int]] = []
-    if table.exists():
-        handle = table.open()
-        versions = [(table.name, str(handle.metadata().id), handle.version())]
+    if handle is not None:
+        versions = [(str(TRIPS.name), str(handle.metadata().id), handle.version())]
     tag = etag(versions, request.scope, shape)
     refuse_unchanged(request, tag)
     return headers_of(tag)

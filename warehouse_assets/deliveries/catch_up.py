@@ -172,8 +172,7 @@ class DeliveryAverage:
         self, session: Session, connection: sa.Connection, tell: Callable[[str], object]
     ) -> bool:
         """Take steps that the lake holds, in the feed's order; False if it holds none."""
-        stored = self._lake.table(DELIVERIES)
-        handle = stored.open() if stored.exists() else None
+        handle = self._lake.table(DELIVERIES).open_existing()
         mark = mark_of(handle, str(DELIVERIES.name)) if handle else None
         standing = session.standing
         if handle is None or mark is None:

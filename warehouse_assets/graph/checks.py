@@ -47,8 +47,7 @@ class Scene:
         """The version of `table` that all checks of this step look at; None if there is none."""
         name = str(table.name)
         if name not in self._handles:
-            stored = self.lake.table(table)
-            self._handles[name] = stored.open() if stored.exists() else None
+            self._handles[name] = self.lake.table(table).open_existing()
         return self._handles[name]
 
     def view(self, *tables: Table) -> None:

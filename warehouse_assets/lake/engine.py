@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +16,8 @@ from warehouse_assets.errors import LakeError, naming
 # What Python, Dagster and Delta need beside DuckDB: measured at 250 to 400 MB in a run.
 _MEMORY_BESIDE_DUCKDB = 400 * 10**6
 _SMALLEST_DUCKDB_MEMORY = 128 * 10**6
+
+_NUMBERS = count()
 
 
 class Engine:
@@ -29,7 +32,6 @@ class Engine:
         self._scratch = scratch
         self._memory = max(memory_limit - _MEMORY_BESIDE_DUCKDB, _SMALLEST_DUCKDB_MEMORY)
         self._duckdb: duckdb.DuckDBPyConnection | None = None
-        self._connections = 0
         self._one_at_a_time = threading.Lock()
 
     @contextmanager
@@ -42,9 +44,8 @@ class Engine:
             if self._duckdb is None:
                 self._duckdb = self._start()
             connection = self._duckdb.cursor()
-            self._connections += 1
-            # Views are of a database, not of a connection: each gets a database in memory.
-            own = f"connection_{self._connections}"
+        # Views are of a database, not of a connection: each gets a database in memory.
+        own = f"connection_{next(_NUMBERS)}"
         try:
             connection.execute(f"ATTACH ':memory:' AS {own}")
             connection.execute(f"USE {own}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from filelock import FileLock, Timeout
 from sqlalchemy import Table
 
@@ -60,17 +60,28 @@ class LakeTable:
             ConflictError: another process gave it new columns at the same time.
         """
         with self._explained():
-            if not self.exists():
-                self.path.mkdir(parents=True, exist_ok=True)
-                return DeltaTable.create(
-                    self.path.as_uri(),
-                    delta_schema(self.declaration),
-                    mode="ignore",
-                    name=self.name,
-                    description=self.declaration.comment,
-                    configuration={"delta.enableChangeDataFeed": "true"},
-                )
-            handle = DeltaTable(self.path.as_uri())
+            handle = self.open_existing()
+            if handle is not None:
+                return handle
+            self.path.mkdir(parents=True, exist_ok=True)
+            return DeltaTable.create(
+                self.path.as_uri(),
+                delta_schema(self.declaration),
+                mode="ignore",
+                name=self.name,
+                description=self.declaration.comment,
+                configuration={"delta.enableChangeDataFeed": "true"},
+            )
+
+    def open_existing(self) -> DeltaTable | None:
+        """As `open`, but None if the table has not been created."""
+        with self._explained():
+            try:
+                handle = DeltaTable(self.path.as_uri())
+            except TableNotFoundError:
+                if self.exists():
+                    raise
+                return None
             known = {field.name for field in handle.schema().fields}
             missing = [c for c in self.declaration.columns if c.name not in known]
             if missing:
@@ -163,8 +174,7 @@ class Lake:
 
     def view_newest(self, connection: duckdb.DuckDBPyConnection, declaration: Table) -> None:
         """Make the newest version readable in SQL; a table that does not exist is empty."""
-        table = self.table(declaration)
-        self.view(connection, declaration, table.open() if table.exists() else None)
+        self.view(connection, declaration, self.table(declaration).open_existing())
 
     def view(
         self,
@@ -204,13 +214,8 @@ class Lake:
         Raises:
             LakeError: a file of the table cannot be read.
         """
-        columns = ", ".join(
-            f'CAST(NULL AS {duckdb_type(column)}) AS "{column.name}"'
-            for column in declaration.columns
-        )
-        empty = connection.sql(f"SELECT {columns} WHERE false")
         if not files:
-            empty.create_view(name, replace=True)
+            _no_rows(connection, declaration).create_view(name, replace=True)
             return
         try:
             stored = connection.read_parquet(list(files), union_by_name=len(files) > 1)
@@ -225,7 +230,7 @@ class Lake:
             return
         # Files older than a column lack it: it is null there.
         stored.create_view(f"_stored_{name}", replace=True)
-        empty.create_view(f"_empty_{name}", replace=True)
+        _no_rows(connection, declaration).create_view(f"_empty_{name}", replace=True)
         connection.sql(f'FROM "_empty_{name}" UNION ALL BY NAME FROM "_stored_{name}"').create_view(
             name, replace=True
         )
@@ -265,3 +270,10 @@ class Lake:
             yield
         finally:
             lock.release()
+
+
+def _no_rows(connection: duckdb.DuckDBPyConnection, declaration: Table) -> duckdb.DuckDBPyRelation:
+    columns = ", ".join(
+        f'CAST(NULL AS {duckdb_type(column)}) AS "{column.name}"' for column in declaration.columns
+    )
+    return connection.sql(f"SELECT {columns} WHERE false")

@@ -14,11 +14,12 @@ from warehouse_assets.sources.units import Unit
 
 def is_taken(lake: Lake, kind: FileKind, file: DeliveryFile) -> bool:
     """Whether the lake holds all that the content of `file` has to give, under whatever name."""
-    tables = [lake.table(table) for table in (kind.table, REJECTED_RECORDS) if table is not None]
+    tables = [table for table in (kind.table, REJECTED_RECORDS) if table is not None]
+    handles = (lake.table(table).open_existing() for table in tables)
     digest = file.digest()
     return all(
-        table.exists() and arrival_of(table.open(), kind.name, digest) is not None
-        for table in tables
+        handle is not None and arrival_of(handle, kind.name, digest) is not None
+        for handle in handles
     )
 
 

@@ -13,6 +13,8 @@ from warehouse_assets.lake import Lake, LakeTable, append
 from warehouse_assets.schema import LongText, WholeNumber
 from warehouse_assets_tests.lake.tables import PETS, Stored
 
+pytestmark = pytest.mark.own_duckdb
+
 REX = (1, "Rex", 30.5, 1)
 
 

@@ -11,6 +11,8 @@ from warehouse_assets.lake import Lake, engine
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.integration.state import state_of
 
+pytestmark = pytest.mark.own_duckdb
+
 _VOTES = 150_000
 
 
