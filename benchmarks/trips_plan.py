@@ -25,6 +25,11 @@ TRIPS_CASES = (
             Subject("catch_up, archive included", "trips_load.catch_up_trips", target=1.2),
             Subject("polars: scan_csv, sink_parquet", "trips_polars.load", package="polars"),
             Subject(
+                "polars: the same, with checks of each row and the file's hash",
+                "trips_polars.load_checked",
+                package="polars",
+            ),
+            Subject(
                 "PostgreSQL: COPY, CREATE TABLE AS", "trips_postgres.load", most_trips=_BEARABLE
             ),
             Subject(
