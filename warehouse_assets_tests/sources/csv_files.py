@@ -3,6 +3,7 @@
 import glob
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -54,6 +55,14 @@ def trips(*lines: str) -> str:
     return HEADER + "".join(f"{line}\n" for line in lines)
 
 
+@cache
+def _engine(threads: int) -> duckdb.DuckDBPyConnection:
+    """A DuckDB; to start one takes as long as to read a file, and what is read is temporary."""
+    engine = duckdb.connect(config={"threads": threads})
+    engine.execute("SET GLOBAL TimeZone = 'UTC'")
+    return engine
+
+
 def read(
     folder: Path,
     *contents: str | bytes,
@@ -67,8 +76,7 @@ def read(
         path = inbox / (names or {}).get(arrival, f"trips-{arrival}.csv")
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         units.append(Unit(DeliveryFile.look_at(path), arrival, str(arrival)))
-    with duckdb.connect(config={"threads": threads}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with _engine(threads).cursor() as connection:
         staged = write_trips(connection, LakeTable(TRIPS, lake), units, spool)
         written = {lake / each.action.path for each in staged.files}
         assert set(lake.iterdir()) == written
