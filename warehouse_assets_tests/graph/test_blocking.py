@@ -1,9 +1,19 @@
 """What a failed check stops, and what it does not."""
 
+from pathlib import Path
+
 import dagster as dg
+import pytest
 
 from warehouse_assets_tests.graph.lake_rows import add_rows
-from warehouse_assets_tests.graph.runs import checks_of, evaluated, failed, materialised, run_checks
+from warehouse_assets_tests.graph.prepared import Homes, begin_with
+from warehouse_assets_tests.graph.runs import (
+    evaluated,
+    failed,
+    materialised,
+    results_of,
+    run_checks,
+)
 from warehouse_assets_tests.house import House, post, vote
 
 AFTER_VOTES = {
@@ -14,62 +24,70 @@ AFTER_VOTES = {
 }
 
 
-def test_a_failed_blocking_check_fails_the_run_and_stops_what_follows(house: House) -> None:
-    house.deliver("posts.jsonl", [post(1)])
-    house.deliver("votes.jsonl", [vote(1, 1)])
-    assert house.run().success
-    before = house.published("outlier_weeks"), house.published("votes_per_post_per_week")
-    twice = {"id": 9, "post_id": 1, "creation_date": "2022-01-10", "arrival": 7}
-    add_rows(house, "votes", twice, twice)
+@pytest.fixture(scope="module")
+def computed_home(homes: Homes) -> Path:
+    """The home of a warehouse that took a post and a vote, and computed all tables of them."""
 
-    result = house.run()
+    def fill(house: House) -> None:
+        house.deliver("posts.jsonl", [post(1)])
+        house.deliver("votes.jsonl", [vote(1, 1)])
+        assert house.run(checks=False).success
+
+    return homes.make(fill)
+
+
+@pytest.fixture
+def computed(house: House, computed_home: Path) -> House:
+    """A warehouse of its own that took and computed them."""
+    return begin_with(computed_home, house)
+
+
+def test_a_failed_blocking_check_fails_the_run_and_stops_what_follows(computed: House) -> None:
+    tables = ("outlier_weeks", "votes_per_post_per_week")
+    before = [computed.published(table) for table in tables]
+    twice = {"id": 9, "post_id": 1, "creation_date": "2022-01-10", "arrival": 7}
+    add_rows(computed, "votes", twice, twice)
+
+    result = computed.run()
 
     assert not result.success
     assert failed(evaluated(result)) == {"votes.key_is_unique"}
     assert materialised(result) == {"posts", "votes"}
-    assert (house.published("outlier_weeks"), house.published("votes_per_post_per_week")) == before
+    assert [computed.published(table) for table in tables] == before
 
 
 def test_a_failed_blocking_check_does_not_stop_what_does_not_depend_on_its_table(
-    house: House,
+    computed: House,
 ) -> None:
-    house.deliver("posts.jsonl", [post(1)])
-    house.deliver("votes.jsonl", [vote(1, 1)])
-    house.run("posts")
     twice = {"id": 9, "creation_date": "2022-01-10", "arrival": 7}
-    add_rows(house, "posts", twice, twice)
+    add_rows(computed, "posts", twice, twice)
+    computed.deliver("votes-2.jsonl", [vote(2, 1)])
 
-    result = house.run()
+    result = computed.run()
 
     assert failed(evaluated(result)) == {"posts.key_is_unique"}
     assert not result.success
     assert materialised(result) == {"posts", "votes", "votes_per_post_per_week", "outlier_weeks"}
 
 
-def test_a_warning_stops_nothing(house: House) -> None:
+def test_neither_a_warning_nor_an_error_of_a_check_that_does_not_block_stops_anything(
+    house: House,
+) -> None:
     house.deliver("posts.jsonl", [post(1)])
-    house.deliver("votes.jsonl", [vote(1, 1), vote(2, 404)])
+    house.deliver("votes.jsonl", [vote(1, 1), vote(2, 404), {"Id": "x"}])
 
     result = house.run()
 
     assert result.success
     assert materialised(result) == {"posts", "votes", *AFTER_VOTES}
-    (name,) = failed(evaluated(result))
-    found = evaluated(result)[name]
-    assert name == "votes.posts_are_known"
-    assert found.severity is dg.AssetCheckSeverity.WARN
-    assert found.metadata["violations"].value == 1
-
-
-def test_an_error_of_a_check_that_does_not_block_stops_nothing(house: House) -> None:
-    house.deliver("posts.jsonl", [post(1)])
-    house.deliver("votes.jsonl", '{"Id": "x"}\n')
-
-    result = house.run()
-
-    assert result.success
-    assert materialised(result) == {"posts", "votes", *AFTER_VOTES}
-    assert failed(evaluated(result)) == {"votes.rejected_share_is_low"}
+    evaluations = evaluated(result)
+    assert failed(evaluations) == {"votes.posts_are_known", "votes.rejected_share_is_low"}
+    warning = evaluations["votes.posts_are_known"]
+    assert warning.severity is dg.AssetCheckSeverity.WARN
+    assert warning.metadata["violations"].value == 1
+    error = evaluations["votes.rejected_share_is_low"]
+    assert error.severity is dg.AssetCheckSeverity.ERROR
+    assert not error.blocking
 
 
 def test_a_check_selected_alone_runs_alone(house: House) -> None:
@@ -94,22 +112,20 @@ def test_a_failed_blocking_check_alone_fails_its_run(house: House) -> None:
     assert not result.success
 
 
-def test_what_was_stopped_is_computed_once_the_table_is_right_again(house: House) -> None:
-    house.deliver("posts.jsonl", [post(1)])
-    house.deliver("votes.jsonl", [vote(1, 1)])
-    assert house.run().success
-    add_rows(
-        house, "votes_per_post_per_week", {"post_id": 1, "week_start": "2022-01-11", "votes": 5}
-    )
-    result = house.run()
+def test_what_was_stopped_is_computed_once_the_table_is_right_again(computed: House) -> None:
+    assets = ("votes", "votes_per_post_per_week", "mean_votes_per_post_per_week")
+    added = {"post_id": 1, "week_start": "2022-01-11", "votes": 5}
+    add_rows(computed, "votes_per_post_per_week", added)
+    result = computed.run(*assets)
     assert failed(evaluated(result)) >= {"votes_per_post_per_week.values_are_plausible"}
     assert "mean_votes_per_post_per_week" not in materialised(result)
 
-    house.deliver("votes-2.jsonl", [vote(2, 1)])
+    computed.deliver("votes-2.jsonl", [vote(2, 1)])
 
-    assert house.run().success
-    assert house.published("votes_per_post_per_week") == [(1, "2022-01-03", 2)]
-    assert house.published("mean_votes_per_post_per_week") == [("2022-01-03", 2, 1, 2.0, 1, 2.0)]
+    assert computed.run(*assets).success
+    week = "2022-01-03"
+    assert computed.published("votes_per_post_per_week") == [(1, week, 2)]
+    assert computed.published("mean_votes_per_post_per_week") == [(week, 2, 1, 2.0, 1, 2.0)]
 
 
 def test_rows_that_the_warehouse_cannot_hold_fail_their_asset_and_its_checks_count_them(
@@ -118,11 +134,11 @@ def test_rows_that_the_warehouse_cannot_hold_fail_their_asset_and_its_checks_cou
     twice = {"id": 9, "post_id": 1, "creation_date": "2022-01-10", "arrival": 7}
     add_rows(house, "votes", twice, twice)
 
-    result = house.run("votes")
+    result = house.run("votes", checks=False)
 
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     told = failure.step_failure_data.user_failure_data
     assert told is not None
     assert "UNIQUE constraint failed" in str(told.description)
     assert "its asset checks count them" in str(told.description)
-    assert failed(checks_of(house, "votes")) >= {"key_is_unique"}
+    assert failed(results_of(house, "votes")) >= {"key_is_unique"}

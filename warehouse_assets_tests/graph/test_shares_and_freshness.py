@@ -1,6 +1,7 @@
 """The checks with a limit: the share of rejected records, and how long ago data came."""
 
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import dagster as dg
@@ -8,16 +9,32 @@ import pytest
 
 from warehouse_assets.graph import standard_checks
 from warehouse_assets_tests.graph.lake_rows import add_rows
-from warehouse_assets_tests.graph.runs import checks_of, failed, passed
+from warehouse_assets_tests.graph.prepared import Homes, begin_with
+from warehouse_assets_tests.graph.runs import checks_of, failed, passed, results_of, run_checks
 from warehouse_assets_tests.house import House, vote
+from warehouse_assets_tests.sources.deliveries import take
 
 HOUR = 3600
 
 
-def _deliver_votes(house: House, good: int, bad: int) -> None:
+@pytest.fixture(scope="module")
+def delivered_home(homes: Homes) -> Path:
+    """The home of a warehouse to which a vote was delivered just now."""
+    return homes.make(lambda house: _take_votes(house, good=1, bad=0))
+
+
+@pytest.fixture
+def delivered(house: House, delivered_home: Path) -> House:
+    """A warehouse of its own to which a vote was delivered; the history knows nothing of it."""
+    return begin_with(delivered_home, house)
+
+
+def _take_votes(house: House, good: int, bad: int) -> None:
+    """Take a file of votes into the lake."""
     lines = [vote(number, 1) for number in range(1, good + 1)] + [{"Id": "-"}] * bad
     house.deliver("votes.jsonl", lines)
-    assert house.run("votes").success
+    taken = take(house)
+    assert (taken.records, taken.rejected) == (good, bad)
 
 
 def _with_setting(house: House, **environment: str) -> House:
@@ -28,9 +45,9 @@ def _with_setting(house: House, **environment: str) -> House:
 def test_a_share_up_to_a_tenth_of_rejected_records_passes(
     house: House, good: int, bad: int
 ) -> None:
-    _deliver_votes(house, good, bad)
+    _take_votes(house, good, bad)
 
-    share = checks_of(house, "votes")["rejected_share_is_low"]
+    share = results_of(house, "votes")["rejected_share_is_low"]
 
     assert share.passed
     assert share.metadata["rejected"].value == bad
@@ -39,7 +56,7 @@ def test_a_share_up_to_a_tenth_of_rejected_records_passes(
 
 
 def test_a_greater_share_fails_and_shows_the_newest_rejected_records(house: House) -> None:
-    _deliver_votes(house, good=8, bad=1)
+    _take_votes(house, good=8, bad=1)
 
     share = checks_of(house, "votes")["rejected_share_is_low"]
 
@@ -56,9 +73,9 @@ def test_a_greater_share_fails_and_shows_the_newest_rejected_records(house: Hous
 
 
 def test_the_share_of_one_table_does_not_count_the_records_of_another(house: House) -> None:
-    _deliver_votes(house, good=1, bad=9)
+    _take_votes(house, good=1, bad=9)
 
-    share = checks_of(house, "posts")["rejected_share_is_low"]
+    share = results_of(house, "posts")["rejected_share_is_low"]
 
     assert share.passed
     assert share.metadata["rejected"].value == 0
@@ -66,18 +83,18 @@ def test_the_share_of_one_table_does_not_count_the_records_of_another(house: Hou
 
 @pytest.mark.parametrize(("limit", "passes"), [("0.5", True), ("0.49", False), ("1", True)])
 def test_the_limit_of_the_share_is_a_setting(house: House, limit: str, passes: bool) -> None:
-    _deliver_votes(house, good=2, bad=2)
+    _take_votes(house, good=2, bad=2)
 
     other = _with_setting(house, REJECTED_SHARE_LIMIT=limit)
 
-    assert checks_of(other, "votes")["rejected_share_is_low"].passed is passes
+    assert results_of(other, "votes")["rejected_share_is_low"].passed is passes
 
 
 def test_a_file_that_is_rejected_whole_counts(house: House) -> None:
     house.deliver("votes.json", "[{")
-    house.run("votes")
+    take(house)
 
-    share = checks_of(house, "votes")["rejected_share_is_low"]
+    share = results_of(house, "votes")["rejected_share_is_low"]
 
     assert not share.passed
     assert share.metadata["share"].value == 1.0
@@ -85,13 +102,12 @@ def test_a_file_that_is_rejected_whole_counts(house: House) -> None:
 
 @pytest.mark.parametrize(("hours", "passes"), [(1.9, True), (2.1, False)])
 def test_a_source_is_fresh_for_as_long_as_its_setting_says(
-    house: House, monkeypatch: pytest.MonkeyPatch, hours: float, passes: bool
+    delivered: House, monkeypatch: pytest.MonkeyPatch, hours: float, passes: bool
 ) -> None:
-    _deliver_votes(house, good=1, bad=0)
     later = time.time() + hours * HOUR
     monkeypatch.setattr(standard_checks, "time", SimpleNamespace(time=lambda: later))
 
-    fresh = checks_of(_with_setting(house, FRESHNESS_HOURS="2"), "votes")["source_is_fresh"]
+    fresh = results_of(_with_setting(delivered, FRESHNESS_HOURS="2"), "votes")["source_is_fresh"]
 
     assert fresh.passed is passes
     assert fresh.severity is dg.AssetCheckSeverity.WARN
@@ -103,43 +119,40 @@ def test_a_source_is_fresh_for_as_long_as_its_setting_says(
 
 
 def test_a_run_that_takes_nothing_does_not_make_a_source_fresh(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    delivered: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _deliver_votes(house, good=1, bad=0)
-    house.run("votes")
+    assert delivered.run("votes", checks=False).success
     later = time.time() + 200 * HOUR  # the default is 192
     monkeypatch.setattr(standard_checks, "time", SimpleNamespace(time=lambda: later))
 
-    assert not checks_of(house, "votes")["source_is_fresh"].passed
+    assert passed(delivered, "source_is_fresh", "votes") == [False]
 
 
 def test_a_computed_table_is_stale_when_its_source_changed_until_it_is_computed_again(
-    house: House,
+    delivered: House,
 ) -> None:
-    _deliver_votes(house, good=1, bad=0)
-    assert house.run().success
     tables = ("votes_per_post_per_week", "mean_votes_per_post_per_week", "outlier_weeks")
-    assert passed(house, "is_fresh", *tables) == [True, True, True]
+    assert delivered.run(*tables, checks=False).success
+    assert passed(delivered, "is_fresh", *tables) == [True, True, True]
 
-    house.deliver("more-votes.jsonl", [vote(7, 1)])
-    house.run("votes")
+    delivered.deliver("more-votes.jsonl", [vote(7, 1)])
+    take(delivered)
 
-    stale = checks_of(house, "outlier_weeks")["is_fresh"]
-    assert not stale.passed
+    keys = [dg.AssetCheckKey(dg.AssetKey(table), "is_fresh") for table in tables]
+    _, evaluations = run_checks(delivered, dg.AssetSelection.checks(*keys))
+    # The mean reads the votes per post, which did not change.
+    assert failed(evaluations) == {"votes_per_post_per_week.is_fresh", "outlier_weeks.is_fresh"}
+    stale = evaluations["outlier_weeks.is_fresh"]
     assert stale.severity is dg.AssetCheckSeverity.WARN
     assert stale.description == "votes changed since outlier_weeks was computed."
-    # The mean reads the votes per post, which did not change.
-    assert passed(house, "is_fresh", *tables) == [False, True, False]
 
-    house.run("votes_per_post_per_week", "outlier_weeks")
+    delivered.run("votes_per_post_per_week", "outlier_weeks", checks=False)
 
-    assert passed(house, "is_fresh", *tables) == [True, False, True]
+    assert passed(delivered, "is_fresh", *tables) == [True, False, True]
 
 
-def test_a_computed_table_unknown_to_the_history_counts_as_fresh(house: House) -> None:
-    _deliver_votes(house, good=1, bad=0)
-
-    assert checks_of(house, "outlier_weeks")["is_fresh"].passed
+def test_a_computed_table_unknown_to_the_history_counts_as_fresh(delivered: House) -> None:
+    assert results_of(delivered, "outlier_weeks")["is_fresh"].passed
 
 
 def test_a_check_shows_no_more_than_five_rows(house: House) -> None:
