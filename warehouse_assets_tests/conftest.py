@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from sqlalchemy.pool import QueuePool
 
+from warehouse_assets.garbage import look_less_often
 from warehouse_assets.lake.engine import Engine
 from warehouse_assets.settings import SETTINGS, Settings
 from warehouse_assets_tests.house import House
@@ -33,11 +34,10 @@ def pytest_collection_finish() -> None:
     if importlib.util.find_spec("pandas") is None:
         # DuckDB looks for it whenever a statement has values.
         pytest.MonkeyPatch().setitem(sys.modules, "pandas", None)
-    # The garbage collector would look at what was imported all the time, and at what Dagster
-    # makes and drops in each run.
+    # The garbage collector would look at what was imported all the time.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    look_less_often()
 
 
 @pytest.fixture(scope="session")

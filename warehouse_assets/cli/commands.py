@@ -12,6 +12,7 @@ from dotenv import load_dotenv
 
 from warehouse_assets.cli import keys, service, simulation
 from warehouse_assets.errors import WarehouseAssetsError
+from warehouse_assets.garbage import look_less_often
 from warehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def main() -> None:
     warehouse ingest      take what is in the inbox, compute and publish what follows
     warehouse answers     show the answers
     """
+    look_less_often()
     load_dotenv(Path(".env"))  # as Dagster's own commands do
 
 

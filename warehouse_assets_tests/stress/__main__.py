@@ -4,6 +4,7 @@ Ends with 1 at the first difference, tells the seed and keeps the folder for ins
 """
 
 import argparse
+import gc
 import random
 import shutil
 import sys
@@ -40,6 +41,8 @@ def main() -> int:
     until = time.monotonic() + wanted.minutes * 60
     killer, crowd, lessons = crash.Killer(), contention.Crowd(), live_school.Lessons()
     answers = service.Answers()
+    # What the processes forked from this one share stays shared while nobody writes to it.
+    gc.freeze()
     _tell(f"seed {seed}, folder {folder}")
     while True:
         try:
