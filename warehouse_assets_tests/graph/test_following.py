@@ -29,14 +29,14 @@ class Automation:
         return {key.to_user_string() for key in requested if isinstance(key, dg.AssetKey)}
 
 
-def test_what_depends_on_votes_is_requested_after_votes_and_not_again(house: House) -> None:
+def test_what_depends_on_a_source_is_requested_after_it_and_not_again(house: House) -> None:
     automation = Automation(house)
     house.run(checks=False)
     automation.tick()
     assert automation.tick() == set()
 
     house.deliver("votes.jsonl", [vote(1, 1)])
-    house.run("votes")
+    house.run("votes", checks=False)
 
     requested = automation.tick()
     assert requested == {
@@ -45,18 +45,13 @@ def test_what_depends_on_votes_is_requested_after_votes_and_not_again(house: Hou
         "outlier_weeks",
         "rejected_records",
     }
-    assert materialised(house.run(*requested)) == requested
+    assert materialised(house.run(*requested, checks=False)) == requested
     assert automation.tick() == set()
 
-
-def test_what_depends_on_posts_only_is_requested_after_posts(house: House) -> None:
-    automation = Automation(house)
-    house.run(checks=False)
-    automation.tick()
-
     house.deliver("posts.jsonl", [post(1)])
-    house.run("posts")
+    house.run("posts", checks=False)
 
+    # What depends on posts, and nothing that depends on votes only.
     assert automation.tick() == {"mean_votes_per_post_per_week", "rejected_records"}
 
 

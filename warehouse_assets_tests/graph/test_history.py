@@ -39,42 +39,28 @@ def is_open(path: Path) -> bool:
     return path.with_name(f"{path.name}-wal").exists()
 
 
-def test_the_databases_of_the_last_runs_are_open(
+def test_once_asked_for_the_databases_of_the_last_runs_are_open_and_all_runs_are_there_for_others(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    keep_open(instance)
-    runs = [run(instance) for _ in range(4)]
-
     history = tmp_path / "history"
+    before = run(instance)
+    assert not is_open(history / "runs" / f"{before}.db")
+
+    keep_open(instance)
+    runs = [before, *(run(instance) for _ in range(4))]
+
     assert is_open(history / "runs.db")
     assert is_open(history / "runs" / "index.db")
     assert is_open(history / "runs" / f"{runs[-1]}.db")
-    assert not is_open(history / "runs" / f"{runs[0]}.db")
-
-
-def test_all_runs_and_events_are_there_for_others(
-    instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
-    keep_open(instance)
-    runs = [run(instance) for _ in range(6)]
-
+    assert not is_open(history / "runs" / f"{runs[1]}.db")
     assert {record.dagster_run.run_id for record in instance.get_run_records()} == set(runs)
     for identity in runs:
         kinds = [entry.dagster_event_type for entry in instance.all_logs(identity)]
         assert kinds[-1] == dg.DagsterEventType.RUN_SUCCESS
         # As another process sees it.
-        path = tmp_path / "history" / "runs" / f"{identity}.db"
-        with closing(sqlite3.connect(path)) as connection:
+        with closing(sqlite3.connect(history / "runs" / f"{identity}.db")) as connection:
             (count,) = connection.execute("SELECT count(*) FROM event_logs").fetchone()
         assert count == len(kinds)
-
-
-def test_a_history_that_nobody_asked_for_is_closed_after_each_event(
-    instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
-    identity = run(instance)
-
-    assert not is_open(tmp_path / "history" / "runs" / f"{identity}.db")
 
 
 def test_a_history_that_is_deleted_begins_anew(tmp_path: Path) -> None:
