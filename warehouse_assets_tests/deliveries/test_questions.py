@@ -6,14 +6,18 @@ import sqlalchemy as sa
 
 from warehouse_assets.catalogue import QUESTIONS
 from warehouse_assets.deliveries.tables import DELIVERY_DURATIONS
-from warehouse_assets_tests.postgres import postgres_url
+from warehouse_assets_tests.warehouse.reused import emptied_database
 
 (AVERAGE,) = (q for q in QUESTIONS if q.name == "average_duration_of_deliveries")
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_the_average_is_that_of_all_successful_deliveries(database: str, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/warehouse.db" if database == "sqlite" else postgres_url()
+    url = (
+        f"sqlite:///{tmp_path}/warehouse.db"
+        if database == "sqlite"
+        else emptied_database("answers")
+    )
     driven = sa.make_url(url)
     if database == "postgresql":
         driven = driven.set(drivername="postgresql+psycopg2")

@@ -29,15 +29,20 @@ from warehouse_assets_tests.deliveries.steps import (
     expected,
     step_of,
 )
-from warehouse_assets_tests.postgres import postgres_url
+from warehouse_assets_tests.warehouse.reused import emptied_database
 
 TWENTY_MINUTES = timedelta(minutes=20)
 _KINDS = ["sqlite", "postgresql"]
 
 
+def _url(kind: str) -> str | None:
+    """Where the state is, if not in the folder of the feed."""
+    return emptied_database("state") if kind == "postgresql" else None
+
+
 @pytest.fixture(params=_KINDS)
 def feed(request: pytest.FixtureRequest, tmp_path: Path) -> Feed:
-    return Feed(tmp_path, postgres_url() if request.param == "postgresql" else None)
+    return Feed(tmp_path, _url(request.param))
 
 
 @pytest.fixture
@@ -200,13 +205,13 @@ def test_any_sequence_cut_anywhere_and_dead_anywhere_comes_to_the_same(
     monkeypatch.setattr(feed_module, "_BYTES_TOGETHER", 150)
 
     @settings(
-        max_examples=15 if kind == "sqlite" else 5,
+        max_examples=10 if kind == "sqlite" else 4,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
     @given(any_steps(25), st.data())
     def holds(steps: list[Step], data: st.DataObject) -> None:
-        feed = Feed(tmp_path / str(next(numbers)), postgres_url() if kind != "sqlite" else None)
+        feed = Feed(tmp_path / str(next(numbers)), _url(kind))
         feed.path.touch()
         taken = list(steps)
         if len(steps) > data.draw(st.integers(0, 10)):

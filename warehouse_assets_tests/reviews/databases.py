@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from warehouse_assets_tests.postgres import postgres_url
+from warehouse_assets_tests.warehouse.reused import emptied_database
 
 KINDS = ("sqlite", "postgresql")
 COLUMNS = (
@@ -56,7 +56,7 @@ def review(number: int, **fields: Any) -> dict[str, Any]:
 
 
 class Database:
-    """A database with the table `reviews`, empty at first.
+    """A database with the table `reviews`, empty at first; one of PostgreSQL at a time.
 
     Args:
         types: of columns, where they are not those of the dataset.
@@ -72,7 +72,7 @@ class Database:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "reviews.db"
-        self.url = f"sqlite:///{self.path}" if kind == "sqlite" else postgres_url()
+        self.url = f"sqlite:///{self.path}" if kind == "sqlite" else emptied_database("reviews")
         self.kind = kind
         self.columns = columns
         types = {**_TYPES, **(types or {})}

@@ -8,6 +8,7 @@ from typing import Any
 from warehouse_assets.warehouse import Published, Warehouse, publish
 from warehouse_assets_tests import postgres
 from warehouse_assets_tests.lake.tables import Stored
+from warehouse_assets_tests.warehouse.reused import emptied_database
 
 # All that PostgreSQL knows of the tables: columns, keys and indexes, descriptions.
 _SCHEMA = """
@@ -84,9 +85,10 @@ def emptied(warehouse: Warehouse) -> None:
 def in_a_new_database(
     warehouse: Warehouse, stored: Stored, folder: Path
 ) -> dict[str, list[tuple[Any, ...]]]:
-    """What the same kind of database holds after one publishing of the table into a new one."""
-    url = f"sqlite:///{folder}/fresh.db" if warehouse.is_sqlite else postgres.postgres_url()
+    """What the same kind of database holds after one publishing of the table into an empty one."""
+    url = f"sqlite:///{folder}/fresh.db" if warehouse.is_sqlite else emptied_database("fresh")
     fresh = Warehouse(url)
-    emptied(fresh)
+    if fresh.is_sqlite:
+        emptied(fresh)
     assert publish_to(fresh, stored).is_whole
     return contents(fresh)

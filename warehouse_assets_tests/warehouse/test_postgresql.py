@@ -34,10 +34,20 @@ with Warehouse(sys.argv[1]).write() as connection:
 """
 
 
+_CATS = "CREATE TABLE cats AS SELECT 'Tom' AS name"
+
+
 @pytest.fixture
-def cats(postgresql_warehouse: Warehouse) -> Warehouse:
+def cats(emptied_warehouse: Warehouse) -> Warehouse:
     """A database with one table of one row."""
-    execute(url_of(postgresql_warehouse), "CREATE TABLE cats AS SELECT 'Tom' AS name")
+    execute(url_of(emptied_warehouse), _CATS)
+    return emptied_warehouse
+
+
+@pytest.fixture
+def own_cats(postgresql_warehouse: Warehouse) -> Warehouse:
+    """The same in a new database, for tests that leave more behind than tables."""
+    execute(url_of(postgresql_warehouse), _CATS)
     return postgresql_warehouse
 
 
@@ -95,11 +105,11 @@ def test_a_killed_writer_holds_nobody_up_and_leaves_nothing(cats: Warehouse) -> 
     assert read_all(cats) == ["Ada", "Tom"]
 
 
-def test_writers_of_different_schemas_do_not_wait_for_each_other(cats: Warehouse) -> None:
-    execute(url_of(cats), "CREATE SCHEMA other")
-    in_other = Warehouse(f"{url_of(cats)}&options=-csearch_path%3Dother")
+def test_writers_of_different_schemas_do_not_wait_for_each_other(own_cats: Warehouse) -> None:
+    execute(url_of(own_cats), "CREATE SCHEMA other")
+    in_other = Warehouse(f"{url_of(own_cats)}&options=-csearch_path%3Dother")
     told: list[str] = []
-    with cats.write(), in_other.write(told.append):
+    with own_cats.write(), in_other.write(told.append):
         pass
     assert told == []
 
@@ -178,28 +188,29 @@ def test_an_option_that_does_not_exist_is_explained_without_the_password() -> No
 
 @pytest.mark.parametrize("act", [write_one, read_all])
 def test_a_user_without_rights_is_told_which(
-    cats: Warehouse, act: Callable[[Warehouse], object]
+    own_cats: Warehouse, act: Callable[[Warehouse], object]
 ) -> None:
-    role = f"analyst_of_{cats.url.database}"
-    execute(url_of(cats), f"CREATE ROLE {role} LOGIN")
+    role = f"analyst_of_{own_cats.url.database}"
+    execute(url_of(own_cats), f"CREATE ROLE {role} LOGIN")
     with pytest.raises(WarehouseError, match=r"has not the right.*permission denied.*cats"):
-        act(at(cats.url.set(username=role)))
+        act(at(own_cats.url.set(username=role)))
 
 
-def test_a_read_only_server_is_explained(cats: Warehouse) -> None:
+def test_a_read_only_server_is_explained(own_cats: Warehouse) -> None:
     execute(
-        url_of(cats), f"ALTER DATABASE {cats.url.database} SET default_transaction_read_only = on"
+        url_of(own_cats),
+        f"ALTER DATABASE {own_cats.url.database} SET default_transaction_read_only = on",
     )
     with pytest.raises(WarehouseError, match=r"is read-only.*standby"):
-        write_one(cats)
+        write_one(own_cats)
 
 
-def test_the_limits_of_idle_and_slow_sessions_do_not_end_a_publishing(cats: Warehouse) -> None:
+def test_the_limits_of_idle_and_slow_sessions_do_not_end_a_publishing(own_cats: Warehouse) -> None:
     for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
-        execute(url_of(cats), f"ALTER DATABASE {cats.url.database} SET {limit} = '100ms'")
-    with cats.write() as connection:
+        execute(url_of(own_cats), f"ALTER DATABASE {own_cats.url.database} SET {limit} = '100ms'")
+    with own_cats.write() as connection:
         connection.exec_driver_sql("SELECT pg_sleep(0.15)")
-    assert read_all(cats) == ["Tom"]
+    assert read_all(own_cats) == ["Tom"]
 
 
 class _SaidError(Exception):

@@ -25,9 +25,9 @@ TEXTS = ["", "NULL", "\\N", "\\.", "a\n\\.\nb", '"', ",", "a,b\r\n", "\t", " x "
 
 
 @pytest.fixture
-def warehouse(postgresql_warehouse: Warehouse) -> Warehouse:
+def warehouse(emptied_warehouse: Warehouse) -> Warehouse:
     """These tests are of PostgreSQL only."""
-    return postgresql_warehouse
+    return emptied_warehouse
 
 
 def publish_whole(warehouse: Warehouse, stored: Stored) -> Published:
@@ -154,8 +154,9 @@ def test_descriptions_are_comments_and_follow_the_declaration(
 
 
 def test_what_others_made_of_a_table_outlives_its_being_written_whole(
-    pets: Stored, warehouse: Warehouse
+    pets: Stored, postgresql_warehouse: Warehouse
 ) -> None:
+    warehouse = postgresql_warehouse  # roles are left
     pets.append([REX])
     publish_to(warehouse, pets)
     role = f"analyst_{warehouse.url.database}"
@@ -178,8 +179,9 @@ def test_what_others_made_of_a_table_outlives_its_being_written_whole(
 
 
 def test_grants_on_a_table_of_other_columns_are_given_again(
-    pets: Stored, warehouse: Warehouse
+    pets: Stored, postgresql_warehouse: Warehouse
 ) -> None:
+    warehouse = postgresql_warehouse  # roles are left
     role = f"reader_{warehouse.url.database}"
     execute(
         url_of(warehouse),
