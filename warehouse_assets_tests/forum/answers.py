@@ -6,9 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from warehouse_assets import forum
+from warehouse_assets.lake.engine import Engine
 
 _SQL = Path(forum.__file__).parent / "sql"
 
@@ -17,7 +16,7 @@ def answer(
     table: str, posts: Sequence[str | datetime] = (), votes: Sequence[tuple[int, Any]] = ()
 ) -> list[tuple[Any, ...]]:
     """The rows of `table`, in their order, from when posts were written and votes cast."""
-    with duckdb.connect() as connection:
+    with Engine(Path("scratch"), 10**9).connect() as connection:
         connection.execute("CREATE TABLE posts (id BIGINT, creation_date TIMESTAMP)")
         connection.execute("CREATE TABLE votes (post_id BIGINT, creation_date TIMESTAMP)")
         connection.execute(

@@ -7,7 +7,7 @@ import shutil
 
 from warehouse_assets_tests.house import House, post, vote
 
-VOTES_COLUMNS = "id, post_id, vote_type_id, user_id, bounty_amount, creation_date, arrival"
+MEAN = ("posts", "votes", "votes_per_post_per_week", "mean_votes_per_post_per_week")
 
 
 def test_a_mixed_delivery_ends_as_rows_and_rejected_records(house: House) -> None:
@@ -20,7 +20,7 @@ def test_a_mixed_delivery_ends_as_rows_and_rejected_records(house: House) -> Non
     house.deliver("votes.png.json", b"\x89PNG\r\n\x1a\n")
     house.deliver("table.csv", "Id,PostId")
 
-    assert house.run(checks=False).success
+    assert house.run("posts", "votes", "rejected_records", checks=False).success
 
     assert house.stored("posts", "id") == [(1,), (2,)]
     assert house.stored("votes", "id, post_id") == [(1, 1), (2, 2), (3, 99)]
@@ -42,19 +42,19 @@ def test_a_mixed_delivery_ends_as_rows_and_rejected_records(house: House) -> Non
 
 def test_votes_may_come_before_their_posts(house: House) -> None:
     house.deliver("votes.json", [vote(1, 5, "2022-01-04"), vote(2, 5, "2022-01-05")])
-    assert house.run(checks=False).success
+    assert house.run(*MEAN, checks=False).success
     week = ("2022-01-03", 2, 1, 2.0)
     assert house.published("mean_votes_per_post_per_week") == [(*week, 0, None)]
     house.deliver("posts.json", [post(5)])
-    assert house.run(checks=False).success
+    assert house.run(*MEAN[:1], *MEAN[3:], checks=False).success
     assert house.published("mean_votes_per_post_per_week") == [(*week, 1, 2.0)]
 
 
 def test_a_newer_version_of_a_vote_changes_the_answers(house: House) -> None:
     house.deliver("votes-1.json", [vote(1, 5), vote(2, 5)])
-    house.run(checks=False)
+    house.run("votes", "votes_per_post_per_week", checks=False)
     house.deliver("votes-2.json", [vote(2, 6, "2022-01-10")])
-    assert house.run(checks=False).success
+    assert house.run("votes", "votes_per_post_per_week", checks=False).success
     assert house.published("votes_per_post_per_week") == [
         (5, "2022-01-03", 1),
         (6, "2022-01-10", 1),
@@ -89,7 +89,8 @@ def test_times_with_a_zone_count_in_the_week_of_their_utc_date(house: House) -> 
         "2022-01-09T23:59:59.999",
     ]
     house.deliver("votes.json", [vote(n, n, CreationDate=time) for n, time in enumerate(times)])
-    assert house.run(checks=False).success
+    answers = ("votes_per_post_per_week", "outlier_weeks")
+    assert house.run("votes", *answers, checks=False).success
     assert house.published("votes_per_post_per_week") == [
         (0, "2022-01-10", 1),
         (1, "2022-01-03", 1),

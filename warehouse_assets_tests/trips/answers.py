@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from warehouse_assets.lake.engine import Engine
 from warehouse_assets.schema import duckdb_type
 from warehouse_assets.trips.areas import create_functions
 from warehouse_assets.trips.tables import TRIPS
@@ -15,12 +17,19 @@ from warehouse_assets_tests.trips.journeys import Trip, sql
 @contextmanager
 def tables(trips: Sequence[Trip], zoom: int = 14) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the table of `trips`, all that follows from it and the functions."""
-    with duckdb.connect() as connection:
+    with Engine(Path("scratch"), 10**9).connect() as connection:
         columns = ", ".join(f'"{c.name}" {duckdb_type(c)}' for c in TRIPS.columns)
         connection.execute(f"CREATE TABLE trips ({columns})")
-        for trip in trips:
-            values = [trip.region, *trip.origin, *trip.destination, trip.time, trip.datasource, 1]
-            connection.execute("INSERT INTO trips VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        rows = ", ".join("(?, ?, ?, ?, ?, ?, ?, ?)" for _ in trips)
+        values = [
+            value
+            for trip in trips
+            for value in (
+                trip.region, *trip.origin, *trip.destination, trip.time, trip.datasource, 1
+            )
+        ]  # fmt: skip
+        if trips:
+            connection.execute(f"INSERT INTO trips VALUES {rows}", values)
         connection.execute("CREATE TABLE constants AS SELECT CAST(? AS DOUBLE) AS tiles", [2**zoom])
         for name in ("daily_trips", "weekly_trips", "trip_groups"):
             connection.execute(f"CREATE TABLE {name} AS {sql(name)}")
