@@ -119,7 +119,7 @@ def test_any_sequence_taken_in_any_parts_comes_to_the_same_in_lake_state_and_rep
     numbers = count()
     monkeypatch.setattr(catch_up_module, "_STEPS_REPLAYED_TOGETHER", 7)
 
-    @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(any_steps(40), st.data())
     def holds(steps: list[Step], data: st.DataObject) -> None:
         feed = Feed(tmp_path / str(next(numbers)))

@@ -47,7 +47,7 @@ def one_after_the_other(
     cuts=st.sets(st.integers(1, 7), max_size=3),
     by_duckdb=st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=17, deadline=None)
 def test_any_batching_equals_one_arrival_after_the_other(
     history: list[tuple[int, Arrival]], in_order: bool, cuts: set[int], by_duckdb: bool
 ) -> None:

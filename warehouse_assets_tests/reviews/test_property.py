@@ -76,7 +76,7 @@ def expected(row: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(ROWS)
 def test_every_row_is_kept_or_rejected(rows: list[tuple[Any, ...]]) -> None:
     with TemporaryDirectory() as folder:

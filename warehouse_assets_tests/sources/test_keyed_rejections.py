@@ -120,7 +120,7 @@ records = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(readings=st.lists(st.lists(records, max_size=8), min_size=1, max_size=3))
 def test_every_record_is_a_row_or_rejected(
     tmp_path_factory: pytest.TempPathFactory, readings: Sequence[Sequence[dict[str, Any]]]

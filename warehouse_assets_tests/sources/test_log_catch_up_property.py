@@ -87,25 +87,25 @@ def take_all(steps: list[Step]) -> None:
         assert (log.rows(), log.rejected()) == expected(log.contents())
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(cut_steps(any_lines, ["take", "die 1"]))
 def test_a_log_that_grows_is_taken_as_if_at_once(steps: list[Step]) -> None:
     take_all(steps)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(cut_steps(any_lines, ["take", *DEATHS, "rotate"]))
 def test_of_a_log_that_is_rotated_nothing_is_lost(steps: list[Step]) -> None:
     take_all(steps)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(cut_steps(unlike_lines, ["take", *DEATHS, "rotate", "rotate_by_copy"]))
 def test_of_a_log_that_is_copied_before_it_is_truncated_nothing_is_lost(steps: list[Step]) -> None:
     take_all(steps)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(cut_steps(unlike_lines, ["take", *DEATHS, "truncate"]))
 def test_of_a_log_that_is_truncated_what_was_complete_last_time_is_there_once(
     steps: list[Step],

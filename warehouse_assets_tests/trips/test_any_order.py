@@ -78,7 +78,7 @@ class Life:
 
 
 @given(history=happenings)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_each_trip_is_counted_once(history: list[str | list[Trip]]) -> None:
     with TemporaryDirectory() as name, dg.DagsterInstance.ephemeral() as instance:
         life = Life(Path(name) / "home", instance)
