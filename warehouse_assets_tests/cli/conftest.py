@@ -16,6 +16,7 @@ from warehouse_assets.settings import Settings
 from warehouse_assets_tests.house import House, post, vote
 
 Command = Callable[..., Result]
+Only = Callable[..., None]
 
 
 @pytest.fixture
@@ -42,6 +43,28 @@ def command(house: House, monkeypatch: pytest.MonkeyPatch) -> Command:
     return run
 
 
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Only:
+    """Narrows what commands run to the given assets: what is not looked at need not be made."""
+    whole = runs._run
+
+    def narrow(*assets: str, checks: bool = True) -> None:
+        chosen = dg.AssetSelection.assets(*assets)
+
+        def run(
+            name: str,
+            settings: Settings,
+            overrides: Mapping[str, Any],
+            selection: dg.AssetSelection,
+        ) -> dg.ExecuteInProcessResult:
+            both = selection & chosen
+            return whole(name, settings, overrides, both if checks else both.without_checks())
+
+        monkeypatch.setattr(runs, "_run", run)
+
+    return narrow
+
+
 @pytest.fixture(scope="session")
 def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of a warehouse with 2 posts, 10 votes and a rejected record."""
@@ -51,7 +74,7 @@ def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         house.deliver("posts.jsonl", [post(1), post(2)])
         votes = [*(vote(n, 1) for n in range(1, 10)), vote(10, 2, "2022-01-12"), {"Id": "x"}]
         house.deliver("votes.jsonl", votes)
-        assert house.run().success
+        assert house.run(checks=False).success
     return home
 
 

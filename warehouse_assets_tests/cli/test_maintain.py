@@ -9,7 +9,7 @@ from warehouse_assets_tests.house import House, vote
 def test_small_files_become_one_and_the_answers_stay(command: Command, house: House) -> None:
     for number in range(3):
         house.deliver("votes.json", [vote(number, 1)])
-        assert house.run("votes").success
+        assert house.run("votes", checks=False).success
     rows = house.stored("votes")
 
     result = command("maintain")

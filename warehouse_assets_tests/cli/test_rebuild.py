@@ -77,6 +77,6 @@ def test_the_next_run_after_it_publishes_nothing(command: Command, filled: House
     command("rebuild")
     content = filled.warehouse.path.read_bytes()
 
-    assert filled.run().success
+    assert filled.run(checks=False).success
 
     assert filled.warehouse.path.read_bytes() == content
