@@ -6,12 +6,11 @@ import signal
 import time
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
 from warehouse_assets_tests.house import House
-from warehouse_assets_tests.integration.mortal_run import POINTS
-from warehouse_assets_tests.integration.processes import run, start
+from warehouse_assets_tests.integration.mortal_run import POINTS, die_at
+from warehouse_assets_tests.integration.processes import fork, fork_command, run_forked
 from warehouse_assets_tests.integration.state import State, deliver_second, state_of
 
 
@@ -35,43 +34,31 @@ def test_an_undisturbed_run_holds_what_was_delivered(undisturbed: State) -> None
     assert len(undisturbed["archive"]) == 7
 
 
-@pytest.fixture(scope="module")
-def killed(
-    first_home: Path, tmp_path_factory: pytest.TempPathFactory, shared_instance: dg.DagsterInstance
-) -> dict[str, Path]:
-    """By point the home of a warehouse whose run was killed there, amid the second delivery."""
-    folder = tmp_path_factory.mktemp("killed")
-    homes = {point: folder / str(number) for number, point in enumerate(POINTS)}
-    for home in homes.values():
-        shutil.copytree(first_home, home)
-        deliver_second(House(home, shared_instance))
-    anywhere = House(folder / "anywhere", shared_instance)
-    module = "warehouse_assets_tests.integration.mortal_run"
-    ended = run(anywhere, "python", "-m", module, folder, *POINTS)
-    assert ended.stdout.split() == [str(-signal.SIGKILL)] * len(POINTS), ended.stderr
-    return homes
-
-
 @pytest.mark.parametrize("point", POINTS)
 def test_a_run_after_one_that_was_killed_holds_the_same(
-    killed: dict[str, Path], instance: dg.DagsterInstance, undisturbed: State, point: str
+    second: House, undisturbed: State, point: str
 ) -> None:
-    house = House(killed[point], instance)
+    process = fork(die_at, point, second.settings.home)
+    process.join(timeout=120)
+    assert process.exitcode == -signal.SIGKILL
     # A run that is killed while it reads leaves what it spooled.
-    assert point != "after reading" or len(list(house.settings.scratch.iterdir())) == 1
+    assert point != "after reading" or len(list(second.settings.scratch.iterdir())) == 1
 
-    assert house.run(checks=False).success
+    assert second.run(checks=False).success
 
-    assert state_of(house) == undisturbed
-    assert list(house.settings.scratch.iterdir()) == []
+    assert state_of(second) == undisturbed
+    assert list(second.settings.scratch.iterdir()) == []
 
 
-def test_a_command_killed_at_any_moment_is_made_up_for(second: House, undisturbed: State) -> None:
-    process = start(second, "warehouse", "ingest")
-    time.sleep(random.uniform(0.8, 4))
+def test_a_command_killed_at_any_moment_is_made_up_for(
+    second: House, undisturbed: State, tmp_path: Path
+) -> None:
+    process = fork_command(second, tmp_path / "killed", "warehouse", "ingest")
+    time.sleep(random.uniform(0.1, 3))
     process.kill()
-    process.communicate()
+    process.join()
 
-    assert run(second, "warehouse", "ingest").returncode == 0
+    code, told = run_forked(second, tmp_path / "told", "warehouse", "ingest")
 
+    assert code == 0, told
     assert state_of(second) == undisturbed
