@@ -40,10 +40,10 @@ def run_checks(
 ) -> tuple[dg.ExecuteInProcessResult, Evaluations]:
     """Make the selected checks alone; returns the run and its evaluations by `table.check`."""
     job = dg.define_asset_job("checks_alone", selection=selection)
-    defs = dg.Definitions.merge(
+    merged = dg.Definitions.merge(
         build_defs({"settings": house.settings}), dg.Definitions(jobs=[job])
     )
-    result = defs.resolve_job_def("checks_alone").execute_in_process(
+    result = merged.resolve_job_def("checks_alone").execute_in_process(
         instance=house.instance, raise_on_error=False, run_config=_QUIET
     )
     return result, evaluated(result)
