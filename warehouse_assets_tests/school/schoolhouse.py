@@ -23,9 +23,9 @@ class SchoolHouse(House):
         self.sources = home / "sources"
         self.sources.mkdir(parents=True, exist_ok=True)
 
-    def catch_up(self, checks: bool = True) -> dg.ExecuteInProcessResult:
-        """Materialise the whole family."""
-        return self.run(*ALL, checks=checks)
+    def catch_up(self, *assets: str, checks: bool = True) -> dg.ExecuteInProcessResult:
+        """Materialise the given assets, or the whole family."""
+        return self.run(*(assets or ALL), checks=checks)
 
     def enrol(self, students: Iterable[tuple[int, int | None]]) -> None:
         """Insert students, or give those that are there another batch."""

@@ -1,5 +1,6 @@
 """The family as a whole: three sources in, one ranking out."""
 
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -28,54 +29,70 @@ def fill(school: SchoolHouse) -> None:
     school.complete(4, 7, 8, 9)
 
 
+SOURCES = ("students", "batches", "test_runs")
+COMPUTED = ("lessons", "lesson_titles", "lesson_completions", "batch_completions")
 RANKING = [(1, 3, 2, 1), (2, 2, 1, 2)]
 
 
-def test_batches_are_ranked_and_a_further_run_changes_nothing(school: SchoolHouse) -> None:
-    fill(school)
-    assert school.catch_up().success
-    assert school.ranking() == RANKING
-    versions = school.versions()
+@pytest.fixture(scope="module")
+def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a filled school whose sources were taken."""
+    home = tmp_path_factory.mktemp("filled") / "home"
+    with dg.DagsterInstance.ephemeral() as instance:
+        school = SchoolHouse(home, instance)
+        fill(school)
+        assert school.catch_up(checks=False).success
+    return home
 
-    again = school.catch_up()
+
+@pytest.fixture
+def filled(tmp_path: Path, instance: dg.DagsterInstance, filled_home: Path) -> SchoolHouse:
+    """A filled school whose sources were taken."""
+    shutil.copytree(filled_home, tmp_path / "home")
+    return SchoolHouse(tmp_path / "home", instance)
+
+
+def test_batches_are_ranked_and_a_further_run_changes_nothing(filled: SchoolHouse) -> None:
+    assert filled.ranking() == RANKING
+    versions = filled.versions()
+
+    again = filled.catch_up()
 
     assert again.success
-    assert school.versions() == versions
+    assert filled.versions() == versions
     assert failed(evaluated(again)) == set()
 
 
 def test_order_does_not_matter(school: SchoolHouse) -> None:
     school.complete(1, 1, 2, 3)
     school.log(run(2, "Loops"), run(2, "Tests"))
-    assert school.catch_up(checks=False).success
+    assert school.catch_up("test_runs", *COMPUTED, checks=False).success
     assert school.ranking() == []
 
     school.enrol([(1, 1), (2, 1)])
     school.log('{"result": "2/2", "student_id": 2, "lesson_id": 1, "lesson_title": "Loops"}')
-    assert school.catch_up(checks=False).success
+    assert school.catch_up("students", "test_runs", *COMPUTED, checks=False).success
     assert school.ranking() == []
 
     school.open_batches(1)
     school.complete(2, 5)
-    assert school.catch_up(checks=False).success
+    assert school.catch_up("batches", "test_runs", *COMPUTED, checks=False).success
     assert school.ranking() == [(1, 2, 2, 1)]  # Loops is lesson 1: Loops, Tests, lesson 5
 
 
-def test_a_student_who_moves_counts_in_the_new_batch(school: SchoolHouse) -> None:
-    fill(school)
-    assert school.catch_up(checks=False).success
-    school.enrol([(4, 1)])
-    assert school.catch_up(checks=False).success
-    assert school.ranking() == [(1, 4, 3, 1), (2, 1, 0, 2)]
+def test_a_student_who_moves_counts_in_the_new_batch(filled: SchoolHouse) -> None:
+    filled.enrol([(4, 1)])
+    assert filled.catch_up("students", "batch_completions", checks=False).success
+    assert filled.ranking() == [(1, 4, 3, 1), (2, 1, 0, 2)]
 
 
-def test_what_later_lines_change_is_computed_again(school: SchoolHouse) -> None:
-    fill(school)
-    assert school.catch_up(checks=False).success
-    school.complete(5, 1, 2, 3)
-    school.complete(3, 9)
-    assert school.catch_up(checks=False).success
-    assert school.ranking() == [(1, 3, 3, 1), (2, 2, 2, 2)]
+def test_what_later_lines_change_is_computed_again(filled: SchoolHouse) -> None:
+    filled.complete(5, 1, 2, 3)
+    filled.complete(3, 9)
+    assert filled.catch_up(
+        "test_runs", "lesson_completions", "batch_completions", checks=False
+    ).success
+    assert filled.ranking() == [(1, 3, 3, 1), (2, 2, 2, 2)]
 
 
 def test_without_any_source_the_run_succeeds_and_says_so(school: SchoolHouse) -> None:
@@ -123,17 +140,33 @@ def test_a_source_that_is_set_and_cannot_be_reached_fails_alone(
     school = SchoolHouse(tmp_path / "home", instance, **{setting: place})
     fill(school)
 
-    result = school.catch_up(checks=False)
+    result = school.catch_up(*SOURCES, checks=False)
 
     assert not result.success
     ((step, reason),) = failed_steps(result)
     assert step == asset
     assert place in reason
     assert setting in reason
-    assert {"students", "batches", "test_runs"} - materialised(result) == {asset}
+    assert set(SOURCES) - materialised(result) == {asset}
 
     # Once it is there again, the same run makes up for it.
     mended = SchoolHouse(tmp_path / "home", instance)
+    assert mended.catch_up(asset, checks=False).success
+    rows = {"students": 5, "batches": 2, "test_runs": 14}
+    assert {name: len(mended.stored(name)) for name in SOURCES} == rows
+
+
+def test_what_a_missing_source_held_up_is_computed_once_it_is_there(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    missing = str(tmp_path / "missing.json")
+    school = SchoolHouse(tmp_path / "home", instance, BATCHES_URL=missing)
+    fill(school)
+    result = school.catch_up(checks=False)
+    assert "batch_completions" not in materialised(result)
+
+    mended = SchoolHouse(tmp_path / "home", instance)
+
     assert mended.catch_up(checks=False).success
     assert mended.ranking() == RANKING
 
@@ -172,7 +205,7 @@ def test_test_runs_are_published_only_on_demand_and_withdrawn_again(
 ) -> None:
     def tables(environment: dict[str, str]) -> set[str]:
         school = SchoolHouse(tmp_path / "home", instance, **environment)
-        assert school.catch_up(checks=False).success
+        assert school.catch_up("test_runs", checks=False).success
         return {name for (name,) in school.published("sqlite_master", "name")}
 
     fill(SchoolHouse(tmp_path / "home", instance))
