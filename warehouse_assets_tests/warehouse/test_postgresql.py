@@ -1,11 +1,9 @@
 """Transactions of a warehouse on PostgreSQL, and what it says when something is wrong."""
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
 import pytest
 import sqlalchemy as sa
@@ -21,18 +19,7 @@ from warehouse_assets.warehouse import Warehouse
 from warehouse_assets.warehouse.postgresql_errors import explanation
 from warehouse_assets_tests.postgres import execute, postgres_url, server_url
 from warehouse_assets_tests.warehouse.copies import query, url_of
-
-_ROOT = Path(__file__).parents[2]
-
-_HOLDER = """
-import sys
-from warehouse_assets.warehouse import Warehouse
-with Warehouse(sys.argv[1]).write() as connection:
-    connection.exec_driver_sql("INSERT INTO cats VALUES ('Kim')")
-    print("writing", flush=True)
-    sys.stdin.read()
-"""
-
+from warehouse_assets_tests.warehouse.processes import started, write_until_told
 
 _CATS = "CREATE TABLE cats AS SELECT 'Tom' AS name"
 
@@ -52,17 +39,10 @@ def own_cats(postgresql_warehouse: Warehouse) -> Warehouse:
 
 
 @contextmanager
-def another_writer(warehouse: Warehouse) -> Iterator["subprocess.Popen[str]"]:
-    with subprocess.Popen(
-        [sys.executable, "-c", _HOLDER, url_of(warehouse)],
-        cwd=_ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "writing\n"
-        yield process
+def another_writer(warehouse: Warehouse) -> Iterator[tuple[BaseProcess, Connection]]:
+    with started(write_until_told, url_of(warehouse)) as (process, connection):
+        assert connection.recv() == "writing"
+        yield process, connection
 
 
 def write_one(warehouse: Warehouse) -> None:
@@ -82,14 +62,14 @@ def at(url: sa.URL) -> Warehouse:
 
 def test_a_writer_waits_for_another_one_and_says_so_while_readers_read(cats: Warehouse) -> None:
     told: list[str] = []
-    with another_writer(cats) as other:
+    with another_writer(cats) as (_, other):
         with pytest.raises(BusyError, match=r"locked by another writer for 0\.2 s.*readers"):
             write_one(Warehouse(url_of(cats), seconds_to_wait=0.2))
         assert read_all(cats) == ["Tom"]
 
         def end(message: str) -> None:
             told.append(message)
-            other.communicate("")
+            other.send("enough")
 
         with cats.write(end) as connection:
             connection.exec_driver_sql("INSERT INTO cats VALUES ('Ada')")
@@ -98,9 +78,9 @@ def test_a_writer_waits_for_another_one_and_says_so_while_readers_read(cats: War
 
 
 def test_a_killed_writer_holds_nobody_up_and_leaves_nothing(cats: Warehouse) -> None:
-    with another_writer(cats) as other:
-        other.send_signal(signal.SIGKILL)
-        other.wait()
+    with another_writer(cats) as (other, _):
+        other.kill()
+        other.join()
         write_one(cats)
     assert read_all(cats) == ["Ada", "Tom"]
 

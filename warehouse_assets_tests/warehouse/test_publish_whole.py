@@ -25,22 +25,42 @@ TOM = (2, "Tom", 4.0, 1)
 MAX = (1, "Max", 31.0, 2)
 
 
-@pytest.fixture
-def tags(lake: Lake, warehouse: Warehouse) -> Stored:
-    """Another table, published."""
-    tags = Stored(lake, TAGS)
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with lakes of two tables, and with a database in which they have been published.
+
+    In the lake `now` one of them has changed since, in `before` it has not.
+    """
+    folder = tmp_path_factory.mktemp("prepared")
+    lake = Lake(folder / "before", folder / "tmp", 10**9)
+    pets, tags = Stored(lake, PETS), Stored(lake, TAGS)
+    warehouse = Warehouse(f"sqlite:///{folder}/warehouse.db")
     tags.append([(1, "old")])
-    publish_to(warehouse, tags)
-    return tags
+    pets.merge([REX, TOM])
+    for stored in (tags, pets):
+        publish_to(warehouse, stored)
+    shutil.copytree(folder / "before", folder / "now")
+    Stored(Lake(folder / "now", folder / "tmp", 10**9), PETS).merge([MAX])
+    return folder
 
 
 @pytest.fixture
-def published(pets: Stored, tags: Stored, warehouse: Warehouse) -> Stored:
+def published(prepared: Path, lake: Lake, warehouse: Warehouse) -> Stored:
     """A table that is published and has changed since."""
-    pets.merge([REX, TOM])
-    publish_to(warehouse, pets)
-    pets.merge([MAX])
-    return pets
+    if warehouse.is_sqlite:
+        shutil.copy(prepared / "warehouse.db", warehouse.path)
+    else:
+        before = Lake(prepared / "before", prepared / "tmp", 10**9)
+        for table in (TAGS, PETS):
+            publish_to(warehouse, Stored(before, table))
+    shutil.copytree(prepared / "now", lake.folder)
+    return Stored(lake, PETS)
+
+
+@pytest.fixture
+def tags(published: Stored) -> Stored:
+    """Another table, published."""
+    return Stored(published.lake, TAGS)
 
 
 def execute(warehouse: Warehouse, sql: str) -> None:

@@ -1,0 +1,100 @@
+"""Processes that publish, write and read beside that of the test.
+
+They are forks of one that has imported what they need, and done nothing yet: to import it takes
+longer than what they do.
+"""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from unittest.mock import patch
+
+import sqlalchemy as sa
+
+from warehouse_assets.lake import Lake
+from warehouse_assets.warehouse import Warehouse
+from warehouse_assets_tests.lake.tables import PETS
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    [
+        "sqlalchemy.dialects.postgresql.psycopg2",
+        "warehouse_assets.lake",
+        "warehouse_assets.warehouse",
+    ]
+)
+
+
+@contextmanager
+def started(
+    work: Callable[..., None], *arguments: object
+) -> Iterator[tuple[BaseProcess, Connection]]:
+    """A process that does `work` with a connection to this one, and with `arguments`."""
+    here, there = _FORKS.Pipe()
+    process = _FORKS.Process(target=work, args=(there, *arguments))
+    process.start()
+    there.close()
+    try:
+        with here:  # when it is closed, whoever waits to be told goes on
+            yield process, here
+    finally:
+        process.join(60)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def publish_and_die(_: Connection, folder: Path, url: str, how: str) -> None:
+    """Publish the pets; die at the worst moment.
+
+    That is when the rows are written, the note is not, and the transaction is open.
+    """
+    module = import_module("warehouse_assets.warehouse.publish")
+    lake = Lake(folder / "lake", folder / "tmp", 10**9)
+    with patch.object(module, "_write_note", lambda *_: os.kill(os.getpid(), signal.SIGKILL)):
+        module.publish(lake, Warehouse(url), lake.table(PETS), whole=how == "whole")
+
+
+def read_until_told(connection: Connection, url: str) -> None:
+    """Read the pets again and again; send how many versions there were.
+
+    All rows of a version have one number in `arrival`, so that a mixture would show.
+    """
+    given = sa.make_url(url)
+    is_sqlite = given.get_backend_name() == "sqlite"
+    if is_sqlite:
+        engine = sa.create_engine(given, poolclass=sa.NullPool)
+    else:
+        driven = given.set(drivername="postgresql+psycopg2")
+        engine = sa.create_engine(driven, isolation_level="REPEATABLE READ")
+    seen = set()
+    query = "SELECT count(*), min(arrival), max(arrival) FROM pets"
+    connection.send("ready")
+    while not connection.poll():
+        with engine.connect() as reading:
+            if is_sqlite:
+                reading.exec_driver_sql("BEGIN")
+            rows = reading.exec_driver_sql(query).all()
+            assert rows == reading.exec_driver_sql(query).all()
+            reading.rollback()
+        ((count, low, high),) = rows
+        assert low == high, rows
+        assert count == 300 + low, rows
+        seen.add(low)
+        time.sleep(0.005)
+    connection.send(len(seen))
+
+
+def write_until_told(connection: Connection, url: str) -> None:
+    """Hold a transaction that has written a cat."""
+    with Warehouse(url).write() as writing:
+        writing.exec_driver_sql("INSERT INTO cats VALUES ('Kim')")
+        connection.send("writing")
+        connection.recv()
