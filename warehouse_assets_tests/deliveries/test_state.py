@@ -234,7 +234,7 @@ def test_any_sequence_cut_anywhere_and_dead_anywhere_comes_to_the_same(
 
 
 def _take(folder: Path, url: str, kill_at: int) -> None:
-    feed_module._BYTES_TOGETHER = 2000
+    feed_module._BYTES_TOGETHER = 1000
     source = LogSource(folder / "deliveries.jsonl", True, "DELIVERIES_FEED")
     database = StateDatabase(url)
     if kill_at:
@@ -254,11 +254,11 @@ def processes(*works: tuple[Callable[..., None], tuple[object, ...]]) -> list[in
 
 
 def test_two_takers_at_once_of_which_some_are_killed_count_each_record_once(feed: Feed) -> None:
-    steps = many(customers=10, rounds=60)
+    steps = many(customers=10, rounds=30)
     feed.average.database.prepare()
     ends = []
     for number, kill_at in enumerate((7, 20, 33, 0)):
-        feed.write(steps[number * 300 : (number + 1) * 300])
+        feed.write(steps[number * 150 : (number + 1) * 150])
         takers = [(_take, (feed.path.parent, feed.url, point)) for point in (kill_at, 0)]
         ends += processes(*takers)
 
@@ -266,7 +266,7 @@ def test_two_takers_at_once_of_which_some_are_killed_count_each_record_once(feed
     assert ends.count(0) >= 5
     assert -signal.SIGKILL in ends
     assert come_to(now, expected(steps))
-    assert now.records == 1200
+    assert now.records == 600
 
 
 def test_readers_and_others_are_not_held_up_by_a_transaction(feed: Feed) -> None:

@@ -167,7 +167,7 @@ def test_all_connections_spill_into_one_folder_that_goes_with_the_lake(tmp_path:
     with lake.connect() as connection:
         # More than the smallest memory holds.
         connection.execute(
-            "CREATE TEMP TABLE wide AS SELECT i, md5(i::VARCHAR) FROM range(4000000) r(i)"
+            "CREATE TEMP TABLE wide AS SELECT i, md5(i::VARCHAR) FROM range(3000000) r(i)"
         )
         (folder,) = lake.scratch.iterdir()
         with lake.connect() as other:
