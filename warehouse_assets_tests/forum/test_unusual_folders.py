@@ -15,7 +15,7 @@ def test_files_are_taken_merged_and_published(tmp_path: Path, instance: dg.Dagst
     house.deliver("votes.json", [vote(1, 1), {"Id": "-"}])
     assert house.run(checks=False).success
     house.deliver("votes-2.json", [vote(1, 1, VoteTypeId="3"), vote(2, 1)])  # by Delta's merge
-    assert house.run(checks=False).success
+    assert house.run("votes", checks=False).success
     assert [row[:3] for row in house.published("votes")] == [(1, 1, 3), (2, 1, 2)]
     assert [row[4] for row in house.rejected()] == ['{"Id": "-"}']
 

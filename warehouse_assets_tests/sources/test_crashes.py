@@ -64,8 +64,11 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize(("owner", "name", "call"), STEPS)
+# To die before a step leaves what it leaves to die after the step before.
+DEATHS = [(*STEPS[0], False), *((*step, True) for step in STEPS)]
+
+
+@pytest.mark.parametrize(("owner", "name", "call", "after"), DEATHS)
 def test_the_next_run_continues_where_the_process_died(
     house: House, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int, after: bool
 ) -> None:
@@ -81,8 +84,7 @@ def test_the_next_run_continues_where_the_process_died(
     assert (tables(house), house.versions()) == before
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("name", ["append", "merge"])
+@pytest.mark.parametrize(("name", "after"), [("append", False), ("append", True), ("merge", True)])
 @pytest.mark.parametrize("call", [2, 3])
 def test_files_taken_one_by_one_continue_at_the_one_in_which_the_process_died(
     house: House, monkeypatch: pytest.MonkeyPatch, name: str, call: int, after: bool

@@ -58,8 +58,16 @@ def assert_everything_is_there_once(log: Log) -> None:
     assert log.versions() == versions
 
 
-@pytest.mark.parametrize("meanwhile", ["nothing", "copy", "rotations"])
-@pytest.mark.parametrize(("step", "call", "after"), STEPS)
+# A process that dies after lines were spooled leaves what it left before.
+DEATHS = [
+    (*step, meanwhile)
+    for step in STEPS
+    for meanwhile in ("nothing", "copy", "rotations")
+    if step[0] != "spool_lines" or meanwhile == "nothing"
+]
+
+
+@pytest.mark.parametrize(("step", "call", "after", "meanwhile"), DEATHS)
 def test_the_next_catch_up_continues_where_the_process_died(
     log: Log, monkeypatch: pytest.MonkeyPatch, step: str, call: int, after: bool, meanwhile: str
 ) -> None:
