@@ -30,6 +30,8 @@ NO_OTHERS = tuple(
     for argument in (option.opts[0], "0")
 )
 SMALL = ("--votes", "40", "--trips", "30", "--students", "20", "--seed", "7", *NO_OTHERS)
+# Where they are not looked at: they take longer than the others.
+NO_TRIPS = ("--trips", "0")
 
 
 def test_samples_go_where_the_settings_look_for_them(command: Command, house: House) -> None:
@@ -57,7 +59,7 @@ def test_samples_go_into_another_folder(command: Command, house: House, tmp_path
 
 
 def test_a_relative_folder_is_below_the_current_one(command: Command) -> None:
-    assert command("samples", *SMALL, "--into", "here").exit_code == 0
+    assert command("samples", *SMALL, *NO_TRIPS, "--into", "here").exit_code == 0
     assert Path("here", "students.db").exists()
 
     assert command("samples", "--into", "here", "--reset").exit_code == 0
@@ -96,9 +98,9 @@ def test_samples_made_twice_are_there_once(command: Command, house: House) -> No
 
 
 def test_a_school_of_another_size_is_told_of_and_stays(command: Command, house: House) -> None:
-    command("samples", *SMALL)
+    command("samples", *SMALL, *NO_TRIPS)
 
-    result = command("samples", *SMALL, "--students", "30")
+    result = command("samples", *SMALL, *NO_TRIPS, "--students", "30")
 
     assert result.exit_code == 0
     assert "a school already, with 20 students and seed 7: it stays as it is" in result.stderr
@@ -134,7 +136,7 @@ def test_reset_says_what_it_removes_and_leaves_the_rest(command: Command, house:
 
 
 def test_reset_says_what_it_leaves_because_it_was_changed(command: Command, house: House) -> None:
-    command("samples", *SMALL)
+    command("samples", *SMALL, *NO_TRIPS)
     log = house.settings.test_runs_log
     with log.open("a") as stream:
         stream.write("mine\n")

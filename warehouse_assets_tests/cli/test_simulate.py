@@ -20,7 +20,7 @@ from warehouse_assets.samples.school_server import BatchServer
 from warehouse_assets.samples.school_writer import complete
 from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.house import House
-from warehouse_assets_tests.integration.processes import run, start
+from warehouse_assets_tests.integration.processes import start
 from warehouse_assets_tests.samples.school_truth import (
     assert_sources_are_as_recorded,
     log_bytes,
@@ -61,7 +61,7 @@ def begun(process: subprocess.Popen[str]) -> list[str]:
 
 
 def test_it_runs_until_it_is_stopped_and_goes_on_when_started_again(
-    house: House, places: Places
+    house: House, places: Places, command: Command
 ) -> None:
     process = start(house, *SIMULATE, "--rate", "400")
     lines = begun(process)
@@ -85,9 +85,9 @@ def test_it_runs_until_it_is_stopped_and_goes_on_when_started_again(
     assert_sources_are_as_recorded(places)
 
     before = log_bytes(places)
-    ended = run(house, *SIMULATE, "--rate", "0", "--seconds", "0.3")
+    ended = command(*SIMULATE[1:], "--rate", "0", "--seconds", "0.3")
 
-    assert ended.returncode == 0, ended.stderr
+    assert ended.exit_code == 0, ended.stderr
     assert log_bytes(places).startswith(before)
     assert len(log_bytes(places)) > len(before)
     assert_sources_are_as_recorded(places)
@@ -107,7 +107,7 @@ def test_other_signals_stop_it_too(house: House, places: Places, number: int) ->
 
 
 def test_killed_and_started_again_it_loses_and_repeats_nothing(
-    house: House, places: Places
+    house: House, places: Places, command: Command
 ) -> None:
     for kills in range(1, 4):
         process = start(
@@ -123,9 +123,9 @@ def test_killed_and_started_again_it_loses_and_repeats_nothing(
     assert_sources_are_as_recorded(places)
     assert len(expected_batch_completions(places.ledger)) > 2
 
-    ended = run(house, "warehouse", "samples", "--reset")
+    ended = command("samples", "--reset")
 
-    assert ended.returncode == 0, ended.stderr
+    assert ended.exit_code == 0, ended.stderr
     assert not places.made.parent.exists()
 
 

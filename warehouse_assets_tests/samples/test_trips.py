@@ -57,13 +57,6 @@ def trips(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
     return list(csv.DictReader(lines_of(path)))
 
 
-def test_names_tell_what_the_files_hold_and_how_they_were_made(tmp_path: Path) -> None:
-    assert [path.name for path in write_trips_samples(tmp_path, 100, seed=3)] == [
-        "trips-sample-100-3-1.csv",
-        "trips-sample-100-3-2.csv.gz",
-    ]
-
-
 def test_another_process_makes_the_same_bytes(tmp_path: Path) -> None:
     first = [path.read_bytes() for path in write_trips_samples(tmp_path / "a", 500, seed=3)]
     code = (
@@ -100,11 +93,15 @@ def test_another_seed_makes_other_trips(tmp_path: Path) -> None:
     assert set(lines_of(first)) & set(lines_of(second)) == {",".join(COLUMNS)}
 
 
-def test_writing_again_leaves_no_other_files(tmp_path: Path) -> None:
-    paths = write_trips_samples(tmp_path / "a", 100, seed=1)
-    write_trips_samples(tmp_path / "a", 100, seed=1)
+def test_names_tell_what_the_files_hold_and_writing_again_leaves_no_others(tmp_path: Path) -> None:
+    paths = write_trips_samples(tmp_path / "a", 100, seed=3)
+    write_trips_samples(tmp_path / "a", 100, seed=3)
 
     assert sorted((tmp_path / "a").iterdir()) == paths
+    assert [path.name for path in paths] == [
+        "trips-sample-100-3-1.csv",
+        "trips-sample-100-3-2.csv.gz",
+    ]
 
 
 def test_a_disk_that_fails_leaves_no_parts(tmp_path: Path) -> None:
@@ -160,7 +157,7 @@ def test_rows_are_damaged_in_each_way_in_turn(tmp_path: Path) -> None:
 def test_samples_are_taken_but_for_the_damaged_rows(house: House) -> None:
     write_trips_samples(house.settings.inbox, 8000, seed=1)
 
-    assert house.run("trips", "daily_trips", "weekly_trips", "trip_groups").success
+    assert house.run("trips", "daily_trips", "weekly_trips", "trip_groups", checks=False).success
 
     # One of a thousand, and the row that is cut short.
     place = "destination_coord is not a longitude (-180 to 180) and a latitude (-90 to 90)"
