@@ -93,7 +93,7 @@ _RUNS = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=14, deadline=None)
 @given(_RUNS, st.lists(st.none() | st.integers(1, 4), min_size=4, max_size=4))
 def test_any_runs_give_what_counting_in_python_gives(
     runs: Sequence[Run], batch_of: Sequence[int | None]

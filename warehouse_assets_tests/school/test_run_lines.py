@@ -181,9 +181,9 @@ def test_long_lines_are_read_and_those_of_more_than_16_mib_are_not(tmp_path: Pat
         text = line(lesson_title="").encode()
         return text.replace(b'""', b'"' + b"t" * (length - len(text)) + b'"')
 
-    contents = [titled(2 * 2**20), titled(16 * 2**20), titled(18 * 2**20), GOOD.encode()]
+    contents = [titled(2**20), titled(16 * 2**20), titled(16 * 2**20 + 1), GOOD.encode()]
     staged = stage_lines(tmp_path, b"\n".join(contents))
-    starts = [0, 2 * 2**20 + 1, 18 * 2**20 + 2, 36 * 2**20 + 3]
+    starts = [0, 2**20 + 1, 17 * 2**20 + 2, 33 * 2**20 + 4]
     assert [row[0] for row in staged.rows] == [starts[0], starts[1], starts[3]]
     assert len(staged.rows[1][3]) > 16 * 2**20 - 100
     raw = contents[2][:1000].decode()

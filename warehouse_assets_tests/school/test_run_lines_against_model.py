@@ -94,7 +94,7 @@ ends = st.sampled_from([b"\n", b"\n", b"\r\n"])
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=27, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.tuples(any_lines, ends), min_size=1, max_size=12))
 def test_the_reader_and_a_model_agree_on_every_line(
