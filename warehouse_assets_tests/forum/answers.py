@@ -16,6 +16,14 @@ def answer(
     table: str, posts: Sequence[str | datetime] = (), votes: Sequence[tuple[int, Any]] = ()
 ) -> list[tuple[Any, ...]]:
     """The rows of `table`, in their order, from when posts were written and votes cast."""
+    (rows,) = answers([table], posts, votes)
+    return rows
+
+
+def answers(
+    tables: Sequence[str], posts: Sequence[str | datetime], votes: Sequence[tuple[int, Any]]
+) -> list[list[tuple[Any, ...]]]:
+    """The rows of each of `tables`."""
     with Engine(Path("scratch"), 10**9).connect() as connection:
         connection.execute("CREATE TABLE posts (id BIGINT, creation_date TIMESTAMP)")
         connection.execute("CREATE TABLE votes (post_id BIGINT, creation_date TIMESTAMP)")
@@ -37,4 +45,6 @@ def answer(
         )
         per_week = (_SQL / "votes_per_post_per_week.sql").read_text()
         connection.execute(f"CREATE TABLE votes_per_post_per_week AS {per_week}")
-        return connection.execute((_SQL / f"{table}.sql").read_text()).fetchall()
+        return [
+            connection.execute((_SQL / f"{table}.sql").read_text()).fetchall() for table in tables
+        ]

@@ -25,36 +25,40 @@ def lake(tmp_path: Path) -> Lake:
     return make_lake(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (student("x"), "id is not a whole number: x"),
-        (student(1.5), "id is not a whole number: 1.5"),
-        (student(2**63), f"id is not a whole number: {2**63}"),
-        (student(None), "id is missing"),
-        ({}, "id is missing"),
-        (student(1, batch="none"), "batch_id is not a whole number: none"),
-        (student(1, batch=[3]), "batch_id is not a whole number: [3]"),
-        (student(1, batch=float("inf")), "batch_id is not a whole number: Infinity"),
-        (student(1, created_at="soon"), "created_at is not a date and time: soon"),
-        (student(1, created_at=1763646714), "created_at is not a date and time: 1763646714"),
-        (student(1, name=["Ann"]), "name is not text but an array"),
-        (student(1, name={"first": "Ann"}), "name is not text but an object"),
-        (student(1, name=True), "name is not text but true or false"),
-        (student(1, name="\ud800"), "not valid Unicode: it has half a character"),
-        ([1], "not a JSON object but an array"),
-        ("1", "not a JSON object but a string"),
-        (1, "not a JSON object but a number"),
-        (True, "not a JSON object but true or false"),
-        (None, "not a JSON object but null"),
-    ],
-)
-def test_what_cannot_be_used_is_rejected(lake: Lake, content: object, reason: str) -> None:
-    taken = take(lake, content, student(2, "Zoë", "8", "2026-11-20T14:51:54+01:00"))
-    assert (taken.records, taken.rejected, taken.rejected_before) == (2, 1, 0)
-    ((source, unit, position, found, raw),) = rejected(lake, "source, unit, position, reason, raw")
-    assert (source, unit, position, found) == ("students", "00000001-given", 1, reason)
-    assert json.loads(raw) == content
+UNUSABLE: list[tuple[Any, str]] = [
+    (student("x"), "id is not a whole number: x"),
+    (student(1.5), "id is not a whole number: 1.5"),
+    (student(2**63), f"id is not a whole number: {2**63}"),
+    (student(None), "id is missing"),
+    ({}, "id is missing"),
+    (student(1, batch="none"), "batch_id is not a whole number: none"),
+    (student(1, batch=[3]), "batch_id is not a whole number: [3]"),
+    (student(1, batch=float("inf")), "batch_id is not a whole number: Infinity"),
+    (student(1, created_at="soon"), "created_at is not a date and time: soon"),
+    (student(1, created_at=1763646714), "created_at is not a date and time: 1763646714"),
+    (student(1, name=["Ann"]), "name is not text but an array"),
+    (student(1, name={"first": "Ann"}), "name is not text but an object"),
+    (student(1, name=True), "name is not text but true or false"),
+    (student(1, name="\ud800"), "not valid Unicode: it has half a character"),
+    ([1], "not a JSON object but an array"),
+    ("1", "not a JSON object but a string"),
+    (1, "not a JSON object but a number"),
+    (True, "not a JSON object but true or false"),
+    (None, "not a JSON object but null"),
+]
+
+
+def test_what_cannot_be_used_is_rejected(lake: Lake) -> None:
+    good = student(2, "Zoë", "8", "2026-11-20T14:51:54+01:00")
+    taken = take(lake, *(content for content, _ in UNUSABLE), good)
+    count = len(UNUSABLE)
+    assert (taken.records, taken.rejected, taken.rejected_before) == (count + 1, count, 0)
+    found = rejected(lake, "position, source, unit, reason, raw")
+    assert [row[:4] for row in sorted(found)] == [
+        (position, "students", "00000001-given", reason)
+        for position, (_, reason) in enumerate(UNUSABLE, start=1)
+    ]
+    assert [json.loads(row[4]) for row in sorted(found)] == [content for content, _ in UNUSABLE]
     assert stored(lake, STUDENTS, "id, name, batch_id, created_at") == [
         (2, "Zoë", 8, datetime.fromisoformat("2026-11-20 13:51:54"))
     ]
