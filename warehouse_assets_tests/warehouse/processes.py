@@ -1,7 +1,6 @@
 """Processes that publish, write and read beside that of the test.
 
-They are forks of one that has imported what they need, and done nothing yet: to import it takes
-longer than what they do.
+They are forked with their modules imported: to import them takes longer than what they do.
 """
 
 import multiprocessing
@@ -20,16 +19,8 @@ import sqlalchemy as sa
 
 from warehouse_assets.lake import Lake
 from warehouse_assets.warehouse import Warehouse
+from warehouse_assets_tests.integration.processes import fork
 from warehouse_assets_tests.lake.tables import PETS
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    [
-        "sqlalchemy.dialects.postgresql.psycopg2",
-        "warehouse_assets.lake",
-        "warehouse_assets.warehouse",
-    ]
-)
 
 
 @contextmanager
@@ -37,9 +28,8 @@ def started(
     work: Callable[..., None], *arguments: object
 ) -> Iterator[tuple[BaseProcess, Connection]]:
     """A process that does `work` with a connection to this one, and with `arguments`."""
-    here, there = _FORKS.Pipe()
-    process = _FORKS.Process(target=work, args=(there, *arguments))
-    process.start()
+    here, there = multiprocessing.Pipe()
+    process = fork(work, there, *arguments)
     there.close()
     try:
         with here:  # when it is closed, whoever waits to be told goes on
