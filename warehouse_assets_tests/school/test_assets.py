@@ -1,6 +1,5 @@
 """The family as a whole: three sources in, one ranking out."""
 
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -34,22 +33,12 @@ COMPUTED = ("lessons", "lesson_titles", "lesson_completions", "batch_completions
 RANKING = [(1, 3, 2, 1), (2, 2, 1, 2)]
 
 
-@pytest.fixture(scope="module")
-def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of a filled school whose sources were taken."""
-    home = tmp_path_factory.mktemp("filled") / "home"
-    with dg.DagsterInstance.ephemeral() as instance:
-        school = SchoolHouse(home, instance)
-        fill(school)
-        assert school.catch_up(checks=False).success
-    return home
-
-
 @pytest.fixture
-def filled(tmp_path: Path, instance: dg.DagsterInstance, filled_home: Path) -> SchoolHouse:
-    """A filled school whose sources were taken."""
-    shutil.copytree(filled_home, tmp_path / "home")
-    return SchoolHouse(tmp_path / "home", instance)
+def filled(school: SchoolHouse) -> SchoolHouse:
+    """A filled school whose sources were taken; a copy of its log would be another log."""
+    fill(school)
+    assert school.catch_up(checks=False).success
+    return school
 
 
 def test_batches_are_ranked_and_a_further_run_changes_nothing(filled: SchoolHouse) -> None:
