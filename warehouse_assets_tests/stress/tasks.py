@@ -63,11 +63,11 @@ def maintained(home: Path, keep_days: int = 0) -> None:
     house.warehouse.maintain()
 
 
-def outcome(home: Path) -> Outcome:
+def outcome(home: Path, checks: bool = True) -> Outcome:
     """What a run that is not disturbed leaves."""
     with dg.DagsterInstance.ephemeral() as instance:
         house = House(home, instance, **ENVIRONMENT)
-        run_in(house)
+        run_in(house, checks=checks)
         return outcome_of(house)
 
 
