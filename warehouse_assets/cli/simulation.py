@@ -1,12 +1,13 @@
 """The commands `samples` and `simulate`: sources made for trying the warehouse out."""
 
+import math
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,17 @@ from warehouse_assets.settings import Settings
 if TYPE_CHECKING:
     from warehouse_assets.samples.school_places import Places
     from warehouse_assets.samples.simulator import Figures
+
+
+class _Amount(click.FloatRange):
+    """A number of a range, which "nan" is not, though it is neither too small nor too great."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
 
 _COUNT = click.IntRange(min=0)
 _SECONDS_BETWEEN_LINES = 5
@@ -110,14 +122,12 @@ def samples(
 @click.command()
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 1_000_000),
+    type=_Amount(0, 1_000_000),
     default=20,
     show_default=True,
     help="Events per second; 0 for as many as possible.",
 )
-@click.option(
-    "--seconds", type=click.FloatRange(min=0), help="Stop after so long.  [default: never]"
-)
+@click.option("--seconds", type=_Amount(min=0), help="Stop after so long.  [default: never]")
 @click.option("--seed", default=1, show_default=True, help="Another seed makes other events.")
 @click.option(
     "--port",

@@ -154,6 +154,8 @@ def test_the_journals_offered_are_those_there_are() -> None:
     "arguments",
     [
         ["--rate", "-1"],
+        ["--rate", "nan"],
+        ["--seconds", "nan"],
         ["--seconds", "soon"],
         ["--port", "70000"],
         ["--rotate-every", "0"],
