@@ -57,11 +57,12 @@ def value_query(table: Table, source: str) -> str:
                 f"AS {numbers}"
             )
             checks.append(
+                # Cheaper than BETWEEN; NaN is greater than all numbers.
                 f"len({numbers}) = 2 "
-                f"AND {numbers}[1] BETWEEN -{_MOST_LON} AND {_MOST_LON} "
-                f"AND {numbers}[2] BETWEEN -{_MOST_LAT} AND {_MOST_LAT} "
+                f"AND abs({numbers}[1]) <= {_MOST_LON} AND abs({numbers}[2]) <= {_MOST_LAT} "
                 # DuckDB takes 1_000 for a number.
-                f"AND {text} LIKE 'POINT (%)' AND NOT contains({text}, '_') AS {is_usual}"
+                f"AND starts_with({text}, 'POINT (') AND ends_with({text}, ')') "
+                f"AND NOT contains({text}, '_') AS {is_usual}"
             )
             values += [
                 f"CASE WHEN {is_usual} THEN {numbers}[{place + 1}] "
