@@ -79,9 +79,10 @@ class LakeTable:
             try:
                 handle = DeltaTable(self.path.as_uri())
             except TableNotFoundError:
-                if self.exists():
-                    raise
-                return None
+                if not self.exists():
+                    return None
+                # Another process has just made it.
+                handle = DeltaTable(self.path.as_uri())
             known = {field.name for field in handle.schema().fields}
             missing = [c for c in self.declaration.columns if c.name not in known]
             if missing:

@@ -7,7 +7,7 @@ from deltalake import DeltaTable
 from sqlalchemy import Column, MetaData, Text
 
 from warehouse_assets.errors import ConflictError
-from warehouse_assets.lake import append, merge, replace
+from warehouse_assets.lake import LakeTable, append, merge, replace
 from warehouse_assets_tests.lake.tables import PETS, Row, Stored, with_column
 
 REX = (1, "Rex", 30.5, 1)
@@ -140,3 +140,19 @@ class _Always:
 
     def is_deltatable(self, _path: str) -> bool:
         return True
+
+
+def test_a_table_that_another_process_makes_meanwhile_is_opened(
+    pets: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made_meanwhile(table: LakeTable) -> bool:
+        monkeypatch.undo()
+        table.open()
+        return table.exists()
+
+    monkeypatch.setattr(LakeTable, "exists", made_meanwhile)
+
+    handle = pets.table.open_existing()
+
+    assert handle is not None
+    assert handle.version() == 0
