@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets.lake import Lake
@@ -126,6 +126,7 @@ records = st.fixed_dictionaries(
 
 @settings(max_examples=8, deadline=None)
 @given(readings=st.lists(st.lists(records, max_size=8), min_size=1, max_size=3))
+@example(readings=[[{"id": "2", "name": [1]}, {"name": [1], "id": "2"}]])
 def test_every_record_is_a_row_or_rejected(
     tmp_path_factory: pytest.TempPathFactory, readings: Sequence[Sequence[dict[str, Any]]]
 ) -> None:
@@ -136,10 +137,10 @@ def test_every_record_is_a_row_or_rejected(
         take(lake, *reading)
         for content in reading:
             if any(value in BAD[field] for field, value in content.items()):
-                bad.add(json.dumps(content, sort_keys=True))
+                bad.add(json.dumps(content))  # a record is the same if its text is
             else:
                 name = content.get("name")
                 names[int(float(content["id"]))] = None if name is None else str(name)
     assert dict(stored(lake, STUDENTS, "id, name")) == names
-    raws = [json.dumps(json.loads(raw), sort_keys=True) for _, _, raw in rejected(lake)]
+    raws = [json.dumps(json.loads(raw)) for _, _, raw in rejected(lake)]
     assert sorted(raws) == sorted(bad)
