@@ -8,7 +8,7 @@ import dagster as dg
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.graph.failures import in_step
 from warehouse_assets.ingestions import Ingestions
-from warehouse_assets.lake import Lake, Maintained, maintain, rearrange
+from warehouse_assets.lake import Lake, Maintained, maintain
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
 
@@ -22,7 +22,6 @@ def maintain_all(
     for declaration in TABLES:
         table = lake.table(declaration)
         if table.exists():
-            rearrange(lake, table, on_wait)
             yield table.name, maintain(lake, table, keep_days, on_wait)
     warehouse.maintain()
 

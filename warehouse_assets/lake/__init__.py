@@ -10,7 +10,7 @@ from warehouse_assets.lake.lake import Lake, LakeTable, changed_at
 from warehouse_assets.lake.maintenance import Maintained, maintain
 from warehouse_assets.lake.merge import merge
 from warehouse_assets.lake.parquet import WrittenFile
-from warehouse_assets.lake.rearrange import is_rearranged, rearrange
+from warehouse_assets.lake.rearrange import rearrange
 from warehouse_assets.lake.transactions import Transactions
 from warehouse_assets.lake.write import append, discard, overwrite, register, replace
 
@@ -24,7 +24,6 @@ __all__ = [
     "append",
     "changed_at",
     "discard",
-    "is_rearranged",
     "maintain",
     "merge",
     "overwrite",

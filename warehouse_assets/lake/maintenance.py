@@ -1,4 +1,4 @@
-"""Keeping a table of the lake small and quick to open: compaction, vacuum, the log.
+"""Keeping a table of the lake small and quick to open: rearranging, vacuum, the log.
 
 Nothing that a reader can see changes: no row, and no version within the time that readers may
 travel back.
@@ -11,18 +11,15 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from warehouse_assets.lake.lake import Lake, LakeTable, conflict
-from warehouse_assets.lake.parquet import BY_DELTA
-from warehouse_assets.lake.rearrange import is_rearranged
+from warehouse_assets.lake.rearrange import rearrange
 
-# Files are put together up to this size; greater ones are left as they are.
-_BYTES_OF_A_FILE = 256 * 2**20
 _HOURS_OF_A_DAY = 24
 _LOG_RETENTION = "delta.logRetentionDuration"
 
 
 @dataclass(frozen=True)
 class Maintained:
-    """Files of a table before and after compaction, and files removed that no version needs."""
+    """Files of a table before and after, and files removed that no version needs."""
 
     files_before: int
     files_after: int
@@ -32,27 +29,23 @@ class Maintained:
 def maintain(
     lake: Lake, table: LakeTable, keep_days: int, on_wait: Callable[[str], object] = str
 ) -> Maintained:
-    """Compact small files, remove what no version of the last `keep_days` needs, trim the log.
+    """Rearrange files where that pays, remove what no version of some days needs, trim the log.
 
     Files that were written but never committed, as after a crash, are removed once they are older
     than that.
 
     Args:
+        keep_days: how far readers may travel back.
         on_wait: told what is waited for, if another run is changing the table.
 
     Raises:
         ConflictError: another process committed meanwhile; nothing is lost by trying again.
     """
+    before = len(table.open().file_uris())
+    rearrange(lake, table, on_wait)
     with lake.lock(table.name, on_wait):
-        handle = table.open()
-        before = len(handle.file_uris())
         try:
-            _keep_log(handle, keep_days)
-            if not is_rearranged(table):
-                # One bin at a time: Delta compacts outside DuckDB's memory limit.
-                table.open().optimize.compact(
-                    target_size=_BYTES_OF_A_FILE, max_concurrent_tasks=1, writer_properties=BY_DELTA
-                )
+            _keep_log(table.open(), keep_days)
             removed = table.open().vacuum(
                 retention_hours=keep_days * _HOURS_OF_A_DAY,
                 enforce_retention_duration=False,

@@ -2,8 +2,9 @@
 
 Nothing that a reader can see changes, and the change data feed tells nothing of it: aggregated
 tables are folded, partial rows of one key becoming one; tables that are clustered are sorted by
-where on the earth their rows are. Both leave what is large and in order alone, so that the cost
-is that of what came since, times the logarithm of the table's size.
+where on the earth their rows are; of all others, small files are put together. What is large and
+in order is left alone, so that the cost is that of what came since, times the logarithm of the
+table's size. DuckDB does it, within its memory limit, which Delta's own compaction does not keep.
 """
 
 import time
@@ -23,6 +24,9 @@ from warehouse_assets.schema import aggregated, aggregates, identifiers, key_nam
 # Names of files that are in order begin so.
 _FOLDED = "folded"
 _CLUSTERED = "clustered"
+_COMPACTED = "compacted"
+# A file of so many bytes is as good as one that was compacted.
+_LARGE = 256 * 2**20
 # Files in order are taken together with what is not if they are at most so many times as large.
 _MOST_TIMES_LARGER = 4
 # 2^24 columns and rows of a grid around the earth: 2.4 m at the equator.
@@ -37,17 +41,12 @@ class _File:
     size: int
     rows: int
 
-    def is_called(self, kind: str) -> bool:
-        return self.name.startswith(kind)
-
-
-def is_rearranged(table: LakeTable) -> bool:
-    """Whether maintenance rearranges the table, instead of putting small files together."""
-    return bool(aggregates(table.declaration)) or "clustered_by" in table.declaration.info
+    def is_in_order(self, kind: str) -> bool:
+        return self.name.startswith(kind) or (kind == _COMPACTED and self.size >= _LARGE)
 
 
 def rearrange(lake: Lake, table: LakeTable, on_wait: Callable[[str], object] = str) -> int:
-    """Fold or cluster the table, if it is one of these and it is worth it.
+    """Fold, cluster or compact the table, whichever it is, where it is worth it.
 
     Returns how many rows were written.
 
@@ -57,19 +56,23 @@ def rearrange(lake: Lake, table: LakeTable, on_wait: Callable[[str], object] = s
     Raises:
         ConflictError: another process committed meanwhile; nothing is lost by trying again.
     """
-    if not is_rearranged(table):
-        return 0
     with lake.lock(table.name, on_wait):
         handle = table.open()
-        kind = _FOLDED if aggregates(table.declaration) else _CLUSTERED
+        kind = _kind(table)
         files = _worth_rearranging(handle, kind)
         if not files:
             return 0
         with lake.connect() as connection:
             paths = table.paths([file.name for file in files])
             lake.view_files(connection, table.declaration, paths, "_part")
-            query = _folded(table) if kind == _FOLDED else _clustered(connection, table)
+            query = _QUERIES[kind](connection, table)
             return _commit(connection, table, handle, query, files, kind)
+
+
+def _kind(table: LakeTable) -> str:
+    if aggregates(table.declaration):
+        return _FOLDED
+    return _CLUSTERED if "clustered_by" in table.declaration.info else _COMPACTED
 
 
 def _worth_rearranging(handle: DeltaTable, kind: str) -> Sequence[_File]:
@@ -77,16 +80,17 @@ def _worth_rearranging(handle: DeltaTable, kind: str) -> Sequence[_File]:
     actions = handle.get_add_actions()
     figures = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
     files = [_File(*values) for values in zip(*figures, strict=True)]
-    chosen = [file for file in files if not file.is_called(kind)]
+    chosen = [file for file in files if not file.is_in_order(kind)]
     if not chosen:
         return []
     rows = sum(file.rows for file in chosen)
-    for file in sorted((f for f in files if f.is_called(kind)), key=lambda f: f.rows):
+    for file in sorted((f for f in files if f.is_in_order(kind)), key=lambda f: f.rows):
         if file.rows > _MOST_TIMES_LARGER * rows:
             break
         chosen.append(file)
         rows += file.rows
-    return chosen
+    # Of one file alone there is nothing to put together.
+    return chosen if len(chosen) > 1 or kind != _COMPACTED else []
 
 
 def _commit(
@@ -125,7 +129,11 @@ def _commit(
     return sum(file.rows for file in written)
 
 
-def _folded(table: LakeTable) -> str:
+def _compacted(connection: duckdb.DuckDBPyConnection, table: LakeTable) -> str:
+    return "FROM _part"
+
+
+def _folded(connection: duckdb.DuckDBPyConnection, table: LakeTable) -> str:
     declaration = table.declaration
     return f"{aggregated(declaration, '_part')} ORDER BY {identifiers(key_names(declaration))}"
 
@@ -155,3 +163,6 @@ def _clustered(connection: duckdb.DuckDBPyConnection, table: LakeTable) -> str:
     column = f'CAST(least(("{longitude}" + 180) / 360 * {_GRID}, {_GRID - 1}) AS BIGINT)'
     row = f'CAST(least(("{latitude}" + 90) / 180 * {_GRID}, {_GRID - 1}) AS BIGINT)'
     return f"FROM _part ORDER BY _spread({column}) | (_spread({row}) << 1)"
+
+
+_QUERIES = {_FOLDED: _folded, _CLUSTERED: _clustered, _COMPACTED: _compacted}

@@ -3,8 +3,8 @@ import time
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
-from deltalake.table import TableOptimizer
 
 from warehouse_assets.errors import ConflictError
 from warehouse_assets.lake import Lake, LakeTable, Maintained, maintain
@@ -93,11 +93,11 @@ def test_a_commit_that_delta_refuses_is_a_conflict(
     lake: Lake, pets: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise CommitFailedError("another process compacted the same files")
+        raise CommitFailedError("another process committed")
 
     _grown(pets, 2)
     rows = pets.rows()
-    monkeypatch.setattr(TableOptimizer, "compact", refuse)
+    monkeypatch.setattr(DeltaTable, "vacuum", refuse)
 
     with pytest.raises(ConflictError):
         maintain(lake, pets.table, 7)

@@ -1,7 +1,7 @@
-"""Folding partial rows and clustering places: nobody sees it but in the cost of reading."""
+"""Folding, clustering and compacting: nobody sees it but in the cost of reading."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,11 @@ from warehouse_assets.lake import (
     Maintained,
     append,
     changed_at,
-    is_rearranged,
     maintain,
     rearrange,
 )
 from warehouse_assets_tests.lake.partial_tables import SPOTS, WALKS, Walk, added_up, walk
-from warehouse_assets_tests.lake.tables import Row, Stored
+from warehouse_assets_tests.lake.tables import PETS, Row, Stored
 
 # The package has a function of the same name.
 rearranging: Any = importlib.import_module("warehouse_assets.lake.rearrange")
@@ -42,6 +41,10 @@ def spots(lake: Lake) -> Stored:
 
 def dogs(first: int, count: int) -> list[Walk]:
     return [walk(f"dog {number:05}", 1) for number in range(first, first + count)]
+
+
+def animals(first: int, count: int) -> list[Row]:
+    return [(number, f"animal {number}", 1.5, number) for number in range(first, first + count)]
 
 
 def kinds(stored: Stored) -> list[str]:
@@ -80,10 +83,59 @@ def test_rows_without_a_key_stay_as_often_as_they_are_there(lake: Lake, spots: S
     assert kinds(spots) == ["clustered"]
 
 
-@pytest.mark.parametrize("declaration", [WALKS, SPOTS], ids=["folded", "clustered"])
-def test_the_change_data_feed_tells_nothing(lake: Lake, declaration: Any) -> None:
+def test_small_files_of_other_tables_are_put_together(lake: Lake, pets: Stored) -> None:
+    for number in range(5):
+        pets.append(animals(number, 1))
+    before = pets.rows()
+
+    assert rearrange(lake, pets.table) == 5
+
+    assert pets.rows() == before
+    assert kinds(pets) == ["compacted"]
+
+
+def test_a_file_that_is_alone_is_left_alone(lake: Lake, pets: Stored) -> None:
+    assert rearrange(lake, pets.table) == 0
+    pets.append(animals(0, 9))
+    assert rearrange(lake, pets.table) == 0
+    pets.append(animals(9, 1))
+    rearrange(lake, pets.table)
+
+    pets.append(animals(10, 1))  # 10 is more than four times 1
+    assert rearrange(lake, pets.table) == 0
+    assert kinds(pets) == ["compacted", "part"]
+
+    pets.append(animals(11, 1))
+    pets.append(animals(12, 1))
+    assert rearrange(lake, pets.table) == 13
+    assert pets.rows() == animals(0, 13)
+
+
+def test_large_files_need_not_be_put_together(
+    lake: Lake, pets: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets.append(animals(0, 3000))
+    pets.append(animals(3000, 1))
+    pets.append(animals(3001, 1))
+    (large,) = (f for f in pets.registered() if (pets.table.path / f).stat().st_size > 5000)
+    monkeypatch.setattr(rearranging, "_LARGE", 5000)
+
+    assert rearrange(lake, pets.table) == 2
+
+    assert large in pets.registered()
+    assert kinds(pets) == ["compacted", "part"]
+    assert pets.rows() == animals(0, 3002)
+
+
+@pytest.mark.parametrize(
+    ("declaration", "rows"),
+    [(WALKS, [walk("Rex", 1)]), (SPOTS, CORNERS), (PETS, animals(0, 3))],
+    ids=["folded", "clustered", "compacted"],
+)
+def test_the_change_data_feed_tells_nothing(
+    lake: Lake, declaration: Any, rows: Sequence[Row]
+) -> None:
     stored = Stored(lake, declaration)
-    rows: list[Row] = [walk("Rex", 1)] if declaration is WALKS else CORNERS
     stored.append(rows)
     stored.append(rows)
     since = stored.version()
@@ -276,15 +328,6 @@ def test_transactions_and_the_next_addition_are_as_before(lake: Lake, walks: Sto
     assert [row[2] for row in walks.rows()] == [2]
 
 
-def test_other_tables_are_not_rearranged(lake: Lake, pets: Stored) -> None:
-    pets.append([(1, "Rex", 2.5, 1)])
-    pets.append([(2, "Ada", 2.5, 1)])
-
-    assert not is_rearranged(pets.table)
-    assert rearrange(lake, pets.table) == 0
-    assert len(pets.registered()) == 2
-
-
 def test_maintenance_leaves_files_in_order_as_they_are(lake: Lake, walks: Stored) -> None:
     walks.append(dogs(0, 100))
     rearrange(lake, walks.table)
@@ -292,7 +335,6 @@ def test_maintenance_leaves_files_in_order_as_they_are(lake: Lake, walks: Stored
     rearrange(lake, walks.table)
     registered = walks.registered()
 
-    assert is_rearranged(walks.table)
     assert maintain(lake, walks.table, 0) == Maintained(2, 2, 2)
 
     assert walks.registered() == registered == walks.files()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from deltalake import DeltaTable
-from deltalake.table import TableOptimizer
 
 from warehouse_assets.lake import LakeTable
 from warehouse_assets.lake import commit as committing
@@ -84,7 +83,6 @@ OF_A_RUN = (
 OF_MAINTENANCE = (
     *_each("rearranging", _rearranging, "_commit", BEFORE, AMID, AFTER),
     *_each("keeping the log", _maintenance, "_keep_log", AFTER),
-    *_each("compacting", TableOptimizer, "compact", AMID, AFTER),
     *_each("vacuuming", DeltaTable, "vacuum", AMID, AFTER),
     *_each("making a checkpoint", DeltaTable, "create_checkpoint", AMID, AFTER),
     *_each("trimming the log", DeltaTable, "cleanup_metadata", AMID, AFTER),

@@ -10,7 +10,7 @@ import dagster as dg
 from sqlalchemy import Table
 
 from warehouse_assets.cli.runs import failed_steps
-from warehouse_assets.lake import maintain, rearrange
+from warehouse_assets.lake import maintain
 from warehouse_assets.trips.tables import TABLES as TRIPS_TABLES
 from warehouse_assets_tests.house import FORUM, House
 from warehouse_assets_tests.integration.state import State, state_of
@@ -58,7 +58,6 @@ def maintained(home: Path, keep_days: int = 0) -> None:
     for table in UNDER_FIRE:
         stored = house.lake.table(table)
         if stored.exists():
-            rearrange(house.lake, stored)
             maintain(house.lake, stored, keep_days)
     house.warehouse.maintain()
 
