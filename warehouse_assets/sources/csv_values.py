@@ -61,7 +61,7 @@ def value_query(table: Table, source: str) -> str:
                 f"len({numbers}) = 2 "
                 f"AND abs({numbers}[1]) <= {_MOST_LON} AND abs({numbers}[2]) <= {_MOST_LAT} "
                 # DuckDB takes 1_000 for a number.
-                f"AND starts_with({text}, 'POINT (') AND ends_with({text}, ')') "
+                f"AND {text} LIKE 'POINT (%)' "
                 f"AND NOT contains({text}, '_') AS {is_usual}"
             )
             values += [
