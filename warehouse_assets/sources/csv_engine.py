@@ -18,11 +18,17 @@ _ROWS_AT_ONCE = 10_000
 _BUFFER_BYTES = 8 * 2**20
 
 
-def texts_query(layout: Layout, is_one_file: bool) -> str:
+def texts_query(layout: Layout, is_one_file: bool, is_parallel: bool) -> str:
     """The texts wanted of the files in the variable `PATHS`, as the file has them, and `arrival`.
 
     The first line of each file is its header. Nothing is left to detection, and no text of a file
     means anything but itself; an empty field is null.
+
+    Args:
+        is_parallel: whether a file may be read in parts. Where one begins amid quotes that hold
+            line ends, DuckDB may take these for the ends of records. It then raises
+            InvalidInputException for what it reads, or NotImplementedException because the parts
+            do not fit.
     """
     place = "1" if is_one_file else "CAST(file_index AS BIGINT) + 1"
     texts = ", ".join(
@@ -34,7 +40,7 @@ def texts_query(layout: Layout, is_one_file: bool) -> str:
             auto_detect = false, header = false, skip = 1, delim = '{layout.delimiter}',
             quote = '"', escape = '"', comment = '', strict_mode = true, null_padding = false,
             max_line_size = {MOST_RECORD_BYTES}, buffer_size = {_BUFFER_BYTES},
-            compression = 'uncompressed', hive_partitioning = false)"""
+            compression = 'uncompressed', hive_partitioning = false, parallel = {is_parallel})"""
 
 
 def set_variable(

@@ -106,6 +106,7 @@ class _Reader:
         self.table = table
         self.layout = layout
         self.spool = spool
+        self.is_parallel = True
 
     def read(self, sources: Sequence[_Source]) -> list[WrittenFile]:
         """Write the good records of `sources`; reject the others."""
@@ -115,7 +116,7 @@ class _Reader:
             return self.read(self._copies(sources))
         try:
             written = self._write(sources)
-        except duckdb.InvalidInputException as error:
+        except (duckdb.InvalidInputException, duckdb.NotImplementedException) as error:
             return self._refused(sources, error)
         unsure = self._cut_off(written, sources)
         if not unsure and not any(_has_nulls(file) for file in written):
@@ -135,7 +136,11 @@ class _Reader:
 
     def _refused(self, sources: Sequence[_Source], error: duckdb.Error) -> list[WrittenFile]:
         """Read files of which DuckDB did not like one."""
-        if sources[0].copy is None:
+        is_copied = sources[0].copy is not None
+        if self.is_parallel and (is_copied or isinstance(error, duckdb.NotImplementedException)):
+            self.is_parallel = False
+            return self.read(sources)
+        if not is_copied:
             return self.read(self._copies(sources))
         if len(sources) > 1:
             return [file for source in sources for file in self.read([source])]
@@ -147,7 +152,7 @@ class _Reader:
         paths = [glob.escape(str(source.copy or source.path)) for source in sources]
         self._set(PATHS, paths, "VARCHAR[]")
         self._set(ARRIVALS, [source.unit.arrival for source in sources], "BIGINT[]")
-        source = texts_query(self.layout, is_one_file=len(sources) == 1)
+        source = texts_query(self.layout, len(sources) == 1, self.is_parallel)
         query = cast_query(self.table, value_query(self.table.declaration, source))
         return write_parquet(self.connection, self.table, query, has_short_values=True)
 
@@ -170,7 +175,7 @@ class _Reader:
         with many of them.
         """
         (threads,) = self._rows("SELECT current_setting('threads')")[0]
-        if len(sources) == 1 and threads > 1:
+        if len(sources) == 1 and threads > 1 and self.is_parallel:
             return set()
         doubtful = [source for source in sources if has_quotes_at_end(source.copy or source.path)]
         if not doubtful:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from warehouse_assets.sources import csv_engine
+from warehouse_assets.sources.csv_split import MOST_RECORD_BYTES
 from warehouse_assets_tests.sources.csv_files import HEADER, Read, read, trip, trips
 from warehouse_assets_tests.trips.csv_model import FIELDS
 
@@ -153,6 +155,24 @@ def test_a_bad_line_is_rejected_wherever_it_stands(tmp_path: Path, line: str, re
     places = [(1, 2), (2, 4), (3, 3)]
     assert found.rejected == [(*place, reason, raw) for place in places]
     assert found.rows == [ROW] * 5
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_part_of_a_file_may_begin_amid_quotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    size = MOST_RECORD_BYTES
+    monkeypatch.setattr(csv_engine, "_BUFFER_BYTES", size)
+    before = size // len(GOOD) - 1000
+    # What is within the quotes looks like trips, where the second part begins.
+    text = f"{GOOD}\n" * 2000
+    bad = trip("Turin", at="never")
+    content = trips(*[GOOD] * before, '"' + text + '"' + GOOD.removeprefix("Turin"), bad, GOOD)
+
+    found = read(tmp_path, content, threads=threads)
+
+    assert found.regions == ["Turin"] * before + [text, "Turin"]
+    assert found.reasons == {before + 2003: "datetime is not a date and time: never"}
 
 
 @pytest.mark.parametrize("threads", [1, 2])
