@@ -56,7 +56,7 @@ CASES = (
     ),
     Case(
         "nothing_new",
-        "nothing new for {votes} votes: commands, start-up included",
+        "nothing new for {votes} votes and samples of all families: commands, start-up included",
         [
             Subject("Dagster, 6 empty assets", "commands.empty_assets", {"family": "forum"}),
             Subject(
@@ -90,7 +90,11 @@ CASES = (
                 target=1.5,
             ),
         ],
-        [_LOADED_HOME, Subject("the delivery", "runs.deliver_to_template")],
+        [
+            _LOADED_HOME,
+            Subject("the delivery", "runs.deliver_to_template"),
+            Subject("samples of all families", "commands.samples_template"),
+        ],
     ),
     Case(
         "publish_change",

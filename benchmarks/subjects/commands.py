@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.context import Context
-from benchmarks.subjects.homes import copy_home, environment
+from benchmarks.subjects.homes import environment
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.forum.tables import TABLES as FORUM_TABLES
 from warehouse_assets.schema import REJECTED_RECORDS
@@ -34,6 +34,12 @@ defs = dg.Definitions(
 """
 
 
+def samples_template(context: Context) -> None:
+    """Have the warehouse of other cases take samples of all families, too."""
+    for command in ("samples", "ingest"):
+        _run(context, _home(context), _warehouse(command))
+
+
 def empty_assets(context: Context, family: str = "") -> None:
     """Measure `dagster asset materialize` of as many assets that do nothing."""
     home = _home(context)
@@ -52,14 +58,12 @@ def materialize(context: Context, family: str = "") -> None:
 def ingest(context: Context, file: str = "") -> None:
     """Measure `warehouse ingest`, of a file that was taken before if one is named."""
     files = [str(getattr(context.data, file))] if file else []
-    start = "from warehouse_assets.cli import main; main()"
-    _measure(context, _home(context), [sys.executable, "-c", start, "ingest", *files])
+    _measure(context, _home(context), _warehouse("ingest", *files))
 
 
 def _home(context: Context) -> Path:
-    home = context.folder / "home"
-    copy_home(context.templates / "home", home)
-    return home
+    # Not a copy: its sources would be other files, to be looked at anew.
+    return context.templates / "home"
 
 
 def _dagster(module: str, selection: str) -> Sequence[str]:
@@ -67,13 +71,21 @@ def _dagster(module: str, selection: str) -> Sequence[str]:
     return [*command, "--select", selection, "-m", module]
 
 
+def _warehouse(*arguments: str) -> Sequence[str]:
+    return [sys.executable, "-c", "from warehouse_assets.cli import main; main()", *arguments]
+
+
 def _measure(context: Context, home: Path, command: Sequence[str]) -> None:
+    with context.measuring():
+        _run(context, home, command)
+
+
+def _run(context: Context, home: Path, command: Sequence[str]) -> None:
     variables = {**os.environ, **environment(home), "DAGSTER_HOME": str(home / "dagster")}
     variables.pop("MEMORY_LIMIT")
     # The module with the empty assets is in the folder of the measurement.
     variables["PYTHONPATH"] = os.pathsep.join([str(context.folder), str(Path.cwd())])
-    with context.measuring():
-        ended = subprocess.run(
-            command, env=variables, cwd=context.folder, capture_output=True, text=True, check=False
-        )
+    ended = subprocess.run(
+        command, env=variables, cwd=context.folder, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
