@@ -157,3 +157,13 @@ class Stored:
             connection.register("feed", self.table.open().load_cdf(starting_version=since))
             found = connection.execute(f"SELECT _change_type, {names} FROM feed").fetchall()
         return sorted(((kind, tuple(row)) for kind, *row in found), key=repr)
+
+
+def animals(first: int, count: int) -> list[Row]:
+    """Rows of `PETS`, numbered from `first`."""
+    return [(number, f"animal {number}", 1.5, number) for number in range(first, first + count)]
+
+
+def kinds(stored: Stored) -> list[str]:
+    """What the names of the registered files begin with."""
+    return sorted(name.split("-")[0] for name in stored.registered())

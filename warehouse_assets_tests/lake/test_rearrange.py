@@ -1,4 +1,4 @@
-"""Folding, clustering and compacting: nobody sees it but in the cost of reading."""
+"""Folding and clustering: nobody sees it but in the cost of reading."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from warehouse_assets.lake import (
     rearrange,
 )
 from warehouse_assets_tests.lake.partial_tables import SPOTS, WALKS, Walk, added_up, walk
-from warehouse_assets_tests.lake.tables import PETS, Row, Stored
+from warehouse_assets_tests.lake.tables import PETS, Row, Stored, animals, kinds
 
 # The package has a function of the same name.
 rearranging: Any = importlib.import_module("warehouse_assets.lake.rearrange")
@@ -41,15 +41,6 @@ def spots(lake: Lake) -> Stored:
 
 def dogs(first: int, count: int) -> list[Walk]:
     return [walk(f"dog {number:05}", 1) for number in range(first, first + count)]
-
-
-def animals(first: int, count: int) -> list[Row]:
-    return [(number, f"animal {number}", 1.5, number) for number in range(first, first + count)]
-
-
-def kinds(stored: Stored) -> list[str]:
-    """What the names of the registered files begin with."""
-    return sorted(name.split("-")[0] for name in stored.registered())
 
 
 def test_partial_rows_become_one_and_the_same_is_read(lake: Lake, walks: Stored) -> None:
@@ -81,50 +72,6 @@ def test_rows_without_a_key_stay_as_often_as_they_are_there(lake: Lake, spots: S
     assert spots.rows() == before
     assert len(before) == len(rows)
     assert kinds(spots) == ["clustered"]
-
-
-def test_small_files_of_other_tables_are_put_together(lake: Lake, pets: Stored) -> None:
-    for number in range(5):
-        pets.append(animals(number, 1))
-    before = pets.rows()
-
-    assert rearrange(lake, pets.table) == 5
-
-    assert pets.rows() == before
-    assert kinds(pets) == ["compacted"]
-
-
-def test_a_file_that_is_alone_is_left_alone(lake: Lake, pets: Stored) -> None:
-    assert rearrange(lake, pets.table) == 0
-    pets.append(animals(0, 9))
-    assert rearrange(lake, pets.table) == 0
-    pets.append(animals(9, 1))
-    rearrange(lake, pets.table)
-
-    pets.append(animals(10, 1))  # 10 is more than four times 1
-    assert rearrange(lake, pets.table) == 0
-    assert kinds(pets) == ["compacted", "part"]
-
-    pets.append(animals(11, 1))
-    pets.append(animals(12, 1))
-    assert rearrange(lake, pets.table) == 13
-    assert pets.rows() == animals(0, 13)
-
-
-def test_large_files_need_not_be_put_together(
-    lake: Lake, pets: Stored, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pets.append(animals(0, 3000))
-    pets.append(animals(3000, 1))
-    pets.append(animals(3001, 1))
-    (large,) = (f for f in pets.registered() if (pets.table.path / f).stat().st_size > 5000)
-    monkeypatch.setattr(rearranging, "_LARGE", 5000)
-
-    assert rearrange(lake, pets.table) == 2
-
-    assert large in pets.registered()
-    assert kinds(pets) == ["compacted", "part"]
-    assert pets.rows() == animals(0, 3002)
 
 
 @pytest.mark.parametrize(
