@@ -33,7 +33,7 @@ ui: .venv/installed
 	$(BIN)/dagster dev
 
 test: .venv/installed
-	$(BIN)/pytest --numprocesses 4 --dist worksteal --quiet
+	$(BIN)/pytest --numprocesses 3 --dist worksteal --quiet
 
 # Kills and crowds for a while; the short form is part of the tests.
 MINUTES ?= 20

