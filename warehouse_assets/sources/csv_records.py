@@ -1,15 +1,15 @@
 """Records from files of CSV: good ones written as files of a table, bad ones with their reasons.
 
 Files are read once, by DuckDB, and written as Parquet in the same statement. How many nulls that
-file has tells whether any record was bad. Only then it is written again without them, and the CSV
-read again for their places and raw text. A file that DuckDB refuses, because lines in it are
-broken, is first copied without those. Places are found by counting records; should the two
-readings of a file ever count differently, which shows in good records found where bad ones were
-expected, the file is copied too: a copy is written so that there is one way to read it.
+file has, and between what its numbers are, tells whether any record was bad. Only then it is
+written again without them, and the CSV read again for their places and raw text. A file that
+DuckDB refuses, because lines in it are broken, is first copied without those. Places are found by
+counting records; should the two readings of a file ever count differently, which shows in good
+records found where bad ones were expected, the file is copied too: a copy is written so that there
+is one way to read it.
 """
 
 import glob
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,11 @@ from warehouse_assets.sources.csv_lines import (
     has_quotes_at_end,
 )
 from warehouse_assets.sources.csv_rejects import Rejects, write_whole_lines
-from warehouse_assets.sources.csv_values import unusable_expression, value_query
+from warehouse_assets.sources.csv_values import (
+    has_unusable,
+    unusable_expression,
+    value_query,
+)
 from warehouse_assets.sources.file_kinds import StagedFiles
 from warehouse_assets.sources.units import REJECTED, Unit, create_stage, reject_unit
 
@@ -119,7 +123,7 @@ class _Reader:
         except (duckdb.InvalidInputException, duckdb.NotImplementedException) as error:
             return self._refused(sources, error)
         unsure = self._cut_off(written, sources)
-        if not unsure and not any(_has_nulls(file) for file in written):
+        if not unsure and not any(has_unusable(self.table.declaration, file) for file in written):
             return written
         kept = []
         for file in written:
@@ -148,7 +152,7 @@ class _Reader:
         return []
 
     def _write(self, sources: Sequence[_Source]) -> list[WrittenFile]:
-        """One pass over the files; what is no value of its column becomes null."""
+        """One pass over the files; values are as of `value_query`."""
         paths = [glob.escape(str(source.copy or source.path)) for source in sources]
         self._set(PATHS, paths, "VARCHAR[]")
         self._set(ARRIVALS, [source.unit.arrival for source in sources], "BIGINT[]")
@@ -208,7 +212,7 @@ class _Reader:
         )
 
     def _reject(self, sources: Sequence[_Source], unsure: Collection[int]) -> set[int]:
-        """Reject the records that have nulls in the file written, but of files not sure of.
+        """Reject the records that are unusable in the file written, but of files not sure of.
 
         Returns the numbers of files that were read in two different ways.
         """
@@ -261,7 +265,3 @@ class _Reader:
             source.unit,
             f"DuckDB reads the file otherwise than it is written{found}",
         )
-
-
-def _has_nulls(file: WrittenFile) -> bool:
-    return any(json.loads(file.action.stats)["nullCount"].values())

@@ -5,16 +5,18 @@ as a time; two columns of type Double that name the same CSV column are the long
 latitude of a point in WKT, `POINT (lon lat)`. All of them are required.
 
 The usual form of each is recognised first, by what costs little more than the cast alone; only
-what has another form is looked at with regular expressions.
+what has another form is looked at with regular expressions. Whether a point is on Earth is not
+looked at in each row: the smallest and the greatest number of the file written tell.
 """
 
 from typing import Any
 
 from sqlalchemy import Column, DateTime, Double, Table, Text
 
+from warehouse_assets.lake import WrittenFile
 from warehouse_assets.sources.json_fields import timestamp_expression
 
-_MOST_LON, _MOST_LAT = 180, 90
+_MOST_DEGREES = (180, 90)  # of a longitude and of a latitude, either way
 _NUMBER = r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
 _POINT = rf"\s*(?i:point)\s*\(\s*{_NUMBER}\s+{_NUMBER}\s*\)\s*"
 # The forms of ISO 8601 that are times beyond doubt; DuckDB takes two-digit years and more.
@@ -45,7 +47,10 @@ def text_name(index: int) -> str:
 
 
 def value_query(table: Table, source: str) -> str:
-    """The rows of `source`, which has the texts, with the values too; null for what is no value."""
+    """The rows of `source`, which has the texts, with the values too; null for what is no value.
+
+    A point may be outside the world.
+    """
     casts, checks, values = [], [], []
     for index, columns in enumerate(csv_fields(table).values()):
         text = text_name(index)
@@ -57,17 +62,15 @@ def value_query(table: Table, source: str) -> str:
                 f"AS {numbers}"
             )
             checks.append(
-                # Cheaper than BETWEEN; NaN is greater than all numbers.
-                f"len({numbers}) = 2 "
-                f"AND abs({numbers}[1]) <= {_MOST_LON} AND abs({numbers}[2]) <= {_MOST_LAT} "
+                # Of a number that is none the statistics of a file may not tell.
+                f"len({numbers}) = 2 AND NOT isnan({numbers}[1] + {numbers}[2]) "
                 # DuckDB takes 1_000 for a number.
                 f"AND {text} LIKE 'POINT (%)' "
                 f"AND NOT contains({text}, '_') AS {is_usual}"
             )
             values += [
                 f"CASE WHEN {is_usual} THEN {numbers}[{place + 1}] "
-                f"WHEN {_is_on_earth(text)} THEN {_number(text, place + 1)} END "
-                f'AS "{column.name}"'
+                f'ELSE {_number(text, place + 1)} END AS "{column.name}"'
                 for place, column in enumerate(columns)
             ]
         elif isinstance(columns[0].type, DateTime):
@@ -92,15 +95,24 @@ def value_query(table: Table, source: str) -> str:
 
 
 def unusable_expression(table: Table) -> str:
-    """SQL that is true for a row in which a value is missing."""
-    return " OR ".join(
-        f'"{column.name}" IS NULL' for columns in csv_fields(table).values() for column in columns
+    """SQL that is true for a row in which a value is missing or a point outside the world."""
+    return " OR ".join(_unusable(columns) for columns in csv_fields(table).values())
+
+
+def has_unusable(table: Table, file: WrittenFile) -> bool:
+    """Whether a file of the rows of `value_query` has a row that is unusable."""
+    return any(file.nulls.values()) or any(
+        file.ranges[str(column.name)][0] < -most or file.ranges[str(column.name)][1] > most
+        for columns in csv_fields(table).values()
+        if _is_point(columns)
+        for column, most in zip(columns, _MOST_DEGREES, strict=True)
     )
 
 
 def reason_expression(table: Table) -> str:
     """SQL for why a record cannot be used, in words, from texts and values; '' if it can."""
     reasons = []
+    most_lon, most_lat = _MOST_DEGREES
     for index, (field, columns) in enumerate(csv_fields(table).items()):
         text = text_name(index)
         shown = (
@@ -108,12 +120,12 @@ def reason_expression(table: Table) -> str:
             f"THEN left({text}, {_MOST_CHARACTERS_SHOWN}) || '…' ELSE {text} END"
         )
         reasons.append(f"CASE WHEN coalesce({text}, '') = '' THEN '{field} is missing' END")
-        is_unusable = f"{text} <> '' AND \"{columns[0].name}\" IS NULL"
+        is_unusable = f"{text} <> '' AND {_unusable(columns)}"
         if _is_point(columns):
             reasons.append(
                 f"CASE WHEN {is_unusable} AND regexp_full_match({text}, '{_POINT}') "
-                f"THEN '{field} is not a longitude (-{_MOST_LON} to {_MOST_LON}) and a latitude "
-                f"(-{_MOST_LAT} to {_MOST_LAT}): ' || {shown} "
+                f"THEN '{field} is not a longitude (-{most_lon} to {most_lon}) and a latitude "
+                f"(-{most_lat} to {most_lat}): ' || {shown} "
                 f"WHEN {is_unusable} THEN '{field} is not POINT (longitude latitude): ' || {shown} "
                 "END"
             )
@@ -128,12 +140,15 @@ def _is_point(columns: list[Column[Any]]) -> bool:
     return [isinstance(column.type, Double) for column in columns] == [True, True]
 
 
+def _unusable(columns: list[Column[Any]]) -> str:
+    if not _is_point(columns):
+        return f'"{columns[0].name}" IS NULL'
+    within = (
+        f'abs("{column.name}") <= {most}'
+        for column, most in zip(columns, _MOST_DEGREES, strict=True)
+    )
+    return f"({' AND '.join(within)}) IS NOT TRUE"
+
+
 def _number(text: str, group: int) -> str:
     return f"TRY_CAST(regexp_extract({text}, '^{_POINT}$', {group}) AS DOUBLE)"
-
-
-def _is_on_earth(text: str) -> str:
-    return (
-        f"{_number(text, 1)} BETWEEN -{_MOST_LON} AND {_MOST_LON} "
-        f"AND {_number(text, 2)} BETWEEN -{_MOST_LAT} AND {_MOST_LAT}"
-    )

@@ -45,9 +45,15 @@ class Read:
         return {position: raw for _, position, _, raw in self.rejected}
 
 
-def trip(region: str, *, at: str = "2018-05-28 09:03:40", origin: str = "POINT (14.5 50)") -> str:
+def trip(
+    region: str,
+    *,
+    at: str = "2018-05-28 09:03:40",
+    origin: str = "POINT (14.5 50)",
+    destination: str = "POINT (-3.25 -9)",
+) -> str:
     """A line of a trip."""
-    return f"{region},{origin},POINT (-3.25 -9),{at},cheap_mobile"
+    return f"{region},{origin},{destination},{at},cheap_mobile"
 
 
 def trips(*lines: str) -> str:

@@ -30,6 +30,11 @@ NOT_POINTS = [
     "POINT (14.5 50é)", "é POINT (14.5 50)", "-", " ",
 ]  # fmt: skip
 
+ALONE_OFF_THE_EARTH = [
+    "180.00000000000003 0", "-180.00000000000003 0", "0 90.00000000000001", "0 -90.00000000000001",
+    "inf 0", "0 -inf", "inf -inf", "nan 0", "0 nan", "1e999 0",
+]  # fmt: skip
+
 OFF_THE_EARTH = ["POINT (180.0001 0)", "POINT (0 -90.5)", "POINT (50 114.5)", "point (1e400 0)"]
 
 TIMES = {
@@ -87,6 +92,26 @@ def test_points_off_the_earth_are_rejected(tmp_path: Path) -> None:
         line: f"origin_coord {rule}: {text}; destination_coord {rule}: POINT (-9 93.25)"
         for line, text in enumerate(OFF_THE_EARTH, start=2)
     }
+
+
+@pytest.mark.parametrize("numbers", ALONE_OFF_THE_EARTH)
+@pytest.mark.parametrize("end", ["origin", "destination"])
+def test_the_only_point_off_the_earth_is_found(tmp_path: Path, end: str, numbers: str) -> None:
+    good, point = trip("Turin"), f"POINT ({numbers})"
+    bad = trip("Turin", origin=point) if end == "origin" else trip("Turin", destination=point)
+    found = read(tmp_path, trips(good, bad, good))
+    assert len(found.rows) == 2
+    assert found.raws == {3: bad}
+    assert found.reasons[3].startswith(f"{end}_coord is not ")
+
+
+@pytest.mark.parametrize("numbers", ["180.00000000000003 0", "nan nan"])
+def test_one_of_many_parts_has_the_only_point_off_the_earth(tmp_path: Path, numbers: str) -> None:
+    # Each part of a Parquet file, of some hundred thousand rows, has statistics of its own.
+    good, bad = [trip("Turin")] * 130_000, trip("Turin", origin=f"POINT ({numbers})")
+    found = read(tmp_path, trips(*good, bad, *good))
+    assert len(found.rows) == 260_000
+    assert found.raws == {130_002: bad}
 
 
 def test_times_are_read_in_every_usual_form(tmp_path: Path) -> None:
