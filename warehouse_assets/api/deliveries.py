@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from warehouse_assets.api.deps import TheService
 from warehouse_assets.api.problems import Refusal, problems
+from warehouse_assets.api.shapes import TimeWithoutZone
 from warehouse_assets.deliveries import records
 from warehouse_assets.deliveries.average import BEGINNING
 from warehouse_assets.deliveries.catch_up import DeliveryAverage
@@ -68,7 +69,9 @@ class Average(BaseModel):
     repetitions: int = Field(description="Records that were there before, and changed nothing.")
     records: int = Field(description="Records that could be read.")
     position: int = Field(description="Up to where the feed is in it.")
-    newest_at: datetime | None = Field(description="The newest time of any record, as written.")
+    newest_at: TimeWithoutZone | None = Field(
+        description="The newest time of any record, UTC or as written without a zone."
+    )
     updated_at: datetime | None = Field(description="When it last changed.")
 
     @classmethod

@@ -4,7 +4,7 @@ Nearly every request is answered by `quick` before it gets here; what does get h
 wrong with it, or answered in the same words.
 """
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -25,7 +25,13 @@ from warehouse_assets.api.reviewed import (
     place_of,
 )
 from warehouse_assets.api.reviewed_ids import TheProduct, TheUser
-from warehouse_assets.api.shapes import Shape, TheShape, described, response
+from warehouse_assets.api.shapes import (
+    Shape,
+    TheShape,
+    TimeWithoutZone,
+    described,
+    response,
+)
 from warehouse_assets.api.validators import UNCHANGED, reading
 from warehouse_assets.days import Days
 from warehouse_assets.reviews.answers import PRODUCT, USER, Place, ReviewQueries
@@ -77,7 +83,7 @@ class Review(BaseModel):
     user_name: str | None
     rating: float | None = Field(description="Stars, 1 to 5.")
     is_verified: bool | None = Field(description="Whether the purchase was verified.")
-    reviewed_at: datetime = Field(description="UTC, without a zone.")
+    reviewed_at: TimeWithoutZone = Field(description="UTC, without a zone.")
     summary: str | None
     text: str | None
     votes: str | None = Field(description="How many found it helpful, as the source has it.")

@@ -3,13 +3,20 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import pydantic_core
 from fastapi import Depends, Header, Query
 from fastapi.responses import Response
+from pydantic import WithJsonSchema
 
 Shape = Literal["json", "csv"]
+
+# In JSON Schema "date-time" has a zone; this is OpenAPI's name for one without.
+TimeWithoutZone = Annotated[
+    datetime, WithJsonSchema({"type": "string", "format": "date-time-local"})
+]
 
 MEDIA_TYPES: Mapping[Shape, str] = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 
