@@ -19,7 +19,7 @@ from warehouse_assets_tests.lake.tables import Stored
 from warehouse_assets_tests.postgres import postgres_url
 
 _MONDAY = date(2018, 5, 28)
-_AT = datetime.fromisoformat("2018-06-01T09:03:40.5")
+_AT = datetime.fromisoformat("2018-06-01T09:03:40.500")
 _BATCHES = [
     (1, "b,1", 4, 2, 0.5, 1),
     (2, 'b"2"', 0, 0, None, 3),

@@ -36,7 +36,9 @@ class Trip:
     @property
     def time(self) -> datetime:
         """When it was."""
-        return datetime.fromisoformat(self.at)
+        # Python 3.10 reads three decimals or six.
+        seconds, _, decimals = self.at.partition(".")
+        return datetime.fromisoformat(f"{seconds}.{decimals:0<6}")
 
     @property
     def line(self) -> str:
