@@ -1,11 +1,12 @@
 -- Web-Mercator tiles: `tiles` columns from the antimeridian eastwards and as many rows from the
 -- north; places beyond 85.0511 degrees belong to the outermost rows.
+-- Clamped as whole numbers, which takes less time than as fractions.
 SELECT
     region,
-    CAST(least(floor((origin_lon + 180) / 360 * tiles), tiles - 1) AS BIGINT) AS origin_tile_x,
-    CAST(greatest(least(floor((1 - asinh(tan(radians(origin_lat))) / pi()) / 2 * tiles), tiles - 1), 0) AS BIGINT) AS origin_tile_y,
-    CAST(least(floor((destination_lon + 180) / 360 * tiles), tiles - 1) AS BIGINT) AS destination_tile_x,
-    CAST(greatest(least(floor((1 - asinh(tan(radians(destination_lat))) / pi()) / 2 * tiles), tiles - 1), 0) AS BIGINT) AS destination_tile_y,
+    least(CAST(floor((origin_lon + 180) / 360 * tiles) AS BIGINT), CAST(tiles - 1 AS BIGINT)) AS origin_tile_x,
+    greatest(least(CAST(floor((1 - asinh(tan(radians(origin_lat))) / pi()) / 2 * tiles) AS BIGINT), CAST(tiles - 1 AS BIGINT)), 0) AS origin_tile_y,
+    least(CAST(floor((destination_lon + 180) / 360 * tiles) AS BIGINT), CAST(tiles - 1 AS BIGINT)) AS destination_tile_x,
+    greatest(least(CAST(floor((1 - asinh(tan(radians(destination_lat))) / pi()) / 2 * tiles) AS BIGINT), CAST(tiles - 1 AS BIGINT)), 0) AS destination_tile_y,
     hour(started_at) AS hour_of_day,
     count(*) AS trips,
     min(started_at) AS first_trip_at,
