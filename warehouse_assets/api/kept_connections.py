@@ -121,7 +121,7 @@ class SqliteConnection:
         self.close()
         # Only what reads is opened, so that nothing is ever written to a file that was moved.
         self._connection = sqlite3.connect(
-            self._uri, _SECONDS_TO_WAIT_FOR_SQLITE, isolation_level=None, uri=True
+            self._uri, timeout=_SECONDS_TO_WAIT_FOR_SQLITE, isolation_level=None, uri=True
         )
         self._connection.execute(f"PRAGMA cache_size = {_CACHE_OF_SQLITE}")
         self._file = file
