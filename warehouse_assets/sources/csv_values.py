@@ -62,7 +62,7 @@ def value_query(table: Table, source: str) -> str:
                 f"AS {numbers}"
             )
             checks.append(
-                # Of a number that is none the statistics of a file may not tell.
+                # NaN, of which the statistics of a file may not tell.
                 f"len({numbers}) = 2 AND NOT isnan({numbers}[1] + {numbers}[2]) "
                 # DuckDB takes 1_000 for a number.
                 f"AND {text} LIKE 'POINT (%)' "
