@@ -2,16 +2,14 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 import duckdb
 from deltalake import WriterProperties
 from deltalake.transaction import AddAction
-from sqlalchemy import Double, Integer
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Integer
 
 from warehouse_assets.lake.lake import LakeTable
 from warehouse_assets.schema import LongText
@@ -36,20 +34,10 @@ BY_DELTA = WriterProperties(compression="ZSTD", max_row_group_size=122_880)
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file that is written but not yet part of the table's log.
-
-    Args:
-        action: what makes it part of it.
-        rows: how many it has.
-        nulls: how many each column has.
-        ranges: the smallest and the greatest value of each column of type Double that has values;
-            NaN is neither.
-    """
+    """A file that is written but not yet part of the table's log."""
 
     action: AddAction
     rows: int
-    nulls: Mapping[str, int]
-    ranges: Mapping[str, tuple[float, float]]
 
 
 def write_parquet(
@@ -87,23 +75,15 @@ def write_parquet(
     if records == 0:
         path.unlink()
         return []
-    by_name = {name.strip('"'): figures for name, figures in columns.items()}
-    nulls = {name: int(figures["null_count"]) for name, figures in by_name.items()}
     action = AddAction(
         path=name,
         size=size,
         partition_values={},
         modification_time=int(time.time() * 1000),
         data_change=data_change,
-        stats=json.dumps(
-            {"numRecords": records, "nullCount": nulls, **_whole_ranges(table, by_name)}
-        ),
+        stats=json.dumps(_delta_statistics(table, records, columns)),
     )
-    ranges = {
-        name: (float(by_name[name]["min"]), float(by_name[name]["max"]))
-        for name in _columns_with_values(table, Double, by_name)
-    }
-    return [WrittenFile(action, records, nulls, ranges)]
+    return [WrittenFile(action, records)]
 
 
 def remove_files(table: LakeTable, files: Sequence[WrittenFile]) -> None:
@@ -112,24 +92,24 @@ def remove_files(table: LakeTable, files: Sequence[WrittenFile]) -> None:
         (table.path / file.action.path).unlink(missing_ok=True)
 
 
-def _whole_ranges(
-    table: LakeTable, by_name: Mapping[str, Mapping[str, str]]
-) -> dict[str, dict[str, int]]:
-    """Delta's statistics of the smallest and greatest values.
+def _delta_statistics(
+    table: LakeTable, records: int, columns: dict[str, dict[str, str]]
+) -> dict[str, object]:
+    """Delta's statistics of one file from DuckDB's, whose column names are quoted.
 
-    They are given of whole numbers only: that is what merges by key use to leave files out, and
-    the only type whose text is the same in both.
+    Smallest and greatest values are given of whole numbers only: that is what merges by key
+    use to leave files out, and the only type whose text is the same in both.
     """
-    names = _columns_with_values(table, Integer, by_name)
+    by_name = {name.strip('"'): figures for name, figures in columns.items()}
+    nulls = {name: int(figures["null_count"]) for name, figures in by_name.items()}
+    whole = [
+        (column.name, by_name[column.name])
+        for column in table.declaration.columns
+        if isinstance(column.type, Integer) and "min" in by_name.get(column.name, {})
+    ]
     return {
-        "minValues": {name: int(by_name[name]["min"]) for name in names},
-        "maxValues": {name: int(by_name[name]["max"]) for name in names},
+        "numRecords": records,
+        "nullCount": nulls,
+        "minValues": {name: int(figures["min"]) for name, figures in whole},
+        "maxValues": {name: int(figures["max"]) for name, figures in whole},
     }
-
-
-def _columns_with_values(
-    table: LakeTable, kind: type[TypeEngine[Any]], by_name: Mapping[str, Mapping[str, str]]
-) -> list[str]:
-    """The columns of a type of which DuckDB's statistics, by column, have a smallest value."""
-    typed = (str(c.name) for c in table.declaration.columns if isinstance(c.type, kind))
-    return [name for name in typed if "min" in by_name.get(name, {})]

@@ -1,7 +1,7 @@
 """Records from files of CSV: good ones written as files of a table, bad ones with their reasons.
 
-Files are read once, by DuckDB, and written as Parquet in the same statement. How many nulls that
-file has, and between what its numbers are, tells whether any record was bad. Only then it is
+Files are read once, by DuckDB, and written as Parquet in the same statement. Whether any record was
+bad is asked of that file, which has statistics and dictionaries of its columns. Only then it is
 written again without them, and the CSV read again for their places and raw text. A file that
 DuckDB refuses, because lines in it are broken, is first copied without those. Places are found by
 counting records; should the two readings of a file ever count differently, which shows in good
@@ -29,11 +29,7 @@ from warehouse_assets.sources.csv_lines import (
     has_quotes_at_end,
 )
 from warehouse_assets.sources.csv_rejects import Rejects, write_whole_lines
-from warehouse_assets.sources.csv_values import (
-    has_unusable,
-    unusable_expression,
-    value_query,
-)
+from warehouse_assets.sources.csv_values import unusable_expressions, value_query
 from warehouse_assets.sources.file_kinds import StagedFiles
 from warehouse_assets.sources.units import REJECTED, Unit, create_stage, reject_unit
 
@@ -111,6 +107,7 @@ class _Reader:
         self.layout = layout
         self.spool = spool
         self.is_parallel = True
+        self._unusable = unusable_expressions(table.declaration)
 
     def read(self, sources: Sequence[_Source]) -> list[WrittenFile]:
         """Write the good records of `sources`; reject the others."""
@@ -123,7 +120,7 @@ class _Reader:
         except (duckdb.InvalidInputException, duckdb.NotImplementedException) as error:
             return self._refused(sources, error)
         unsure = self._cut_off(written, sources)
-        if not unsure and not any(has_unusable(self.table.declaration, file) for file in written):
+        if not unsure and not any(self._has_unusable(file) for file in written):
             return written
         kept = []
         for file in written:
@@ -159,6 +156,15 @@ class _Reader:
         source = texts_query(self.layout, len(sources) == 1, self.is_parallel)
         query = cast_query(self.table, value_query(self.table.declaration, source))
         return write_parquet(self.connection, self.table, query, has_short_values=True)
+
+    def _has_unusable(self, file: WrittenFile) -> bool:
+        """Whether a record of a file written is unusable.
+
+        It is asked of one column at a time, which Parquet answers without reading its values.
+        """
+        self._look_at(file)
+        each = (f"EXISTS (FROM {_WRITTEN} WHERE {condition})" for condition in self._unusable)
+        return bool(self._rows(f"SELECT {' OR '.join(each)}")[0][0])
 
     def _copies(self, sources: Sequence[_Source]) -> list[_Source]:
         """Copies of `sources` without the lines that are no records, which are rejected."""
@@ -206,7 +212,7 @@ class _Reader:
             self.connection,
             self.table,
             f"""SELECT * EXCLUDE (file_row_number) FROM {_WRITTEN}
-            WHERE NOT ({unusable_expression(self.table.declaration)})
+            WHERE NOT ({" OR ".join(self._unusable)})
                 AND NOT list_contains(getvariable('_csv_unsure'), arrival)""",
             has_short_values=True,
         )
@@ -216,7 +222,7 @@ class _Reader:
 
         Returns the numbers of files that were read in two different ways.
         """
-        is_unusable = unusable_expression(self.table.declaration)
+        is_unusable = " OR ".join(self._unusable)
         files = self._rows(
             f"""SELECT arrival, min(file_row_number), count(*)
             FROM {_WRITTEN} GROUP BY arrival HAVING bool_or({is_unusable}) ORDER BY arrival"""

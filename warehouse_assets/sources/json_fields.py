@@ -12,6 +12,9 @@ from sqlalchemy import Column, DateTime, Integer, Table, Text
 
 from warehouse_assets.schema import duckdb_type
 
+TIMES = "TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
+"""SQL for the first and the last time that can be stored everywhere, as BETWEEN takes them."""
+
 # Text longer than this is cut in the reasons that people read.
 _MOST_CHARACTERS_SHOWN = 60
 
@@ -107,6 +110,5 @@ def timestamp_expression(text: str) -> str:
     # Words such as 'epoch' or 'infinity' are times to DuckDB, and so are years before Christ.
     return (
         f"CASE WHEN {usual} THEN TRY_CAST({text} AS TIMESTAMP) "
-        f"WHEN ascii({text}) BETWEEN 48 AND 57 AND ({moment}) BETWEEN "
-        f"TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999' THEN {moment} END"
+        f"WHEN ascii({text}) BETWEEN 48 AND 57 AND ({moment}) BETWEEN {TIMES} THEN {moment} END"
     )
