@@ -55,7 +55,8 @@ docs: .venv/installed
 
 # The project beside its baselines, an hour or so; its table goes into docs/benchmarks.md.
 benchmarks: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check \
+	$(PYTHON) -m venv .venv/rivals
+	.venv/rivals/bin/pip install --quiet --disable-pip-version-check \
 		--requirement requirements-benchmarks.lock
 	$(BIN)/python -m benchmarks --write
 

@@ -1,7 +1,9 @@
 """The command: `python -m benchmarks`, or `make benchmarks`."""
 
+import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,9 +11,11 @@ import click
 from benchmarks.data import Data
 from benchmarks.plan import CASES
 from benchmarks.report import report, write
+from benchmarks.rivals import Rivals
 from benchmarks.runner import ROOT, Runner
 
 _CACHE = Path(tempfile.gettempdir()) / "warehouse_assets_benchmarks"
+_RIVALS = Path(sys.prefix) / "rivals" / "bin" / "python"
 _NAMES = [case.name for case in CASES]
 _FEWEST_VOTES = 1000
 _FEWEST_TRIPS = 1000
@@ -44,20 +48,35 @@ _FEWEST_TRIPS = 1000
     show_default=True,
     help="Folder for files made once and for all that is written; several GB.",
 )
+@click.option(
+    "--rivals",
+    "python",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=_RIVALS,
+    show_default=True,
+    help="Python with requirements-benchmarks.lock, for what the project is compared with.",
+)
 @click.option("--write", "is_written", is_flag=True, help="Put the result into docs/benchmarks.md.")
 def main(
-    votes: int, trips: int, rounds: int, only: Sequence[str], folder: Path, is_written: bool
+    votes: int,
+    trips: int,
+    rounds: int,
+    only: Sequence[str],
+    folder: Path,
+    python: Path,
+    is_written: bool,
 ) -> None:
     """Measure the project against its baselines, in turn, each in a fresh process."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = Data(folder.absolute(), votes, trips)
+    data, rivals = Data(folder.absolute(), votes, trips), Rivals.of(python)
     cases = [case for case in CASES if not only or case.name in only]
     for make in sorted({case.data for case in cases}):
         getattr(data, make)()
     with tempfile.TemporaryDirectory(prefix="run-", dir=data.folder) as work:
-        runner = Runner(data, Path(work), rounds, lambda text: click.echo(text, err=True))
+        tell = partial(click.echo, err=True)
+        runner = Runner(data, Path(work), rounds, tell, rivals)
         outcomes = [runner.run(case) for case in cases]
-    text = report(outcomes, data, rounds)
+    text = report(outcomes, data, rounds, rivals.versions)
     click.echo(text)
     if is_written:
         write(ROOT / "docs" / "benchmarks.md", text)

@@ -1,8 +1,7 @@
 """What a case is, and what is measured in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Literal
 
 
@@ -17,7 +16,7 @@ class Subject:
         target: the most its median may be, as a multiple of the median of `against`.
         against: the name of another subject of the case; the first if it is not given.
         limit: the most seconds that it may take at the size that the documentation speaks of.
-        package: what has to be installed for it, beside the project.
+        package: what it measures instead of the project, from the environment of the rivals.
         most_trips: with more it is not measured, since it takes too long or too much memory.
     """
 
@@ -30,12 +29,12 @@ class Subject:
     package: str | None = None
     most_trips: int | None = None
 
-    def obstacle(self, trips: int) -> str | None:
-        """Why it is not measured with so many trips, or None."""
+    def obstacle(self, trips: int, rivals: Container[str]) -> str | None:
+        """Why it is not measured with so many trips and these packages, or None."""
         if self.most_trips is not None and trips > self.most_trips:
             return f"not measured with more than {self.most_trips:,}"
-        if self.package is not None and find_spec(self.package) is None:
-            return f"{self.package} is not installed (requirements-benchmarks.lock)"
+        if self.package is not None and self.package not in rivals:
+            return f"{self.package} is not installed (`make benchmarks` does)"
         return None
 
 

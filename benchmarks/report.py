@@ -2,10 +2,9 @@
 
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.case import Subject
@@ -19,9 +18,9 @@ _LIBRARIES = ("dagster", "deltalake", "duckdb", "SQLAlchemy")
 _RIVALS = ("polars", "pandas", "pyarrow")
 
 
-def report(outcomes: Sequence[Outcome], data: Data, rounds: int) -> str:
-    """The whole report."""
-    paragraphs = [f"{machine()}\n\nMedians of {rounds} rounds, the greatest peak of memory."]
+def report(outcomes: Sequence[Outcome], data: Data, rounds: int, rivals: Mapping[str, str]) -> str:
+    """The whole report; `rivals` has the versions of their packages."""
+    paragraphs = [f"{machine(rivals)}\n\nMedians of {rounds} rounds, the greatest peak of memory."]
     paragraphs += ["\n".join(_table(outcome, data)) for outcome in outcomes]
     return "\n\n".join(paragraphs)
 
@@ -35,20 +34,17 @@ def write(page: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
     page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after or chr(10)}", encoding="utf-8")
 
 
-def machine() -> str:
+def machine(rivals: Mapping[str, str]) -> str:
     """What it was measured on, and with which libraries."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    libraries = ", ".join(f"{name} {version(name)}" for name in _installed())
+    versions = {name: version(name) for name in _LIBRARIES}
+    versions |= {name: rivals[name] for name in _RIVALS if name in rivals}
+    libraries = ", ".join(f"{name} {number}" for name, number in versions.items())
     return (
         f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores ({_cpu()}), "
         f"{memory:.0f} GiB of memory, {platform.system()}, Python {platform.python_version()}, "
         f"{libraries}. Load average at the end: {os.getloadavg()[0]:.1f}."
     )
-
-
-def _installed() -> list[str]:
-    rivals = [name for name in _RIVALS if find_spec(name) is not None]
-    return [*_LIBRARIES, *rivals]
 
 
 def _cpu() -> str:

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from benchmarks.case import Case, Subject
 from benchmarks.data import Data
+from benchmarks.rivals import NO_RIVALS, Rivals
 
 ROOT = Path(__file__).parents[1]
 
@@ -59,12 +60,14 @@ class Runner:
         folder: where everything happens; what a measurement leaves is removed.
         rounds: how often each subject is measured.
         tell: told what is being done.
+        rivals: where subjects with a package run.
     """
 
     data: Data
     folder: Path
     rounds: int
     tell: Callable[[str], object]
+    rivals: Rivals = NO_RIVALS
     _prepared: set[str] = field(default_factory=set)
 
     @property
@@ -73,11 +76,10 @@ class Runner:
 
     def run(self, case: Case) -> Outcome:
         """Prepare the case where that has not been done, and measure its subjects in turn."""
-        trips = self.data.trips
-        subjects = [subject for subject in case.subjects if subject.obstacle(trips) is None]
-        obstacles = {subject.name: subject.obstacle(trips) for subject in case.subjects}
+        subjects = [subject for subject in case.subjects if self._obstacle(subject) is None]
+        obstacles = {subject.name: self._obstacle(subject) for subject in case.subjects}
         for step in case.prepare:
-            if step.obstacle(trips) is not None:
+            if self._obstacle(step) is not None:
                 continue
             key = f"{step.call} {step.options}"
             if key not in self._prepared:
@@ -98,9 +100,13 @@ class Runner:
             {name: obstacle for name, obstacle in obstacles.items() if obstacle is not None},
         )
 
+    def _obstacle(self, subject: Subject) -> str | None:
+        return subject.obstacle(self.data.trips, self.rivals.versions)
+
     def measure(self, subject: Subject) -> dict[str, Any]:
         """Measure the subject once; what its process reports, `benchmarks.subject` says."""
         module, function = subject.call.split(".")
+        python = sys.executable if subject.package is None else self.rivals.python
         folder = self.folder / uuid4().hex[:8]
         folder.mkdir(parents=True)
         self._templates.mkdir(exist_ok=True)
@@ -117,7 +123,7 @@ class Runner:
         }
         try:
             ended = subprocess.run(
-                [sys.executable, "-m", "benchmarks.subject"],
+                [python, "-m", "benchmarks.subject"],
                 input=json.dumps(order),
                 capture_output=True,
                 text=True,

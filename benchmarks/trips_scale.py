@@ -84,7 +84,7 @@ def main(rows: Sequence[int], folder: Path, is_written: bool) -> None:
                 column.figures |= figures
                 _tell(f"{trips:,} trips, {step.subject.name}: {report['seconds']:.3f} s")
         columns.append(column)
-    text = f"{machine()}\n\n" + "\n".join(table(columns))
+    text = f"{machine({})}\n\n" + "\n".join(table(columns))
     click.echo(text)
     if is_written:
         write(ROOT / "docs" / "benchmarks.md", text, BEGIN, END)

@@ -1,7 +1,6 @@
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,8 @@ from benchmarks import report, trips_scale
 from benchmarks.case import Case, Subject
 from benchmarks.data import Data
 from benchmarks.plan import CASES
+from benchmarks.rivals import Rivals
+from benchmarks.runner import Runner
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,18 +37,18 @@ def test_two_small_cases_are_measured(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("run-*")), "what a run leaves is removed"
 
 
-def test_trips_are_measured_beside_the_rivals_that_are_installed(tmp_path: Path) -> None:
+def test_trips_are_measured_without_rivals_that_are_not_installed(tmp_path: Path) -> None:
     sizes = ["--votes", "1000", "--trips", "2000", "--rounds", "1"]
     folder = tmp_path / "data"
-    ended = benchmarks(*sizes, "--data", folder, "--only", "trips_load")
+    ended = benchmarks(
+        *sizes, "--rivals", tmp_path / "python", "--data", folder, "--only", "trips_load"
+    )
 
     assert ended.returncode == 0, ended.stderr
     rows = dict(re.findall(r"^\| (\w+)[:,] .*? \| (.+?) \|", ended.stdout, flags=re.MULTILINE))
     assert set(rows) == {"DuckDB", "catch_up", "polars", "PostgreSQL", "pandas"}
     for name in ("polars", "pandas"):
-        installed = find_spec(name) is not None
-        missing = f"{name} is not installed (requirements-benchmarks.lock)"
-        assert (rows[name] == missing) != installed
+        assert rows[name] == f"{name} is not installed (`make benchmarks` does)"
     assert re.fullmatch(r"\d+\.\d+", rows["catch_up"])
     assert re.fullmatch(r"\d+\.\d+", rows["PostgreSQL"])
     names = {path.name for path in folder.iterdir()}
@@ -135,9 +136,33 @@ def test_a_subject_that_cannot_be_measured_says_why() -> None:
     missing = Subject("a", "a.b", package="no_such_package")
     slow = Subject("b", "a.b", most_trips=10)
 
-    assert missing.obstacle(1) == "no_such_package is not installed (requirements-benchmarks.lock)"
-    assert slow.obstacle(10) is None
-    assert slow.obstacle(11) == "not measured with more than 10"
+    assert missing.obstacle(1, {"a"}) == "no_such_package is not installed (`make benchmarks` does)"
+    assert missing.obstacle(1, {"no_such_package"}) is None
+    assert slow.obstacle(10, ()) is None
+    assert slow.obstacle(11, ()) == "not measured with more than 10"
+
+
+def test_rivals_are_measured_in_an_environment_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rivals = Rivals(tmp_path / "python", {"a_rival": "1"})
+    runner = Runner(Data(tmp_path, 1000, 2000), tmp_path / "run", 1, print, rivals)
+    calls: list[object] = []
+
+    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        calls.append(command[0])
+        return subprocess.CompletedProcess(command, 0, stdout="{}")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    runner.measure(Subject("the project", "a.b"))
+    runner.measure(Subject("a rival", "a.b", package="a_rival"))
+
+    assert calls == [sys.executable, tmp_path / "python"]
+
+
+def test_what_is_installed_is_asked_of_the_environment(tmp_path: Path) -> None:
+    assert Rivals.of(Path(sys.executable)).versions["pytest"] == pytest.__version__
+    assert Rivals.of(tmp_path / "none").versions == {}
 
 
 def test_the_report_goes_between_the_marks_of_the_page(tmp_path: Path) -> None:
