@@ -29,7 +29,11 @@ _STEP = {
     "properties": {
         "Delivery Step": {"type": "integer", "minimum": 1, "maximum": 4},
         "Customer": {"type": "integer"},
-        "Timestamp": {"type": "string", "format": "date-time"},
+        "Timestamp": {
+            "type": "string",
+            "format": "date-time",
+            "description": "With a zone it is taken in UTC, without one as it is written.",
+        },
     },
     "example": {"Delivery Step": 1, "Customer": 1, "Timestamp": "2020-01-01T12:00:00"},
 }
