@@ -12,7 +12,7 @@ from pathlib import Path
 
 _LIST = (
     "import importlib.metadata as m, json; "
-    "print(json.dumps({d.metadata['Name']: d.version for d in m.distributions()}))"
+    "print(json.dumps({d.metadata['Name'].lower(): d.version for d in m.distributions()}))"
 )
 
 
@@ -22,7 +22,7 @@ class Rivals:
 
     Args:
         python: its interpreter.
-        versions: of what is installed there, by name.
+        versions: of what is installed there, by name in small letters.
     """
 
     python: Path

@@ -160,7 +160,8 @@ class _Reader:
     def _has_unusable(self, file: WrittenFile) -> bool:
         """Whether a record of a file written is unusable.
 
-        It is asked of one column at a time, which Parquet answers without reading its values.
+        It is asked of one column at a time, for then DuckDB reads the values only of those whose
+        statistics and dictionaries do not answer.
         """
         self._look_at(file)
         each = (f"EXISTS (FROM {_WRITTEN} WHERE {condition})" for condition in self._unusable)

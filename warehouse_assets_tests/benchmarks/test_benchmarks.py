@@ -161,7 +161,9 @@ def test_rivals_are_measured_in_an_environment_of_their_own(
 
 
 def test_what_is_installed_is_asked_of_the_environment(tmp_path: Path) -> None:
-    assert Rivals.of(Path(sys.executable)).versions["pytest"] == pytest.__version__
+    versions = Rivals.of(Path(sys.executable)).versions
+    assert versions["pytest"] == pytest.__version__
+    assert "sqlalchemy" in versions, "which is written SQLAlchemy"
     assert Rivals.of(tmp_path / "none").versions == {}
 
 
