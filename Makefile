@@ -53,7 +53,7 @@ format: .venv/installed
 docs: .venv/installed
 	$(BIN)/python -m warehouse_assets.reference docs
 
-# The project beside its baselines, an hour or so; its table goes into docs/benchmarks.md.
+# The project beside its baselines, two hours; its table goes into docs/benchmarks.md.
 benchmarks: .venv/installed
 	$(PYTHON) -m venv .venv/rivals
 	.venv/rivals/bin/pip install --quiet --disable-pip-version-check \
