@@ -62,8 +62,8 @@ SETTINGS = (
         "BATCHES_URL",
         "{home}/sources/batches.json",
         readers.batches_url,
-        "Address of the server of batches, to which `/batches` is added, or a file with what it "
-        "would answer.",
+        "Address of the server of batches, with or without `/batches` at its end, or a `.json` "
+        "file with what it would answer.",
     ),
     Setting(
         "test_runs_log",

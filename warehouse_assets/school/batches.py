@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 from warehouse_assets.errors import SourceError
 from warehouse_assets.lake import Lake
@@ -57,7 +58,7 @@ class RestBatches(BatchesClient):
     """The server of batches: `GET ADDRESS/batches?after=…`.
 
     Args:
-        address: its address, without `/batches`.
+        address: its address, with or without `/batches` at its end.
         tell: told when something has to be tried again.
         patience: how long and how often it is tried; the default is that of `Patience`.
     """
@@ -71,9 +72,7 @@ class RestBatches(BatchesClient):
         # What speaks HTTP takes long to import; most commands do not.
         from warehouse_assets.sources.http_pages import HttpPages, Patience, shown
 
-        self._http = HttpPages(
-            f"{address.rstrip('/')}/batches", SETTING, patience or Patience(), tell
-        )
+        self._http = HttpPages(_endpoint(address), SETTING, patience or Patience(), tell)
         self.address = shown(self._http.address)
 
     def exists(self) -> bool:
@@ -110,6 +109,13 @@ class RestBatches(BatchesClient):
             "kept. Have the server give longer pages or compare fractions of a second, or name a "
             f".json file with all batches as {SETTING}."
         )
+
+
+def _endpoint(address: str) -> str:
+    """What is asked for batches at `address`, which may or may not end in `/batches`."""
+    parts = urlsplit(address)
+    path = parts.path.rstrip("/").removesuffix("/batches")
+    return urlunsplit(parts._replace(path=f"{path}/batches", fragment=""))
 
 
 class RecordedBatches(BatchesClient):

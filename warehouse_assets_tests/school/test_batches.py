@@ -1,6 +1,7 @@
 """Batches come from a server, or from a file, once and completely, whatever happens on the way."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -206,8 +207,35 @@ def test_a_password_does_not_get_into_what_is_stored(lake: Lake, server: Server)
 
 def test_the_client_follows_from_the_address(tmp_path: Path) -> None:
     assert isinstance(batches_client(str(tmp_path / "b.json")), RecordedBatches)
-    for address in ("http://host", "HTTPS://host/x/"):
-        client = batches_client(address)
-        assert isinstance(client, RestBatches)
-        assert client.address == f"{address.rstrip('/')}/batches"
-        client.close()
+    client = batches_client("HTTPS://host/x/")
+    assert isinstance(client, RestBatches)
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("http://host:80", "http://host:80/batches"),
+        ("http://host:80/", "http://host:80/batches"),
+        ("http://host:80/batches", "http://host:80/batches"),
+        ("http://host:80/batches/", "http://host:80/batches"),
+        ("http://host:80/api", "http://host:80/api/batches"),
+        ("http://host:80/api/batches//", "http://host:80/api/batches"),
+        ("http://batches", "http://batches/batches"),
+        ("http://host/mybatches", "http://host/mybatches/batches"),
+        ("http://host/batches?key=1", "http://host/batches?key=1"),
+    ],
+)
+def test_batches_may_be_named_in_the_address(address: str, asked: str) -> None:
+    with closing(batches_client(address)) as client:
+        assert client.address == asked
+
+
+def test_an_address_that_ends_in_batches_is_asked_as_it_is(
+    lake: Lake, batches: BatchServer, server: Server
+) -> None:
+    batches.batches = [batch(1)]
+    server.address += "/batches"
+    take(lake, server)
+    assert in_lake(lake) == [1]
+    assert {request.path for request in server.requests} == {"/batches"}
