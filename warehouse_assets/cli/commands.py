@@ -76,7 +76,9 @@ def ingest(
     The files are copied into the inbox; yours stay where they are. Without any file, everything
     that waits in the inbox is taken. What was taken and what was rejected, and why, is printed.
 
-    Exit code: 0 if all went well; 1 if a step or a blocking check failed; 2 for wrong usage.
+    Exit code: 0 if all went well, even if single records were rejected or a file was taken
+    before; 1 if a step or a blocking check failed, or nothing in one of FILES could be used
+    (without FILES: in one of those that waited); 2 for wrong usage.
     """
     from warehouse_assets.cli import events, ingestion, runs, terminal
 
@@ -94,8 +96,9 @@ def ingest(
     for delivery in delivered.known:
         terminal.out.print(f"{delivery.path} was taken before: its content is known.", markup=False)
     ingestion.print_taken(settings, result, started)
+    refused = ingestion.print_refused(result, delivered.copies)
     terminal.print_failed_checks(_errors(result.get_asset_check_evaluations()))
-    _end(result)
+    _end(result, failed=refused)
 
 
 _DAY = click.DateTime(["%Y-%m-%d"])

@@ -1,6 +1,6 @@
 """The `ingest` command: files into the inbox, and what became of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.file_marks import is_taken
-from warehouse_assets.sources.inbox import DeliveryFile, copy_file
+from warehouse_assets.sources.inbox import DeliveryFile, copy_file, delivered_name, unit_name
 from warehouse_assets.trips.assets import TRIPS_FILES
 
 _KINDS = {kind.name: kind for kind in (POSTS_FILES, VOTES_FILES, TRIPS_FILES)}
@@ -33,10 +33,14 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Delivered:
-    """Files whose content was taken before, and the ingestions of those that are followed."""
+    """Files whose content was taken before, and the ingestions of those that are followed.
+
+    `copies` has the files in the inbox by their names there, and which files they are copies of.
+    """
 
     known: Sequence[Delivery]
     ingestions: Sequence[Ingestion]
+    copies: Mapping[str, Path]
 
 
 def recognised(files: Iterable[tuple[Path, str | None]]) -> list[Delivery]:
@@ -81,16 +85,25 @@ def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listen
         progress(Progress("to the inbox", "copying", done, total, "bytes"))
 
     ingestions = []
+    copies = {}
     for delivery in deliveries:
         if _KINDS[delivery.holds].answers:
             size = delivery.path.stat().st_size
             ingestion = Ingestions(settings.ingestions).create(delivery.path.name, size)
-            copy_file(delivery.path, inbox.folder / ingestion.file_name, copied)
+            target = inbox.folder / ingestion.file_name
+            copy_file(delivery.path, target, copied)
             ingestion.tell("queued", bytes=size)
             ingestions.append(ingestion)
         else:
-            copy_file(delivery.path, _free(inbox.folder / _name(delivery)), copied)
-    return Delivered(known, ingestions)
+            target = _free(inbox.folder / _name(delivery))
+            copy_file(delivery.path, target, copied)
+        copies[_name_in_units(target)] = delivery.path
+    return Delivered(known, ingestions, copies)
+
+
+def _name_in_units(path: Path) -> str:
+    """How a file of the inbox is called within the name of its unit."""
+    return delivered_name(Path(unit_name(0, DeliveryFile.look_at(path).name)))
 
 
 def print_taken(settings: Settings, result: dg.ExecuteInProcessResult, started: datetime) -> None:
@@ -105,6 +118,25 @@ def print_taken(settings: Settings, result: dg.ExecuteInProcessResult, started: 
         rejected += metadata.get("records_rejected", 0)
     if rejected:
         _print_rejected(settings, started)
+
+
+def print_refused(result: dg.ExecuteInProcessResult, copies: Mapping[str, Path]) -> bool:
+    """Print of which files nothing could be used, and why; returns whether the command failed.
+
+    It fails if one of the files that it was given, the originals of `copies`, is among them; or
+    any file if it was given none, and so was to take what waits.
+    """
+    refused: dict[str, str] = {}
+    for event in result.get_asset_materialization_events():
+        files: Any = event.materialization.metadata.get("files_refused")
+        refused.update(files.value if files is not None else {})
+    mine = 0
+    for unit, reason in refused.items():
+        original = copies.get(delivered_name(Path(unit)))
+        mine += original is not None
+        text = f"Nothing in {original or unit} could be used: {reason}."
+        terminal.err.print(text, markup=False)
+    return bool(mine if copies else refused)
 
 
 def _account(metadata: dict[str, Any]) -> str:

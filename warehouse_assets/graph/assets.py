@@ -6,6 +6,7 @@ again, and at any time, without changing anything that is up to date.
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -225,12 +226,14 @@ def rejected_records_asset(
     ) -> dg.MaterializeResult[Any]:
         with in_step(context):
             step = Step(context.log, lake, warehouse, settings, progress)
-            rejected = 0
+            rejected, refused = 0, dict[str, str]()
             for kind in unrecognised:
                 taken = catch_up(lake, inbox, kind, step.tell, progress)
                 _tell_taken(context, taken)
                 rejected += taken.rejected
-            return step.finish(table, None, {"records_rejected": rejected})
+                refused |= taken.refused
+            account = {"records_rejected": rejected, "files_refused": _first(refused)}
+            return step.finish(table, None, account)
 
     return asset
 
@@ -243,9 +246,14 @@ def taken_metadata(taken: Taken) -> dict[str, Any]:
         "files_still_being_written": len(taken.unfinished),
         "records_taken": taken.records,
         "records_rejected": taken.rejected,
+        "files_refused": _first(taken.refused),
         "bytes_read": taken.bytes_read,
         "units": [unit.name for unit in taken.units[:_MOST_UNITS_NAMED]],
     }
+
+
+def _first(refused: Mapping[str, str]) -> dict[str, str]:
+    return dict(islice(refused.items(), _MOST_UNITS_NAMED))
 
 
 def _tell_taken(context: dg.AssetExecutionContext, taken: Taken) -> None:

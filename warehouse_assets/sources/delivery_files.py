@@ -34,9 +34,13 @@ _MOST_BYTES_TOGETHER = 256 * 10**6
 
 @dataclass(frozen=True)
 class Taken:
-    """What a catch-up did: of each file taken its unit, and rows, rejected records and bytes."""
+    """What a catch-up did: of each file taken its unit, and rows, rejected records and bytes.
+
+    `refused` says of each unit of which nothing could be used, by its name, why.
+    """
 
     units: Sequence[Unit] = ()
+    refused: dict[str, str] = field(default_factory=dict)
     known: Sequence[DeliveryFile] = ()
     unfinished: Sequence[str] = ()
     records: int = 0
@@ -179,6 +183,7 @@ class _CatchUp:
             rejected = _by_arrival(connection, REJECTED)
             refused = _rejected_whole(connection)
             records = self._records(connection, batch, staged)
+            unused = _first_reasons(connection, [a for a in rejected if not records.get(a)])
             self._commit_rejected(connection, batch)
             written = self._commit_records(connection, batch, staged)
         self.watch.stored(records, rejected, refused)
@@ -188,6 +193,8 @@ class _CatchUp:
         return replace(
             before,
             units=[*before.units, *batch],
+            refused=before.refused
+            | {u.name: unused[u.arrival] for u in batch if u.arrival in unused},
             records=before.records + sum(records.values()),
             rejected=before.rejected + sum(rejected.values()),
             bytes_read=before.bytes_read + sum(unit.file.size for unit in batch),
@@ -285,3 +292,12 @@ def _rejected_whole(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
     """Why units were rejected as a whole, by their arrival number."""
     query = f"SELECT arrival, reason FROM {REJECTED} WHERE position = 0"
     return dict(connection.execute(query).fetchall())
+
+
+def _first_reasons(
+    connection: duckdb.DuckDBPyConnection, arrivals: Sequence[int]
+) -> dict[int, str]:
+    """Why the first record of each of the units `arrivals` was rejected."""
+    query = f"""SELECT arrival, arg_min(reason, position) FROM {REJECTED}
+        WHERE list_contains(CAST(? AS BIGINT[]), arrival) GROUP BY arrival"""
+    return dict(connection.execute(query, [arrivals]).fetchall())

@@ -57,7 +57,7 @@ def test_without_a_file_everything_that_waits_is_taken_and_nothing_else_changes(
 
     result = command("ingest")
 
-    assert result.exit_code == 0
+    assert result.exit_code == 1  # for what is strange
     assert house.waiting() == []
     assert len(house.published("posts")) == len(house.published("votes")) == 1
     assert [row[0] for row in house.published("rejected_records")] == ["unrecognised"]
@@ -129,6 +129,69 @@ def test_reasons_of_rejected_records_are_printed(command: Command, mine: Path, o
         "2",
     ]
     assert "FAILED votes.rejected_share_is_low: 2 records were rejected" in result.output
+
+
+_GOOD_TRIP = (
+    "region,origin_coord,destination_coord,datetime,datasource\n"
+    "Prague,POINT (14.4 50.0),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("trips.csv", _GOOD_TRIP.partition("\n")[2], "columns missing in the header"),
+        ("trips.csv", _GOOD_TRIP.replace("2018-05-28", "yesterday"), "datetime"),
+        ("votes.jsonl", "{bad\n", "not valid JSON"),
+        ("posts.json", "\x1f", "not valid JSON"),
+    ],
+)
+def test_a_file_of_which_nothing_can_be_used_is_named_and_exits_with_1(
+    command: Command, house: House, mine: Path, only: Only, name: str, content: str, reason: str
+) -> None:
+    only("posts", "votes", "trips", "rejected_records", checks=False)
+    bad = mine / name
+    bad.write_text(content)
+    good = write_records(mine / "votes-good.jsonl", vote(1, 1))
+
+    result = command("ingest", bad, good)
+
+    assert result.exit_code == 1
+    (told,) = [line for line in result.stderr.splitlines() if line.startswith("Nothing in ")]
+    assert told.startswith(f"Nothing in {bad} could be used: ")
+    assert reason in told
+    assert house.stored("votes", "id") == [(1,)]
+
+    assert command("ingest", bad).exit_code == 0  # its content is known
+
+
+def test_records_rejected_beside_good_ones_do_not_change_the_exit_code(
+    command: Command, mine: Path, only: Only
+) -> None:
+    only("trips", "rejected_records", checks=False)
+    trips = mine / "trips.csv"
+    trips.write_text(_GOOD_TRIP + "Prague,nowhere\n")
+
+    result = command("ingest", trips)
+
+    assert result.exit_code == 0
+    assert "Nothing in" not in result.output
+
+
+@pytest.mark.parametrize(("is_given_a_file", "code"), [(True, 0), (False, 1)])
+def test_what_others_left_in_the_inbox_fails_the_command_only_if_it_takes_what_waits(
+    command: Command, house: House, mine: Path, only: Only, is_given_a_file: bool, code: int
+) -> None:
+    only("votes", checks=False)
+    house.deliver("votes-of-others.jsonl", "{bad\n")
+    given = [write_records(mine / "votes.jsonl", vote(1, 1))] if is_given_a_file else []
+
+    result = command("ingest", *given)
+
+    assert result.exit_code == code
+    assert "Nothing in 00000001-votes-of-others.jsonl could be used: not valid JSON." in (
+        result.stderr
+    )
 
 
 def test_only_the_reasons_of_this_run_are_printed(command: Command, mine: Path, only: Only) -> None:
