@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 _COUNT = click.IntRange(min=0)
+_NOTHING_TO_CHECK = 3  # 1 and 2 are click's
 _EPILOG = "Settings are environment variables; docs/settings.md lists them."
 
 
@@ -229,11 +230,20 @@ def maintain() -> None:
 def check() -> None:
     """Make every asset check and show what failed.
 
-    Exit code: 0 if no check failed, warnings aside; 1 if one failed.
+    Exit code: 0 if no check failed, warnings aside; 1 if one failed, as all checks of a table do
+    that cannot be read; 2 for wrong usage; 3 if there is nothing to check, for no table has a row.
     """
     from warehouse_assets.cli import runs, terminal
 
     settings = Settings.from_environment()
+    if runs.is_without_data(settings):
+        terminal.err.print(
+            f"There is nothing to check: no table of the lake {settings.lake} has a row. Set "
+            "WAREHOUSE_HOME (or LAKE_URI) to where the warehouse is, or take data with `warehouse "
+            "ingest` first.",
+            markup=False,
+        )
+        sys.exit(_NOTHING_TO_CHECK)
     result = runs.check(settings)
     evaluations = result.get_asset_check_evaluations()
     terminal.print_failed_checks(evaluations)

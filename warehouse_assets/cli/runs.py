@@ -9,9 +9,11 @@ from typing import Any
 import dagster as dg
 from filelock import FileLock
 
+from warehouse_assets.catalogue import TABLES
 from warehouse_assets.definitions import build_defs
-from warehouse_assets.errors import SettingError
+from warehouse_assets.errors import LakeError, SettingError
 from warehouse_assets.graph.history import keep_open
+from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 
 # Errors are told in words at the end; Dagster's own account of them is in its history.
@@ -35,6 +37,19 @@ def materialize(
 def check(settings: Settings) -> dg.ExecuteInProcessResult:
     """Make every asset check."""
     return _run("check", settings, {}, dg.AssetSelection.all_asset_checks())
+
+
+def is_without_data(settings: Settings) -> bool:
+    """Whether there is nothing to check: no table of the lake has a row or a file."""
+    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+    for table in map(lake.table, TABLES):
+        try:
+            handle = table.open_existing()
+        except LakeError:
+            return False  # its checks say what is wrong
+        if next(table.path.glob("*.parquet"), None) or (handle and handle.file_uris()):
+            return False
+    return True
 
 
 def failed_steps(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:

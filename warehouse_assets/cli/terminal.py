@@ -133,15 +133,22 @@ def progress_bars() -> Iterator[reports.Listener]:
 
 
 def print_failed_checks(evaluations: Iterable["dg.AssetCheckEvaluation"]) -> None:
-    """Print why the checks that did not pass failed, with sample rows."""
+    """Print why the checks that did not pass failed, with sample rows.
+
+    What is the same of several, such as that a table cannot be read, is printed once.
+    """
+    names: dict[tuple[bool, str, str], list[str]] = {}
     for evaluation in evaluations:
         if evaluation.passed:
             continue
         is_error = evaluation.severity.value == "ERROR"
-        word, style = ("FAILED", "bold red") if is_error else ("WARNING", "bold yellow")
-        name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
-        out.print(f"[{style}]{word}[/] [bold]{name}[/]: ", end="")
-        out.print(evaluation.description or "", markup=False)
         sample = evaluation.metadata.get("sample")
-        if sample is not None:
-            out.print(str(sample.value), markup=False)
+        told = (is_error, evaluation.description or "", "" if sample is None else str(sample.value))
+        name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
+        names.setdefault(told, []).append(name)
+    for (is_error, description, rows), alike in names.items():
+        word, style = ("FAILED", "bold red") if is_error else ("WARNING", "bold yellow")
+        out.print(f"[{style}]{word}[/] [bold]{', '.join(alike)}[/]: ", end="")
+        out.print(description, markup=False)
+        if rows:
+            out.print(rows, markup=False)

@@ -1,7 +1,8 @@
 """Asset checks: what a check is, and the step that makes those of a table.
 
 A check whose tables have not changed since it was made is not made again: its last result is
-given, and says so. What most checks are made of is in `standard_checks`.
+given, and says so. Every check of a table whose files cannot be read fails, whatever was found
+before. What most checks are made of is in `standard_checks`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ import duckdb
 from deltalake import DeltaTable
 from sqlalchemy import Table
 
+from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.graph.check_results import CheckResults, LookedAt, Result
 from warehouse_assets.graph.failures import in_step
 from warehouse_assets.lake import Lake, view_changes
@@ -36,6 +38,7 @@ class Scene:
     stack: ExitStack
     passed_at: int | None = None
     _handles: dict[str, DeltaTable | None] = field(default_factory=dict)
+    _readable: set[str] = field(default_factory=set)
     _changes: set[str] = field(default_factory=set)
 
     @cached_property
@@ -49,6 +52,18 @@ class Scene:
         if name not in self._handles:
             self._handles[name] = self.lake.table(table).open_existing()
         return self._handles[name]
+
+    def check_readable(self, *tables: Table) -> None:
+        """Look whether the files of `tables` can be read, each table once.
+
+        Raises:
+            LakeError: one cannot.
+        """
+        for table in tables:
+            name = str(table.name)
+            if name not in self._readable:
+                self.lake.check_readable(self.connection, table, self.handle(table))
+                self._readable.add(name)
 
     def view(self, *tables: Table) -> None:
         """Make `tables` readable in SQL, under their names.
@@ -136,10 +151,26 @@ def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition
             scene = Scene(table, lake, settings, context.instance, stack)
             names = sorted(key.name for key in context.selected_asset_check_keys)
             with CheckResults(lake.folder, str(table.name)) as results:
-                made = [_make(by_name[name], scene, results) for name in names]
+                made = [_make_if_readable(by_name[name], scene, results) for name in names]
         yield from made
 
     return evaluate
+
+
+def _make_if_readable(check: Check, scene: Scene, results: CheckResults) -> dg.AssetCheckResult:
+    try:
+        scene.check_readable(scene.table, *check.reads)
+        return _make(check, scene, results)
+    except (LakeError, duckdb.IOException, duckdb.InvalidInputException) as error:
+        if is_disk_full(error):
+            raise
+        return dg.AssetCheckResult(
+            passed=False,
+            asset_key=str(scene.table.name),
+            check_name=check.name,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=str(error),
+        )
 
 
 def _make(check: Check, scene: Scene, results: CheckResults) -> dg.AssetCheckResult:

@@ -173,6 +173,34 @@ class Lake:
         """A folder of this process that is gone when the block ends."""
         return self._engine.scratch_folder()
 
+    def check_readable(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        declaration: Table,
+        handle: DeltaTable | None,
+    ) -> None:
+        """Look whether the files of a table are there and whole: at its log, and at their footers.
+
+        Args:
+            handle: as `LakeTable.open_existing` gave it.
+
+        Raises:
+            LakeError: one of them cannot be read.
+        """
+        path = self.table(declaration).path
+        if handle is None:
+            if next(path.glob("*.parquet"), None) is not None:
+                raise _unreadable(declaration, path, "it has Parquet files but no _delta_log")
+            return
+        for entry in (path / "_delta_log").glob("*.json"):
+            if entry.stat().st_size == 0:
+                raise _unreadable(declaration, path, f"{entry} is empty")
+        files = self.table(declaration).files(handle)
+        if files:
+            with _reading(declaration, path):
+                footers = "SELECT count(*) FROM parquet_file_metadata(?)"
+                connection.execute(footers, [files]).fetchall()
+
     def view_newest(self, connection: duckdb.DuckDBPyConnection, declaration: Table) -> None:
         """Make the newest version readable in SQL; a table that does not exist is empty."""
         self.view(connection, declaration, self.table(declaration).open_existing())
@@ -218,13 +246,8 @@ class Lake:
         if not files:
             _no_rows(connection, declaration).create_view(name, replace=True)
             return
-        try:
+        with _reading(declaration, self.table(declaration).path):
             stored = connection.read_parquet(list(files), union_by_name=len(files) > 1)
-        except (duckdb.IOException, duckdb.InvalidInputException) as error:
-            raise LakeError(
-                f"A file of the lake table {declaration.name} in {self.folder} cannot be read: "
-                f"{error}. Restore it from a copy (setting LAKE_URI)."
-            ) from error
         names = column_names(declaration)
         if set(stored.columns) >= set(names):
             stored.select(identifiers(names)).create_view(name, replace=True)
@@ -271,6 +294,23 @@ class Lake:
             yield
         finally:
             lock.release()
+
+
+@contextmanager
+def _reading(declaration: Table, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        # After the message DuckDB shows the statement.
+        raise _unreadable(declaration, path, str(error).partition("\n\n")[0]) from error
+
+
+def _unreadable(declaration: Table, path: Path, reason: str) -> LakeError:
+    return LakeError(
+        f"The lake table {declaration.name} cannot be read: {reason.rstrip('.')}. Restore {path} "
+        "from a copy of the lake (setting LAKE_URI), or delete that folder: the next run makes "
+        "the table again from the archive or its sources."
+    )
 
 
 def _no_rows(connection: duckdb.DuckDBPyConnection, declaration: Table) -> duckdb.DuckDBPyRelation:

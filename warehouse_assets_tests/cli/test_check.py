@@ -1,9 +1,16 @@
 """`warehouse check`: its exit code and what it shows."""
 
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
 from warehouse_assets.definitions import defs
 from warehouse_assets_tests.cli.conftest import Command, Only
 from warehouse_assets_tests.graph.lake_rows import add_rows
-from warehouse_assets_tests.house import FORUM, House, vote
+from warehouse_assets_tests.house import FORUM, House, post, vote
 
 # Which they are is in test_definitions.
 _CHECKS = defs.resolve_asset_graph().asset_check_keys
@@ -31,17 +38,48 @@ def test_checks_of_good_data_pass_and_take_and_change_nothing(
     assert filled.warehouse.path.read_bytes() == published
 
 
-def test_checks_of_nothing_pass_and_make_nothing(
-    command: Command, house: House, only: Only
+def _is_said_to_be_without_data(command: Command, house: House) -> bool:
+    result = command("check")
+    assert result.stdout == ""
+    assert f"no table of the lake {house.settings.lake} has a row" in result.stderr
+    assert "WAREHOUSE_HOME" in result.stderr
+    return result.exit_code == 3
+
+
+def test_a_home_without_data_is_said_to_be_one_and_stays_as_it_is(
+    command: Command, house: House
 ) -> None:
-    only(*FORUM_TABLES)
+    assert _is_said_to_be_without_data(command, house)
+    assert not house.settings.home.exists()
+
     house.deliver("votes.jsonl", [vote(1, 1)])
+
+    assert _is_said_to_be_without_data(command, house)
+    assert list(house.settings.home.rglob("*")) == [
+        house.settings.inbox,
+        house.settings.inbox / "votes.jsonl",
+    ]
+
+
+def test_a_home_of_tables_without_rows_is_one_without_data(command: Command, house: House) -> None:
+    house.run(checks=False)
+    assert set(house.versions()) == set(FORUM_TABLES)
+
+    assert _is_said_to_be_without_data(command, house)
+
+
+def test_the_data_of_one_family_is_enough(command: Command, filled: House) -> None:
+    assert not (filled.settings.lake / "trips").exists()
 
     assert command("check").exit_code == 0
 
-    assert house.waiting() == ["votes.jsonl"]
-    assert house.versions() == {}
-    assert not house.warehouse.path.exists()
+
+def test_rejected_records_are_data(command: Command, house: House, only: Only) -> None:
+    only("votes")
+    house.deliver("votes.jsonl", '{"Id": "x"}\n')
+    house.run("votes", checks=False)
+
+    assert command("check").exit_code == 1
 
 
 def test_a_warning_is_shown_with_sample_rows_and_exits_with_0(
@@ -94,17 +132,81 @@ def test_a_failed_blocking_check_exits_with_1_and_the_others_are_made(
     assert result.stderr == ""
 
 
-def test_a_lake_that_cannot_be_read_is_told_in_words_and_exits_with_1(
+def _cut_a_file_in_half(votes: Path) -> Path:
+    (file,) = votes.glob("*.parquet")
+    os.truncate(file, file.stat().st_size // 2)
+    return file
+
+
+def _lose_a_file(votes: Path) -> Path:
+    (file,) = votes.glob("*.parquet")
+    file.unlink()
+    return file
+
+
+def _damage_the_log(votes: Path) -> Path:
+    for entry in (votes / "_delta_log").iterdir():
+        entry.write_text("damaged")
+    return votes
+
+
+def _lose_the_end_of_the_log(votes: Path) -> Path:
+    last = max((votes / "_delta_log").glob("*.json"))
+    last.write_bytes(b"")
+    return last
+
+
+def _lose_the_log(votes: Path) -> Path:
+    shutil.rmtree(votes / "_delta_log")
+    return votes
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _cut_a_file_in_half,
+        _lose_a_file,
+        _damage_the_log,
+        _lose_the_end_of_the_log,
+        _lose_the_log,
+    ],
+)
+def test_all_checks_of_a_table_that_cannot_be_read_fail_though_they_passed_before(
+    command: Command, house: House, only: Only, damage: Callable[[Path], Path]
+) -> None:
+    only("votes", "posts")
+    house.deliver("posts.jsonl", [post(1)])
+    house.deliver("votes.jsonl", [vote(1, 1)])
+    house.run("posts", "votes", checks=False)
+    assert command("check").exit_code == 0
+
+    named = damage(house.settings.lake / "votes")
+
+    result = command("check")
+    assert result.exit_code == 1
+    failed, passed = result.stdout.replace("\n", " ").split(": The lake table votes ")
+    assert failed.startswith("FAILED votes.dates_are_plausible, votes.key_is_unique, ")
+    assert failed.count("votes.") == count_of_checks("votes")
+    assert "posts." not in failed.replace("votes.posts_are_known", "")
+    assert str(named) in passed
+    good, count = count_of_checks("posts"), count_of_checks("posts", "votes")
+    assert passed.endswith(f" {good} of {count} checks passed. ")
+    assert "Traceback" not in result.output
+
+
+def test_a_check_that_reads_a_table_that_cannot_be_read_fails(
     command: Command, house: House, only: Only
 ) -> None:
     only("votes")
+    house.deliver("posts.jsonl", [post(1)])
     house.deliver("votes.jsonl", [vote(1, 1)])
-    house.run("votes", checks=False)
-    for entry in (house.settings.lake / "votes" / "_delta_log").iterdir():
-        entry.write_text("damaged")
+    house.run("posts", "votes", checks=False)
+    assert command("check").exit_code == 0
+
+    _cut_a_file_in_half(house.settings.lake / "posts")
 
     result = command("check")
-
     assert result.exit_code == 1
-    assert "check_votes failed: The lake table votes in " in result.stderr
-    assert "Traceback" not in result.output
+    assert result.stdout.startswith("FAILED votes.posts_are_known: The lake table posts cannot ")
+    count = count_of_checks("votes")
+    assert result.stdout.endswith(f"{count - 1} of {count} checks passed.\n")

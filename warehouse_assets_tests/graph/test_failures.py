@@ -152,7 +152,7 @@ def test_a_full_disk_is_told_in_words(filled: House) -> None:
     assert lake.attempts == 1
 
 
-def test_a_check_that_cannot_read_its_table_is_told_in_words(
+def test_a_check_that_cannot_read_its_table_fails_and_says_why(
     filled: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cannot_be_opened(table: LakeTable) -> bool:
@@ -164,8 +164,10 @@ def test_a_check_that_cannot_read_its_table_is_told_in_words(
 
     result, evaluations = run_checks(filled, dg.AssetSelection.checks(key))
 
-    assert evaluations == {}
-    assert reasons(result) == {"check_outlier_weeks": "Mend the table outlier_weeks."}
+    evaluation = evaluations["outlier_weeks.key_is_unique"]
+    assert not evaluation.passed
+    assert evaluation.description == "Mend the table outlier_weeks."
+    assert not result.success
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from warehouse_assets.lake import Lake
 from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.graph.prepared import Homes, begin_with
 from warehouse_assets_tests.graph.runs import checks_of, evaluated, failed, results_of, run_checks
@@ -58,18 +57,22 @@ def _only(house: House, name: str) -> dg.AssetCheckResult:
     return results_of(house, "votes")[name]
 
 
-def test_results_are_given_again_without_reading_and_say_so(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _damage_rows(house: House, table: str) -> None:
+    """Have no row of the files of a table readable; their footers stay as they are."""
+    for file in (house.settings.lake / table).glob("*.parquet"):
+        content = file.read_bytes()
+        end = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+        file.write_bytes(content[:4] + bytes(end - 4) + content[end:])
+
+
+def test_results_are_given_again_without_reading_rows_and_say_so(house: House) -> None:
     add_rows(house, "posts", _post(1))
     house.deliver("votes.json", [vote(1, 1), vote(2, 99)])
     made = evaluated(house.run("votes"))
     before = {evaluation.check_name: evaluation for evaluation in made.values()}
 
-    def read(*_: object) -> None:
-        raise AssertionError("a table was read")
-
-    monkeypatch.setattr(Lake, "connect", read)
+    for table in ("posts", "votes", "rejected_records"):
+        _damage_rows(house, table)
     after = checks_of(house, "votes")
 
     reused = [name for name, check in after.items() if "unchanged_since" in check.metadata]
@@ -125,9 +128,8 @@ def test_added_rows_are_checked_against_all_there_are(
 
 
 def test_a_check_of_single_rows_reads_only_added_files(checked: House) -> None:
-    (old,) = (checked.settings.lake / "votes").glob("*.parquet")
+    _damage_rows(checked, "votes")
     add_rows(checked, "votes", _row(7, 1))
-    old.write_bytes(b"not to be read")
     key = dg.AssetCheckKey(dg.AssetKey("votes"), "required_columns_are_filled")
 
     _, evaluations = run_checks(checked, dg.AssetSelection.checks(key))
