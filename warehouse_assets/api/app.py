@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp
 
 from warehouse_assets.api import (
@@ -15,6 +15,7 @@ from warehouse_assets.api import (
     health,
     ingestions,
     pages,
+    parameters,
     problems,
     published_answers,
     reviews_answers,
@@ -87,6 +88,8 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         description=_DESCRIPTION,
         lifespan=_lifespan,
         responses=problems.problems(422),
+        dependencies=[Depends(parameters.only_known)],
+        openapi_url=None,  # its own route would ignore parameters
         docs_url=None,  # they load their scripts from another host
         redoc_url=None,
         # To find out that nobody wants it takes as long as a kept answer; there is /metrics.

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from warehouse_assets.api.deps import TheIngestion, TheIngestions, TheService
 from warehouse_assets.api.following import follow
 from warehouse_assets.api.problems import Refusal, problems
-from warehouse_assets.api.receiving import BODY_TYPES, FORM_TYPE, Receiving
+from warehouse_assets.api.receiving import BODY_TYPES, FORM_FIELDS, FORM_TYPE, Receiving
 from warehouse_assets.ingestions import ENDS, Ingestion
 
 router = APIRouter(prefix="/trips/ingestions", tags=["ingestions of trips"])
@@ -28,10 +28,7 @@ _BODY = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary"},
-                        "webhook": {"type": "string"},
-                    },
+                    "properties": FORM_FIELDS,
                 }
             },
         },

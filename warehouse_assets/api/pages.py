@@ -6,9 +6,11 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
+from starlette.datastructures import QueryParams
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
-from warehouse_assets.api import problems
+from warehouse_assets.api import parameters, problems
 from warehouse_assets.api.deps import TheSettings
 
 router = APIRouter()
@@ -60,11 +62,25 @@ def home(request: Request, settings: TheSettings) -> Response:
     return JSONResponse(offered, headers=_FRESH)
 
 
+@router.get("/openapi.json", include_in_schema=False)
+def openapi(request: Request) -> JSONResponse:
+    """The description of the API."""
+    return JSONResponse(request.app.openapi())
+
+
 def sign_in(headers: Mapping[str, str]) -> Response:
     """The page that asks a browser for a key; it needs nothing else of this service."""
     return FileResponse(_STATIC / "sign_in.html", 401, {**_FRESH, **headers})
 
 
+class _Static(StaticFiles):
+    """Files, which take no parameters."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        parameters.check(QueryParams(scope["query_string"]), ())
+        return await super().get_response(path, scope)
+
+
 def add_static(app: FastAPI) -> None:
     """Serve the scripts, styles and pictures of the pages."""
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.mount("/static", _Static(directory=_STATIC), name="static")

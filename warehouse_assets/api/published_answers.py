@@ -24,6 +24,7 @@ from warehouse_assets.api.answers_described import (
 )
 from warehouse_assets.api.answers_paged import cursor, place_of, plain, query
 from warehouse_assets.api.deps import TheWarehouse
+from warehouse_assets.api.parameters import check
 from warehouse_assets.api.problems import Refusal, problems
 from warehouse_assets.api.shapes import (
     MEDIA_TYPES,
@@ -102,8 +103,8 @@ def answer(
     if asked is None:
         raise Refusal(404, "There is no answer of that name; /answers tells which there are.")
     tables = list(asked.reads) if isinstance(asked, Question) else [asked]
-    if isinstance(asked, Question) and after is not None:
-        raise Refusal(422, "The answer to a question has one page.", "after")
+    if isinstance(asked, Question):  # its answer has one page
+        check(request.query_params, ["format"])
     place = None if after is None or isinstance(asked, Question) else place_of(asked, after)
     if shape == "json" or place is not None:
         limit = limit or _ROWS_ON_A_PAGE

@@ -28,7 +28,7 @@ from warehouse_assets.api.reviewed import (
 from warehouse_assets.api.reviewed_ids import LONGEST, decoded, split
 from warehouse_assets.api.shapes import MEDIA_TYPES, Shape, preferred
 from warehouse_assets.api.validators import etag, headers_of, is_unchanged, target
-from warehouse_assets.days import Days
+from warehouse_assets.days import ANY_DAY, Days
 from warehouse_assets.reviews.answers import PRODUCT, USER, Execute
 from warehouse_assets.warehouse.publish import PUBLISHED
 
@@ -198,19 +198,25 @@ def _question(scope: Scope) -> tuple[Question, Shape | None, str] | None:
 
 def _summary(name: str, id_: str, values: dict[str, str]) -> Question | None:
     if not values:
-        return SummaryAsked(_REVIEWED[name], id_, Days())
+        return SummaryAsked(_REVIEWED[name], id_, ANY_DAY)
     if not values.keys() <= {"from", "to"}:
         return None
-    days = {side: day_of(text) for side, text in values.items()}
-    return SummaryAsked(_REVIEWED[name], id_, Days(days.get("from"), days.get("to")))
+    return SummaryAsked(_REVIEWED[name], id_, _days(values))
 
 
 def _page(name: str, id_: str, values: dict[str, str]) -> Question | None:
-    if not values.keys() <= {"limit", "after"}:
+    if not values.keys() <= {"limit", "after", "from", "to"}:
         return None
     question = PageAsked(_REVIEWED[name], id_)
     limit = values.get("limit", str(question.limit))
     if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= MOST_REVIEWS_ON_A_PAGE):
         return None
-    after = place_of(values["after"]) if "after" in values else None
-    return PageAsked(_REVIEWED[name], id_, int(limit), after)
+    after, days = None, _days(values)
+    if "after" in values:
+        after, days = place_of(values["after"], days)
+    return PageAsked(_REVIEWED[name], id_, int(limit), after, days)
+
+
+def _days(values: dict[str, str]) -> Days:
+    first, last = (day_of(values[side]) if side in values else None for side in ("from", "to"))
+    return Days(first, last)

@@ -1,7 +1,8 @@
 """Receiving one file as the body of a request, in whatever form it comes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
+from typing import Any
 
 import anyio
 from fastapi import Request
@@ -25,6 +26,12 @@ BODY_TYPES = (
 )
 """The types of bodies that are the file itself."""
 FORM_TYPE = "multipart/form-data"
+FORM_FIELDS: Mapping[str, Any] = {
+    "file": {"type": "string", "format": "binary"},
+    "name": {"type": "string", "description": "Before the file."},
+    "webhook": {"type": "string"},
+}
+"""The fields of a form, as OpenAPI describes them."""
 
 _BYTES_WRITTEN_AT_ONCE = 1 << 20
 _LEAST_BYTES_TO_TELL_THE_FORMAT = 2
@@ -92,10 +99,7 @@ class Receiving:
         if isinstance(piece, FileBegins):
             self._name = self._name or piece.name
         elif isinstance(piece, Field):
-            if piece.name == "webhook" and piece.value:
-                self._webhook = self._checked(piece.value)
-            elif piece.name == "name" and self._upload is None:
-                self._name = piece.value
+            self._take_field(piece)
         else:
             self._buffer += piece.data
             written = self._upload.bytes if self._upload else 0
@@ -104,6 +108,20 @@ class Receiving:
             least = _LEAST_BYTES_TO_TELL_THE_FORMAT if is_first else _BYTES_WRITTEN_AT_ONCE
             if len(self._buffer) >= least:
                 await self._write()
+
+    def _take_field(self, field: Field) -> None:
+        if field.name == "webhook":
+            if field.value and self._webhook is not None:
+                raise Refusal(422, "There are two webhooks; give one.", at="webhook")
+            self._webhook = self._checked(field.value or None) or self._webhook
+        elif field.name == "name":
+            if self._upload is not None or self._buffer:
+                raise Refusal(422, "The field name has to come before the file.", at="name")
+            self._name = field.value
+        else:
+            there_are = ", ".join(FORM_FIELDS)
+            reason = f"A form has no field {field.name!r}; there are: {there_are}."
+            raise Refusal(422, reason, at=field.name)
 
     async def _write(self) -> None:
         content, self._buffer = self._buffer, bytearray()

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 
 from warehouse_assets.api.shapes import Shape, to_csv, to_json
-from warehouse_assets.days import Days
+from warehouse_assets.days import ANY_DAY, Days
 from warehouse_assets.reviews.answers import (
     REVIEW_FIELDS,
     Execute,
@@ -60,12 +60,13 @@ class SummaryAsked:
 
 @dataclass(frozen=True)
 class PageAsked:
-    """Some of the reviews of an id, newest first."""
+    """Some of the reviews of an id within a range of days, newest first."""
 
     reviewed: Reviewed
     id: str
     limit: int = REVIEWS_ON_A_PAGE
     after: Place | None = None
+    days: Days = ANY_DAY
 
     @property
     def table(self) -> sa.Table:
@@ -74,10 +75,10 @@ class PageAsked:
 
     def told(self, queries: ReviewQueries, execute: Execute, shape: Shape) -> "Told | None":
         """The answer; None if there is no such id."""
-        page = queries.page(execute, self.reviewed, self.id, self.limit, self.after)
+        page = queries.page(execute, self.reviewed, self.id, self.limit, self.after, self.days)
         if page is None:
             return None
-        following = None if page.next is None else cursor(page.next)
+        following = None if page.next is None else cursor(page.next, self.days)
         link = following and f"<?{urlencode({'limit': self.limit, 'after': following})}>"
         return Told(_page(self.id, page, following, shape), f'{link}; rel="next"' if link else None)
 
@@ -93,30 +94,40 @@ class Told:
     link: str | None = None
 
 
-def cursor(place: Place) -> str:
-    """A place as text that stands for itself in an address."""
-    text = json.dumps([place.reviewed_at.isoformat(), place.content_hash, place.occurrence])
+def cursor(place: Place, days: Days) -> str:
+    """A place, and the days that are asked for, as text that stands for itself in an address."""
+    parts: list[object] = [place.reviewed_at.isoformat(), place.content_hash, place.occurrence]
+    if days != ANY_DAY:
+        parts += [None if day is None else day.isoformat() for day in (days.first, days.last)]
+    text = json.dumps(parts)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def place_of(text: str) -> Place:
-    """The place that `cursor` made text of.
+def place_of(text: str, days: Days = ANY_DAY) -> tuple[Place, Days]:
+    """The place and the days that `cursor` made text of.
+
+    Args:
+        days: what is asked for beside it: the same days, or any.
 
     Raises:
-        ValueError: it is no such text.
+        ValueError: it is no such text, or of other days.
     """
     if len(text) > _LONGEST_CURSOR:
         raise ValueError("it is too long")
     parts = json.loads(base64.urlsafe_b64decode(text.encode() + b"=="))
-    if not isinstance(parts, list) or len(parts) != len(Place.__dataclass_fields__):
+    width = len(Place.__dataclass_fields__)
+    if not isinstance(parts, list) or len(parts) not in {width, width + 2}:
         raise ValueError("it has other parts")
-    at, *numbers = parts
+    (at, *numbers), kept_days = parts[:width], parts[width:]
     if not all(type(n) is int and -_LARGEST - 1 <= n <= _LARGEST for n in numbers):
         raise ValueError("it has other numbers")
     moment = datetime.fromisoformat(at) if isinstance(at, str) else None
     if moment is None or moment.tzinfo is not None:
         raise ValueError("it has another time")
-    return Place(moment, *numbers)
+    kept = Days(*(None if day is None else day_of(str(day)) for day in kept_days))
+    if days not in (ANY_DAY, kept):
+        raise ValueError("it is of a page with other days")
+    return Place(moment, *numbers), kept
 
 
 def day_of(text: str) -> date:

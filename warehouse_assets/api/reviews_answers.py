@@ -33,7 +33,7 @@ from warehouse_assets.api.shapes import (
     response,
 )
 from warehouse_assets.api.validators import UNCHANGED, reading
-from warehouse_assets.days import Days
+from warehouse_assets.days import ANY_DAY, Days
 from warehouse_assets.reviews.answers import PRODUCT, USER, Place, ReviewQueries
 from warehouse_assets.warehouse import Warehouse
 
@@ -176,18 +176,27 @@ def _days(
         raise Refusal(422, f"The days cannot be used: {error}.", "from") from None
 
 
-def _after(
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
-) -> Place | None:
-    try:
-        return None if after is None else place_of(after)
-    except (ValueError, TypeError):
-        raise Refusal(422, "It is not the `next` of a page.", "after") from None
-
-
 _TheDays = Annotated[Days, Depends(_days)]
+
+
+def _place(
+    days: _TheDays,
+    after: Annotated[
+        str | None,
+        Query(description="`next` of the page before, which keeps `from` and `to`."),
+    ] = None,
+) -> tuple[Place | None, Days]:
+    try:
+        return (None, days) if after is None else place_of(after, days)
+    except (ValueError, TypeError):
+        reason = "It is not the `next` of a page" + (
+            "." if days == ANY_DAY else " with these days."
+        )
+        raise Refusal(422, reason, "after") from None
+
+
 _Limit = Annotated[int, Query(ge=1, le=MOST_REVIEWS_ON_A_PAGE, description="Reviews on a page.")]
-_ThePlace = Annotated[Place | None, Depends(_after)]
+_ThePlace = Annotated[tuple[Place | None, Days], Depends(_place)]
 
 
 @router.get("/product/{product_id}", response_model=Summary, responses=_OF_SUMMARY)
@@ -218,11 +227,11 @@ def reviews_of_product(
     warehouse: TheWarehouse,
     id_: TheProduct,
     shape: TheShape,
-    after: _ThePlace,
+    place: _ThePlace,
     limit: _Limit = REVIEWS_ON_A_PAGE,
 ) -> Response:
-    """The reviews of a product, newest first."""
-    return _answer(request, warehouse, PageAsked(PRODUCT, id_, limit, after), shape)
+    """The reviews of a product within a range of days, newest first."""
+    return _answer(request, warehouse, PageAsked(PRODUCT, id_, limit, *place), shape)
 
 
 @router.get("/user/{user_id}/reviews", response_model=Reviews, responses=_OF_REVIEWS)
@@ -231,11 +240,11 @@ def reviews_by_user(
     warehouse: TheWarehouse,
     id_: TheUser,
     shape: TheShape,
-    after: _ThePlace,
+    place: _ThePlace,
     limit: _Limit = REVIEWS_ON_A_PAGE,
 ) -> Response:
-    """The reviews by a user, newest first."""
-    return _answer(request, warehouse, PageAsked(USER, id_, limit, after), shape)
+    """The reviews by a user within a range of days, newest first."""
+    return _answer(request, warehouse, PageAsked(USER, id_, limit, *place), shape)
 
 
 def _answer(request: Request, warehouse: Warehouse, question: Question, shape: Shape) -> Response:

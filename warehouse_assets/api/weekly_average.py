@@ -83,7 +83,10 @@ def weekly_average(
     min_lat: Annotated[float | None, Query(examples=[50.05])] = None,
     max_lon: Annotated[float | None, Query(examples=[14.45])] = None,
     max_lat: Annotated[float | None, Query(examples=[50.10])] = None,
-    match: Annotated[Match, Query(description="Which end of a trip is in the box.")] = "origin",
+    match: Annotated[
+        Match | None,
+        Query(description="Which end of a trip is in the box; without it that is the origin."),
+    ] = None,
     first: Annotated[date | None, Query(alias="from", description="First day.")] = None,
     last: Annotated[date | None, Query(alias="to", description="Last day, included.")] = None,
 ) -> Response:
@@ -94,6 +97,10 @@ def weekly_average(
     sides = (min_lon, min_lat, max_lon, max_lat)
     days = _days(first, last)
     if region is not None and all(side is None for side in sides):
+        if match is not None:
+            raise Refusal(
+                422, "It says which end of a trip is in the box, and there is none.", "match"
+            )
         with reading(request, warehouse, [DAILY_TRIPS, WEEKLY_TRIPS], shape) as found:
             weekly = weekly_trips_of_region(found.connection, region, days)
         if weekly is None:
@@ -108,7 +115,7 @@ def weekly_average(
     except ValueError as error:
         raise Refusal(422, f"The box cannot be used: {error}.", "min_lon") from None
     headers = _headers_of_trips(request, lake, shape)
-    return _average(weekly_trips_of_box(lake, box, match, days), shape, headers)
+    return _average(weekly_trips_of_box(lake, box, match or "origin", days), shape, headers)
 
 
 def _average(weekly: WeeklyTrips, shape: Shape, headers: Mapping[str, str]) -> Response:

@@ -98,6 +98,8 @@ class ReviewQueries:
                 "is_known": self._text(_is_known(reviewed.id_in_daily)),
                 "newest": self._text(_newest(reviewed)),
                 "older": self._text(_older(_newest(reviewed))),
+                "newest in days": self._text(_in_days(_newest(reviewed))),
+                "older in days": self._text(_in_days(_older(_newest(reviewed)))),
                 "has_reviews": self._text(_is_known(reviewed.id_in_reviews)),
             }
             for reviewed in (PRODUCT, USER)
@@ -136,21 +138,31 @@ class ReviewQueries:
         return _summary(id_, months)
 
     def page(
-        self, execute: Execute, reviewed: Reviewed, id_: str, limit: int, after: Place | None = None
+        self,
+        execute: Execute,
+        reviewed: Reviewed,
+        id_: str,
+        limit: int,
+        after: Place | None = None,
+        days: Days = ANY_DAY,
     ) -> Page | None:
         """At most `limit` reviews of `id_` behind `after`, newest first; None if it has none.
 
-        Reviews of the same time are in the order of their hashes.
+        The page has those of `days`. Reviews of the same time are in the order of their hashes.
         """
         texts = self._texts[reviewed]
         values: dict[str, object] = {"id": id_, "most": limit + 1}
-        if after is None:
-            found = execute(texts["newest"], values)
-        else:
+        name = "newest"
+        if after is not None:
+            name = "older"
             values["at"] = after.reviewed_at.strftime("%Y-%m-%d %H:%M:%S.%f").rjust(26, "0")
             values |= {"hash": after.content_hash, "occurrence": after.occurrence}
-            found = execute(texts["older"], values)
-        if not found and (after is None or not execute(texts["has_reviews"], {"id": id_})):
+        if days != ANY_DAY:
+            name += " in days"
+            values["first"] = f"{(days.first or date.min).isoformat()} 00:00:00.000000"
+            values["last"] = f"{(days.last or date.max).isoformat()} 23:59:59.999999"
+        found = execute(texts[name], values)
+        if not found and (name == "newest" or not execute(texts["has_reviews"], {"id": id_})):
             return None
         reviews = [_review(row) for row in found[:limit]]
         return Page(reviews, _place(found[limit - 1]) if len(found) > limit else None)
@@ -213,6 +225,11 @@ def _older(newest: sa.Select[Any]) -> sa.Select[Any]:
     )
     # The first condition is what an index can be searched by.
     return newest.where(at <= values["at"]).where((at < values["at"]) | is_behind)
+
+
+def _in_days(reviews: sa.Select[Any]) -> sa.Select[Any]:
+    at = REVIEWS.c.reviewed_at
+    return reviews.where(at.between(sa.bindparam("first"), sa.bindparam("last")))
 
 
 def _summary(id_: str, months: Sequence[Sequence[Any]]) -> dict[str, Any]:

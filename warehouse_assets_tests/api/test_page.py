@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Iterator
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,25 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from warehouse_assets.ingestions import Ingestion
+from warehouse_assets.lake import Lake
+from warehouse_assets.trips.tables import WEEKLY_TRIPS
+from warehouse_assets.warehouse import publish
 from warehouse_assets_tests.api.serving import COLUMNS, ROW, Served, eventually
+from warehouse_assets_tests.lake.tables import Stored
 
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 # At once, as the row may be replaced between two questions.
 _FIRST_ROW = (
     "return [...document.querySelectorAll('#ingestions tr:first-child td')].map(c => c.innerText)"
 )
+# What is seen of the chart of the weeks; nothing as long as it is not there.
+_PICTURE = """
+const image = document.querySelector("img[src*='weeks.svg']"), canvas = new OffscreenCanvas(90, 60);
+if (!image.complete || !image.naturalWidth) return "";
+const context = canvas.getContext("2d");
+context.drawImage(image, 0, 0, 90, 60);
+return [...context.getImageData(0, 0, 90, 60).data].join();
+"""
 _CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 _DRIVER = shutil.which("chromedriver")
 
@@ -162,3 +175,20 @@ def test_pictures_that_are_not_there_yet_say_so(page: Page) -> None:
 
     eventually(lambda: len(notes()) == 2)
     assert all("once trips have been taken" in note for note in notes())
+
+
+def test_pictures_are_shown_anew_after_each_file(page: Page, file: Path) -> None:
+    lake = Lake(page.served.service.settings.lake, page.served.service.settings.scratch, 10**9)
+    weekly = Stored(lake, WEEKLY_TRIPS)
+    seen = {""}
+    for number in (1, 2):
+        at = datetime.fromisoformat(f"2018-05-{28 + number}")
+        weekly.append([(f"Region {number}", date(2018, 5, 28), "funny_car", 7, at)])
+        publish(lake, page.served.service.warehouse, lake.table(WEEKLY_TRIPS))
+        page.send(file)
+        eventually(lambda: len(page.served.service.ingestions.all()) == number)  # noqa: B023
+        ingestion = page.the_ingestion()
+        ingestion.tell("succeeded", rows=100, rejected=0, is_known=False)
+        eventually(lambda: page.text("live-state") == "done")
+        eventually(lambda: page.browser.execute_script(_PICTURE) not in seen)
+        seen.add(page.browser.execute_script(_PICTURE))

@@ -147,6 +147,74 @@ def test_pages_hold_every_review_of_the_same_second_once(asked: Asked) -> None:
     assert sorted(texts) == sorted(str(n % 7) for n in range(25))
 
 
+def _times(response: Any) -> list[str]:
+    return [found["reviewed_at"] for found in response.json()["reviews"]]
+
+
+_AT_MIDNIGHT = [
+    "2014-01-02T00:00:00",
+    "2014-01-01T23:59:59",
+    "2014-01-01T00:00:00",
+    "2013-12-31T23:59:59",
+    "2013-12-31T00:00:00",
+    "2013-12-30T23:59:59",
+]
+
+
+@pytest.mark.parametrize(
+    ("days", "first", "last"),
+    [
+        ("", 0, 6),
+        ("from=2014-01-01&to=2014-01-01", 1, 3),
+        ("from=2013-12-31&to=2014-01-01", 1, 5),
+        ("from=2014-01-01", 0, 3),
+        ("to=2013-12-31", 3, 6),
+        ("to=2013-12-29", 6, 6),
+        ("from=9999-12-31", 0, 0),
+        ("from=0001-01-01&to=9999-12-31", 0, 6),
+    ],
+)
+def test_reviews_are_those_of_the_days_on_every_page(
+    asked: Asked, days: str, first: int, last: int
+) -> None:
+    expected_times = _AT_MIDNIGHT[first:last]
+    address = f"/product/midnight/reviews?{days}"
+    assert _times(asked.get(address)) == expected_times
+    rows = list(csv.DictReader(io.StringIO(asked.get(f"{address}&format=csv").text)))
+    assert [row["reviewed_at"] for row in rows] == expected_times
+
+    def pages(following: Any) -> list[str]:
+        """The times on all pages of two reviews, `following` making an address of each `next`."""
+        page = asked.get(f"{address}&limit=2")
+        times = _times(page)
+        while page.json()["next"] is not None:
+            page = asked.get(following(page))
+            assert page.status_code == 200, page.text
+            times += _times(page)
+        return times
+
+    path = address.partition("?")[0]
+    for following in (
+        lambda page: path + page.links["next"]["url"],
+        lambda page: f"{path}?limit=2&after={page.json()['next']}",
+        lambda page: f"{address}&limit=2&after={page.json()['next']}",
+    ):
+        assert pages(following) == expected_times
+
+
+def test_a_page_is_not_gone_on_from_with_other_days(asked: Asked) -> None:
+    for days in ("", "&to=2014-01-01"):
+        page = asked.get(f"/product/midnight/reviews?limit=1{days}").json()
+        address = f"/product/midnight/reviews?after={page['next']}&from=2013-12-31"
+        response = asked.get(address)
+        assert response.status_code == 422
+        assert "with these days" in response.json()["detail"]
+    for days in ("from=2014-02-30", "to=x", "from=2014-01-02&to=2014-01-01"):
+        assert asked.get(f"/user/A1/reviews?{days}").status_code == 422
+    assert asked.get("/user/nobody/reviews?from=2014-01-01").status_code == 404
+    assert asked.get("/user/A1/reviews?from=2030-01-01").json()["reviews"] == []
+
+
 def test_an_id_whose_end_is_a_route_is_told_apart_by_its_encoded_slash(asked: Asked) -> None:
     assert asked.get("/product/a%2Freviews").json()["id"] == "a/reviews"
     assert asked.get("/product/a%2Freviews/reviews").json()["id"] == "a/reviews"
@@ -183,6 +251,8 @@ def test_an_id_whose_end_is_a_route_is_told_apart_by_its_encoded_slash(asked: As
         ("/product/B1/reviews?after=" + "W" * 3000, 422),
         ("/product/B1/reviews?after=WzEsMiwzXQ", 422),
         ("/product/B1/reviews?after=%FF", 422),
+        # A place with days that are none: of another type, or none of the calendar.
+        ("/product/B1/reviews?after=WyIyMDE0LTAxLTAxVDAwOjAwOjAwIiwgMSwgMSwgNSwgbnVsbF0", 422),
     ],
 )
 def test_what_cannot_be_answered_is_a_problem_and_no_fault(

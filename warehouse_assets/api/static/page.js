@@ -196,9 +196,9 @@ async function showLatest() {
 // --- pictures ---
 
 function showPictures() {
-  for (const figure of document.querySelectorAll("figure")) {
-    const image = figure.querySelector("img");
-    image.src = `${image.src.split("?")[0]}?at=${Date.now()}`;
+  for (const image of document.querySelectorAll("figure img")) {
+    // A page shows a picture that it has again without asking, unless it has been loaded anew.
+    fetch(image.src, { cache: "reload" }).then(() => { image.src = image.src; }).catch(() => {});
   }
 }
 
