@@ -66,6 +66,14 @@ SETTINGS = (
         "file with what it would answer.",
     ),
     Setting(
+        "batches_overlap_hours",
+        "BATCHES_OVERLAP_HOURS",
+        "1",
+        readers.hours,
+        "Hours before the newest batch known from which on a server is asked again, for a batch "
+        "may become visible some time after its `created_at`.",
+    ),
+    Setting(
         "test_runs_log",
         "TEST_RUNS_LOG",
         "{home}/sources/test_runs.log",
@@ -237,6 +245,7 @@ class Settings:
     archive: Path
     students_db: Path
     batches_url: str
+    batches_overlap_hours: float
     test_runs_log: Path
     reviews_url: str
     deliveries_feed: Path

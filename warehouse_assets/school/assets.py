@@ -1,6 +1,7 @@
 """The assets of the school family."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,11 @@ def _take_students(step: Step) -> _Taken:
 def _take_batches(step: Step) -> _Taken:
     client = batches_source.batches_client(step.settings.batches_url, step.tell)
     is_given = batches_source.SETTING in step.settings.given
+    overlap = timedelta(hours=step.settings.batches_overlap_hours)
     return _account(
-        batches_source.catch_up_batches(step.lake, client, is_given, step.tell, step.progress)
+        batches_source.catch_up_batches(
+            step.lake, client, is_given, step.tell, step.progress, overlap
+        )
     )
 
 

@@ -5,8 +5,9 @@ them. Servers differ. The usual one looks at whole seconds, so that batches of t
 for come again; an exact one leaves them out. A page has at most 100, but less is possible, and
 no answer says whether there is more. Hence each page is asked for from the latest time seen, and
 that ends with a page in which nothing is later. Batches come more than once, but none is left
-out; where a page cannot hold all batches of one second and the server gives nothing else, that
-is an error.
+out. Three things are errors, for others may be hidden then: a page cannot hold all batches of one
+second and the server gives nothing else; the server disregards the time asked for; a page that may
+be full is not in the order of creation.
 """
 
 import re
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 
 MOST_BATCHES_IN_A_PAGE = 100
+_FEWEST_IN_A_FULL_PAGE = 10  # a server that gives no more in one answer is not known
 
 # Clocks differ, and so do zones. A time beyond is wrong, and says nothing of the times of others.
 FUTURE = timedelta(days=1)
@@ -29,11 +31,15 @@ Ask = Callable[[datetime | None], Page]
 
 
 class StalledError(ValueError):
-    """A full page has nothing later than the page before, but there may be more behind it."""
+    """There may be more than pages show, and no way to it: why, and what the server has to do."""
 
-    def __init__(self, moment: datetime | None) -> None:
-        super().__init__(f"the page after {moment} is full and does not advance")
-        self.moment = moment
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(why)
+        self.remedy = remedy
+
+
+class DisorderError(StalledError):
+    """What was left out may be older than what was given."""
 
 
 def later_pages(ask: Ask, after: datetime | None, now: datetime) -> Iterator[Page]:
@@ -44,11 +50,24 @@ def later_pages(ask: Ask, after: datetime | None, now: datetime) -> Iterator[Pag
 
     Raises:
         StalledError: some cannot be reached. All others have been given.
+        DisorderError: it cannot be told which there are. Whoever goes on from the latest one given
+            before leaves none out.
     """
     paging = _Paging(ask, after, now)
-    while not paging.is_done:
-        yield paging.next_page()
-        paging.advance()
+    # Held back until the next answer shows that the server heeds what it is asked.
+    held: list[Page] = []
+    try:
+        while not paging.is_done:
+            page = paging.next_page()
+            yield from held
+            held = [page]
+            paging.advance()
+    except DisorderError:
+        raise
+    except Exception:
+        yield from held
+        raise
+    yield from held
 
 
 class _Paging:
@@ -66,11 +85,18 @@ class _Paging:
         self._must_advance = False
 
     def next_page(self) -> Page:
+        """What comes after the latest time, or with it.
+
+        Raises:
+            DisorderError: it is not that, or not in order.
+        """
         self._page = self._ask_from_latest()
         if not self._is_first and not self._margin and not self._has_boundary():
             # An exact server: others of the same moment may be missing at the boundary, too.
             self._margin = _TICK
             self._page = self._ask_from_latest()
+        self._check_heed()
+        self._check_order()
         self._is_first = False
         return self._page
 
@@ -88,7 +114,7 @@ class _Paging:
         elif self._is_short():
             self.is_done = True
         elif self._must_advance or self._is_limited():
-            raise StalledError(self._latest)
+            raise _stalled_at(self._latest)
         elif self._hides_something():
             # Or it came in since: then it is on the next page.
             self._must_advance = True
@@ -103,6 +129,40 @@ class _Paging:
 
     def _later(self, page: Page) -> list[datetime]:
         return [t for t in _times(page) if self._latest is None or t > self._latest]
+
+    def _check_heed(self) -> None:
+        """See that a full page without anything later is not just the one before once more."""
+        is_full = len(self._page) >= MOST_BATCHES_IN_A_PAGE
+        if self._is_first or self._latest is None or not is_full or self._later(self._page):
+            return
+        second = self._latest.replace(microsecond=0)
+        if any(time < shifted(second, -_SECOND) for time in _times(self._page)):
+            raise DisorderError(
+                f"asked for those created after {self._latest:%Y-%m-%d %H:%M:%S} (?after=…), the "
+                "server gives earlier ones",
+                "Have the server, and what redirects to it, heed the parameter `after`",
+            )
+
+    def _check_order(self) -> None:
+        """See that what the page leaves out is later than what it has, or that it is whole."""
+        times = [time for time in _times(self._page) if time <= self._horizon]
+        if len(times) < _FEWEST_IN_A_FULL_PAGE or times == sorted(times):
+            return
+        length, is_newest_first = len(self._page), times == sorted(times, reverse=True)
+        is_full = length >= MOST_BATCHES_IN_A_PAGE or 0 < self._longest <= length
+        if is_full or is_newest_first or self._leaves_out(sorted(times)):
+            order = "with the newest first" if is_newest_first else "in no order of their creation"
+            raise DisorderError(
+                f"the server gives them {order}, so that it cannot be told which ones its answer "
+                f"of {length} leaves out",
+                "Have the server order them by created_at, the oldest first",
+            )
+
+    def _leaves_out(self, times: Sequence[datetime]) -> bool:
+        """Whether another answer has what this page should have if it were whole."""
+        known = _ids(self._page)
+        others = [b for b in self._ask(times[len(times) // 2]) if not _ids([b]) <= known]
+        return any(time <= times[-1] for time in _times(others))
 
     def _is_short(self) -> bool:
         """Whether the last page is shorter than another, and so has all there is."""
@@ -123,6 +183,16 @@ class _Paging:
         next_second = shifted(self._latest.replace(microsecond=0), _SECOND)
         moments = [next_second, shifted(self._latest, _TICK), self._latest]
         return any(self._later(self._ask(moment)) for moment in moments)
+
+
+def _stalled_at(moment: datetime | None) -> StalledError:
+    why = "none of them says when it was created, so that later ones cannot be asked for"
+    if moment is not None:
+        why = (
+            f"more were created within one second, {moment:%Y-%m-%d %H:%M:%S}, than the server "
+            "gives in one answer, and asked for later ones it gives the same again"
+        )
+    return StalledError(why, "Have the server give longer pages or compare fractions of a second")
 
 
 def shifted(moment: datetime, by: timedelta) -> datetime:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 from warehouse_assets.errors import SourceError
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Listener, nobody
-from warehouse_assets.school.batch_pages import FUTURE, Page, StalledError, later_pages, shifted
+from warehouse_assets.school.batch_pages import Page, StalledError, later_pages, shifted
 from warehouse_assets.school.tables import BATCHES
 from warehouse_assets.sources.json_array import NotAnArrayError, NotJsonError, json_array
 from warehouse_assets.sources.keyed import CaughtUp, KeyedSource, catch_up_keyed
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from warehouse_assets.sources.http_pages import Patience
 
 SETTING = "BATCHES_URL"
-# The last second is read again: batches made in it may have come since.
-_OVERLAP = timedelta(seconds=1)
 
 
 class BatchesClient(ABC):
@@ -85,7 +83,7 @@ class RestBatches(BatchesClient):
         try:
             yield from later_pages(self._page, after, now)
         except StalledError as error:
-            raise self._stalled(error.moment) from error
+            raise self._stalled(error) from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -97,17 +95,10 @@ class RestBatches(BatchesClient):
         self.pages_read, self.bytes_read = self._http.pages_read, self._http.bytes_read
         return page
 
-    def _stalled(self, moment: datetime | None) -> SourceError:
-        why = "none of them says when it was created, so that later ones cannot be asked for"
-        if moment is not None:
-            why = (
-                f"more were created within one second, {moment:%Y-%m-%d %H:%M:%S}, than the server "
-                "gives in one answer, and asked for later ones it gives the same again"
-            )
+    def _stalled(self, error: StalledError) -> SourceError:
         return SourceError(
-            f"The batches at {self.address} cannot all be read: {why}. What was read before is "
-            "kept. Have the server give longer pages or compare fractions of a second, or name a "
-            f".json file with all batches as {SETTING}."
+            f"The batches at {self.address} cannot all be read: {error}. What was read before is "
+            f"kept. {error.remedy}, or name a .json file with all batches as {SETTING}."
         )
 
 
@@ -186,16 +177,18 @@ def catch_up_batches(
     is_given: bool,
     tell: Callable[[str], object],
     progress: Listener = nobody,
+    overlap: timedelta = timedelta(hours=1),
 ) -> CaughtUp:
     """Merge new batches into the lake by their id.
 
-    Those are asked for that were created later than the latest one known, or up to a second
-    before. If the source fails on the way, what came before is kept.
+    Those are asked for that were created later than the latest one known, or a while before. If
+    the source fails on the way, what came before is kept.
 
     Args:
         is_given: whether the source must be there.
         tell: told in words what is worth knowing meanwhile.
         progress: told how many batches have been read.
+        overlap: how long after its time of creation a batch may become visible.
 
     Raises:
         SourceError: the source is not there though given, or cannot be read.
@@ -205,7 +198,7 @@ def catch_up_batches(
         return CaughtUp(is_missing=True)
     pages, size = client.pages_read, client.bytes_read
     with closing(client):
-        caught_up = catch_up_keyed(lake, BATCHES, _Batches(lake, client), tell, progress)
+        caught_up = catch_up_keyed(lake, BATCHES, _Batches(lake, client, overlap), tell, progress)
     return replace(
         caught_up, pages_read=client.pages_read - pages, bytes_read=client.bytes_read - size
     )
@@ -214,26 +207,27 @@ def catch_up_batches(
 class _Batches(KeyedSource):
     """The batches that the lake may not have yet."""
 
-    def __init__(self, lake: Lake, client: BatchesClient) -> None:
+    def __init__(self, lake: Lake, client: BatchesClient, overlap: timedelta) -> None:
         self.unit = client.address
         self._lake = lake
         self._client = client
+        self._overlap = overlap
 
     def records(self) -> Iterator[Record]:
         """They are counted from 1, through all pages."""
         positions = count(1)
-        for page in self._client.pages(_newest(self._lake)):
+        for page in self._client.pages(_start(self._lake, self._overlap)):
             for batch in page:
                 yield Record(next(positions), batch)
 
 
-def _newest(lake: Lake) -> datetime | None:
+def _start(lake: Lake, overlap: timedelta) -> datetime | None:
     """The time after which batches are to be asked for; None for all."""
     with lake.connect() as connection:
         lake.view_newest(connection, BATCHES)
-        # A time far in the future is wrong, and would hide what is made until then.
+        # Clocks and zones differ: a time in the future would hide what is made until then.
         ((newest,),) = connection.execute(
             "SELECT max(created_at) FROM batches WHERE created_at <= to_timestamp(?)::TIMESTAMP",
-            [time.time() + FUTURE.total_seconds()],
+            [time.time()],
         ).fetchall()
-    return None if newest is None else shifted(newest, -_OVERLAP)
+    return None if newest is None else shifted(newest, -overlap)

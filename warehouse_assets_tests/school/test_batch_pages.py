@@ -1,6 +1,6 @@
 """Paging through batches: complete whatever the server is like, or an error that says so."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.school.batch_pages import Ask, Page, StalledError, later_pages
+from warehouse_assets.school.batch_pages import (
+    Ask,
+    DisorderError,
+    Page,
+    StalledError,
+    later_pages,
+)
 from warehouse_assets_tests.school.batch_server import (
     DAY,
     SECOND,
@@ -125,8 +131,11 @@ def test_a_last_second_that_is_longer_than_a_page_is_an_error() -> None:
 def test_a_server_that_disregards_the_time_is_an_error_once_there_is_more() -> None:
     batches = [batch(n) for n in range(300)]
     assert list(later_pages(always(batches[:99]), None, NOW)) == [batches[:99]] * 2
-    with pytest.raises(StalledError):
-        list(later_pages(always(batches[:100]), None, NOW))
+    given: list[Page] = []
+    with pytest.raises(DisorderError, match="gives earlier ones"):
+        given.extend(later_pages(always(batches[:100]), None, NOW))
+    # They may be the latest: going on from there would leave the others out.
+    assert given == []
 
 
 def test_batches_made_all_at_once_are_no_error() -> None:
@@ -149,15 +158,65 @@ def test_times_in_the_future_hide_nothing() -> None:
     assert {b["id"] for page in pages for b in page if isinstance(b, dict)} == {900, *range(150)}
 
 
-def test_a_page_may_be_out_of_order() -> None:
-    server = BatchServer([batch(n) for n in range(250)])
+Order = Callable[[Sequence[dict[str, Any]]], list[dict[str, Any]]]
 
-    def shuffled(after: datetime | None) -> list[dict[str, Any]]:
+
+def newest_first(batches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(batches, key=created, reverse=True)
+
+
+def mixed(batches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(batches, key=lambda b: b["id"] * 7919 % 251)
+
+
+@pytest.mark.parametrize("page_size", [20, 50, 100])
+@pytest.mark.parametrize("order", [newest_first, mixed])
+def test_pages_of_another_order_are_an_error_and_not_given(order: Order, page_size: int) -> None:
+    batches = [batch(n) for n in range(250)]
+
+    def ask(after: datetime | None) -> list[dict[str, Any]]:
+        return order([b for b in batches if after is None or created(b) > after])[:page_size]
+
+    given: list[Page] = []
+    with pytest.raises(DisorderError, match=f"answer of {page_size} leaves out") as raised:
+        given.extend(later_pages(ask, None, NOW))
+    assert given == []
+    assert "the oldest first" in raised.value.remedy
+
+
+def test_an_order_that_is_lost_on_the_way_is_an_error() -> None:
+    server = BatchServer([batch(n) for n in range(400)])
+
+    def ask(after: datetime | None) -> list[dict[str, Any]]:
         page = server.ask(after)
-        return [*page[50:], *page[:50]]
+        return page[::-1] if after and after > created(batch(150)) else page
 
-    pages = list(later_pages(shuffled, None, NOW))
-    assert {b["id"] for page in pages for b in page if isinstance(b, dict)} == set(range(250))
+    given: list[Page] = []
+    with pytest.raises(DisorderError):
+        given.extend(later_pages(ask, None, NOW))
+    # What is older than the latest of these is there.
+    assert given == [[batch(n) for n in range(100)]]
+
+
+@pytest.mark.parametrize("order", [newest_first, mixed])
+def test_a_few_batches_may_be_in_any_order(order: Order) -> None:
+    batches = order([batch(n) for n in range(9)])
+
+    def ask(after: datetime | None) -> list[dict[str, Any]]:
+        return [b for b in batches if after is None or created(b) > after]
+
+    pages = list(later_pages(ask, None, NOW))
+    assert {b["id"] for page in pages for b in page if isinstance(b, dict)} == set(range(9))
+
+
+def test_a_page_that_is_shorter_than_others_may_be_in_any_order() -> None:
+    batches = [*(batch(n) for n in range(100)), *mixed([batch(n) for n in range(100, 160)])]
+
+    def ask(after: datetime | None) -> list[dict[str, Any]]:
+        return [b for b in batches if after is None or created(b) > after][:100]
+
+    pages = list(later_pages(ask, None, NOW))
+    assert {b["id"] for page in pages for b in page if isinstance(b, dict)} == set(range(160))
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,11 @@ def server(batches: BatchServer) -> Iterator[Server]:
         yield server
 
 
-def take(lake: Lake, server: Server) -> CaughtUp:
+def take(lake: Lake, server: Server, overlap: timedelta = timedelta(hours=1)) -> CaughtUp:
     waits: list[float] = []
     patience = Patience(attempts=3, read_seconds=2.0, sleep=waits.append)
-    return catch_up_batches(lake, RestBatches(server.address, str, patience), True, str)
+    client = RestBatches(server.address, str, patience)
+    return catch_up_batches(lake, client, True, str, overlap=overlap)
 
 
 def in_lake(lake: Lake) -> list[int]:
@@ -58,7 +59,7 @@ def test_all_batches_are_taken_once(
     lake: Lake, batches: BatchServer, server: Server, precision: str
 ) -> None:
     batches.precision = precision
-    batches.batches = [batch(n, n / 3) for n in range(250)]
+    batches.batches = [batch(n, n * 600) for n in range(250)]
     first = take(lake, server)
     assert (first.written.inserted, first.rejected) == (250, 0)
     assert in_lake(lake) == list(range(250))
@@ -71,7 +72,7 @@ def test_all_batches_are_taken_once(
     assert again.records < 20
     assert version(lake, BATCHES) == before
     assert len(server.requests) <= 4
-    batches.batches += [batch(n, n / 3) for n in range(250, 400)]
+    batches.batches += [batch(n, n * 600) for n in range(250, 400)]
     assert take(lake, server).written.inserted == 150
     assert in_lake(lake) == list(range(400))
 
@@ -85,7 +86,59 @@ def test_batches_are_asked_for_as_the_server_wants_it(
     assert {request.path for request in server.requests} == {"/batches"}
     server.requests.clear()
     take(lake, server)
-    assert server.asked_after[0] == "2026-11-20T13:54:22.463"
+    assert server.asked_after[0] == "2026-11-20T12:54:23.463"  # an hour before the latest
+
+
+@pytest.mark.parametrize("precision", ["second", "exact", "inclusive"])
+@pytest.mark.parametrize("others", [9, 100, 350])
+def test_a_batch_that_becomes_visible_late_is_taken(
+    lake: Lake, batches: BatchServer, server: Server, others: int, precision: str
+) -> None:
+    batches.precision = precision
+    batches.batches = [batch(n, n * 10) for n in range(others)]
+    take(lake, server)
+    batches.batches.insert(5, batch(999, 44))
+    assert take(lake, server).written.inserted == 1
+    assert in_lake(lake) == [*range(others), 999]
+    before = version(lake, BATCHES)
+    assert take(lake, server).written == Written()
+    assert version(lake, BATCHES) == before
+
+
+def test_how_late_a_batch_may_come_is_a_setting(
+    lake: Lake, batches: BatchServer, server: Server
+) -> None:
+    batches.batches = [batch(1, 0), batch(2, 3 * 3600)]
+    take(lake, server)
+    batches.batches.insert(1, batch(3, 1800))
+    assert take(lake, server).written == Written()
+    assert take(lake, server, timedelta(hours=3)).written.inserted == 1
+
+
+def test_a_time_of_tomorrow_hides_nothing(lake: Lake, batches: BatchServer, server: Server) -> None:
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    tomorrow = batch(9, created_at=str(now + timedelta(hours=20)))
+    batches.batches = [batch(1), tomorrow]
+    take(lake, server)
+    batches.batches.insert(1, batch(2))
+    take(lake, server)
+    assert in_lake(lake) == [1, 2, 9]
+
+
+@pytest.mark.parametrize("is_newest_first", [True, False])
+def test_once_the_server_keeps_the_order_nothing_is_missing(
+    lake: Lake, batches: BatchServer, server: Server, is_newest_first: bool
+) -> None:
+    """Also where it gave the newest without heeding the time, but in order."""
+    batches.batches = [batch(n, n * 600) for n in range(250)]
+    newest = batches.batches[150:]
+    server.usual = reply(newest[::-1] if is_newest_first else newest)
+    with pytest.raises(SourceError, match=r"cannot all be read: .*BATCHES_URL"):
+        take(lake, server)
+    assert in_lake(lake) == []
+    server.usual = batches
+    take(lake, server)
+    assert in_lake(lake) == list(range(250))
 
 
 def test_values_are_kept_as_they_are(lake: Lake, batches: BatchServer, server: Server) -> None:
