@@ -12,12 +12,13 @@ import duckdb
 import sqlalchemy as sa
 
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, TABLES, Question
+from warehouse_assets.deliveries.state_database import StateDatabase
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Listener
 from warehouse_assets.schema import column_names
 from warehouse_assets.settings import Settings
 from warehouse_assets.trips.areas import create_functions
-from warehouse_assets.warehouse import Warehouse, publish
+from warehouse_assets.warehouse import Warehouse, adopt, publish
 
 _ROWS_AT_ONCE = 10_000
 
@@ -126,13 +127,17 @@ def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
 
 
 def rebuild(settings: Settings, progress: Listener) -> Rebuilt:
-    """Publish every table of the lake whole."""
+    """Publish every table of the lake whole, also where tables of another lake are."""
     lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
     warehouse = Warehouse(settings.warehouse_url)
     aside = warehouse.move_aside_if_unreadable()
-    rows = {}
-    for table in TABLES:
-        stored = lake.table(table)
-        if stored.exists() and settings.publishes(table):
-            rows[stored.name] = publish(lake, warehouse, stored, progress, whole=True).rows_written
+    tables = [lake.table(table) for table in TABLES if settings.publishes(table)]
+    present = [table for table in tables if table.exists()]
+    if present:  # with nothing to put in its place, what another lake published stays
+        adopt(lake, warehouse)
+        StateDatabase(settings.state_url, lake.folder).adopt()
+    rows = {
+        table.name: publish(lake, warehouse, table, progress, whole=True).rows_written
+        for table in present
+    }
     return Rebuilt(rows, aside)

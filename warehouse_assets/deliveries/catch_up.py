@@ -77,7 +77,9 @@ class DeliveryAverage:
     def of(cls, settings: Settings, lake: Lake) -> "DeliveryAverage":
         """The one that `settings` name; nothing is opened."""
         open_for = timedelta(hours=settings.delivery_open_hours)
-        return cls(StateDatabase(settings.state_url), feed_of(settings), lake, open_for)
+        return cls(
+            StateDatabase(settings.state_url, lake.folder), feed_of(settings), lake, open_for
+        )
 
     def snapshot(self, known: Snapshot | None = None) -> Snapshot:
         """The state as it is now; see `state.snapshot`."""
@@ -114,7 +116,7 @@ class DeliveryAverage:
         Raises:
             SourceError: the feed cannot be read, or it is missing where someone said it is.
             LogChangedError: it was truncated while it was read.
-            StateError: the state cannot be read or written.
+            StateError: the state cannot be read or written, or it is of another lake.
             BusyError: another program kept it locked.
         """
         before = self.snapshot()

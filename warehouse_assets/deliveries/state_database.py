@@ -16,6 +16,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, T
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from warehouse_assets.errors import BusyError, PermanentError, WarehouseAssetsError
+from warehouse_assets.warehouse.origin import Origin, note, noted, origin_table
 
 _METADATA = MetaData()
 _Whole = BigInteger().with_variant(Integer(), "sqlite")
@@ -69,6 +70,8 @@ HISTORY = Table(
 """The average as it was after each of the last changes."""
 
 
+_LAKE = origin_table("delivery_lake", _METADATA)
+
 MICROSECOND = timedelta(microseconds=1)
 """The unit of times and durations."""
 
@@ -90,10 +93,16 @@ class StateError(PermanentError):
 
 
 class StateDatabase:
-    """The database at an SQLAlchemy URL; nothing is opened before it is needed."""
+    """The database at an SQLAlchemy URL; nothing is opened before it is needed.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: of a SQLite file or a PostgreSQL database.
+        lake: folder of the lake that the state belongs to; None if that does not matter.
+    """
+
+    def __init__(self, url: str, lake: Path | None = None) -> None:
         self.url = sa.make_url(url)
+        self._lake = lake
         self._engine: sa.Engine | None = None
 
     def __str__(self) -> str:
@@ -124,12 +133,48 @@ class StateDatabase:
         """A transaction while which nobody else changes the state; others read what was before.
 
         Raises:
-            StateError: the database cannot be opened or written.
+            StateError: the database cannot be opened or written, or it is of another lake.
             BusyError: another one did not end in time.
         """
         with self._explained(), self._connect("BEGIN IMMEDIATE") as connection, connection.begin():
             self._exclude_others(connection)
+            self._refuse_another_lake(connection)
             yield connection
+
+    def adopt(self) -> None:
+        """Forget the state if it is of another lake; it is then made again from this one.
+
+        Raises:
+            StateError: the database cannot be opened or written.
+            BusyError: another program kept it locked.
+        """
+        with self.reading() as connection:
+            known = None if connection is None else noted(connection, _LAKE)
+        if self._lake is None or known is None:
+            return
+        origin = Origin.of(self._lake, self.url)
+        with self._explained(), self._connect("BEGIN IMMEDIATE") as connection, connection.begin():
+            self._exclude_others(connection)
+            if not known.is_of(origin):
+                for table in (STATE, CUSTOMERS, HISTORY):
+                    connection.execute(table.delete())
+            note(connection, _LAKE, origin)
+
+    def _refuse_another_lake(self, connection: sa.Connection) -> None:
+        """Note the lake with the first change; raise if the state is of one at another place."""
+        if self._lake is None:
+            return
+        known, origin = noted(connection, _LAKE), Origin.of(self._lake, self.url)
+        if known is not None and not known.is_of(origin):
+            raise StateError(
+                f"The state of deliveries in {self} belongs to the lake in "
+                f"{known.shown(self.url)}; this is the lake in {origin.shown(self.url)}. Nothing "
+                "of it was changed. Set STATE_URL to a database of this lake's own. Only if that "
+                "lake was moved or copied here, or this one is to take its place: `warehouse "
+                "rebuild` has the state made again from this one."
+            )
+        if known != origin:
+            note(connection, _LAKE, origin)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection | None]:

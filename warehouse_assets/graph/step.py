@@ -53,7 +53,7 @@ class Step:
                 handle=handle,
             )
         else:
-            withdraw(self.warehouse, table, on_wait=self.tell)
+            withdraw(self.lake, self.warehouse, table, on_wait=self.tell)
             published = Published()
         written = written or Written(inserted=published.rows_written)
         if written.rows_changed == 0:

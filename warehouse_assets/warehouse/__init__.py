@@ -2,7 +2,7 @@
 
 from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.notes import PUBLISHED
-from warehouse_assets.warehouse.publish import CHANNEL, publish, withdraw
+from warehouse_assets.warehouse.publish import CHANNEL, adopt, publish, withdraw
 from warehouse_assets.warehouse.versions import PublishedVersion, PublishedVersions
 from warehouse_assets.warehouse.writer import Published
 
@@ -13,6 +13,7 @@ __all__ = [
     "PublishedVersion",
     "PublishedVersions",
     "Warehouse",
+    "adopt",
     "publish",
     "withdraw",
 ]

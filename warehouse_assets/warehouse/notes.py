@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from warehouse_assets.warehouse.origin import origin_table
+
 NOTES = sa.MetaData()
 
 PUBLISHED = sa.Table(
@@ -11,6 +13,8 @@ PUBLISHED = sa.Table(
     sa.Column("lake_table_id", sa.Text, nullable=False, comment="Which lake it came from."),
     sa.Column("version", sa.BigInteger, nullable=False, comment="Version in the lake."),
 )
+
+LAKE = origin_table("_lake", NOTES)
 
 COLUMNS = sa.Table(
     "_columns",

@@ -4,7 +4,7 @@ One transaction per table changes its rows and the note of which version they ar
 reader sees one version or the next, and a publishing that was killed did not happen. What to
 change comes from Delta's change data feed since the version noted. Where that cannot be known
 (no note, a note of another lake, a missing table, a feed no longer kept, other columns) the
-table is written whole.
+table is written whole. A warehouse that was written from a lake at another place is refused.
 """
 
 from collections.abc import Callable
@@ -12,17 +12,19 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from deltalake import DeltaTable
 
+from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.progress import Listener, nobody
 from warehouse_assets.schema import column_names
 from warehouse_assets.warehouse.changes import publish_changes
 from warehouse_assets.warehouse.database import Warehouse
-from warehouse_assets.warehouse.notes import COLUMNS, NOTES, PUBLISHED
+from warehouse_assets.warehouse.notes import COLUMNS, LAKE, NOTES, PUBLISHED
+from warehouse_assets.warehouse.origin import Origin, note, noted
 from warehouse_assets.warehouse.postgresql_writer import PostgresqlWriter
 from warehouse_assets.warehouse.sqlite_writer import SqliteWriter
 from warehouse_assets.warehouse.writer import Published, Writer
 
-__all__ = ["PUBLISHED", "Published", "publish", "withdraw"]
+__all__ = ["PUBLISHED", "Published", "adopt", "publish", "withdraw"]
 
 CHANNEL = "warehouse_published"
 """On which PostgreSQL is told, with the name of the table, when a publishing is committed."""
@@ -48,23 +50,31 @@ def publish(
         whole: write the table whole even if less would do.
         on_wait: told what is waited for, if another run is publishing.
         handle: stands at the version to publish, if not the newest one now.
+
+    Raises:
+        WarehouseError: the database was written from a lake at another place, or cannot be used;
+            nothing was changed.
     """
     handle = handle or table.open()
     identity, version = str(handle.metadata().id), handle.version()
     with warehouse.write(on_wait) as connection:
+        _refuse_another_lake(connection, lake, warehouse)
         NOTES.create_all(connection)
-        note = connection.execute(
+        _note_lake(connection, lake, warehouse)
+        known = connection.execute(
             sa.select(PUBLISHED.c.lake_table_id, PUBLISHED.c.version).where(
                 PUBLISHED.c.table_name == table.name
             )
         ).one_or_none()
         writer = _WRITERS[connection.dialect.name](connection)
-        is_known = note is not None and note.lake_table_id == identity and note.version <= version
+        is_known = (
+            known is not None and known.lake_table_id == identity and known.version <= version
+        )
         published = None
-        if note is not None and is_known and not whole and _has_columns(connection, table):
-            if note.version == version:
+        if known is not None and is_known and not whole and _has_columns(connection, table):
+            if known.version == version:
                 return Published()
-            published = publish_changes(lake, writer, table, handle, note.version, progress)
+            published = publish_changes(lake, writer, table, handle, known.version, progress)
         if published is None:
             published = _publish_whole(lake, writer, table, handle, progress)
             _describe(connection, table.declaration)
@@ -72,18 +82,59 @@ def publish(
     return published
 
 
-def withdraw(warehouse: Warehouse, table: sa.Table, on_wait: Callable[[str], object] = str) -> None:
-    """Remove a table that was published once and is no longer; an old copy would mislead."""
+def adopt(lake: Lake, warehouse: Warehouse, on_wait: Callable[[str], object] = str) -> None:
+    """Have the warehouse written from `lake` from now on, from whichever it was before.
+
+    Tables of another lake count as not published: each is written whole when it is published next.
+    """
+    with warehouse.write(on_wait) as connection:
+        NOTES.create_all(connection)
+        known, origin = noted(connection, LAKE), Origin.of(lake.folder, warehouse.url)
+        if known is not None and not known.is_of(origin):
+            connection.execute(PUBLISHED.delete())
+        note(connection, LAKE, origin)
+
+
+def withdraw(
+    lake: Lake, warehouse: Warehouse, table: sa.Table, on_wait: Callable[[str], object] = str
+) -> None:
+    """Remove a table that was published once and is no longer; an old copy would mislead.
+
+    Raises:
+        WarehouseError: as of `publish`.
+    """
     if not warehouse.exists():
         return
     with warehouse.read() as connection:
         if not sa.inspect(connection).has_table(str(table.name)):
             return
     with warehouse.write(on_wait) as connection:
+        _refuse_another_lake(connection, lake, warehouse)
         table.drop(connection, checkfirst=True)
         for notes in (PUBLISHED, COLUMNS):
             connection.execute(notes.delete().where(notes.c.table_name == table.name))
         _tell(connection, str(table.name))
+
+
+def _refuse_another_lake(connection: sa.Connection, lake: Lake, warehouse: Warehouse) -> None:
+    """Raise if what is published came from a lake at another place."""
+    known, origin = noted(connection, LAKE), Origin.of(lake.folder, warehouse.url)
+    if known is None or known.is_of(origin):
+        return
+    raise WarehouseError(
+        f"The warehouse {warehouse} holds what was published from the lake in "
+        f"{known.shown(warehouse.url)}; this is the lake in {origin.shown(warehouse.url)}. Nothing "
+        "of it was changed. Set WAREHOUSE_URL to a database of this lake's own. Only if that lake "
+        "was moved or copied here, or this one is to take its place: `warehouse rebuild` writes "
+        "the warehouse anew from this one, which it goes on with."
+    )
+
+
+def _note_lake(connection: sa.Connection, lake: Lake, warehouse: Warehouse) -> None:
+    """Note where the lake is, if that is not what is noted; the first to publish is noted."""
+    origin = Origin.of(lake.folder, warehouse.url)
+    if noted(connection, LAKE) != origin:
+        note(connection, LAKE, origin)
 
 
 def _write_note(connection: sa.Connection, table: LakeTable, identity: str, version: int) -> None:

@@ -2,9 +2,12 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
+
+import pytest
 
 from warehouse_assets_tests.cli.conftest import Command
-from warehouse_assets_tests.house import House
+from warehouse_assets_tests.house import House, post
 
 
 def everything(house: House) -> dict[str, object]:
@@ -80,3 +83,28 @@ def test_the_next_run_after_it_publishes_nothing(command: Command, filled: House
     assert filled.run(checks=False).success
 
     assert filled.warehouse.path.read_bytes() == content
+
+
+def test_a_home_with_the_warehouse_of_another_one_is_refused_until_it_is_rebuilt(
+    command: Command, filled: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = everything(filled)
+    staging = House(
+        tmp_path / "staging", filled.instance, WAREHOUSE_URL=filled.settings.warehouse_url
+    )
+    staging.deliver("posts.jsonl", [post(7)])
+    for variable, value in staging.environment.items():
+        monkeypatch.setenv(variable, value)
+
+    assert command("rebuild").stdout == ""  # of an empty lake nothing is published
+    refused = command("ingest")
+
+    assert refused.exit_code == 1
+    assert f"the lake in {filled.settings.lake}" in refused.stderr
+    assert f"the lake in {staging.settings.lake}" in refused.stderr
+    assert everything(filled) == before
+
+    assert command("rebuild").stdout.splitlines()[0] == "posts: 1 rows"
+    assert [number for number, *_ in filled.published("posts")] == [7]
+    assert not filled.run("posts", checks=False).success
+    assert staging.run("posts", checks=False).success

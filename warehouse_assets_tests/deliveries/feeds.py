@@ -44,7 +44,7 @@ class Feed:
 
     def another(self) -> DeliveryAverage:
         """The same, as another process would have it."""
-        database = StateDatabase(self.url)
+        database = StateDatabase(self.url, self.lake.folder)
         return DeliveryAverage(database, self.source, self.lake, self.window)
 
     def write(self, steps: Iterable[Step]) -> None:

@@ -276,3 +276,26 @@ def test_readers_and_others_are_not_held_up_by_a_transaction(feed: Feed) -> None
         began = time.monotonic()
         assert feed.average.snapshot().open == 1
         assert time.monotonic() - began < 2
+
+
+def test_the_state_of_another_lake_is_refused_until_it_is_adopted(
+    feed: Feed, tmp_path: Path
+) -> None:
+    feed.write([(1, 1, NOON), (1, 4, NOON + TWENTY_MINUTES)])
+    feed.average.catch_up()
+    before = feed.average.snapshot()
+    staging = Feed(tmp_path / "staging", feed.url)
+    staging.write([(2, 1, NOON)])
+
+    with pytest.raises(StateError, match=f"{feed.lake.folder}.*{staging.lake.folder}"):
+        staging.average.catch_up()
+    assert feed.average.snapshot() == before
+
+    feed.average.database.adopt()  # its own already
+    assert feed.average.snapshot() == before
+    staging.average.database.adopt()
+    staging.average.catch_up()
+    now = staging.average.snapshot()
+    assert (now.records, now.successes, now.open) == (1, 0, 1)
+    with pytest.raises(StateError):
+        feed.average.catch_up()

@@ -251,7 +251,7 @@ def test_who_listens_hears_of_each_publishing_that_was_committed(
         publish_to(warehouse, pets)
     assert heard == [("warehouse_published", "pets")]
     with listening(warehouse) as heard:
-        withdraw(warehouse, PETS)
+        withdraw(pets.lake, warehouse, PETS)
     assert heard == [("warehouse_published", "pets")]
     assert query(warehouse, "SELECT * FROM _published") == []
 

@@ -32,15 +32,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     In the lake `now` one of them has changed since, in `before` it has not.
     """
     folder = tmp_path_factory.mktemp("prepared")
-    lake = Lake(folder / "before", folder / "tmp", 10**9)
+    lake = Lake(folder / "before" / "lake", folder / "tmp", 10**9)
     pets, tags = Stored(lake, PETS), Stored(lake, TAGS)
-    warehouse = Warehouse(f"sqlite:///{folder}/warehouse.db")
+    warehouse = Warehouse(f"sqlite:///{folder}/before/warehouse.db")
     tags.append([(1, "old")])
     pets.merge([REX, TOM])
     for stored in (tags, pets):
         publish_to(warehouse, stored)
     shutil.copytree(folder / "before", folder / "now")
-    Stored(Lake(folder / "now", folder / "tmp", 10**9), PETS).merge([MAX])
+    Stored(Lake(folder / "now" / "lake", folder / "tmp", 10**9), PETS).merge([MAX])
     return folder
 
 
@@ -48,12 +48,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def published(prepared: Path, lake: Lake, warehouse: Warehouse) -> Stored:
     """A table that is published and has changed since."""
     if warehouse.is_sqlite:
-        shutil.copy(prepared / "warehouse.db", warehouse.path)
+        shutil.copy(prepared / "before" / "warehouse.db", warehouse.path)
     else:
-        before = Lake(prepared / "before", prepared / "tmp", 10**9)
+        shutil.copytree(prepared / "before" / "lake", lake.folder)
         for table in (TAGS, PETS):
-            publish_to(warehouse, Stored(before, table))
-    shutil.copytree(prepared / "now", lake.folder)
+            publish_to(warehouse, Stored(lake, table))
+        shutil.rmtree(lake.folder)
+    shutil.copytree(prepared / "now" / "lake", lake.folder)
     return Stored(lake, PETS)
 
 
