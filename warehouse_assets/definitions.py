@@ -11,7 +11,7 @@ from warehouse_assets.deliveries.checks import CHECKS as DELIVERIES_CHECKS
 from warehouse_assets.deliveries.sensors import feed_sensor
 from warehouse_assets.forum.assets import ASSETS as FORUM_ASSETS
 from warehouse_assets.forum.checks import CHECKS as FORUM_CHECKS
-from warehouse_assets.forum.files import UNRECOGNISED_FILES
+from warehouse_assets.forum.files import POSTS_FILES, UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.forum.sensors import forum_inbox_sensor
 from warehouse_assets.garbage import look_less_often
 from warehouse_assets.graph.assets import rejected_records_asset
@@ -33,11 +33,14 @@ from warehouse_assets.school.checks import CHECKS as SCHOOL_CHECKS
 from warehouse_assets.school.sensors import log_sensor
 from warehouse_assets.settings import Settings
 from warehouse_assets.trips.assets import ASSETS as TRIPS_ASSETS
+from warehouse_assets.trips.assets import TRIPS_FILES
 from warehouse_assets.trips.checks import CHECKS as TRIPS_CHECKS
 from warehouse_assets.trips.sensors import trips_inbox_sensor
 
 # The assets that reject records.
 _SOURCES = ("posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries")
+FILE_KINDS = (POSTS_FILES, VOTES_FILES, TRIPS_FILES, UNRECOGNISED_FILES)
+"""All files that are taken from the inbox."""
 
 
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -52,7 +55,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """
     overrides = overrides or {}
     settings = overrides.get("settings") or Settings.from_environment()
-    rejected_records = rejected_records_asset(_SOURCES, [UNRECOGNISED_FILES], group="quality")
+    rejected_records = rejected_records_asset(_SOURCES, FILE_KINDS, group="quality")
     quality = dg.AssetSelection.groups("quality")
     resources = {**build_resources(settings), **overrides}
     average = DeliveryAverage.of(settings, resources["lake"])
@@ -78,8 +81,8 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             maintenance_schedule(settings.maintenance_cron),
         ],
         sensors=[
-            forum_inbox_sensor(dg.AssetSelection.groups("forum") | quality),
-            trips_inbox_sensor(dg.AssetSelection.groups("trips") | quality),
+            forum_inbox_sensor(dg.AssetSelection.groups("forum") | quality, FILE_KINDS),
+            trips_inbox_sensor(dg.AssetSelection.groups("trips") | quality, FILE_KINDS),
             log_sensor(dg.AssetSelection.groups("school") | quality),
             reviews_sensor(dg.AssetSelection.groups("reviews") | quality),
             feed_sensor(),

@@ -75,7 +75,8 @@ def ingest(
     """Take FILES (of posts, votes or trips), then compute and publish what follows from them.
 
     The files are copied into the inbox; yours stay where they are. Without any file, everything
-    that waits in the inbox is taken. What was taken and what was rejected, and why, is printed.
+    that waits in the inbox is taken. What was taken and what was rejected, and why, is printed,
+    and which files stay in the inbox because nobody takes them.
 
     Exit code: 0 if all went well, even if single records were rejected or a file was taken
     before; 1 if a step or a blocking check failed, or nothing in one of FILES could be used
@@ -97,6 +98,7 @@ def ingest(
     for delivery in delivered.known:
         terminal.out.print(f"{delivery.path} was taken before: its content is known.", markup=False)
     ingestion.print_taken(settings, result, started)
+    ingestion.print_left_behind(settings)
     refused = ingestion.print_refused(result, delivered.copies)
     terminal.print_failed_checks(_errors(result.get_asset_check_evaluations()))
     _end(result, failed=refused)

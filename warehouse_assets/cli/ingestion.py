@@ -10,11 +10,13 @@ import click
 import dagster as dg
 
 from warehouse_assets.cli import queries, terminal
+from warehouse_assets.definitions import FILE_KINDS
 from warehouse_assets.forum.files import POSTS_FILES, UNRECOGNISED, VOTES_FILES, holds
 from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.settings import Settings
+from warehouse_assets.sources.file_kinds import left_behind, left_in_words
 from warehouse_assets.sources.file_marks import is_taken
 from warehouse_assets.sources.inbox import DeliveryFile, copy_file, delivered_name, unit_name
 from warehouse_assets.trips.assets import TRIPS_FILES
@@ -118,6 +120,13 @@ def print_taken(settings: Settings, result: dg.ExecuteInProcessResult, started: 
         rejected += metadata.get("records_rejected", 0)
     if rejected:
         _print_rejected(settings, started)
+
+
+def print_left_behind(settings: Settings) -> None:
+    """Name the files that stay in the inbox because nobody takes them."""
+    inbox = build_resources(settings)["inbox"]
+    for sentence in left_in_words(left_behind(inbox.look(), FILE_KINDS)):
+        terminal.err.print(sentence, markup=False)
 
 
 def print_refused(result: dg.ExecuteInProcessResult, copies: Mapping[str, Path]) -> bool:

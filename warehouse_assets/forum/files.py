@@ -43,7 +43,8 @@ def _kind(table: Table) -> FileKind:
         stage_json_records(connection, table, units, spool)
 
     name = str(table.name)
-    return FileKind(name, table, lambda file: holds(file) == name, stage)
+    takes = f"{name} (.json, .jsonl or .ndjson, also .gz; by the name {name}… or by the fields)"
+    return FileKind(name, table, lambda file: holds(file) == name, stage, takes=takes)
 
 
 def _reject_all(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path) -> None:

@@ -23,7 +23,7 @@ from warehouse_assets.progress import Listener
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.delivery_files import Taken, catch_up
-from warehouse_assets.sources.file_kinds import FileKind
+from warehouse_assets.sources.file_kinds import FileKind, left_behind, left_in_words
 from warehouse_assets.sources.inbox import Inbox
 from warehouse_assets.warehouse import Warehouse
 
@@ -195,12 +195,13 @@ def _computed_asset(
 
 
 def rejected_records_asset(
-    sources: Sequence[str], unrecognised: Sequence[FileKind], group: str
+    sources: Sequence[str], kinds: Sequence[FileKind], group: str
 ) -> dg.AssetsDefinition:
     """The asset of the rejected records: the assets in `sources` write it, this one publishes it.
 
     Args:
-        unrecognised: files that no asset takes; they are rejected here.
+        kinds: all files that are taken from the inbox. Those that have no table are rejected
+            here, and files of no kind are named.
     """
     table = REJECTED_RECORDS
 
@@ -227,12 +228,19 @@ def rejected_records_asset(
         with in_step(context):
             step = Step(context.log, lake, warehouse, settings, progress)
             rejected, refused = 0, dict[str, str]()
-            for kind in unrecognised:
+            for kind in (kind for kind in kinds if kind.table is None):
                 taken = catch_up(lake, inbox, kind, step.tell, progress)
                 _tell_taken(context, taken)
                 rejected += taken.rejected
                 refused |= taken.refused
-            account = {"records_rejected": rejected, "files_refused": _first(refused)}
+            left = left_behind(inbox.look(), kinds)
+            for sentence in left_in_words(left):
+                context.log.warning(sentence)
+            account = {
+                "records_rejected": rejected,
+                "files_refused": _first(refused),
+                "files_nobody_takes": _first(left),
+            }
             return step.finish(table, None, account)
 
     return asset
@@ -252,8 +260,8 @@ def taken_metadata(taken: Taken) -> dict[str, Any]:
     }
 
 
-def _first(refused: Mapping[str, str]) -> dict[str, str]:
-    return dict(islice(refused.items(), _MOST_UNITS_NAMED))
+def _first(reasons: Mapping[str, str]) -> dict[str, str]:
+    return dict(islice(reasons.items(), _MOST_UNITS_NAMED))
 
 
 def _tell_taken(context: dg.AssetExecutionContext, taken: Taken) -> None:

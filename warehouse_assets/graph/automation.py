@@ -12,6 +12,7 @@ import dagster as dg
 from warehouse_assets.errors import SettingError, WarehouseAssetsError
 from warehouse_assets.graph.maintenance import maintenance_job
 from warehouse_assets.settings import Settings
+from warehouse_assets.sources.file_kinds import FileKind, left_behind, left_in_words
 from warehouse_assets.sources.inbox import DeliveryFile, Inbox, Waiting
 
 _SECONDS_BETWEEN_TICKS = 5
@@ -108,7 +109,7 @@ def landed_files(
         return LandedFiles([], following, "A run was started for all files that wait.")
     if waiting.unfinished:
         return LandedFiles([], following, "Files are still being written.")
-    return LandedFiles([], following, "No file waits in the inbox.")
+    return LandedFiles([], following, "No such file waits in the inbox.")
 
 
 def _started(cursor: str | None) -> set[str]:
@@ -124,10 +125,15 @@ def inbox_sensor(
     description: str,
     recognises: Callable[[DeliveryFile], bool],
     target: dg.AssetSelection,
+    kinds: Sequence[FileKind],
 ) -> dg.SensorDefinition:
     """A sensor that starts one run for what has landed; it runs unless switched off.
 
     The run is of a job named `take_NAME`, which materialises `target`.
+
+    Args:
+        recognises: which files the sensor is for.
+        kinds: all files that are taken from the inbox; others are named when there is no run.
     """
 
     @dg.sensor(
@@ -141,11 +147,13 @@ def inbox_sensor(
         context: dg.SensorEvaluationContext, inbox: dg.ResourceParam[Inbox]
     ) -> dg.SensorResult | dg.SkipReason:
         try:
-            landed = landed_files(inbox.look(), recognises, context.cursor)
+            waiting = inbox.look()
+            landed = landed_files(waiting, recognises, context.cursor)
         except WarehouseAssetsError as error:
             return dg.SkipReason(str(error))
         if not landed.names:
-            return dg.SensorResult(skip_reason=landed.reason, cursor=landed.cursor)
+            reason = " ".join([landed.reason, *left_in_words(left_behind(waiting, kinds))])
+            return dg.SensorResult(skip_reason=reason, cursor=landed.cursor)
         context.log.info(f"Landed: {', '.join(landed.names)}")
         return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=landed.cursor)
 

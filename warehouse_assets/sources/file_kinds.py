@@ -1,7 +1,8 @@
 """What a kind of delivery files is: which files, for which table, and how they are read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -9,8 +10,10 @@ import duckdb
 from sqlalchemy import Table
 
 from warehouse_assets.lake import LakeTable, WrittenFile
-from warehouse_assets.sources.inbox import DeliveryFile
+from warehouse_assets.sources.inbox import DeliveryFile, Waiting
 from warehouse_assets.sources.units import Unit
+
+_MOST_FILES_NAMED = 10
 
 
 class Stage(Protocol):
@@ -57,6 +60,7 @@ class FileKind:
         stage: reads them, to be merged into the table by its key.
         write: reads them, to be added to the table as they are; instead of `stage`.
         answers: the tables that hold what follows from a file, once they have been published.
+        takes: which files these are, for the person whose file nobody takes.
     """
 
     name: str
@@ -65,3 +69,25 @@ class FileKind:
     stage: Stage | None = None
     write: Write | None = None
     answers: Sequence[str] = ()
+    takes: str = ""
+
+
+def left_behind(waiting: Waiting, kinds: Sequence[FileKind]) -> dict[str, str]:
+    """Which files stay in the inbox because they are of none of `kinds`, by name, and why.
+
+    Files that are still being written are not among them.
+    """
+    takes = "; ".join(kind.takes for kind in kinds if kind.takes)
+    reason = f"nobody takes it. What is taken: {takes}"
+    strange = [f for f in waiting.complete if not any(kind.recognises(f) for kind in kinds)]
+    return {file.name: reason for file in strange}
+
+
+def left_in_words(left: Mapping[str, str]) -> list[str]:
+    """A sentence for each of the first files that stay in the inbox, and one for the others."""
+    shown = [
+        f"{name} stays in the inbox: {reason}."
+        for name, reason in islice(left.items(), _MOST_FILES_NAMED)
+    ]
+    more = len(left) - len(shown)
+    return [*shown, f"{more:,} more files stay in the inbox."] if more else shown

@@ -16,6 +16,7 @@ TRIPS_FILES = FileKind(
     is_trips,
     write=write_trips,
     answers=[str(table.name) for table in (DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS)],
+    takes="trips (.csv, also .gz; by the name trips… or by the header)",
 )
 
 trips = file_asset(TRIPS_FILES, GROUP, "csv")

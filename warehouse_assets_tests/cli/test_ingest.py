@@ -1,6 +1,7 @@
 """`warehouse ingest`: what becomes of files."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -192,6 +193,41 @@ def test_what_others_left_in_the_inbox_fails_the_command_only_if_it_takes_what_w
     assert "Nothing in 00000001-votes-of-others.jsonl could be used: not valid JSON." in (
         result.stderr
     )
+
+
+@pytest.mark.parametrize("is_given_a_file", [True, False])
+def test_files_in_the_inbox_that_nobody_takes_are_named_with_what_is_taken(
+    command: Command, house: House, mine: Path, only: Only, is_given_a_file: bool
+) -> None:
+    only("votes", "rejected_records", checks=False)
+    names = ["orders.csv", "notes.txt", "votes.zip", "votes", ".hidden.csv", "orders.csv.part"]
+    for name in names:
+        house.deliver(name, "order,amount\n1,2\n")
+    house.deliver("trips.csv", _GOOD_TRIP)  # will be taken, though not by this run
+    given = [write_records(mine / "votes.jsonl", vote(1, 1))] if is_given_a_file else []
+
+    result = command("ingest", *given)
+
+    assert result.exit_code == 0
+    told = [line for line in result.stderr.splitlines() if " stays in the inbox: " in line]
+    assert sorted(line.partition(" stays ")[0] for line in told) == [
+        "notes.txt",
+        "orders.csv",
+        "votes",
+        "votes.zip",
+    ]
+    assert all("posts (" in line and "votes (" in line and "trips (" in line for line in told)
+    assert len(house.waiting()) == len(names) + 1
+
+
+def test_the_asset_of_rejected_records_names_files_that_nobody_takes(house: House) -> None:
+    house.deliver("orders.csv", "order,amount\n1,2\n")
+
+    result = house.run("rejected_records", checks=False)
+
+    (event,) = result.get_asset_materialization_events()
+    left: Any = event.materialization.metadata["files_nobody_takes"].value
+    assert list(left) == ["orders.csv"]
 
 
 def test_only_the_reasons_of_this_run_are_printed(command: Command, mine: Path, only: Only) -> None:

@@ -38,7 +38,7 @@ class Sensor:
 def test_ticks_from_an_empty_inbox_to_files_taken(house: House) -> None:
     house.settings.inbox.mkdir(parents=True)
     sensor = Sensor(house)
-    assert sensor.tick() == "No file waits in the inbox."
+    assert sensor.tick() == "No such file waits in the inbox."
 
     house.deliver("posts.jsonl", [post(1)])
     house.deliver("votes.jsonl", [vote(1, 1)])
@@ -46,22 +46,35 @@ def test_ticks_from_an_empty_inbox_to_files_taken(house: House) -> None:
     assert sensor.tick() == "A run was started for all files that wait."
 
     assert house.run("posts", "votes", checks=False).success
-    assert sensor.tick() == "No file waits in the inbox."
+    assert sensor.tick() == "No such file waits in the inbox."
 
     house.deliver("more.json", [vote(2, 1)])
     assert sensor.tick() == 1
 
 
 def test_an_inbox_that_does_not_exist_yet_is_empty(house: House) -> None:
-    assert Sensor(house).tick() == "No file waits in the inbox."
+    assert Sensor(house).tick() == "No such file waits in the inbox."
     assert not house.settings.inbox.exists()
 
 
 def test_files_of_other_kinds_start_nothing(house: House) -> None:
     house.deliver("trips.csv", "region,datetime\n")
-    house.deliver("read me.txt", "votes")
+    assert Sensor(house).tick() == "No such file waits in the inbox."
 
-    assert Sensor(house).tick() == "No file waits in the inbox."
+
+@pytest.mark.parametrize("name", ["orders.csv", "read me.txt", "votes.zip", "votes"])
+def test_a_file_that_nobody_takes_is_named_with_what_is_taken(house: House, name: str) -> None:
+    house.deliver(name, "order,amount\n1,2\n")
+    house.deliver(".hidden.csv", "order,amount\n")
+    house.deliver("orders.csv.part", "order,amount\n")
+
+    told = Sensor(house).tick()
+
+    assert str(told).startswith(f"Files are still being written. {name} stays in the inbox: nobody")
+    assert "posts (.json" in str(told)
+    assert "votes (.json" in str(told)
+    assert "trips (.csv" in str(told)
+    assert str(told).count("stays in the inbox") == 1
 
 
 def test_a_file_that_is_neither_posts_nor_votes_starts_a_run_that_rejects_it(house: House) -> None:

@@ -9,7 +9,7 @@ from warehouse_assets.graph.automation import LandedFiles, landed_files
 from warehouse_assets.sources.inbox import DeliveryFile, Waiting
 
 ALL_WAIT_FOR_THEIR_RUN = "A run was started for all files that wait."
-NOTHING = "No file waits in the inbox."
+NOTHING = "No such file waits in the inbox."
 
 
 def file(name: str, size: int = 10, modified: int = 1_000) -> DeliveryFile:
