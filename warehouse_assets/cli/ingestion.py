@@ -53,7 +53,7 @@ def recognised(files: Iterable[tuple[Path, str | None]]) -> list[Delivery]:
     """
     deliveries = []
     for path, table in files:
-        file = DeliveryFile.look_at(path)
+        file = _look_at(path)
         found = table or (TRIPS_FILES.name if TRIPS_FILES.recognises(file) else holds(file))
         if found is None or found == UNRECOGNISED:
             raise click.UsageError(
@@ -62,6 +62,17 @@ def recognised(files: Iterable[tuple[Path, str | None]]) -> list[Delivery]:
             )
         deliveries.append(Delivery(path, found))
     return deliveries
+
+
+def _look_at(path: Path) -> DeliveryFile:
+    """A file that was named to the command, which may be a link to it.
+
+    Raises:
+        click.UsageError: it is none that could be read twice.
+    """
+    if not path.is_file():
+        raise click.UsageError(f"{path} is no file but a pipe or a device. Give a file.")
+    return DeliveryFile.look_at(path.resolve(), path.name)
 
 
 def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listener) -> Delivered:
@@ -75,7 +86,7 @@ def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listen
     known = [
         delivery
         for delivery in deliveries
-        if is_taken(lake, _KINDS[delivery.holds], DeliveryFile.look_at(delivery.path))
+        if is_taken(lake, _KINDS[delivery.holds], _look_at(delivery.path))
     ]
     deliveries = [delivery for delivery in deliveries if delivery not in known]
     total = sum(delivery.path.stat().st_size for delivery in deliveries)

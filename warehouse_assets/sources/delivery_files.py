@@ -134,7 +134,8 @@ class _CatchUp:
         units = {}
         for arrival, path in archived.items():
             if arrival > min(newest):
-                file = DeliveryFile.look_at(path, delivered_name(path))
+                # Who keeps the archive may have links there.
+                file = DeliveryFile.look_at(path.resolve(), delivered_name(path))
                 unit = Unit(file, arrival, file.digest())
                 units[unit.digest] = unit
         known = []

@@ -73,14 +73,14 @@ class FileKind:
 
 
 def left_behind(waiting: Waiting, kinds: Sequence[FileKind]) -> dict[str, str]:
-    """Which files stay in the inbox because they are of none of `kinds`, by name, and why.
+    """Which files stay in the inbox because they are none or of none of `kinds`, and why, by name.
 
     Files that are still being written are not among them.
     """
     takes = "; ".join(kind.takes for kind in kinds if kind.takes)
     reason = f"nobody takes it. What is taken: {takes}"
     strange = [f for f in waiting.complete if not any(kind.recognises(f) for kind in kinds)]
-    return {file.name: reason for file in strange}
+    return {**waiting.refused, **{file.name: reason for file in strange}}
 
 
 def left_in_words(left: Mapping[str, str]) -> list[str]:

@@ -9,9 +9,10 @@ import errno
 import math
 import os
 import re
+import stat
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import xxhash
@@ -24,6 +25,8 @@ _ARCHIVED = re.compile(r"(\d{8,})-(.+)", re.DOTALL)
 # File systems take 255 bytes; a file's number and its name while it is copied need the rest.
 _MOST_BYTES_OF_A_NAME = 230
 _CHUNK_BYTES = 1 << 20
+# A link might lead to any file that this process may read. A pipe would be waited for.
+_OF_ITSELF = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class FileChangedError(TransientError):
@@ -35,6 +38,7 @@ class DeliveryFile:
     """A file as it was when it was looked at.
 
     `name` is the name it was delivered under, as text that every part of the house can hold.
+    Another file under its path is noticed even if this one is back: moving it changes `changed_ns`.
     """
 
     path: Path
@@ -42,14 +46,20 @@ class DeliveryFile:
     size: int
     modified_ns: int
     inode: int
+    changed_ns: int
 
     @classmethod
     def look_at(cls, path: Path, name: str | None = None) -> "DeliveryFile":
-        """The file at `path` as it is now; FileNotFoundError if there is none."""
-        status = path.stat()
-        # A name may be any bytes, such as Latin-1.
-        name = name or os.fsencode(path.name).decode("utf-8", errors="replace")
-        return cls(path, name, status.st_size, status.st_mtime_ns, status.st_ino)
+        """The file at `path` as it is now; FileNotFoundError if there is none.
+
+        A symbolic link is not followed.
+        """
+        return cls._of(path, name or _text(path), path.lstat())
+
+    @classmethod
+    def _of(cls, path: Path, name: str, status: os.stat_result) -> "DeliveryFile":
+        times = status.st_mtime_ns, status.st_ctime_ns
+        return cls(path, name, status.st_size, times[0], status.st_ino, times[1])
 
     def check_unchanged(self) -> None:
         """Raise FileChangedError unless the file is still as it was looked at."""
@@ -71,12 +81,13 @@ class DeliveryFile:
         """The xxh3-128 hash of the content, which identifies it."""
         state = xxhash.xxh3_128()
         try:
-            with self.path.open("rb") as stream:
+            with os.fdopen(os.open(self.path, _OF_ITSELF), "rb") as stream:
+                if self._of(self.path, self.name, os.fstat(stream.fileno())) != self:
+                    self.check_unchanged()
                 while chunk := stream.read(_CHUNK_BYTES):
                     state.update(chunk)
-        except FileNotFoundError:
-            self.check_unchanged()
         except OSError as error:
+            self.check_unchanged()
             raise SourceError(
                 f"The file {self.path} cannot be read: {error.strerror}. It stays in the inbox; "
                 "check its permissions."
@@ -86,10 +97,14 @@ class DeliveryFile:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What is in the inbox: files that are complete, and files still being written."""
+    """What is in the inbox: files that are complete, and files still being written.
+
+    `refused` has what is no file of the inbox itself, by name, and why it is left alone.
+    """
 
     complete: Sequence[DeliveryFile]
     unfinished: Sequence[DeliveryFile]
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 class Inbox:
@@ -133,6 +148,7 @@ class Inbox:
         """
         complete: list[DeliveryFile] = []
         unfinished: list[DeliveryFile] = []
+        refused: dict[str, str] = {}
         try:
             paths = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
         except FileNotFoundError:
@@ -144,13 +160,17 @@ class Inbox:
             ) from error
         for path in paths:
             try:
-                if not path.is_file():
+                reason = _reason_to_refuse(path.lstat().st_mode)
+                if reason is not None:
+                    refused[_text(path)] = reason
                     continue
                 file = DeliveryFile.look_at(path)
             except FileNotFoundError:  # gone since the listing
                 continue
             (unfinished if self._seconds_to_settle(file) > 0 else complete).append(file)
-        return Waiting(sorted(complete, key=_arrival_order), sorted(unfinished, key=_arrival_order))
+        complete.sort(key=_arrival_order)
+        unfinished.sort(key=_arrival_order)
+        return Waiting(complete, unfinished, dict(sorted(refused.items())))
 
     def settled(self) -> Waiting:
         """What is complete after waiting, at most `settle_seconds`, for files just written."""
@@ -205,6 +225,22 @@ class Inbox:
             ) from error
 
 
+def _text(path: Path) -> str:
+    """The name at the end of `path`, which may be any bytes, such as Latin-1, as text."""
+    return os.fsencode(path.name).decode("utf-8", errors="replace")
+
+
+def _reason_to_refuse(mode: int) -> str | None:
+    """Why an entry of the inbox is left alone, by its mode; None if it is a file."""
+    if stat.S_ISREG(mode):
+        return None
+    if stat.S_ISLNK(mode):
+        return "it is a symbolic link, which is not followed. Put the file itself there"
+    if stat.S_ISDIR(mode):
+        return "it is a folder. Put the files that are in it there"
+    return "it is no file but a pipe, a socket or a device"
+
+
 def _arrival_order(file: DeliveryFile) -> tuple[int, str]:
     return file.modified_ns, file.name
 
@@ -222,9 +258,6 @@ def unit_name(arrival: int, name: str) -> str:
 
 
 def _move(file: DeliveryFile, target: Path) -> None:
-    if file.path.is_symlink():
-        _move_by_copy(file, target)
-        return
     try:
         file.path.rename(target)
     except OSError as error:
@@ -233,7 +266,7 @@ def _move(file: DeliveryFile, target: Path) -> None:
         _move_by_copy(file, target)
         return
     moved = DeliveryFile.look_at(target, file.name)
-    if (moved.inode, moved.size, moved.modified_ns) != (file.inode, file.size, file.modified_ns):
+    if replace(moved, path=file.path, changed_ns=file.changed_ns) != file:
         # Another file took its name at the last moment: that one has not been taken.
         target.rename(file.path)
         file.check_unchanged()
@@ -257,8 +290,10 @@ def copy_file(source: Path, target: Path, copied: Callable[[int], object] = int)
         copied: told after each part how many bytes it had.
     """
     partial = target.with_name(f".{target.name}.part")
+    # Of a process before that was killed, or a link that somebody has put there.
+    partial.unlink(missing_ok=True)
     try:
-        with source.open("rb") as reader, partial.open("wb") as writer:
+        with source.open("rb") as reader, partial.open("xb") as writer:
             while chunk := reader.read(_CHUNK_BYTES):
                 writer.write(chunk)
                 copied(len(chunk))

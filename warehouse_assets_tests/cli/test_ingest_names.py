@@ -1,6 +1,7 @@
 """`warehouse ingest`: how files are recognised, and the names they get in the inbox."""
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,45 @@ def test_a_file_that_is_not_recognised_is_wrong_usage_and_nothing_is_copied(
     assert f"{strange} is not recognised as posts, votes or trips" in result.output
     assert "with --posts FILE, --votes FILE or --trips FILE." in result.output
     assert not house.settings.home.exists()
+
+
+def test_a_link_given_by_its_owner_is_followed(command: Command, house: House, mine: Path) -> None:
+    file = write_records(mine / "2022.dat", vote(1, 1))
+    (mine / "votes.jsonl").symlink_to(file)
+
+    assert command("ingest", mine / "votes.jsonl").exit_code == 0
+
+    assert house.archived() == ["votes/00000001-votes.jsonl"]
+    assert house.stored("votes", "id") == [(1,)]
+    assert file.exists()
+
+
+def test_a_pipe_is_wrong_usage_and_not_waited_for(
+    command: Command, house: House, mine: Path
+) -> None:
+    os.mkfifo(mine / "votes.jsonl")
+
+    result = command("ingest", mine / "votes.jsonl")
+
+    assert result.exit_code == 2
+    assert "is no file but a pipe or a device" in result.output
+    assert not house.settings.home.exists()
+
+
+def test_a_link_that_waits_in_the_inbox_is_named_and_stays(
+    command: Command, house: House, mine: Path
+) -> None:
+    secret = mine / "secret"
+    secret.write_text("password=hunter2")
+    votes = house.deliver("votes.jsonl", [vote(1, 1)])
+    votes.with_name("votes-2.jsonl").symlink_to(secret)
+
+    result = command("ingest")
+
+    assert result.exit_code == 0
+    assert "votes-2.jsonl stays in the inbox: it is a symbolic link" in result.stderr
+    assert "hunter2" not in result.output
+    assert house.rejected() == []
 
 
 def test_a_file_that_does_not_exist_is_wrong_usage(command: Command, mine: Path) -> None:

@@ -13,7 +13,7 @@ NOTHING = "No such file waits in the inbox."
 
 
 def file(name: str, size: int = 10, modified: int = 1_000) -> DeliveryFile:
-    return DeliveryFile(Path("/inbox") / name, name, size, modified, inode=1)
+    return DeliveryFile(Path("/inbox") / name, name, size, modified, inode=1, changed_ns=modified)
 
 
 def tick(

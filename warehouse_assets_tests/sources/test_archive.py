@@ -59,15 +59,18 @@ def test_a_file_moves_to_an_archive_on_another_device(inbox: Inbox) -> None:
     assert contents(inbox.archive) == {"posts/00000007-posts.json": b"content" * 300_000}
 
 
-def test_the_file_that_a_link_leads_to_is_archived_and_stays(inbox: Inbox, tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_file_that_was_taken_is_not_archived(
+    inbox: Inbox, tmp_path: Path
+) -> None:
     outside = tmp_path / "outside.json"
     outside.write_bytes(b"content")
-    link = inbox.folder / "posts.json"
-    link.symlink_to(outside)
-    inbox.archive_file("posts", 1, DeliveryFile.look_at(link))
-    assert contents(inbox.folder) == {}
-    assert contents(inbox.archive) == {"posts/00000001-posts.json": b"content"}
-    assert not (inbox.archive / "posts/00000001-posts.json").is_symlink()
+    file = put(inbox, b"content")
+    file.path.unlink()
+    file.path.symlink_to(outside)
+    with pytest.raises(FileChangedError):
+        inbox.archive_file("posts", 1, file)
+    assert file.path.is_symlink()
+    assert contents(inbox.archive) == {}
     assert outside.read_bytes() == b"content"
 
 

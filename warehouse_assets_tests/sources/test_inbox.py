@@ -191,10 +191,10 @@ def test_a_file_that_vanished_before_it_was_read_can_be_tried_again(inbox: Inbox
 def test_a_file_that_cannot_be_read_is_named(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     file = DeliveryFile.look_at(put(inbox, "posts.json"))
 
-    def refuse(path: Path, mode: str) -> None:
+    def refuse(path: Path, flags: int) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(SourceError, match=r"posts\.json cannot be read: Permission denied"):
         file.digest()
 
