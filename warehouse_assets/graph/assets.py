@@ -59,10 +59,11 @@ def file_asset(kind: FileKind, group: str, format_name: str) -> dg.AssetsDefinit
     ) -> dg.MaterializeResult[Any]:
         with in_step(context):
             step = Step(context.log, lake, warehouse, settings, progress)
-            with taking_files(settings, kind, context.run.run_id) as watch:
-                taken = catch_up(lake, inbox, kind, step.tell, progress, watch)
-            _tell_taken(context, taken)
-            return step.finish(table, taken.written, taken_metadata(taken))
+            with step.publishing_rejected():
+                with taking_files(settings, kind, context.run.run_id) as watch:
+                    taken = catch_up(lake, inbox, kind, step.tell, progress, watch)
+                _tell_taken(context, taken)
+                return step.finish(table, taken.written, taken_metadata(taken))
 
     return asset
 
@@ -96,8 +97,9 @@ def source_asset(
     ) -> dg.MaterializeResult[Any]:
         with in_step(context):
             step = Step(context.log, lake, warehouse, settings, progress)
-            written, account = take(step)
-            return step.finish(table, written, account)
+            with step.publishing_rejected():
+                written, account = take(step)
+                return step.finish(table, written, account)
 
     return asset
 
@@ -197,7 +199,7 @@ def _computed_asset(
 def rejected_records_asset(
     sources: Sequence[str], kinds: Sequence[FileKind], group: str
 ) -> dg.AssetsDefinition:
-    """The asset of the rejected records: the assets in `sources` write it, this one publishes it.
+    """The asset of the rejected records: those in `sources` write and publish them, too.
 
     Args:
         kinds: all files that are taken from the inbox. Those that have no table are rejected
@@ -241,9 +243,18 @@ def rejected_records_asset(
                 "files_refused": _first(refused),
                 "files_nobody_takes": _first(left),
             }
-            return step.finish(table, None, account)
+            new = lake.table(table).open().count() - _rows_before(context)
+            return step.finish(table, Written(inserted=max(new, 0)), account)
 
     return asset
+
+
+def _rows_before(context: dg.AssetExecutionContext) -> int:
+    """How many rows the asset had when it was materialised last, as far as history says."""
+    event = context.instance.get_latest_materialization_event(context.asset_key)
+    told = event.asset_materialization if event else None
+    rows = told.metadata.get("dagster/row_count") if told else None
+    return rows.value if isinstance(rows, dg.IntMetadataValue) and rows.value else 0
 
 
 def taken_metadata(taken: Taken) -> dict[str, Any]:

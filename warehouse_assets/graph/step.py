@@ -1,7 +1,8 @@
 """The end of every asset's step: its table is published, and an account is given."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import Table
 from warehouse_assets.graph.metadata import picture_metadata, table_metadata
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Listener
+from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
 
@@ -31,14 +33,35 @@ class Step:
         """Told in words what is worth knowing meanwhile; it stands in the run's log."""
         return self.log.info
 
+    @contextmanager
+    def publishing_rejected(self) -> Iterator[None]:
+        """Publish at the end of the block what was rejected, also if the block fails.
+
+        The asset of the rejected records comes after all that reject some: Dagster leaves it out
+        where any of these, or one of their blocking checks, has failed.
+        """
+        try:
+            yield
+        except Exception:
+            self._publish_rejected()
+            raise
+        self._publish_rejected()
+
+    def _publish_rejected(self) -> None:
+        stored = self.lake.table(REJECTED_RECORDS)
+        try:
+            if stored.exists():
+                publish(self.lake, self.warehouse, stored, on_wait=self.tell)
+        except Exception as error:  # the step has failed of something else, or not at all
+            self.log.warning(f"{stored.name} was not published: {error}")
+
     def finish(
-        self, table: Table, written: Written | None, more: Mapping[str, Any] | None = None
+        self, table: Table, written: Written, more: Mapping[str, Any] | None = None
     ) -> dg.MaterializeResult[Any]:
         """Publish the table as it is now and give an account of the step.
 
         Args:
-            written: what the step wrote; None if other steps write the table, and what is new is
-                what is published.
+            written: what is new in the table.
             more: metadata of the step that only the asset knows.
         """
         stored = self.lake.table(table)
@@ -55,7 +78,6 @@ class Step:
         else:
             withdraw(self.lake, self.warehouse, table, on_wait=self.tell)
             published = Published()
-        written = written or Written(inserted=published.rows_written)
         if written.rows_changed == 0:
             self.tell("Nothing new: the table stays as it is.")
         else:
