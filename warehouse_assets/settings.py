@@ -181,7 +181,7 @@ SETTINGS = (
         "Where `warehouse serve` listens; 0.0.0.0 is everywhere.",
     ),
     Setting(
-        "api_port", "API_PORT", "8000", readers.port, "The port on which `warehouse serve` listens."
+        "api_port", "API_PORT", "8642", readers.port, "The port on which `warehouse serve` listens."
     ),
     Setting(
         "api_url",

@@ -147,7 +147,7 @@ def test_pages_of_other_sites_may_not_send_files(served: Served) -> None:
         assert served.send(b"x,y", headers={"Origin": origin}).status_code == 403
     assert served.inbox == []
     served.ingestion(served.send(b"x,y", headers={"Origin": served.address}))
-    served.ingestion(served.send(b"x,y", headers={"Origin": "http://127.0.0.1:8000"}))  # API_URL
+    served.ingestion(served.send(b"x,y", headers={"Origin": "http://127.0.0.1:8642"}))  # API_URL
 
 
 def test_a_service_of_this_machine_only_knows_its_own_names(shared: Served) -> None:

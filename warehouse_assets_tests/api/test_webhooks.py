@@ -85,7 +85,7 @@ def test_events_are_posted_in_order_to_one_that_fails_twice(served: Served) -> N
     last = receiver.taken[-1]
     assert last["data"] == {"rows": 1, "rejected": 0, "is_known": False}
     assert last["id"] == ingestion.id
-    assert last["status_url"] == f"http://127.0.0.1:8000/trips/ingestions/{ingestion.id}"
+    assert last["status_url"] == f"http://127.0.0.1:8642/trips/ingestions/{ingestion.id}"
 
 
 def test_a_form_may_name_the_webhook_after_the_file(served: Served) -> None:
