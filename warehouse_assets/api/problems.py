@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from warehouse_assets.errors import PermanentError, WarehouseAssetsError, is_disk_full
 
@@ -97,6 +98,7 @@ def add_handlers(app: FastAPI) -> None:
     """Have `app` answer every error with a problem document."""
     app.add_exception_handler(HTTPException, _of_status)
     app.add_exception_handler(RequestValidationError, _of_values)
+    app.add_exception_handler(ClientDisconnect, _of_broken_off)
     app.add_exception_handler(WarehouseAssetsError, _of_house)
     app.add_exception_handler(OSError, _of_system)
     app.add_exception_handler(Exception, _of_fault)
@@ -131,6 +133,11 @@ async def _of_values(request: Request, error: Exception) -> Response:
     ]
     told = "; ".join(f"{found['at']}: {found['reason']}" for found in errors)
     return answer(422, f"The request cannot be answered: {told}.", errors)
+
+
+async def _of_broken_off(request: Request, error: Exception) -> Response:
+    # Nobody hears it; it is what the log and the figures tell.
+    return answer(400, "The request was broken off before its body was whole.")
 
 
 async def _of_house(request: Request, error: Exception) -> Response:

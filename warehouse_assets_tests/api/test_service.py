@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from warehouse_assets.cli.service import serve
 from warehouse_assets.errors import SettingError
 from warehouse_assets.ingestions import Ingestions
+from warehouse_assets.settings import Settings
 from warehouse_assets_tests.api.serving import (
     REPOSITORY,
     client,
@@ -112,6 +113,50 @@ def test_streams_end_when_the_service_is_told_to_end(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert list(heard) == []
         assert process.wait(4) == 0
+
+
+_STEP = b'{"Delivery Step": 1, "Customer": 1, "Timestamp": "2020-01-01T12:00:00"}'
+_FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="t.csv"\r\n\r\nregion,'
+
+
+_BROKEN_OFF = [
+    ("/deliveries", "application/json", b""),
+    ("/deliveries", "application/json", _STEP[:40]),
+    ("/deliveries", "application/json", _STEP),
+    ("/session", "application/x-www-form-urlencoded", b"key=abc"),
+    ("/trips/ingestions", "text/csv", b"region,"),
+    ("/trips/ingestions", "multipart/form-data; boundary=b", _FORM),
+]
+
+
+def test_a_body_that_breaks_off_is_a_line_of_the_log_and_nothing_of_it_is_taken(
+    tmp_path: Path,
+) -> None:
+    with served_by_a_process(tmp_path) as (address, process):
+        host, _, port = address.removeprefix("http://").partition(":")
+        for path, kind, body in _BROKEN_OFF:
+            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            for head, sent in (
+                ("Content-Length: 1000", body),
+                ("Transfer-Encoding: chunked", chunk),
+            ):
+                request = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n{head}"
+                with socket.create_connection((host, int(port)), 20) as connection:
+                    connection.sendall(f"{request}\r\n\r\n".encode() + sent)
+                    connection.shutdown(socket.SHUT_WR)
+                    connection.recv(1000)
+        with client() as session:
+            assert session.get(f"{address}/health/live").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        _, logged = process.communicate(timeout=30)
+
+    entries = [json.loads(line) for line in logged.splitlines()]  # a traceback is no JSON
+    told = [(entry["path"], entry["status"]) for entry in entries]
+    expected = [(path, 400) for path, _, _ in _BROKEN_OFF for _ in range(2)]
+    assert sorted(told) == sorted([*expected, ("/health/live", 200)])
+    assert not list(tmp_path.rglob("*.part"))
+    feed = Settings.from_environment({"WAREHOUSE_HOME": str(tmp_path)}).deliveries_feed
+    assert not feed.exists() or not feed.read_bytes()
 
 
 def test_a_taken_port_is_said_with_what_to_do(tmp_path: Path) -> None:
