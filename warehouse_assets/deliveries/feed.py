@@ -3,7 +3,6 @@
 The feed is a growing file of JSON lines; it may be rotated or truncated like any log.
 """
 
-import codecs
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from warehouse_assets.sources.growing_log import LogChangedError, LogSource
 from warehouse_assets.sources.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.sources.log_marks import Mark, digest_of
 from warehouse_assets.sources.log_place import Piece
+from warehouse_assets.sources.stray_bytes import STRAY_CHARACTERS, without_stray_bytes
 
 SETTING = "DELIVERIES_FEED"
 
@@ -57,13 +57,11 @@ def read_lines(piece: Piece, latest: datetime) -> Lines:
     if data is None:
         unusable = 1  # a line longer than any record
     else:
-        if piece.offset == 0 and data.startswith(codecs.BOM_UTF8):
-            data = data[len(codecs.BOM_UTF8) :]
         for line in _texts(data):
             try:
                 steps.append(read_line(line, latest))
             except RecordError:
-                unusable += bool(line.strip())
+                unusable += bool(line.lstrip(STRAY_CHARACTERS).strip())
     end = piece.offset + size
     window = piece.file.window(end)
     if size == 0 or (data is not None and not window.endswith(data[-len(window) :])):
@@ -90,15 +88,18 @@ def _whole_lines(piece: Piece) -> tuple[bytes | None, int]:
     data, size = b"", 0
     while left > 0 and (block := stream.read(min(_BYTES_TOGETHER, left))):
         left -= len(block)
-        end = block.rfind(b"\n") + 1 if size <= MOST_RECORD_BYTES else block.find(b"\n") + 1
+        is_too_long = len(data) > MOST_RECORD_BYTES
+        end = block.find(b"\n") + 1 if is_too_long else block.rfind(b"\n") + 1
+        size += end or len(block)
+        if not is_too_long:
+            # What stands before a line may be a hole of any size.
+            data = without_stray_bytes(data + block[: end or len(block)])
         if end:
-            size += end
-            return (data + block[:end], size) if size <= MOST_RECORD_BYTES else (None, size)
-        size += len(block)
-        data = data + block if size <= MOST_RECORD_BYTES else b""
-    if not piece.is_final:
-        return b"", 0
-    return (data, size) if size <= MOST_RECORD_BYTES else (None, size)
+            break
+    else:
+        if not piece.is_final:
+            return b"", 0
+    return (data, size) if len(data) <= MOST_RECORD_BYTES else (None, size)
 
 
 def append(source: LogSource, lines: Sequence[bytes]) -> None:

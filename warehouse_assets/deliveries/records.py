@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 
 from warehouse_assets.errors import PermanentError
+from warehouse_assets.sources.stray_bytes import STRAY_CHARACTERS, named_stray_byte
 
 FIRST_STEP = 1
 LAST_STEP = 4
@@ -55,7 +56,10 @@ def read_line(text: str, latest: datetime) -> Step:
     try:
         record = _decode(text)
     except (ValueError, RecursionError):
-        raise RecordError("not valid JSON") from None
+        behind = text.lstrip(STRAY_CHARACTERS)
+        if len(behind) < len(text):
+            return read_line(behind, latest)
+        raise RecordError(f"not valid JSON{named_stray_byte(text)}") from None
     return checked(record, latest)
 
 

@@ -14,6 +14,7 @@ from warehouse_assets.schema import column_names, identifiers
 from warehouse_assets.school.tables import TEST_RUNS
 from warehouse_assets.sources.json_fields import (
     field_columns,
+    not_json_expression,
     reason_expression,
     text_name,
     unusable_expression,
@@ -40,7 +41,7 @@ _IS_UNUSABLE = f"""problem IS NOT NULL OR tests_passed IS NULL OR tests_total IS
     OR {unusable_expression(_COLUMNS)} OR (lesson_id IS NULL AND lesson_title IS NULL)"""
 _MOST_CHARACTERS_SHOWN = 60
 _REASON = f"""CASE WHEN problem IS NOT NULL THEN problem
-    WHEN record IS NULL THEN 'not valid JSON'
+    WHEN record IS NULL THEN {not_json_expression("line")}
     WHEN json_type(record) <> 'OBJECT' THEN 'not a JSON object'
     ELSE concat_ws('; ',
         CASE WHEN coalesce(result, '') = '' THEN 'result is missing'

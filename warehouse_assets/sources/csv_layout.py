@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from warehouse_assets.sources.csv_lines import Layout
 from warehouse_assets.sources.csv_split import MOST_RECORD_BYTES, NotARecordError, split_fields
+from warehouse_assets.sources.stray_bytes import copy_without_stray_bytes, without_stray_bytes
 
 DELIMITERS = (",", ";", "\t", "|")
 """What may separate the fields; the header shows which does."""
@@ -30,6 +31,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UNUSABLE_IN_A_PATH = re.compile(r"[\\\ud800-\udfff]")
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
+_BEGINNING_BYTES = 64
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
@@ -69,6 +71,12 @@ def prepare(path: Path, spool: Path, aliases: Aliases) -> PreparedCsv | None:
         if start.startswith(_GZIP_MAGIC):
             _unpack(stream, spool)
             path = spool
+    with path.open("rb") as stream:
+        beginning = stream.read(_BEGINNING_BYTES).removeprefix(codecs.BOM_UTF8)
+    if without_stray_bytes(beginning) != beginning:
+        unmarked = spool.with_name(f"{spool.name}-without-stray-bytes.csv")
+        if copy_without_stray_bytes(path, unmarked):
+            path = unmarked
     with path.open("rb") as stream:
         if stream.read(4).startswith(_UTF16):
             raise UnreadableFileError("the file is encoded in UTF-16; give it as UTF-8")
@@ -115,12 +123,13 @@ def _unpack(stream: BinaryIO, spool: Path) -> None:
 def _read_header(stream: BinaryIO, aliases: Aliases) -> Header | None:
     """The first record that is not blank, split by the delimiter that finds most columns."""
     blank = 0
-    line = stream.readline(MOST_RECORD_BYTES).removeprefix(codecs.BOM_UTF8)
-    while line and not line.strip():
+    line = stream.readline(MOST_RECORD_BYTES)
+    while line and not without_stray_bytes(line).strip():
         blank += 1
         line = stream.readline(MOST_RECORD_BYTES)
     if not line:
         return None
+    beginning = without_stray_bytes(line).rstrip(b"\n")
     behind = stream.tell()
     candidates = []
     for delimiter in DELIMITERS:
@@ -128,7 +137,7 @@ def _read_header(stream: BinaryIO, aliases: Aliases) -> Header | None:
         # A quote may be open for some lines, but not for the rest of a great file.
         following = _Following(stream, MOST_RECORD_BYTES)
         try:
-            fields = split_fields(line.rstrip(b"\n"), delimiter.encode(), following)
+            fields = split_fields(beginning, delimiter.encode(), following)
         except NotARecordError:
             continue
         names = [field.decode("utf-8", errors="replace").strip().lower() for field in fields]

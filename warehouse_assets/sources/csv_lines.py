@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from warehouse_assets.sources.csv_split import MOST_RECORD_BYTES, NotARecordError, split_fields
+from warehouse_assets.sources.stray_bytes import MARK, may_have_stray_bytes, without_stray_bytes
 
 _BLOCK_BYTES = 1 << 20
 _QUOTE = b'"'
+_STRAY = (b"\0", b" ", MARK)  # and blanks, behind which there may be others
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class LineReader:
                 lines = _split_lines(block)
                 index = 0
                 while index < len(lines):
+                    if lines[index].startswith(_STRAY):
+                        lines[index] = without_stray_bytes(lines[index])
                     raw = lines[index].rstrip(b"\r")
                     used = 1
                     if self._is_plain(raw):
@@ -109,7 +113,7 @@ class LineReader:
         first, following = self.count, self.count + _count_lines(block)
         lines: list[bytes] = []
         while self._next is not None and self._next < following:
-            lines = lines or _split_lines(block)
+            lines = lines or [without_stray_bytes(line) for line in _split_lines(block)]
             index = self._next - first
             raw = lines[index].rstrip(b"\r")
             if self._is_plain(raw):
@@ -133,7 +137,7 @@ class LineReader:
         return (
             _QUOTE not in raw
             and raw.count(self._separator) == self._layout.width - 1
-            and b"\0" not in raw
+            and not may_have_stray_bytes(raw)
             and b"\r" not in raw
             and len(raw) < MOST_RECORD_BYTES
             and (raw.isascii() or _is_utf8(raw))
@@ -208,6 +212,8 @@ def _unreadable(fields: list[bytes], layout: Layout) -> str | None:
     for index in layout.indices:
         if b"\0" in fields[index]:
             return f"a NUL byte in field {index + 1}"
+        if fields[index].lstrip(b" ").startswith(MARK):
+            return f"a byte-order mark at the beginning of field {index + 1}"
         try:
             fields[index].decode("utf-8")
         except UnicodeDecodeError as error:
@@ -219,7 +225,14 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
     """Parts of about the same size that end with a line; of one far too long only the beginning."""
     while block := stream.read(_BLOCK_BYTES):
         if not block.endswith(b"\n"):
-            block += stream.readline(MOST_RECORD_BYTES + 1)
+            begun = block.rfind(b"\n") + 1
+            line = without_stray_bytes(block[begun:])
+            # What stands before a line may be a hole of any size.
+            while len(line) <= MOST_RECORD_BYTES and not line.endswith(b"\n"):
+                if not (more := stream.readline(MOST_RECORD_BYTES + 1)):
+                    break
+                line = without_stray_bytes(line + more)
+            block = block[:begun] + line
         if not block.endswith(b"\n"):
             while (rest := stream.readline(_BLOCK_BYTES)) and not rest.endswith(b"\n"):
                 pass

@@ -143,7 +143,8 @@ def _unusable(column: Column[Any], place: int) -> str:
     elif isinstance(column.type, DateTime):
         problem = f"{name} NOT BETWEEN {TIMES}"
     else:
-        problem = f"contains({name}, chr(0))"
+        # The beginning of a line may have stray bytes, with which it must not be taken.
+        problem = f"contains({name}, chr(0)) OR starts_with(ltrim({name}), chr(65279))"
     return f"({name} IS NULL OR {problem})"
 
 

@@ -3,6 +3,8 @@
 import json
 import math
 
+from warehouse_assets.sources.stray_bytes import without_stray_bytes
+
 # Python refuses to read numbers of thousands of digits; no key has more than twenty.
 _MOST_DIGITS = 40
 _CHARACTERS_SHOWN = 100
@@ -26,7 +28,9 @@ def json_array(body: bytes) -> list[object]:
         NotAnArrayError: it is JSON, but no array.
     """
     try:
-        value = json.loads(body, parse_int=_whole, parse_float=_float, parse_constant=str)
+        value = json.loads(
+            without_stray_bytes(body), parse_int=_whole, parse_float=_float, parse_constant=str
+        )
     except (ValueError, RecursionError) as error:
         raise NotJsonError(_kind(body)) from error
     if not isinstance(value, list):

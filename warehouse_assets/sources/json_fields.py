@@ -67,6 +67,16 @@ def reason_expression(columns: Sequence[Column[Any]]) -> str:
     return f"concat_ws('; ', {', '.join(reasons)})"
 
 
+def not_json_expression(text: str) -> str:
+    """SQL for why a text that is not JSON is none: what cannot be seen in it is named."""
+    cases = " ".join(
+        f"WHEN contains({text}, chr({code})) THEN 'not valid JSON: it has {name} at its byte ' || "
+        f"(strlen(split_part({text}, chr({code}), 1)) + 1)"
+        for code, name in ((0, "a NUL byte"), (0xFEFF, "a byte-order mark"))
+    )
+    return f"CASE {cases} ELSE 'not valid JSON' END"
+
+
 def _expected(column: Column[Any]) -> str:
     return "a whole number" if isinstance(column.type, Integer) else "a date and time"
 

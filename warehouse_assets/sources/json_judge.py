@@ -14,6 +14,7 @@ from sqlalchemy import Table
 from warehouse_assets.schema import identifiers
 from warehouse_assets.sources.json_fields import (
     field_columns,
+    not_json_expression,
     reason_expression,
     text_name,
     value_columns,
@@ -120,7 +121,7 @@ def judge(connection: duckdb.DuckDBPyConnection, table: Table, unit: Numbered) -
         f"""CREATE OR REPLACE TEMP TABLE _judged AS
         SELECT *, CASE
                 WHEN problem IS NOT NULL THEN problem
-                WHEN NOT _is_json THEN 'not valid JSON'
+                WHEN NOT _is_json THEN {not_json_expression("raw")}
                 WHEN NOT _is_object THEN 'not a JSON object but ' || {_KIND_OF_VALUE}
                 ELSE {reason_expression(columns)} END AS reason
         FROM (

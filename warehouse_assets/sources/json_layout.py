@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from warehouse_assets.sources.stray_bytes import MARK, without_stray_bytes
+
 LINES, ARRAY = "newline_delimited", "array"
 """The layouts, by their names in DuckDB."""
 
@@ -24,6 +26,7 @@ MOST_RECORD_BYTES = 16 * 1024 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 # What DuckDB cannot be told in a path: it separates at a backslash, and its names are UTF-8.
 _UNUSABLE_IN_A_PATH = re.compile(r"[\\\ud800-\udfff]")
+_NOTHING = b"\0 \t\r\n\v\f" + MARK
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
 
@@ -124,13 +127,14 @@ def _layout(path: Path) -> str | None:
             first = stream.readline(_HEAD_BYTES)
             if not first:
                 return None
+            first = without_stray_bytes(first)
         if not first.lstrip().startswith(b"["):
             return LINES
         is_whole_line = first.endswith(b"\n")
         if not is_whole_line or not _is_json(first):
             return ARRAY
         while chunk := stream.read(_CHUNK_BYTES):
-            if chunk.strip():
+            if chunk.strip(_NOTHING):
                 return LINES
         return ARRAY
 
@@ -141,7 +145,7 @@ def _ends_with_bracket(path: Path) -> bool:
         while position > 0:
             following, position = position, max(position - _HEAD_BYTES, 0)
             stream.seek(position)
-            if end := stream.read(following - position).rstrip():
+            if end := stream.read(following - position).rstrip(_NOTHING):
                 return end.endswith(b"]")
     return False
 

@@ -8,6 +8,7 @@ the reason.
 import glob
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -27,6 +28,7 @@ from warehouse_assets.sources.json_layout import (
     UnreadableFileError,
     prepare,
 )
+from warehouse_assets.sources.stray_bytes import copy_without_stray_bytes
 from warehouse_assets.sources.units import STAGED, Unit, create_stage, reject_unit
 
 _NOT_THE_MACHINE = (duckdb.InvalidInputException, duckdb.ConversionException)
@@ -73,6 +75,8 @@ def _read(
         if len(files) > 1:
             for file in files:
                 _read(connection, table, [file], spool)
+        elif _read_without_stray_bytes(connection, table, files[0], spool):
+            return
         elif files[0].layout == ARRAY:
             reject_unit(connection, files[0].unit, f"not a whole JSON array: {_short(error)}")
         else:
@@ -82,11 +86,28 @@ def _read(
         # DuckDB takes a file of a single byte for an empty one.
         judge_all(connection, table, file, spool)
     for file, ordinals, records in _unusable(connection, files):
+        if _read_without_stray_bytes(connection, table, file, spool):
+            continue
         found = collect(connection, file, spool, ordinals)
         # Were there not as many records, or a usable one among them, the two readings would not
         # agree on the file, and the ordinals could not be trusted.
         if found != records or judge(connection, table, file.unit):
             judge_all(connection, table, file, spool)
+
+
+def _read_without_stray_bytes(
+    connection: duckdb.DuckDBPyConnection, table: Table, file: PreparedUnit, spool: Path
+) -> bool:
+    """Read a copy of a file in which DuckDB found something bad, if that may be of stray bytes.
+
+    Returns whether there were any; then the copy takes the place of what was staged.
+    """
+    copy = spool / f"{file.unit.arrival}-without-stray-bytes.json"
+    if file.path == copy or not copy_without_stray_bytes(file.path, copy):
+        return False
+    connection.execute(f"DELETE FROM {STAGED} WHERE arrival = ?", [file.unit.arrival])
+    _read(connection, table, [replace(file, path=copy)], spool)
+    return True
 
 
 def _insert(

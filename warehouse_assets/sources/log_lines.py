@@ -41,7 +41,7 @@ def create_lines(connection: duckdb.DuckDBPyConnection, spooled: SpooledLines) -
         )
         WHERE line IS NULL OR strlen(line) <> {len(FILLER) - 1} OR trim(line) <> ''""",
         {
-            "position": spooled.position,
+            "position": spooled.position + spooled.skipped,
             "path": glob.escape(str(spooled.path)),
             "separator": SEPARATOR,
         },

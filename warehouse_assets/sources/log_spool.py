@@ -5,7 +5,6 @@ return it makes an error or two lines. The copy has as many bytes before each li
 and blanks in place of lines that DuckDB cannot read as they are; those are written down beside it.
 """
 
-import codecs
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from warehouse_assets.sources.growing_log import LogChangedError
 from warehouse_assets.sources.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.sources.log_marks import WINDOW_BYTES
 from warehouse_assets.sources.log_place import Piece
+from warehouse_assets.sources.stray_bytes import MARK, may_have_stray_bytes, without_stray_bytes
 
 FILLER = b" " * 65535 + b"\n"
 """A blank line, of which there are many in place of a line of many bytes."""
@@ -43,6 +43,7 @@ class SpooledLines:
         position: where in the log the first line begins.
         size: how many bytes of the log the lines have.
         window: the last of these bytes, and those before them if they are few.
+        skipped: how many of the bytes come before those of the copy, which holds nothing of them.
     """
 
     path: Path
@@ -51,15 +52,23 @@ class SpooledLines:
     position: int
     size: int
     window: bytes
+    skipped: int
 
 
 @dataclass(frozen=True)
 class _LongLine:
-    """A line too long to be held: how it begins, its size with its line end, and its end."""
+    """A line that is not held with the stray bytes before it.
+
+    Args:
+        head: how it begins behind them; all of it if `is_whole`, else it is too long.
+        size: bytes of all of it, with its line end.
+        window: its end.
+    """
 
     head: bytes
     size: int
     window: bytes
+    is_whole: bool = False
 
 
 def spool_lines(piece: Piece, folder: Path, most_bytes: int) -> SpooledLines:
@@ -83,7 +92,7 @@ def spool_lines(piece: Piece, folder: Path, most_bytes: int) -> SpooledLines:
                 copy.write_long_line(part)
                 size, end = size + part.size, part.window
             else:
-                copy.write_lines(_without_mark(part) if offset + size == 0 else part)
+                copy.write_lines(part)
                 size, end = size + len(part), part[-WINDOW_BYTES:]
             window = (window + end)[-WINDOW_BYTES:]
             if size >= most_bytes:
@@ -93,7 +102,7 @@ def spool_lines(piece: Piece, folder: Path, most_bytes: int) -> SpooledLines:
             f"The log {piece.file.path} was truncated or overwritten while it was read. Nothing of "
             "what was being read was taken; the same run again looks at it anew."
         )
-    return SpooledLines(path, odd, copy.longest_odd, piece.position, size, window)
+    return SpooledLines(path, odd, copy.longest_odd, piece.position, size, window, copy.skipped)
 
 
 def _whole_lines(stream: BinaryIO, size: int, is_final: bool) -> Iterator[bytes | _LongLine]:
@@ -122,6 +131,7 @@ def _whole_lines(stream: BinaryIO, size: int, is_final: bool) -> Iterator[bytes 
 def _rest_of_long_line(stream: BinaryIO, begun: bytes, size: int) -> tuple[_LongLine, bytes, int]:
     """A line that begins with `begun`, what was read behind it, and how many bytes are left."""
     length, window, rest = len(begun), begun[-WINDOW_BYTES:], b""
+    text = without_stray_bytes(begun)
     while size > 0 and not window.endswith(b"\n"):
         if not (block := stream.read(min(_BLOCK_BYTES, size))):
             break
@@ -130,13 +140,14 @@ def _rest_of_long_line(stream: BinaryIO, begun: bytes, size: int) -> tuple[_Long
         length += end
         window = (window + block[:end])[-WINDOW_BYTES:]
         rest = block[end:]
-    return _LongLine(begun[:_BYTES_OF_A_LONG_LINE], length, window), rest, size
-
-
-def _without_mark(lines: bytes) -> bytes:
-    """`lines` with as many blanks as a byte-order mark at their beginning has bytes."""
-    mark = codecs.BOM_UTF8
-    return b" " * len(mark) + lines[len(mark) :] if lines.startswith(mark) else lines
+        if len(text) < len(MARK):
+            text = without_stray_bytes(text + block[:end])
+        elif len(text) <= MOST_RECORD_BYTES:
+            text += block[:end]
+    text = text.removesuffix(b"\n")
+    if len(text) <= MOST_RECORD_BYTES:
+        return _LongLine(text, length, window, is_whole=True), rest, size
+    return _LongLine(text[:_BYTES_OF_A_LONG_LINE], length, window), rest, size
 
 
 class _Copy:
@@ -153,6 +164,7 @@ class _Copy:
         self.odd = odd
         self.position = position
         self.longest_odd = 0
+        self.skipped = 0
         # DuckDB would drop a byte-order mark at the very beginning.
         lines.write(b"\n")
 
@@ -162,7 +174,8 @@ class _Copy:
             lines += b"\n"
         if b"\r" in lines:
             lines = lines.replace(b"\r\n", b" \n")
-        if _is_odd(lines) or lines.find(b"\n") >= MOST_BYTES_OF_A_COPIED_LINE:
+        is_long = lines.find(b"\n") >= MOST_BYTES_OF_A_COPIED_LINE
+        if is_long or may_have_stray_bytes(lines) or _is_odd(lines):
             for line in lines[:-1].split(b"\n"):
                 self._write_line(line)
         else:
@@ -170,24 +183,31 @@ class _Copy:
             self.position += len(lines)
 
     def write_long_line(self, line: _LongLine) -> None:
-        """Write blanks in place of a line that is too long, and write down that it is."""
-        text = line.head.decode("utf-8", errors="replace")[:_CHARACTERS_OF_A_LONG_LINE]
-        self._write_odd(text, f"longer than {MOST_RECORD_BYTES // 2**20} MiB")
+        """Write blanks in place of a line, and write down what it is, or that it is too long."""
+        if line.is_whole:
+            self._write_odd_line(line.head)
+        else:
+            text = line.head.decode("utf-8", errors="replace")[:_CHARACTERS_OF_A_LONG_LINE]
+            self._write_odd(text, f"longer than {MOST_RECORD_BYTES // 2**20} MiB")
         self._write_blanks(line.size)
 
     def _write_line(self, line: bytes) -> None:
-        if len(line) > MOST_RECORD_BYTES:
-            self.write_long_line(_LongLine(line[:_BYTES_OF_A_LONG_LINE], len(line) + 1, b""))
-        elif _is_odd(line) or len(line) >= MOST_BYTES_OF_A_COPIED_LINE:
-            try:
-                self._write_odd(line.decode("utf-8"), None)
-            except UnicodeDecodeError as error:
-                text = line.decode("utf-8", errors="replace")
-                self._write_odd(text, f"not valid UTF-8 at its byte {error.start + 1}")
+        text = without_stray_bytes(line)
+        if len(text) > MOST_RECORD_BYTES:
+            self.write_long_line(_LongLine(text[:_BYTES_OF_A_LONG_LINE], len(line) + 1, b""))
+        elif _is_odd(text) or len(line) >= MOST_BYTES_OF_A_COPIED_LINE:
+            self._write_odd_line(text.rjust(len(line)))
             self._write_blanks(len(line) + 1)
         else:
-            self.lines.write(line + b"\n")
+            self.lines.write(text.rjust(len(line)) + b"\n")
             self.position += len(line) + 1
+
+    def _write_odd_line(self, line: bytes) -> None:
+        try:
+            self._write_odd(line.decode("utf-8"), None)
+        except UnicodeDecodeError as error:
+            text = line.decode("utf-8", errors="replace")
+            self._write_odd(text, f"not valid UTF-8 at its byte {error.start + 1}")
 
     def _write_odd(self, text: str, problem: str | None) -> None:
         record = json.dumps({"position": self.position, "line": text, "problem": problem})
@@ -195,7 +215,11 @@ class _Copy:
         self.odd.write(record + "\n")
 
     def _write_blanks(self, size: int) -> None:
-        """Write `size` bytes of blank lines; the last is empty."""
+        """Write `size` bytes of blank lines; the last is empty. At the beginning, skip them."""
+        if self.lines.tell() == 1:
+            self.skipped += size
+            self.position += size
+            return
         for _ in range((size - 1) // len(FILLER)):
             self.lines.write(FILLER)
         rest = (size - 1) % len(FILLER)

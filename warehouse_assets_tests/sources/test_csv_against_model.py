@@ -64,7 +64,9 @@ damages = st.one_of(
         st.sampled_from([0, 0, 1, 90]),
     ),
 )
-junk = st.sampled_from(["", " ", "\t", '"', '""', '"x', ",", ",,,,,", "\0", "\udcff", "{}", "x,y"])
+junk = st.sampled_from(
+    ["", " ", "\t", '"', '""', '"x', ",", ",,,,,", "\0", "\udcff", "{}", "x,y", "\ufeff"]
+)
 
 
 def field(text: str, is_quoted: bool, delimiter: str) -> str:
@@ -118,7 +120,7 @@ def damaged(source: random.Random, line: str) -> bytes:
             ('"' + line).encode(),
             line.replace(",", ',"', 1).encode(),
             line.replace(",", '"x",', 1).encode().replace(b"r", b'"r', 1),
-            line.replace("r", "\0").encode(),
+            line.replace("_", "\0").encode(),
             line.encode().replace(b"r", b"\xe9"),
             line.replace("2018", "18").encode(),
             line.replace("09:03", "25:03").encode(),

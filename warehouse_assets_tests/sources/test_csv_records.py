@@ -117,7 +117,7 @@ def test_a_file_without_records_gives_nothing(tmp_path: Path, content: str) -> N
         ("nan", "nan"),
         ("\\", "\\"),
         ("Přerov", "Přerov"),
-        ("\ufeff", "\ufeff"),
+        ("a\ufeff", "a\ufeff"),
         ("x" * 1_000_000, "x" * 1_000_000),
     ],
 )
@@ -140,6 +140,7 @@ def test_text_is_taken_as_it_is_beside_broken_lines_or_not(
         ('"' + GOOD, OPEN_QUOTE),
         (GOOD.replace("Turin", "Tu\0rin"), "a NUL byte in field 1"),
         (GOOD.replace("POINT (14", "POINT\0(14"), "a NUL byte in field 2"),
+        (f'"\ufeff{GOOD[:5]}"{GOOD[5:]}', "a byte-order mark at the beginning of field 1"),
         (",,,,", "; ".join(f"{name} is missing" for name in FIELDS)),
         ('"",POINT (1 2),POINT (1 2),2018-05-28,x', "region is missing"),
     ],

@@ -36,6 +36,8 @@ def judge(content: bytes) -> tuple[list[tuple[Any, ...]], list[tuple[int, str]]]
     good, bad = [], []
     number += 1
     while number < len(lines):
+        if lines[number].lstrip(f"{_NUL}\ufeff ") != lines[number].lstrip(" "):
+            lines[number] = lines[number].lstrip(f"{_NUL}\ufeff ")
         if not lines[number].strip():
             number += 1
             continue
