@@ -82,6 +82,21 @@ _BY_CODE: dict[str, tuple[type[WarehouseAssetsError], str]] = {
             "depend on it: {said}. Drop these, run again and create them again."
         ),
     ),
+    "23503": (
+        WarehouseError,
+        (
+            "A reference that was added to the warehouse {name} by hand stands in the way: {said}. "
+            "Tables that are published are written anew, so that references to and from them "
+            "cannot hold: drop that constraint and run again."
+        ),
+    ),
+    "23514": (
+        WarehouseError,
+        (
+            "A condition that was added to the warehouse {name} by hand refuses a row: {said}. "
+            "Drop that constraint and run again."
+        ),
+    ),
     "23": (
         WarehouseError,
         (

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import SetColumnComment, SetTableComment
 
 from warehouse_assets.schema import key_names
+from warehouse_assets.warehouse.writer import indexed_columns, taken
 
 # Who may do what with a table or with one of its columns; the owner's own rights need no grant.
 _GRANTS = sa.text(
@@ -36,6 +37,28 @@ _COLUMNS = sa.text(
     ORDER BY attnum"""
 )
 
+_KIND = sa.text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(quote_ident(:name))")
+_KINDS = {
+    "v": "view",
+    "m": "materialized view",
+    "i": "index",
+    "S": "sequence",
+    "f": "foreign table",
+    "c": "composite type",
+}
+_KIND_OF_TABLE = {"r", "p"}
+
+# Indexes that serve any row, and keys that a conflict can be noticed by.
+_INDEXES = sa.text(
+    """SELECT relname, indisprimary, ARRAY(
+        SELECT attname::text FROM unnest(indkey) WITH ORDINALITY AS part(number, place)
+        JOIN pg_attribute ON attrelid = indrelid AND attnum = part.number ORDER BY place
+    ) AS columns
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE indrelid = to_regclass(quote_ident(:name)) AND indisvalid AND indimmediate
+        AND indpred IS NULL"""
+)
+
 
 def as_stored(declaration: sa.Table, name: str | None = None) -> sa.Table:
     """The declaration in PostgreSQL's terms."""
@@ -56,15 +79,26 @@ class PostgresqlTable:
         self._name = str(declaration.name)
         self._quote = connection.dialect.identifier_preparer.quote_identifier
 
+    def is_as_declared(self) -> bool:
+        """Whether the table is there with its columns, key and indexes."""
+        kind = self._connection.scalar(_KIND, {"name": self._name})
+        if kind is None:
+            return False
+        if kind not in _KIND_OF_TABLE:
+            raise taken(self.target, _KINDS.get(kind, "relation"))
+        return (
+            self._columns_present() == self._columns_declared()
+            and self._key() == key_names(self.target)
+            and set(indexed_columns(self.target)) <= self._indexes()
+        )
+
     def can_be_kept(self) -> bool:
         """Whether the table is there and has the declared columns, if only the first of them."""
-        inspector = sa.inspect(self._connection)
-        if not inspector.has_table(self._name):
-            return False
-        key = inspector.get_pk_constraint(self._name)["constrained_columns"]
         present = self._columns_present()
+        if not present:
+            return False
         declared = self._columns_declared()
-        return key == key_names(self.target) and declared[: len(present)] == present
+        return self._key() == key_names(self.target) and declared[: len(present)] == present
 
     def empty(self) -> None:
         """Delete all rows, and add the columns that are declared but not there."""
@@ -86,8 +120,7 @@ class PostgresqlTable:
                     f"ALTER TABLE {self._quote(self._name)} "
                     f"ALTER COLUMN {self._quote(column.name)} SET NOT NULL"
                 )
-        for index in self.target.indexes:
-            index.create(self._connection, checkfirst=True)
+        self._create_indexes()
         self._connection.execute(SetTableComment(self.target))
         for column in self.target.columns:
             self._connection.execute(SetColumnComment(column))
@@ -112,20 +145,43 @@ class PostgresqlTable:
         grants = self._connection.execute(_GRANTS, {"name": self._name}).all()
         keys = key_names(self.target)
         if keys:
-            # Under the name that PostgreSQL would give it, when the old one is gone.
             columns = ", ".join(self._quote(key) for key in keys)
             self._execute(f"ALTER TABLE {self._quote(fresh.name)} ADD PRIMARY KEY ({columns})")
         self.target.drop(self._connection, checkfirst=True)
         self._execute(f"ALTER TABLE {self._quote(fresh.name)} RENAME TO {self._quote(self._name)}")
         if keys:
-            self._execute(
-                f"ALTER INDEX {self._quote(f'{fresh.name}_pkey')} "
-                f"RENAME TO {self._quote(f'{self._name}_pkey')}"
-            )
-        for index in self.target.indexes:
-            index.create(self._connection)
+            # Under the name that PostgreSQL would give it, now that the old one is gone.
+            rows = self._connection.execute(_INDEXES, {"name": self._name})
+            (given,) = [row.relname for row in rows if row.indisprimary]
+            free = self._free(f"{self._name}_pkey")
+            self._execute(f"ALTER INDEX {self._quote(given)} RENAME TO {self._quote(free)}")
+        self._create_indexes()
         for grant in grants:
             self._grant(grant)
+
+    def _create_indexes(self) -> None:
+        """Make the indexes that are declared and not there, whatever their names are."""
+        present = self._indexes()
+        for index, columns in zip(self.target.indexes, indexed_columns(self.target), strict=True):
+            if columns not in present:
+                index.name = sa.quoted_name(self._free(str(index.name)), None)
+                index.create(self._connection)
+
+    def _free(self, name: str) -> str:
+        """The name, or one made of it that nothing has: a table renamed by hand keeps its own."""
+        free, number = name, 0
+        while self._connection.scalar(_KIND, {"name": free}):
+            number += 1
+            free = f"{name}{number}"
+        return free
+
+    def _key(self) -> list[str]:
+        rows = self._connection.execute(_INDEXES, {"name": self._name})
+        return next((list(row.columns) for row in rows if row.indisprimary), [])
+
+    def _indexes(self) -> set[tuple[str, ...]]:
+        rows = self._connection.execute(_INDEXES, {"name": self._name})
+        return {tuple(row.columns) for row in rows}
 
     def _columns_present(self) -> list[tuple[str, str]]:
         """Names and types of the columns that the table has, in their order."""

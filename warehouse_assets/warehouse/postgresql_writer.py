@@ -33,6 +33,10 @@ class PostgresqlWriter:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
+    def is_as_declared(self, declaration: sa.Table) -> bool:
+        """Whether the table is there with its columns, key and indexes."""
+        return PostgresqlTable(self._connection, declaration).is_as_declared()
+
     def write_whole(
         self, engine: duckdb.DuckDBPyConnection, declaration: sa.Table, progress: Listener
     ) -> Published:

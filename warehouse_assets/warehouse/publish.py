@@ -3,8 +3,9 @@
 One transaction per table changes its rows and the note of which version they are, so that a
 reader sees one version or the next, and a publishing that was killed did not happen. What to
 change comes from Delta's change data feed since the version noted. Where that cannot be known
-(no note, a note of another lake, a missing table, a feed no longer kept, other columns) the
-table is written whole. A warehouse that was written from a lake at another place is refused.
+(no note, a note of another lake, a feed no longer kept), or where the table is not as it is
+declared (renamed, dropped or changed by hand or by a release), it is written whole. A warehouse
+that was written from a lake at another place is refused.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,6 @@ from deltalake import DeltaTable
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.progress import Listener, nobody
-from warehouse_assets.schema import column_names
 from warehouse_assets.warehouse.changes import publish_changes
 from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.notes import COLUMNS, LAKE, NOTES, PUBLISHED
@@ -74,8 +74,9 @@ def publish(
         is_known = (
             known is not None and known.lake_table_id == identity and known.version <= version
         )
+        is_as_declared = writer.is_as_declared(table.declaration)
         published = None
-        if known is not None and is_known and not whole and _has_columns(connection, table):
+        if known is not None and is_known and is_as_declared and not whole:
             if known.version == version:
                 return Published()
             published = publish_changes(lake, writer, table, handle, known.version, progress)
@@ -114,6 +115,7 @@ def withdraw(
             return
     with warehouse.write(on_wait) as connection:
         _refuse_another_lake(connection, lake, warehouse)
+        _WRITERS[connection.dialect.name](connection).is_as_declared(table)
         table.drop(connection, checkfirst=True)
         for notes in (PUBLISHED, COLUMNS):
             connection.execute(notes.delete().where(notes.c.table_name == table.name))
@@ -153,14 +155,6 @@ def _tell(connection: sa.Connection, table: str) -> None:
     """Have whoever listens hear, when this is committed, that the table has changed."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_notify(CHANNEL, table)))
-
-
-def _has_columns(connection: sa.Connection, table: LakeTable) -> bool:
-    inspector = sa.inspect(connection)
-    if not inspector.has_table(table.name):
-        return False
-    present = [column["name"] for column in inspector.get_columns(table.name)]
-    return present == column_names(table.declaration)
 
 
 def _publish_whole(

@@ -8,9 +8,19 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 
 from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.schema import aggregates, column_names, identifiers, key_names, value_names
-from warehouse_assets.warehouse.writer import AFTER, Published, combined
+from warehouse_assets.warehouse.writer import AFTER, Published, combined, indexed_columns, taken
 
 _ROWS_AT_ONCE = 50_000
+
+_KIND = sa.text(
+    "SELECT type FROM sqlite_master WHERE name = :name COLLATE NOCASE AND type <> 'trigger'"
+)
+_COLUMNS = sa.text("SELECT name, pk FROM pragma_table_info(:name)")
+_INDEXES = sa.text(
+    """SELECT list.name, info.name FROM pragma_index_list(:name) AS list,
+        pragma_index_info(list.name) AS info
+    WHERE list.origin = 'c' ORDER BY list.seq, info.seqno"""
+)
 
 
 class SqliteWriter:
@@ -18,6 +28,23 @@ class SqliteWriter:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+
+    def is_as_declared(self, declaration: sa.Table) -> bool:
+        """Whether the table is there with its columns, key and indexes."""
+        name = {"name": str(declaration.name)}
+        kind = self._connection.scalar(_KIND, name)
+        if kind not in {None, "table"}:
+            raise taken(declaration, str(kind))
+        columns = self._connection.execute(_COLUMNS, name).all()
+        key = [column for column, pk in sorted(columns, key=lambda column: column.pk) if pk]
+        indexes: dict[str, list[str]] = {}
+        for index, column in self._connection.execute(_INDEXES, name):
+            indexes.setdefault(index, []).append(column)
+        return (
+            [column for column, _ in columns] == column_names(declaration)
+            and key == key_names(declaration)
+            and set(indexed_columns(declaration)) <= {tuple(names) for names in indexes.values()}
+        )
 
     def write_whole(
         self, engine: duckdb.DuckDBPyConnection, declaration: sa.Table, progress: Listener
@@ -43,7 +70,9 @@ class SqliteWriter:
         self._connection.execute(
             sa.text(f'ALTER TABLE "{fresh.name}" RENAME TO "{declaration.name}"')
         )
-        for index in declaration.indexes:
+        for index in declaration.to_metadata(sa.MetaData()).indexes:
+            # A table renamed by hand keeps its indexes, whose names are taken then.
+            index.name = sa.quoted_name(self._free(str(index.name)), None)
             index.create(self._connection)
         return Published(rows, 0, is_whole=True)
 
@@ -65,6 +94,14 @@ class SqliteWriter:
                 Progress(str(declaration.name), "publishing", deleted + written, total, "rows")
             )
         return Published(written, deleted)
+
+    def _free(self, name: str) -> str:
+        """The name, or one made of it that nothing has."""
+        free, number = name, 0
+        while self._connection.scalar(_KIND, {"name": free}):
+            number += 1
+            free = f"{name}{number}"
+        return free
 
     def _delete(self, engine: duckdb.DuckDBPyConnection, declaration: sa.Table) -> int:
         """Delete the rows that are deleted; returns how many."""

@@ -6,6 +6,7 @@ from typing import Protocol
 import duckdb
 import sqlalchemy as sa
 
+from warehouse_assets.errors import WarehouseError
 from warehouse_assets.progress import Listener
 from warehouse_assets.schema import aggregates
 
@@ -34,6 +35,14 @@ class Published:
 class Writer(Protocol):
     """Writes tables within the transaction that it was made for."""
 
+    def is_as_declared(self, declaration: sa.Table) -> bool:
+        """Whether the table is there with its columns, key and indexes, whatever their names are.
+
+        Raises:
+            WarehouseError: something else has its name; see `taken`.
+        """
+        ...
+
     def write_whole(
         self, engine: duckdb.DuckDBPyConnection, declaration: sa.Table, progress: Listener
     ) -> Published:
@@ -45,6 +54,19 @@ class Writer(Protocol):
     ) -> Published:
         """Apply the changes that are in `AFTER` to the table."""
         ...
+
+
+def taken(declaration: sa.Table, kind: str) -> WarehouseError:
+    """The error of a table whose name something else has in the database, of the given kind."""
+    return WarehouseError(
+        f"The table {declaration.name} cannot be published: the warehouse has a {kind} of that "
+        "name, which was made by hand. Rename or drop it and run again. Nothing was changed."
+    )
+
+
+def indexed_columns(declaration: sa.Table) -> list[tuple[str, ...]]:
+    """The columns of each index that is declared, the key's aside."""
+    return [tuple(column.name for column in index.columns) for index in declaration.indexes]
 
 
 def combined(
