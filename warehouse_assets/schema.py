@@ -144,6 +144,7 @@ REJECTED_RECORDS = Table(
         comment="The record as it came; of a unit rejected as a whole its first 1,000 characters.",
     ),
     Column("rejected_at", DateTime, nullable=False, comment="When it was rejected, in UTC."),
+    info={"made_from": "rejects"},
     comment="Records that could not be used, each with its place and the reason. A corrected "
     "record may simply be delivered again; its rejection stays here as history.",
 )

@@ -49,7 +49,7 @@ DELIVERIES = Table(
         "delivery of the customer was open.",
     ),
     comment="Steps of customers' deliveries, one for each line of the feed that can be read.",
-    info={"is_large": True},
+    info={"made_from": "log", "is_large": True},
 )
 
 DELIVERY_DURATIONS = Table(

@@ -78,6 +78,7 @@ POSTS = Table(
     _field("body", LongText, "Body", "Text of the post, as HTML."),
     _field("content_license", Text, "ContentLicense", "Licence of the text."),
     _arrival(),
+    info={"made_from": "archive"},
     comment="Posts of the forum; of each the newest version delivered.",
 )
 
@@ -105,6 +106,7 @@ VOTES = Table(
         nullable=False,
     ),
     _arrival(),
+    info={"made_from": "archive"},
     comment="Votes on posts, of every kind; of each the newest version delivered.",
 )
 

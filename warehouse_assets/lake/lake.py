@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Table
 
 from warehouse_assets.errors import BusyError, ConflictError, LakeError
+from warehouse_assets.lake.damage import damage_of_log, is_last_entry_empty, remedy
 from warehouse_assets.lake.engine import Engine
 from warehouse_assets.schema import (
     aggregated,
@@ -83,6 +84,8 @@ class LakeTable:
                     return None
                 # Another process has just made it.
                 handle = DeltaTable(self.path.as_uri())
+            if is_last_entry_empty(self.path, handle.version()):
+                raise self._damaged(damage_of_log(self.path))
             known = {field.name for field in handle.schema().fields}
             missing = [c for c in self.declaration.columns if c.name not in known]
             if missing:
@@ -118,10 +121,20 @@ class LakeTable:
         except CommitFailedError as error:
             raise conflict(self.name) from error
         except (DeltaError, OSError) as error:
+            damage = damage_of_log(self.path)
+            if damage:
+                raise self._damaged(damage) from error
+            said = str(error).partition("\n")[0].rstrip(".")  # then a trace of Rust's may come
             raise LakeError(
-                f"The lake table {self.name} in {self.path} cannot be opened: {error}. Check that "
+                f"The lake table {self.name} in {self.path} cannot be opened: {said}. Check that "
                 "the folder can be read and written by this user (setting LAKE_URI)."
             ) from error
+
+    def _damaged(self, damage: str) -> LakeError:
+        return LakeError(
+            f"The lake table {self.name} cannot be opened: {damage}. "
+            f"{remedy(self.declaration, self.path)}"
+        )
 
 
 def changed_at(handle: DeltaTable) -> float | None:
@@ -307,9 +320,8 @@ def _reading(declaration: Table, path: Path) -> Iterator[None]:
 
 def _unreadable(declaration: Table, path: Path, reason: str) -> LakeError:
     return LakeError(
-        f"The lake table {declaration.name} cannot be read: {reason.rstrip('.')}. Restore {path} "
-        "from a copy of the lake (setting LAKE_URI), or delete that folder: the next run makes "
-        "the table again from the archive or its sources."
+        f"The lake table {declaration.name} cannot be read: {reason.rstrip('.')}. "
+        f"{remedy(declaration, path)}"
     )
 
 

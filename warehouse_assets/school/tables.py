@@ -28,6 +28,7 @@ STUDENTS = Table(
         "batch_id", BigInteger, "Batch that the student is in; it may not be known yet.", index=True
     ),
     _field("created_at", DateTime, "When the student was entered, in UTC."),
+    info={"made_from": "source"},
     comment="Students of the school, as its database has them now or had them last.",
 )
 
@@ -37,6 +38,7 @@ BATCHES = Table(
     _id("Number of the batch."),
     _field("name", Text, "Name of the batch."),
     _field("created_at", DateTime, "When the batch was made, in UTC.", nullable=False),
+    info={"made_from": "source"},
     comment="Batches: groups of students that learn together.",
 )
 
@@ -60,7 +62,7 @@ TEST_RUNS = Table(
         "is_completed", Boolean, nullable=False, comment="Whether all tests passed: passed = total."
     ),
     comment="Runs of the tests of a lesson, one for each usable line of the log.",
-    info={"is_large": True},
+    info={"made_from": "log", "is_large": True},
 )
 
 LESSONS = Table(

@@ -53,7 +53,7 @@ TRIPS = Table(
         comment="Number of the delivery file that it came in; the archive has the file under it.",
     ),
     comment="Trips, one row each; they have no key, and what a file says twice counts twice.",
-    info={"is_large": True, "clustered_by": ("origin_lon", "origin_lat")},
+    info={"made_from": "archive", "is_large": True, "clustered_by": ("origin_lon", "origin_lat")},
 )
 
 DAILY_TRIPS = Table(

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from warehouse_assets.errors import LakeError
 from warehouse_assets.forum.files import POSTS_FILES, VOTES_FILES
 from warehouse_assets.sources import delivery_files
 from warehouse_assets_tests.house import House, post, vote
@@ -69,6 +70,27 @@ def test_a_single_lost_table_comes_back(house: House, lost: str) -> None:
     assert tables(house) == before
     kept = {"votes", "rejected_records"} - {lost}
     assert all(house.versions()[name] == versions[name] for name in kept)
+
+
+def test_a_table_with_a_cut_log_says_what_to_do_and_doing_it_brings_it_back(house: House) -> None:
+    deliver(house, "votes-1.json", [vote(1, 1), {"Id": "x"}], at=1)
+    take(house)
+    deliver(house, "votes-2.json", [vote(1, 2), vote(2, 1)], at=2)
+    take(house)
+    before = tables(house)
+    folder = house.settings.lake / "votes"
+    *_, last = sorted((folder / "_delta_log").glob("*.json"))
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+
+    with pytest.raises(LakeError) as raised:
+        take(house)
+    assert str(raised.value) == (
+        f"The lake table votes cannot be opened: the entry {last} is empty, cut or damaged. "
+        f"Delete the folder {folder}: the next run makes the table again from the archive."
+    )
+    shutil.rmtree(folder)
+    take(house)
+    assert tables(house) == before
 
 
 def test_files_that_wait_come_after_those_of_the_archive(house: House) -> None:
