@@ -18,13 +18,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from warehouse_assets.terminal_text import visible
+
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # What DuckDB, Delta and SQLite say when there is none.
 _NO_SPACE_IN_WORDS = ("No space left on device", "Disk quota exceeded", "disk is full")
 
 
 class WarehouseAssetsError(Exception):
-    """Any error whose message is meant for the person who runs the warehouse."""
+    """Any error whose message is meant for the person who runs the warehouse.
+
+    Whatever of the data is in the message, it is safe to print.
+    """
+
+    def __str__(self) -> str:
+        return visible(super().__str__(), "\n")
 
 
 class PermanentError(WarehouseAssetsError):

@@ -15,7 +15,10 @@ _LOGS: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "words": {"format": "%(asctime)s %(levelname)s %(message)s"},
+        "words": {
+            "class": "warehouse_assets.terminal_text.VisibleFormatter",
+            "format": "%(asctime)s %(levelname)s %(message)s",
+        },
         "access": {"format": "%(message)s"},
     },
     "handlers": {

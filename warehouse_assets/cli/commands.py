@@ -14,6 +14,7 @@ from warehouse_assets.cli import keys, service, simulation
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.garbage import look_less_often
 from warehouse_assets.settings import Settings
+from warehouse_assets.terminal_text import visible
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -43,6 +44,9 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except WarehouseAssetsError as error:
             raise click.ClickException(str(error)) from None
+        except click.ClickException as error:
+            vars(error).update(message=visible(error.message, "\n"))
+            raise
 
 
 def _with_marks(text: str | None) -> str | None:
@@ -96,7 +100,8 @@ def ingest(
         with events.printed(delivered.ingestions):
             result = runs.materialize(settings, {"progress": listener}, assets)
     for delivery in delivered.known:
-        terminal.out.print(f"{delivery.path} was taken before: its content is known.", markup=False)
+        known = visible(f"{delivery.path} was taken before: its content is known.")
+        terminal.out.print(known, markup=False)
     ingestion.print_taken(settings, result, started)
     ingestion.print_left_behind(settings)
     refused = ingestion.print_refused(result, delivered.copies)
@@ -147,7 +152,7 @@ def answers(
             raise click.UsageError("--region, --box, --from and --to are of `answers trips`.")
         average, answer = areas.answer(settings, area, limit)
         terminal.print_table(answer.title, answer.names, answer.rows, answer.more)
-        terminal.out.print(average)
+        terminal.out.print(average, markup=False)
         return
     for answer in queries.answers(settings, names, limit):
         # Words instead of names: long names would be broken anywhere.
@@ -203,7 +208,8 @@ def rebuild() -> None:
     with terminal.progress_bars() as listener:
         rebuilt = queries.rebuild(settings, listener)
     if rebuilt.moved_aside is not None:
-        terminal.out.print(f"The unreadable database was moved to {rebuilt.moved_aside}.")
+        moved = f"The unreadable database was moved to {rebuilt.moved_aside}."
+        terminal.out.print(moved, markup=False)
     for name, rows in rebuilt.rows.items():
         terminal.out.print(f"{name}: {rows:,} rows")
 

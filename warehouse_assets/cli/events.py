@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from warehouse_assets.ingestions import Event, Ingestion, JournalReader
+from warehouse_assets.terminal_text import visible
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 
@@ -53,7 +54,7 @@ def _own_output() -> Iterator[TextIO]:
 def _print_new(followed: Sequence[tuple[str, JournalReader]], stream: TextIO) -> None:
     for name, reader in followed:
         stream.writelines(
-            f"{event.at.astimezone():%H:%M:%S} {name}: {in_words(event)}\n"
+            visible(f"{event.at.astimezone():%H:%M:%S} {name}: {in_words(event)}") + "\n"
             for event in reader.read()
         )
     stream.flush()

@@ -19,6 +19,7 @@ from warehouse_assets.settings import Settings
 from warehouse_assets.sources.file_kinds import left_behind, left_in_words
 from warehouse_assets.sources.file_marks import is_taken
 from warehouse_assets.sources.inbox import DeliveryFile, copy_file, delivered_name, unit_name
+from warehouse_assets.terminal_text import visible
 from warehouse_assets.trips.assets import TRIPS_FILES
 
 _KINDS = {kind.name: kind for kind in (POSTS_FILES, VOTES_FILES, TRIPS_FILES)}
@@ -137,7 +138,7 @@ def print_left_behind(settings: Settings) -> None:
     """Name the files that stay in the inbox because nobody takes them."""
     inbox = build_resources(settings)["inbox"]
     for sentence in left_in_words(left_behind(inbox.look(), FILE_KINDS)):
-        terminal.err.print(sentence, markup=False)
+        terminal.err.print(visible(sentence), markup=False)
 
 
 def print_refused(result: dg.ExecuteInProcessResult, copies: Mapping[str, Path]) -> bool:
@@ -155,7 +156,7 @@ def print_refused(result: dg.ExecuteInProcessResult, copies: Mapping[str, Path])
         original = copies.get(delivered_name(Path(unit)))
         mine += original is not None
         text = f"Nothing in {original or unit} could be used: {reason}."
-        terminal.err.print(text, markup=False)
+        terminal.err.print(visible(text), markup=False)
     return bool(mine if copies else refused)
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -20,14 +20,26 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from warehouse_assets import progress as reports
+from warehouse_assets.terminal_text import visible
 
 if TYPE_CHECKING:
     import dagster as dg
 
-out = Console(soft_wrap=False, highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class _Terminal(Console):
+    """Prints text of any source, of several lines; what would control the terminal is shown."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print text, with its markup unless told otherwise, and things of rich as they are."""
+        shown = (visible(each, "\n") if isinstance(each, str) else each for each in objects)
+        super().print(*shown, **options)
+
+
+out = _Terminal(soft_wrap=False, highlight=False, emoji=False)
+err = _Terminal(stderr=True, highlight=False, emoji=False)
 
 _NARROWEST_COLUMN = 7
 
@@ -37,7 +49,8 @@ Rows = Sequence[Sequence[object]]
 def print_table(title: str, headings: Sequence[str], rows: Rows, more: int = 0) -> None:
     """Print `rows`, numbers to the right; `more` is how many rows are not among them."""
     if title:
-        out.print(f"\n[bold]{title}[/]")
+        out.print()
+        out.print(Text(visible(title), "bold"))
     if not headings:
         return
     if len(headings) * _NARROWEST_COLUMN > out.width:
@@ -50,11 +63,12 @@ def print_table(title: str, headings: Sequence[str], rows: Rows, more: int = 0) 
 
 def _print_records(headings: Sequence[str], rows: Rows) -> None:
     """Print each row as lines of heading and value, for rows too wide for a grid."""
+    headings = [visible(heading) for heading in headings]
     width = max(map(len, headings))
     for row in rows:
         out.rule(style="dim")
         for heading, value in zip(headings, row, strict=True):
-            out.print(f"{heading:<{width}}  {_cell(value)}")
+            out.print(Text(f"{heading:<{width}}  ") + _cell(value))
 
 
 def _print_grid(headings: Sequence[str], rows: Rows) -> None:
@@ -62,7 +76,9 @@ def _print_grid(headings: Sequence[str], rows: Rows) -> None:
     for index, heading in enumerate(headings):
         is_number = all(isinstance(row[index], int | float | None) for row in rows)
         table.add_column(
-            heading, justify="right" if is_number and rows else "left", overflow="fold"
+            Text(visible(heading)),
+            justify="right" if is_number and rows else "left",
+            overflow="fold",
         )
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
@@ -85,9 +101,11 @@ def write_json_lines(names: Sequence[str], rows: Iterable[Sequence[object]]) -> 
         sys.stdout.write(json.dumps(record, default=str, ensure_ascii=False) + "\n")
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return "[dim]null[/dim]"
+def _cell(value: object) -> Text:
+    return Text("null", "dim") if value is None else Text(visible(_words(value)))
+
+
+def _words(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -96,7 +114,7 @@ def _cell(value: object) -> str:
         return value.isoformat(sep=" ")
     if isinstance(value, date):
         return value.isoformat()
-    return str(value).replace("[", r"\[")
+    return str(value)
 
 
 @contextmanager

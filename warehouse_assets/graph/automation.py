@@ -14,6 +14,7 @@ from warehouse_assets.graph.maintenance import maintenance_job
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.file_kinds import FileKind, left_behind, left_in_words
 from warehouse_assets.sources.inbox import DeliveryFile, Inbox, Waiting
+from warehouse_assets.terminal_text import visible
 
 _SECONDS_BETWEEN_TICKS = 5
 # A run whose process was killed stays unfinished for ever. One that does take longer does no harm:
@@ -153,8 +154,8 @@ def inbox_sensor(
             return dg.SkipReason(str(error))
         if not landed.names:
             reason = " ".join([landed.reason, *left_in_words(left_behind(waiting, kinds))])
-            return dg.SensorResult(skip_reason=reason, cursor=landed.cursor)
-        context.log.info(f"Landed: {', '.join(landed.names)}")
+            return dg.SensorResult(skip_reason=visible(reason), cursor=landed.cursor)
+        context.log.info(visible(f"Landed: {', '.join(landed.names)}"))
         return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=landed.cursor)
 
     return sensor

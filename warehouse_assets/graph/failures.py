@@ -9,6 +9,7 @@ from deltalake.exceptions import DeltaError
 
 from warehouse_assets.errors import PermanentError, TransientError, is_disk_full
 from warehouse_assets.graph.history import keep_open
+from warehouse_assets.terminal_text import make_visible, visible
 
 _RETRIES = 3
 _SECONDS_BETWEEN_RETRIES = 2.0
@@ -21,6 +22,7 @@ _Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecu
 def in_step(context: _Context) -> Iterator[None]:
     """Surround the work of a step of a run."""
     keep_open(context.instance)
+    context.log.addFilter(make_visible)
     with explained(context):
         yield
 
@@ -48,4 +50,6 @@ def explained(context: _Context) -> Iterator[None]:
             ) from error
         if isinstance(error, PermanentError):
             raise dg.Failure(str(error), allow_retries=False) from error
+        if not isinstance(error, OSError):  # which has names of files escaped
+            error.args = (visible(str(error), "\n"),)
         raise
