@@ -135,7 +135,7 @@ def served_by_a_process(folder: Path, **environment: str) -> Iterator[tuple[str,
             process.kill()
 
 
-def eventually(holds: Callable[[], object], seconds: float = 10) -> None:
+def eventually(holds: Callable[[], object], seconds: float = 60) -> None:
     """Wait until `holds()`; fail if that takes longer than `seconds`."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -46,9 +46,12 @@ def test_a_ready_service_tells_the_age_of_each_family(tmp_path: Path) -> None:
 def test_a_request_under_way_is_answered_before_the_service_ends(tmp_path: Path) -> None:
     app = build_app(settings_of(tmp_path), NoRuns())
 
+    asked, may_end = threading.Event(), threading.Event()
+
     @app.get("/slow")
     def slow() -> str:
-        time.sleep(1)
+        asked.set()
+        may_end.wait(60)
         return "done"
 
     answers: list[requests.Response] = []
@@ -56,7 +59,8 @@ def test_a_request_under_way_is_answered_before_the_service_ends(tmp_path: Path)
         url = f"{served.address}/slow"
         asking = threading.Thread(target=lambda: answers.append(served.client.get(url)))
         asking.start()
-        time.sleep(0.3)
+        assert asked.wait(60)
+        threading.Timer(0.5, may_end.set).start()
     asking.join()
     assert [answer.json() for answer in answers] == ["done"]
 
@@ -78,7 +82,7 @@ def test_a_request_that_takes_too_long_is_told_that_the_service_ends(
         url = f"{served.address}/endless"
         asking = threading.Thread(target=lambda: answers.append(served.client.get(url)))
         asking.start()
-        asked.wait(10)
+        assert asked.wait(60)
     asking.join()
     assert [answer.status_code for answer in answers] == [503]
     assert answers[0].headers["Content-Type"] == "application/problem+json"
@@ -98,4 +102,4 @@ def test_an_upload_under_way_is_taken_before_the_process_ends(tmp_path: Path) ->
             time.sleep(0.3)
             connection.sendall(b"ion,da\n")
             assert connection.recv(12) == b"HTTP/1.1 202"
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0

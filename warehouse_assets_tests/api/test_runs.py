@@ -13,7 +13,7 @@ from warehouse_assets.api.runs import WarmRuns
 from warehouse_assets_tests.api.serving import COLUMNS, REPOSITORY, ROW, eventually, serving
 from warehouse_assets_tests.house import House
 
-# Writes its process number and, for each order, a line; a run takes a while.
+# Writes its process number and, for each order, a line; a run ends when its file is there.
 STAND_IN = """
 import os, sys, time
 log = open(sys.argv[1], "a", buffering=1)
@@ -21,7 +21,8 @@ log.write(f"began {os.getpid()}\\n")
 print("ready", flush=True)
 for line in sys.stdin:
     log.write("run\\n")
-    time.sleep(float(sys.argv[2]))
+    while not os.path.exists(sys.argv[2]):
+        time.sleep(0.01)
     if len(sys.argv) > 3 and open(sys.argv[1]).read().count("run") <= int(sys.argv[3]):
         os._exit(9)
     print("{}", flush=True)
@@ -46,19 +47,21 @@ def lines(log: Path) -> list[str]:
 
 def test_requests_that_come_during_a_run_are_one_run_after_it(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with runs_of(log, "0.4") as runs:
+    may_end = tmp_path / "may_end"
+    with runs_of(log, str(may_end)) as runs:
         runs.request()
         eventually(lambda: lines(log) == ["began", "run"])
         for _ in range(5):
             runs.request()
+        may_end.touch()
         eventually(lambda: lines(log) == ["began", "run", "run"])
-        time.sleep(0.6)
+        time.sleep(0.3)  # a third run would have begun
     assert lines(log) == ["began", "run", "run", "ended"]
 
 
 def test_a_process_that_is_killed_is_started_again(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with runs_of(log, "0") as runs:
+    with runs_of(log, "/") as runs:
         eventually(lambda: lines(log) == ["began"])
         os.kill(int(log.read_text().split()[1]), signal.SIGKILL)
         eventually(lambda: lines(log) == ["began", "began"])
@@ -68,7 +71,7 @@ def test_a_process_that_is_killed_is_started_again(tmp_path: Path) -> None:
 
 def test_a_run_whose_process_died_is_had_again(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with runs_of(log, "0", "1") as runs:
+    with runs_of(log, "/", "1") as runs:
         runs.request()
         eventually(lambda: lines(log) == ["began", "run", "began", "run"])
     assert lines(log)[-1] == "ended"
@@ -92,16 +95,12 @@ def test_an_upload_is_taken_by_a_run_that_dagster_records(
 
     with serving(house.settings, WarmRuns()) as served:
         ingestion = served.ingestion(served.send((COLUMNS + ROW).encode()))
-        eventually(lambda: ingestion.is_over, seconds=60)
+        eventually(lambda: ingestion.is_over)
         names = [event.name for event in ingestion.events()]
         assert names[:3] == ["received", "queued", "started"]
         assert names[-1] == "succeeded", ingestion.events()[-1]
-        # The process is warm now.
-        sent = time.monotonic()
         second = served.ingestion(served.send((COLUMNS + ROW + ROW).encode()))
-        eventually(lambda: second.status != "queued")
-        assert time.monotonic() - sent < 12  # about 1 s on a machine that is not busy
-        eventually(lambda: second.is_over, seconds=30)
+        eventually(lambda: second.is_over)
 
     (row,) = house.published("weekly_trips", "region, trips")
     assert row == ("Prague", 3)

@@ -214,7 +214,7 @@ def test_an_upload_under_way_gets_some_seconds_when_the_service_ends(tmp_path: P
         connection.sendall(b"x" * (5_000_000 - len(FILE)))
         with connection, connection.makefile() as answer:
             assert "202 Accepted" in answer.readline()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     (path,) = (tmp_path / "inbox").iterdir()
     assert path.stat().st_size == 5_000_000
 

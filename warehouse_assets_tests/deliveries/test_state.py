@@ -3,7 +3,6 @@
 import multiprocessing
 import shutil
 import signal
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
@@ -273,9 +272,8 @@ def test_readers_and_others_are_not_held_up_by_a_transaction(feed: Feed) -> None
     feed.write([(1, 1, NOON)])
     feed.average.catch_up()
     with feed.another().database.exclusive():
-        began = time.monotonic()
+        # Waiting for it would end in an error.
         assert feed.average.snapshot().open == 1
-        assert time.monotonic() - began < 2
 
 
 def test_the_state_of_another_lake_is_refused_until_it_is_adopted(

@@ -23,19 +23,19 @@ def test_two_runs_that_end_at_once_do_not_take_each_others_file(
         size = write_text(path, text, encoding=encoding)
         if not has_written.is_set():
             has_written.set()
-            may_go_on.wait(10)
+            may_go_on.wait(60)
         return size
 
     monkeypatch.setattr(Path, "write_text", write_and_wait)
     first = threading.Thread(target=keep, args=(tmp_path, "one"))
     second = threading.Thread(target=keep, args=(tmp_path, "two"))
     first.start()
-    assert has_written.wait(10)
+    assert has_written.wait(60)
     second.start()
     second.join(0.5)  # without a lock it would have renamed the file of the first
     may_go_on.set()
     for thread in (first, second):
-        thread.join(10)
+        thread.join(60)
 
     # pytest makes an error of an exception in a thread
     assert not first.is_alive()

@@ -61,7 +61,7 @@ def test_a_second_process_waits_and_tells_what_for(tmp_path: Path, lake: Lake) -
             stdin.flush()
 
         with lake.lock("pets", on_wait=on_wait):
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
     assert told == ["Waiting for another run that is changing the table pets."]
 
 
@@ -76,7 +76,7 @@ def test_a_free_lock_is_taken_without_a_word(lake: Lake) -> None:
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path, lake: Lake) -> None:
     with another_process_holds_the_lock(tmp_path) as process:
         os.kill(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
         told: list[str] = []
         with lake.lock("pets", on_wait=told.append):
             pass
@@ -120,10 +120,10 @@ def test_threads_of_one_process_wait_for_each_other(lake: Lake) -> None:
     with lake.lock("pets"):
         thread = threading.Thread(target=second)
         thread.start()
-        assert waiting.wait(10)
+        assert waiting.wait(60)
         time.sleep(0.05)
         order.append("first")
-    thread.join(10)
+    thread.join(60)
     assert order == ["first", "second"]
 
 

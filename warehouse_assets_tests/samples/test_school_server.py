@@ -26,7 +26,7 @@ def server() -> Iterator[BatchServer]:
 
 
 def get(server: BatchServer, path: str = "/batches", **query: str) -> requests.Response:
-    return requests.get(server.address + path, params=query, timeout=5)
+    return requests.get(server.address + path, params=query, timeout=60)
 
 
 def numbers(response: requests.Response) -> list[int]:

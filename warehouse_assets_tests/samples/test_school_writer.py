@@ -2,7 +2,6 @@
 
 import sqlite3
 import threading
-import time
 from contextlib import closing
 from random import Random
 
@@ -86,12 +85,17 @@ def test_writing_waits_for_a_reader_of_the_students(places: Places) -> None:
     with closing(sqlite3.connect(places.students, check_same_thread=False)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM students").fetchall()
-        timer = threading.Timer(0.6, reader.rollback)
+        has_read = threading.Event()
+
+        def end_reading() -> None:
+            has_read.set()
+            reader.rollback()
+
+        timer = threading.Timer(0.6, end_reading)
         timer.start()
-        begin = time.monotonic()
         with SchoolWriter(places) as writer:
             live(writer, 100)
-        assert time.monotonic() - begin > 0.5
+        assert has_read.is_set()
         timer.join()
     assert_sources_are_as_recorded(places)
 

@@ -120,8 +120,8 @@ def test_a_simulated_school_is_not_taken_for_samples(places: Places) -> None:
 def test_a_reader_finds_the_last_line_cut_at_moments(places: Places) -> None:
     cut = 0
     with going_on(places, Plan(rate=400)):
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
+        end = time.monotonic() + 120
+        while cut <= 5 and time.monotonic() < end:
             cut += not log_bytes(places).endswith(b"\n")
             time.sleep(0.01)
     assert cut > 5
@@ -131,9 +131,9 @@ def test_a_reader_finds_the_last_line_cut_at_moments(places: Places) -> None:
 def test_the_server_and_the_file_have_the_batches_of_the_record(places: Places) -> None:
     with going_on(places, Plan(rate=0)) as running:
         seen: list[tuple[object, ...]] = []
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while len(seen) < 30 and time.monotonic() < end:
-            page = requests.get(f"{running.server.address}/batches", timeout=5).json()
+            page = requests.get(f"{running.server.address}/batches", timeout=60).json()
             seen = [tuple(record.values()) for record in page]
             known = rows(places.ledger, "SELECT * FROM batches ORDER BY id")
             assert known[: len(seen)] == seen
@@ -166,7 +166,7 @@ def test_failures_lock_the_students_and_rotate_the_log(
     monkeypatch.setattr(simulator, "_SECONDS_BETWEEN_LOCKS", (0.1, 0.2))
     monkeypatch.setattr(simulator, "_SECONDS_OF_A_LOCK", (0.1, 0.15))
     locked = 0
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     with going_on(places, Plan(rate=300, has_failures=True)) as running:
         while time.monotonic() < end and (locked < 3 or running.figures().rotations < 2):
             locked += is_locked(places)
@@ -195,7 +195,7 @@ def test_the_journal_is_as_asked_for(
     begin = time.monotonic()
     with going_on(places, Plan(rate=100, journal=journal)):
         while modes != expected or time.monotonic() < begin + 0.3:
-            assert time.monotonic() < begin + 20
+            assert time.monotonic() < begin + 120
             # A byte of the header tells, without opening the database.
             modes.add(places.students.read_bytes()[18])
             time.sleep(0.02)

@@ -93,7 +93,10 @@ def test_an_unchanged_database_is_not_read(
     assert take(lake, path).is_unchanged_source
 
 
-def test_a_database_that_changed_just_now_is_read_again(lake: Lake, path: Path) -> None:
+def test_a_database_that_changed_just_now_is_read_again(
+    lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "_SETTLED_SECONDS", 3600.0)
     take(lake, path)
     assert take(lake, path).records == 3
 

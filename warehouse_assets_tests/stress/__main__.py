@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="of the first trial")
     parser.add_argument("--only", choices=_TRIALS, action="append", help="can be repeated")
     parser.add_argument("--deliveries", type=int, default=_DELIVERIES_OF_A_TRIAL, help="of a trial")
+    parser.add_argument("--points", type=int, default=0, help="to be killed at, however long")
     parser.add_argument("--folder", type=Path, default=None, help="where the warehouses live")
     wanted = parser.parse_args()
     chosen = wanted.only or _TRIALS
@@ -47,6 +48,9 @@ def main() -> int:
     while True:
         try:
             if "crash" in chosen:
+                crash.trial(seed, folder / f"crash-{seed}", killer, wanted.deliveries)
+            while "crash" in chosen and killer.points < wanted.points:
+                seed += 1
                 crash.trial(seed, folder / f"crash-{seed}", killer, wanted.deliveries)
             if "contention" in chosen:
                 seconds = min(_SECONDS_OF_A_CROWD, until - time.monotonic())

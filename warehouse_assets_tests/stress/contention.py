@@ -10,6 +10,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -18,18 +19,22 @@ from typing import Any
 
 import dagster as dg
 
+from warehouse_assets.lake import Lake
 from warehouse_assets_tests.house import FORUM, House, post, vote
 from warehouse_assets_tests.stress import tasks
 from warehouse_assets_tests.stress.deliveries import File
 from warehouse_assets_tests.stress.readers import GROUP, long_change, read_lake, read_warehouse
 from warehouse_assets_tests.stress.tasks import ENVIRONMENT
-from warehouse_assets_tests.stress.warm import Child, DifferenceError
+from warehouse_assets_tests.stress.warm import SECONDS_BEFORE_IT_HANGS, Child, DifferenceError
 
 _POSTS = 5
 _GROUPS = 300
 _KEEP_DAYS = 1  # readers of versions that are a moment old are about
 _WAITING = "Waiting for another run that is changing the table "
 _SECONDS_OF_A_LONG_CHANGE = 3.0
+# What must have happened before a crowd goes home, however busy the machine is.
+_LEAST_RUNS = 1
+_LEAST_MAINTENANCES = 1
 
 
 @dataclass
@@ -100,10 +105,16 @@ def _group(group: int, marker: int) -> Iterable[dict[str, Any]]:
         yield vote(group * GROUP + number, group, day, UserId=str(marker))
 
 
-def run_until(home: Path, end: Path) -> tuple[int, int, int]:
-    """Run again and again; returns how often, and how often a wait was told or a step retried."""
+def run_until(home: Path, end: Path, noted: bool = False) -> tuple[int, int, int]:
+    """Run again and again; returns how often, and how often a wait was told or a step retried.
+
+    Args:
+        noted: whether a file is made beside `home` when a run begins to wait.
+    """
+    if noted:
+        _note_waits(_has_waited(home))
     runs, waits, retries = 0, 0, 0
-    while not end.exists():
+    while runs < _LEAST_RUNS or not end.exists():
         with dg.DagsterInstance.ephemeral() as instance:
             result = tasks.run_in(House(home, instance, **ENVIRONMENT), FORUM)
             logged = [entry.user_message for entry in instance.all_logs(result.run_id)]
@@ -113,10 +124,25 @@ def run_until(home: Path, end: Path) -> tuple[int, int, int]:
     return runs, waits, retries
 
 
+def _note_waits(note: Path) -> None:
+    lock = Lake.lock
+
+    def noted(
+        lake: Lake, name: str, on_wait: Callable[[str], object] = str
+    ) -> AbstractContextManager[None]:
+        def told(message: str) -> None:
+            on_wait(message)
+            note.touch()
+
+        return lock(lake, name, told)
+
+    setattr(Lake, "lock", noted)  # noqa: B010 -- mypy takes methods for constants
+
+
 def maintain_until(home: Path, end: Path) -> int:
     """Maintain again and again; returns how often."""
     times = 0
-    while not end.exists():
+    while times < _LEAST_MAINTENANCES or not end.exists():
         tasks.maintained(home, _KEEP_DAYS)
         times += 1
         time.sleep(0.1)
@@ -140,7 +166,7 @@ class _Processes:
         self.long_change = self.start(change_for_long)
         while not _is_changing(home).exists() and self.long_change.wait(0.01) is None:
             pass
-        self.runners = [self.start(run_until), self.start(run_until)]
+        self.runners = [self.start(partial(run_until, noted=True)), self.start(run_until)]
         self.maintainer = self.start(maintain_until)
         self.readers = [self.start(read_warehouse), self.start(read_warehouse)]
         self.lake_reader = self.start(read_lake)
@@ -150,6 +176,10 @@ class _Processes:
 
     def all(self) -> list[Child]:
         return [*self.runners, self.maintainer, *self.readers, self.lake_reader, self.long_change]
+
+    def have_waited(self) -> bool:
+        """Whether the run that is never killed has waited for the one that takes its time."""
+        return _has_waited(self.home).exists()
 
     def raise_failures(self) -> None:
         for child in self.all():
@@ -178,8 +208,12 @@ def _is_changing(home: Path) -> Path:
     return home.parent / "changing"
 
 
+def _has_waited(home: Path) -> Path:
+    return home.parent / "waited"
+
+
 def trial(seed: int, folder: Path, crowd: Crowd, seconds: float) -> None:
-    """Let a warehouse in `folder` be used by many for `seconds`.
+    """Let a warehouse in `folder` be used by many for `seconds`, and until a run has waited.
 
     Raises:
         DifferenceError: a process failed, or the warehouse does not end as it must.
@@ -194,11 +228,13 @@ def trial(seed: int, folder: Path, crowd: Crowd, seconds: float) -> None:
     processes = _Processes(home)
     begun = time.monotonic()
     try:
-        while (passed := time.monotonic() - begun) < seconds:
+        while (passed := time.monotonic() - begun) < seconds or not processes.have_waited():
+            if passed > SECONDS_BEFORE_IT_HANGS:
+                raise DifferenceError("no run waited for the one that holds the votes")
             supplier.send()
             time.sleep(source.uniform(0.05, 0.6))
             processes.raise_failures()
-            if passed > _SECONDS_OF_A_LONG_CHANGE:
+            if passed > _SECONDS_OF_A_LONG_CHANGE and processes.have_waited():
                 processes.long_change.kill()
                 if source.random() < 0.08:
                     processes.kill_a_runner()

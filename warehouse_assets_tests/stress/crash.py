@@ -35,12 +35,16 @@ class Killer:
         self._longest = 1.0
 
     def __str__(self) -> str:
-        points = sum(1 for point in (*OF_A_RUN, *OF_MAINTENANCE) if self.kills[str(point)])
         return (
-            f"trials {self.trials}, kills {self.kills.total()} at {points} of "
+            f"trials {self.trials}, kills {self.kills.total()} at {self.points} of "
             f"{len(OF_A_RUN) + len(OF_MAINTENANCE)} points, files {self.files}, "
             f"rows {self.rows}, losses {self.losses}, orphans unread {self.orphans}"
         )
+
+    @property
+    def points(self) -> int:
+        """At how many points something was killed."""
+        return sum(1 for point in (*OF_A_RUN, *OF_MAINTENANCE) if self.kills[str(point)])
 
     def account(self) -> str:
         """The kills by point, a line each."""

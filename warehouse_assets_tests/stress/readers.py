@@ -22,6 +22,8 @@ Query = Callable[[str], list[tuple[Any, ...]]]
 
 GROUP = 10
 _SECONDS_BETWEEN_READS = 0.03
+# However busy the machine is, a reader does not end before it has read so often.
+_LEAST_READS = 5
 
 # Of each: no rows may come of it, in any version of its table.
 HALF_CHANGES = {
@@ -41,7 +43,7 @@ def read_warehouse(home: Path, end: Path) -> int:
     """Read the SQL database, in one transaction after the other; returns how many there were."""
     house = _house(home)
     reads, counts = 0, dict[str, int]()
-    while not end.exists():
+    while reads < _LEAST_READS or not end.exists():
         with closing(sqlite3.connect(house.warehouse.path)) as connection:
             connection.execute("BEGIN")
 
@@ -61,7 +63,7 @@ def read_lake(home: Path, end: Path) -> int:
     """Read the lake's newest versions, through fresh handles; returns how often."""
     house = _house(home)
     reads, counts = 0, dict[str, int]()
-    while not end.exists():
+    while reads < _LEAST_READS or not end.exists():
         with house.lake.connect() as connection:
             for table in TABLES:
                 house.lake.view_newest(connection, table)

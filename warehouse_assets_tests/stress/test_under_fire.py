@@ -25,13 +25,14 @@ def test_kills_a_crowd_and_a_living_school_make_no_difference(folder: Path) -> N
     # which has threads, and a fork does not take those along.
     trials = [part for name in ("crash", "contention", "school") for part in ("--only", name)]
     options = ["--minutes", "0", "--folder", str(folder), "--seed", "1", "--deliveries", "3"]
+    options += ["--points", "4"]
     finished = subprocess.run(
         [sys.executable, "-m", str(__package__), *options, *trials],
         cwd=_REPOSITORY,
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1800,
     )
 
     assert finished.returncode == 0, finished.stdout + finished.stderr
@@ -40,17 +41,17 @@ def test_kills_a_crowd_and_a_living_school_make_no_difference(folder: Path) -> N
         {name: int(figure) for name, figure in re.findall(r"(\w+) (\d+)", part)}
         for part in line.removesuffix(" | differences 0").split(" | ")
     )
-    assert crashes["kills"] >= 5
+    # Each trial goes on until so much has happened, however busy the machine is.
     assert crashes["at"] >= 4
     assert crowds["runs"] >= 1
     assert crowds["told"] >= 1
     assert crowds["maintenances"] >= 1
-    assert crowds["warehouse"] >= 20
+    assert crowds["warehouse"] >= 10
     assert crowds["lake"] >= 5
     assert schools["ups"] >= 1
-    assert schools["students"] >= 100
-    assert schools["lines"] >= 10_000
     assert schools["rotations"] >= 1
+    assert schools["lines"] >= 10_000
+    assert schools["students"] >= 100
     assert list(folder.iterdir()) == []
 
 
@@ -73,7 +74,7 @@ def test_a_warehouse_that_is_not_exactly_once_is_found_out_and_kept(folder: Path
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1800,
     )
 
     assert finished.returncode == 1

@@ -18,7 +18,7 @@ from typing import Any
 from uuid import uuid4
 
 # Longer than anything here takes; a process that is still there after it hangs.
-SECONDS_BEFORE_IT_HANGS = 180.0
+SECONDS_BEFORE_IT_HANGS = 600.0
 _SECONDS_BETWEEN_LOOKS = 0.002
 
 

@@ -53,7 +53,7 @@ def publish_and_die(_: Connection, folder: Path, url: str, how: str) -> None:
 
 
 def read_until_told(connection: Connection, url: str) -> None:
-    """Read the pets again and again; send how many versions there were.
+    """Read the pets again and again, until told and of two versions; send of how many.
 
     All rows of a version have one number in `arrival`, so that a mixture would show.
     """
@@ -64,10 +64,9 @@ def read_until_told(connection: Connection, url: str) -> None:
     else:
         driven = given.set(drivername="postgresql+psycopg2")
         engine = sa.create_engine(driven, isolation_level="REPEATABLE READ")
-    seen = set()
+    seen: set[int] = set()
     query = "SELECT count(*), min(arrival), max(arrival) FROM pets"
-    connection.send("ready")
-    while not connection.poll():
+    while len(seen) < 2 or not connection.poll():
         with engine.connect() as reading:
             if is_sqlite:
                 reading.exec_driver_sql("BEGIN")
@@ -77,6 +76,8 @@ def read_until_told(connection: Connection, url: str) -> None:
         ((count, low, high),) = rows
         assert low == high, rows
         assert count == 300 + low, rows
+        if not seen:
+            connection.send("ready")
         seen.add(low)
         time.sleep(0.005)
     connection.send(len(seen))

@@ -62,6 +62,7 @@ def test_readers_see_one_version_or_the_next_and_never_an_error(
     with started(read_until_told, url) as one, started(read_until_told, url) as other:
         for _, connection in (one, other):
             assert connection.recv() == "ready"
+        # Each has read the first version before there is another.
         for version in range(2, 6):
             pets.replace(rows_of(version))
             publish(pets.lake, warehouse, pets.table, whole=version % 2 == 0)
