@@ -66,7 +66,7 @@ def publish(
                 PUBLISHED.c.table_name == table.name
             )
         ).one_or_none()
-        if note is not None and note.lake_table_id == identity and note.version > version:
+        if known is not None and known.lake_table_id == identity and known.version > version:
             # Another run has published a later version meanwhile, or the lake is an older copy.
             handle = table.open()
             version = handle.version()
