@@ -84,13 +84,15 @@ def table_metadata(lake: Lake, table: Table, handle: DeltaTable) -> dict[str, An
 
 
 def picture_metadata(table: Table, service: str) -> dict[str, Any]:
-    """A picture of what the table holds, if the service at the address `service` draws one."""
+    """The way to a picture of what the table holds, if the service at `service` draws one.
+
+    It is not the picture itself, which would be a broken one while no service runs there.
+    """
     if "picture" not in table.info:
         return {}
     address = service + table.info["picture"]
     return {
-        "picture": dg.MetadataValue.md(f"[![{table.name}]({address})]({address})"),
-        "picture_url": dg.MetadataValue.url(address),
+        "picture": dg.MetadataValue.md(f"[{address}]({address}), while `warehouse serve` runs"),
     }
 
 

@@ -91,6 +91,26 @@ def test_a_computed_asset_tells_what_changed(house: House) -> None:
     assert "files_taken" not in told
 
 
+def test_a_picture_that_a_service_draws_is_a_link_and_no_image_that_may_be_broken(
+    house: House,
+) -> None:
+    house.deliver(
+        "trips.csv",
+        "region,origin_coord,destination_coord,datetime,datasource\n"
+        "Prague,POINT (14.4 50.0),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n",
+    )
+    result = house.run("trips", "weekly_trips", "trip_groups", checks=False)
+
+    for asset, path in (
+        ("weekly_trips", "/trips/weeks.svg"),
+        ("trip_groups", "/trips/map.svg"),
+    ):
+        told = metadata(result, asset)
+        address = f"http://127.0.0.1:8642{path}"
+        assert told["picture"] == f"[{address}]({address}), while `warehouse serve` runs"
+        assert not [name for name, value in told.items() if "![" in str(value)]
+
+
 def test_the_rejected_records_tell_those_of_files_that_no_asset_takes(house: House) -> None:
     house.deliver("strange.json", '[{"name": "x"}]')
     house.deliver("votes.jsonl", '{"Id": "x"}\n')
