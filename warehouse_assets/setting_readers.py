@@ -91,6 +91,11 @@ def seconds(text: str) -> float:
     return _number(text, 0, 3600)
 
 
+def timeout(text: str) -> float:
+    """Seconds that something may take, at most a day."""
+    return _number(text, 1, 86_400)
+
+
 def days(text: str) -> int:
     """Whole days, at most ten years."""
     if not text.isdigit():
@@ -143,6 +148,13 @@ def count(text: str) -> int:
     if not text.isdigit():
         raise ValueError("it must be a whole number")
     return int(_number(text, 0, 10**9))
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdigit():
+        raise ValueError("it must be a whole number")
+    return int(_number(text, 1, 10**9))
 
 
 def hosts(text: str) -> frozenset[str]:

@@ -74,6 +74,20 @@ SETTINGS = (
         "may become visible some time after its `created_at`.",
     ),
     Setting(
+        "batches_timeout_seconds",
+        "BATCHES_TIMEOUT_SECONDS",
+        "120",
+        readers.timeout,
+        "Seconds that one answer of that server may take, with all attempts and waits.",
+    ),
+    Setting(
+        "batches_pages_per_run",
+        "BATCHES_PAGES_PER_RUN",
+        "1000",
+        readers.positive,
+        "Pages of batches after which a run leaves the rest to the next one.",
+    ),
+    Setting(
         "test_runs_log",
         "TEST_RUNS_LOG",
         "{home}/sources/test_runs.log",
@@ -246,6 +260,8 @@ class Settings:
     students_db: Path
     batches_url: str
     batches_overlap_hours: float
+    batches_timeout_seconds: float
+    batches_pages_per_run: int
     test_runs_log: Path
     reviews_url: str
     deliveries_feed: Path

@@ -52,12 +52,19 @@ def _take_students(step: Step) -> _Taken:
 
 
 def _take_batches(step: Step) -> _Taken:
-    client = batches_source.batches_client(step.settings.batches_url, step.tell)
-    is_given = batches_source.SETTING in step.settings.given
-    overlap = timedelta(hours=step.settings.batches_overlap_hours)
+    settings = step.settings
+    client = batches_source.batches_client(
+        settings.batches_url, step.tell, timeout=settings.batches_timeout_seconds
+    )
     return _account(
         batches_source.catch_up_batches(
-            step.lake, client, is_given, step.tell, step.progress, overlap
+            step.lake,
+            client,
+            batches_source.SETTING in settings.given,
+            step.tell,
+            step.progress,
+            timedelta(hours=settings.batches_overlap_hours),
+            settings.batches_pages_per_run,
         )
     )
 

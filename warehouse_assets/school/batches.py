@@ -14,7 +14,13 @@ from urllib.parse import urlsplit, urlunsplit
 from warehouse_assets.errors import SourceError
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Listener, nobody
-from warehouse_assets.school.batch_pages import Page, StalledError, later_pages, shifted
+from warehouse_assets.school.batch_pages import (
+    MOST_BATCHES_IN_A_PAGE,
+    Page,
+    StalledError,
+    later_pages,
+    shifted,
+)
 from warehouse_assets.school.tables import BATCHES
 from warehouse_assets.sources.json_array import NotAnArrayError, NotJsonError, json_array
 from warehouse_assets.sources.keyed import CaughtUp, KeyedSource, catch_up_keyed
@@ -24,6 +30,10 @@ if TYPE_CHECKING:
     from warehouse_assets.sources.http_pages import Patience
 
 SETTING = "BATCHES_URL"
+TIMEOUT_SETTING = "BATCHES_TIMEOUT_SECONDS"
+PAGES_SETTING = "BATCHES_PAGES_PER_RUN"
+_MOST_SECONDS = 300.0  # for all pages of a run, if some of them had anything new
+_PAGES_TOGETHER, _SECONDS_TOGETHER = 100, 10.0  # what is lost of a run that is killed
 
 
 class BatchesClient(ABC):
@@ -31,6 +41,9 @@ class BatchesClient(ABC):
 
     address: str
     """What people know it by."""
+
+    goes_on: bool = False
+    """Whether pages that were not read come the next time: those after the latest batch known."""
 
     pages_read: int = 0
     bytes_read: int = 0
@@ -60,6 +73,8 @@ class RestBatches(BatchesClient):
         tell: told when something has to be tried again.
         patience: how long and how often it is tried; the default is that of `Patience`.
     """
+
+    goes_on = True
 
     def __init__(
         self,
@@ -159,15 +174,19 @@ def batches_client(
     address: str,
     tell: Callable[[str], object] = str,
     patience: "Patience | None" = None,
+    timeout: float = 120.0,
 ) -> BatchesClient:
     """The client for a value of the setting BATCHES_URL: an http(s) address, or a path.
 
     Args:
         tell: told when something has to be tried again.
-        patience: how long and how often a server is tried; the default is that of `Patience`.
+        patience: how long and how often a server is tried; the default follows from `timeout`.
+        timeout: seconds for one page, with all attempts and the waits between them.
     """
     if address.partition("://")[0].lower() in {"http", "https"}:
-        return RestBatches(address, tell, patience)
+        from warehouse_assets.sources.http_pages import Patience
+
+        return RestBatches(address, tell, patience or Patience.of(timeout, TIMEOUT_SETTING))
     return RecordedBatches(Path(address))
 
 
@@ -178,17 +197,20 @@ def catch_up_batches(
     tell: Callable[[str], object],
     progress: Listener = nobody,
     overlap: timedelta = timedelta(hours=1),
+    most_pages: int = 1000,
 ) -> CaughtUp:
     """Merge new batches into the lake by their id.
 
-    Those are asked for that were created later than the latest one known, or a while before. If
-    the source fails on the way, what came before is kept.
+    Those are asked for that were created later than the latest one known, or a while before. They
+    are written as they come: if the source fails on the way, what came before is kept.
 
     Args:
         is_given: whether the source must be there.
         tell: told in words what is worth knowing meanwhile.
         progress: told how many batches have been read.
         overlap: how long after its time of creation a batch may become visible.
+        most_pages: after this many pages from the first new batch on, or five minutes, the rest is
+            left to the next catch-up.
 
     Raises:
         SourceError: the source is not there though given, or cannot be read.
@@ -198,7 +220,8 @@ def catch_up_batches(
         return CaughtUp(is_missing=True)
     pages, size = client.pages_read, client.bytes_read
     with closing(client):
-        caught_up = catch_up_keyed(lake, BATCHES, _Batches(lake, client, overlap), tell, progress)
+        source = _Batches(lake, client, overlap, most_pages, tell)
+        caught_up = catch_up_keyed(lake, BATCHES, source, tell, progress)
     return replace(
         caught_up, pages_read=client.pages_read - pages, bytes_read=client.bytes_read - size
     )
@@ -207,11 +230,24 @@ def catch_up_batches(
 class _Batches(KeyedSource):
     """The batches that the lake may not have yet."""
 
-    def __init__(self, lake: Lake, client: BatchesClient, overlap: timedelta) -> None:
+    seconds_together = _SECONDS_TOGETHER
+
+    def __init__(
+        self,
+        lake: Lake,
+        client: BatchesClient,
+        overlap: timedelta,
+        most_pages: int,
+        tell: Callable[[str], object],
+    ) -> None:
         self.unit = client.address
+        self.records_together = MOST_BATCHES_IN_A_PAGE * min(_PAGES_TOGETHER, most_pages)
         self._lake = lake
         self._client = client
         self._overlap = overlap
+        self._most_pages = most_pages
+        self._tell = tell
+        self._begin_to_count()
 
     def records(self) -> Iterator[Record]:
         """They are counted from 1, through all pages."""
@@ -219,6 +255,26 @@ class _Batches(KeyedSource):
         for page in self._client.pages(_start(self._lake, self._overlap)):
             for batch in page:
                 yield Record(next(positions), batch)
+
+    def is_enough(self, done: CaughtUp) -> bool:
+        """Whether it was much of what is new; what is known would stop the next one, too."""
+        if not (done.written.rows_changed or done.rejected):
+            self._begin_to_count()
+        if not self._client.goes_on:
+            return False
+        has_pages = self._client.pages_read < self._last_page
+        if has_pages and time.monotonic() < self._end:
+            return False
+        limit = f"{_MOST_SECONDS:g} seconds" if has_pages else f"the pages of {PAGES_SETTING}"
+        self._tell(
+            f"{self.unit} has more batches than a run reads ({limit}): {done.records:,} were read "
+            "and kept, the next run goes on there."
+        )
+        return True
+
+    def _begin_to_count(self) -> None:
+        self._last_page = self._client.pages_read + self._most_pages
+        self._end = time.monotonic() + _MOST_SECONDS
 
 
 def _start(lake: Lake, overlap: timedelta) -> datetime | None:

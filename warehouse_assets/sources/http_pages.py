@@ -7,12 +7,17 @@ come; two layers of repetition would multiply.)
 """
 
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from random import SystemRandom
+from typing import TypeVar
 
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, TooManyRedirects
@@ -32,7 +37,9 @@ _HINTS: dict[int, str] = {
     HTTPStatus.NOT_FOUND: "There is a server, but it does not know this address.",
 }
 _CREDENTIALS = re.compile(r"(?<=://)([^/?#]*)@")
+_SHORTEST_SECONDS = 0.01  # for what is to be tried at all
 _random = SystemRandom()
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -41,30 +48,39 @@ class Patience:
 
     Args:
         attempts: of one page.
+        seconds: for a page, with all attempts and the waits between them.
+        setting: the setting that `seconds` comes from, for messages.
         connect_seconds: for a connection.
         read_seconds: for the next byte.
-        total_seconds: for a whole answer, however it trickles in.
+        total_seconds: for one attempt, however its answer trickles in.
         first_wait: seconds before the second attempt, doubled before each further one.
-        most_wait: the longest of these waits.
-        most_asked_wait: the longest wait that a server may ask for (`Retry-After`).
+        most_wait: the longest of these waits; a server may ask for longer ones (`Retry-After`).
         most_bytes: the longest answer that is read, unpacked.
         sleep: waits for seconds.
     """
 
     attempts: int = 6
+    seconds: float = 120.0
+    setting: str = ""
     connect_seconds: float = 10.0
     read_seconds: float = 30.0
     total_seconds: float = 60.0
     first_wait: float = 1.0
     most_wait: float = 30.0
-    most_asked_wait: float = 120.0
     most_bytes: int = 64 * 2**20
     sleep: Callable[[float], None] = time.sleep
+
+    @classmethod
+    def of(cls, seconds: float, setting: str) -> "Patience":
+        """Such that a page takes at most `seconds`, and yet a second attempt has a chance."""
+        return cls(
+            seconds=seconds, setting=setting, read_seconds=seconds / 4, total_seconds=seconds / 2
+        )
 
     def wait(self, attempt: int, asked: float | None) -> float:
         """Seconds to wait after the `attempt`-th attempt failed."""
         if asked is not None:
-            return min(asked, self.most_asked_wait)
+            return asked
         longest = min(self.first_wait * 2.0 ** (attempt - 1), self.most_wait)
         # Those who failed together should not come again together.
         return longest * _random.uniform(0.5, 1.0)
@@ -115,14 +131,17 @@ class HttpPages:
         Raises:
             SourceError: it does not, however often it is asked.
         """
-        for attempt in range(1, self._patience.attempts + 1):
+        end = time.monotonic() + self._patience.seconds
+        for attempt in count(1):
             try:
-                elements = self._attempt(parameters)
+                elements = self._attempt(parameters, end - time.monotonic())
             except _FailedError as failure:
+                times = "once" if attempt == 1 else f"{attempt} times"
                 if attempt == self._patience.attempts:
-                    times = "once" if attempt == 1 else f"{attempt} times"
                     raise self._error(f"tried {times}, at last: {failure}") from failure
                 seconds = self._patience.wait(attempt, failure.asked_wait)
+                if time.monotonic() + seconds >= end:
+                    raise self._out_of_time(times, failure) from failure
                 self._tell(
                     f"{shown(self.address)} could not be read: {failure}. "
                     f"Trying again in {seconds:.1f} s."
@@ -131,24 +150,23 @@ class HttpPages:
             else:
                 self.pages_read += 1
                 return elements
-        raise AssertionError("there is at least one attempt")
+        raise AssertionError("attempts end")
 
-    def _attempt(self, parameters: Mapping[str, str]) -> list[object]:
-        deadline = time.monotonic() + self._patience.total_seconds
+    def _attempt(self, parameters: Mapping[str, str], seconds: float) -> list[object]:
+        seconds = max(min(seconds, self._patience.total_seconds), _SHORTEST_SECONDS)
         try:
-            with self._session.get(
-                self.address,
-                params=parameters,
-                timeout=(self._patience.connect_seconds, self._patience.read_seconds),
-                stream=True,
-            ) as response:
-                body = self._body(response, deadline)
+            response, body = _within(seconds, lambda: self._answer(parameters, seconds))
+        except FutureTimeoutError as error:
+            raise _FailedError(
+                f"its answer took more than {round(seconds, 1):g} seconds"
+            ) from error
         except TooManyRedirects as error:
             raise self._error(f"it redirects more than {_MOST_REDIRECTS} times") from error
         except (InvalidSchema, InvalidURL, MissingSchema) as error:
             raise self._error("this is not an address that can be read") from error
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _FailedError(_in_words(error)) from error
+        self.bytes_read += len(body)
         self._check_status(response, body)
         try:
             return json_array(body)
@@ -156,6 +174,19 @@ class HttpPages:
             raise _FailedError(f"it answered with {error}") from error
         except NotAnArrayError as error:
             raise self._error(f"it answered with {error}") from error
+
+    def _answer(
+        self, parameters: Mapping[str, str], seconds: float
+    ) -> tuple[requests.Response, bytes]:
+        deadline = time.monotonic() + seconds
+        limits = (self._patience.connect_seconds, self._patience.read_seconds)
+        with self._session.get(
+            self.address,
+            params=parameters,
+            timeout=(min(limits[0], seconds), min(limits[1], seconds)),
+            stream=True,
+        ) as response:
+            return response, self._body(response, deadline)
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()
@@ -166,9 +197,7 @@ class HttpPages:
                 limit = self._patience.most_bytes
                 raise self._error(f"its answer is longer than {limit:,} bytes")
             if time.monotonic() > deadline:
-                seconds = self._patience.total_seconds
-                raise _FailedError(f"its answer took more than {seconds:g} seconds")
-        self.bytes_read += len(body)
+                raise FutureTimeoutError
         return bytes(body)
 
     def _check_status(self, response: requests.Response, body: bytes) -> None:
@@ -182,12 +211,39 @@ class HttpPages:
             raise _FailedError(words, _asked_wait(response))
         raise self._error(f"{words}. {_HINTS.get(code, '')}".rstrip(". "))
 
+    def _out_of_time(self, times: str, failure: _FailedError) -> SourceError:
+        limit = f"{self._patience.seconds:g} seconds"
+        setting = f" (setting {self._patience.setting})" if self._patience.setting else ""
+        asks = "" if failure.asked_wait is None else " and asks for a longer wait (Retry-After)"
+        return self._error(f"tried {times} within {limit}{setting}, at last: {failure}{asks}")
+
     def _error(self, what: str) -> SourceError:
         return SourceError(
             f"{shown(self.address)} cannot be read: {what}. See that the server runs and that "
             f"the setting {self._setting} is its address. What was read before is kept; the next "
             "run continues there."
         )
+
+
+def _within(seconds: float, work: Callable[[], _T]) -> _T:
+    """What `work` gives.
+
+    Neither the search for a host's address nor headers that come byte by byte know a timeout, so
+    that `work` is left alone when it takes longer; it ends by itself, or with the process.
+
+    Raises:
+        FutureTimeoutError: it takes longer.
+    """
+    future: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="http_pages", daemon=True).start()
+    return future.result(seconds)
 
 
 def shown(address: str) -> str:

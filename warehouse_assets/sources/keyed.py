@@ -8,6 +8,7 @@ read, and when rows were last written.
 A record that cannot be used is rejected once, however often it is read.
 """
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
@@ -30,9 +31,8 @@ from warehouse_assets.sources.record_spool import Record, load_raw, spool_record
 from warehouse_assets.sources.rejections import reject_once
 from warehouse_assets.sources.units import STAGED, create_stage
 
-# Records are read, judged and staged this many at a time, and written this many at a time.
+# Records are read, judged and staged this many at a time.
 _RECORDS_AT_ONCE = 100_000
-_MOST_RECORDS_TOGETHER = 1_000_000
 _RECORDS_BETWEEN_REPORTS = 10_000
 # Reading as many again takes longer than a commit that spares it.
 _WORTH_REMEMBERING = 100_000
@@ -47,6 +47,12 @@ class KeyedSource(ABC):
     expected: int = 0
     """About how many records there are, once the first of them is read, if that can be told."""
 
+    records_together: int = 1_000_000
+    """How many records are written at a time."""
+
+    seconds_together: float = math.inf
+    """After how many seconds what has been read is written."""
+
     def fingerprint(self) -> int | None:
         """A number that changes whenever the records may have changed; None if there is no such.
 
@@ -57,6 +63,11 @@ class KeyedSource(ABC):
     @abstractmethod
     def records(self) -> Iterator[Record]:
         """The records, in order of arrival, each with a position of its own."""
+
+    def is_enough(self, done: "CaughtUp") -> bool:
+        """Whether the rest is left to the next catch-up, after what was done in this one."""
+        del done
+        return False
 
 
 @dataclass(frozen=True)
@@ -147,19 +158,22 @@ class _CatchUp:
     def _take(self, records: Iterator[Record], spool: Path, mark: int | None) -> CaughtUp:
         done = CaughtUp()
         staged = 0
+        at_once = min(_RECORDS_AT_ONCE, self.source.records_together)
         create_stage(self.connection, self.declaration)
+        due = time.monotonic() + self.source.seconds_together
         while True:
-            read, failure = self._stage(islice(records, _RECORDS_AT_ONCE), spool)
+            read, failure = self._stage(_until(islice(records, at_once), due), spool)
             done = replace(done, records=done.records + read)
             staged += read
-            is_last = failure is not None or read < _RECORDS_AT_ONCE
-            if is_last or staged >= _MOST_RECORDS_TOGETHER:
+            is_last = failure is not None or read == 0
+            if is_last or staged >= self.source.records_together or time.monotonic() >= due:
                 done = self._write(done, mark if is_last and failure is None else None)
                 create_stage(self.connection, self.declaration)
+                due = time.monotonic() + self.source.seconds_together
                 staged = 0
             if failure is not None:
                 raise failure
-            if is_last:
+            if is_last or self.source.is_enough(done):
                 return done
 
     def _stage(self, records: Iterator[Record], path: Path) -> tuple[int, Exception | None]:
@@ -214,6 +228,14 @@ class _CatchUp:
         if is_different:
             transactions[f"{self.table.name}/taken_at"] = time.time_ns() // 10**6
         return transactions
+
+
+def _until(records: Iterator[Record], due: float) -> Iterator[Record]:
+    """The records that come until the monotonic clock says `due`, and the one after that."""
+    for record in records:
+        yield record
+        if time.monotonic() >= due:
+            return
 
 
 def _counting(source: KeyedSource, table: str, progress: Listener) -> Generator[Record, None, None]:

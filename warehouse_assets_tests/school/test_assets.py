@@ -1,14 +1,11 @@
 """The family as a whole: three sources in, one ranking out."""
 
-from functools import partial
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from warehouse_assets.cli.runs import failed_steps
-from warehouse_assets.school import batches as batches_source
-from warehouse_assets.sources.http_pages import Patience
 from warehouse_assets_tests.graph.runs import evaluated, failed, materialised
 from warehouse_assets_tests.school.schoolhouse import ALL, SchoolHouse, run
 
@@ -118,15 +115,13 @@ def test_without_any_source_the_run_succeeds_and_says_so(school: SchoolHouse) ->
 def test_a_source_that_is_set_and_cannot_be_reached_fails_alone(
     tmp_path: Path,
     instance: dg.DagsterInstance,
-    monkeypatch: pytest.MonkeyPatch,
     setting: str,
     broken: str,
     asset: str,
 ) -> None:
-    hasty = partial(batches_source.batches_client, patience=Patience(attempts=2, first_wait=0))
-    monkeypatch.setattr(batches_source, "batches_client", hasty)
     place = broken if "://" in broken else str(tmp_path / broken)
-    school = SchoolHouse(tmp_path / "home", instance, **{setting: place})
+    hasty = {"BATCHES_TIMEOUT_SECONDS": "1"}
+    school = SchoolHouse(tmp_path / "home", instance, **{setting: place}, **hasty)
     fill(school)
 
     result = school.catch_up(*SOURCES, checks=False)

@@ -22,8 +22,22 @@ from warehouse_assets.school.tables import BATCHES
 from warehouse_assets.sources.file_marks import taken_at
 from warehouse_assets.sources.http_pages import Patience
 from warehouse_assets.sources.keyed import CaughtUp
-from warehouse_assets_tests.school.batch_server import BatchServer, batch
-from warehouse_assets_tests.sources.http_server import Answer, Server, cut, reply, reset, serving
+from warehouse_assets_tests.school.batch_server import (
+    DAY,
+    SECOND,
+    BatchServer,
+    batch,
+)
+from warehouse_assets_tests.sources.http_server import (
+    Answer,
+    Handler,
+    Request,
+    Server,
+    cut,
+    reply,
+    reset,
+    serving,
+)
 from warehouse_assets_tests.sources.stored import make_lake, rejected, stored, version
 
 
@@ -235,6 +249,68 @@ def test_times_in_the_future_do_not_hide_later_batches(
     batches.batches.insert(2, batch(3))
     take(lake, server)
     assert in_lake(lake) == [1, 2, 3, 99]
+
+
+class Endless:
+    """Batches that are created faster than they are read."""
+
+    def __init__(self, lake: Lake, are_good: bool = True, page_size: int = 100) -> None:
+        self.lake = lake
+        self.are_good = are_good
+        self.page_size = page_size
+        self.versions: list[int] = []
+
+    def __call__(self, handler: Handler, request: Request) -> None:
+        self.versions.append(version(self.lake, BATCHES))
+        after = request.parameters.get("after")
+        begin = 0 if after is None else int((datetime.fromisoformat(after) - DAY) / SECOND)
+        begin = max(begin, 0)
+        page = [batch(n) for n in range(begin, begin + self.page_size)]
+        bad = [{**record, "id": "?"} for record in page]
+        reply(page if self.are_good else bad)(handler, request)
+
+
+def test_a_server_that_never_ends_is_read_in_parts(lake: Lake, server: Server) -> None:
+    server.usual = Endless(lake)
+    told: list[str] = []
+    taken = 0
+    for _ in range(4):
+        client = RestBatches(server.address)
+        # An overlap longer than a page: known ones come again, and it goes on all the same.
+        done = catch_up_batches(
+            lake, client, True, told.append, overlap=timedelta(seconds=150), most_pages=3
+        )
+        assert done.written.inserted > 0
+        taken += done.written.inserted
+        assert in_lake(lake) == list(range(taken))
+    assert len(told) == 4
+    for part in (f"{server.address}/batches", "BATCHES_PAGES_PER_RUN", "the next run goes on"):
+        assert part in told[0]
+
+
+def test_what_comes_is_kept_meanwhile(lake: Lake, server: Server) -> None:
+    server.usual = endless = Endless(lake, page_size=500)
+    catch_up_batches(lake, RestBatches(server.address), True, str, most_pages=3)
+    # What came before is in the lake while a later page is read.
+    assert endless.versions[-1] > endless.versions[0] == 0
+
+
+def test_a_server_of_bad_batches_without_end_is_left(lake: Lake, server: Server) -> None:
+    server.usual = Endless(lake, are_good=False)
+    told: list[str] = []
+    done = catch_up_batches(lake, RestBatches(server.address), True, told.append, most_pages=3)
+    assert done.rejected >= 200
+    assert len(told) == 1
+
+
+def test_known_batches_are_passed_over_however_many_pages_they_fill(
+    lake: Lake, batches: BatchServer, server: Server
+) -> None:
+    batches.batches = [batch(n, n / 10) for n in range(900)]
+    take(lake, server)
+    batches.batches += [batch(n, n / 10) for n in range(900, 950)]
+    client = RestBatches(server.address)
+    assert catch_up_batches(lake, client, True, str, most_pages=4).written.inserted == 50
 
 
 def test_a_server_without_batches_gives_an_empty_table(lake: Lake, server: Server) -> None:

@@ -159,6 +159,14 @@ def drip(handler: Handler, request: Request) -> None:
         handler.wfile.flush()
 
 
+def drip_headers(handler: Handler, request: Request) -> None:
+    """Sends headers byte by byte, for ever."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+    while not handler.server.told.stopped.wait(0.02):
+        handler.wfile.write(b"x")
+        handler.wfile.flush()
+
+
 @contextmanager
 def serving(usual: Answer) -> Iterator[Server]:
     """A server on a free port while the block runs."""

@@ -1,6 +1,7 @@
 """Pages over HTTP: what is tried again, how long is waited, and what is said in the end."""
 
 import socket
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -16,6 +17,7 @@ from warehouse_assets_tests.sources.http_server import (
     chunked,
     cut,
     drip,
+    drip_headers,
     packed,
     reply,
     reset,
@@ -128,15 +130,41 @@ def test_waits_grow_up_to_a_limit_and_differ(server: Server) -> None:
     assert len(set(asked.waits)) > 5
 
 
-@pytest.mark.parametrize(("asked_for", "waited"), [("7", 7), ("0", 0), ("100000", 60)])
+@pytest.mark.parametrize(("asked_for", "waited"), [("7", 7), ("0", 0), ("119", 119)])
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_server_may_ask_for_a_wait(
     server: Server, status: int, asked_for: str, waited: float
 ) -> None:
     server.script = [reply(b"", status, Retry_After=asked_for)]
-    asked = Asked(server, most_asked_wait=60.0)
+    asked = Asked(server)
     assert asked.page() == PAGE
     assert asked.waits == [waited]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("asked_for", ["3600", "Fri, 31 Dec 2999 23:59:59 GMT"])
+def test_a_wait_that_is_too_long_ends_at_once(server: Server, status: int, asked_for: str) -> None:
+    server.usual = reply(b"", status, Retry_After=asked_for)
+    asked = Asked(server, setting="SOME_SECONDS")
+    with pytest.raises(SourceError, match=f"{status}.* asks for a longer wait") as raised:
+        asked.page()
+    for part in (f"{server.address}/batches", "tried once within 120 seconds", "SOME_SECONDS"):
+        assert part in str(raised.value)
+    assert asked.waits == []
+
+
+@pytest.mark.parametrize("answer", [silent, stall, drip, drip_headers])
+def test_a_page_takes_no_longer_than_it_may(server: Server, answer: Answer) -> None:
+    server.usual = answer  # these go on for ten seconds, or for ever
+    patience = Patience.of(0.4, "SOME_SECONDS")
+    pages = HttpPages(f"{server.address}/batches", "BATCHES_URL", patience, str)
+    started = time.monotonic()
+    with pytest.raises(
+        SourceError, match=r"within 0\.4 seconds \(setting SOME_SECONDS\)"
+    ) as raised:
+        pages.page({})
+    assert time.monotonic() - started < 5
+    assert f"{server.address}/batches" in str(raised.value)
 
 
 def test_a_server_may_ask_for_a_wait_until_a_time(server: Server) -> None:

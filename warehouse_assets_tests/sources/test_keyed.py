@@ -1,8 +1,10 @@
 """Records merged by key: once, with their types, and the bad ones rejected once."""
 
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,13 +62,28 @@ def test_of_a_key_that_comes_again_the_last_record_counts(lake: Lake) -> None:
 
 def test_records_are_written_in_parts(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyed, "_RECORDS_AT_ONCE", 10)
-    monkeypatch.setattr(keyed, "_MOST_RECORDS_TOGETHER", 20)
     contents = [student(n % 30) if n % 7 else student("x") for n in range(60)]
-    taken = take(lake, *contents)
+    source = Given(contents)
+    source.records_together = 20
+    taken = catch_up_keyed(lake, STUDENTS, source, str)
     assert (taken.records, taken.rejected, taken.rejected_before) == (60, 1, 8)
     assert stored(lake, STUDENTS, "id") == sorted([(n,) for n in range(30)], key=repr)
     assert version(lake, STUDENTS) == 3
     assert take(lake, *contents).written == Written()
+
+
+def test_records_that_come_slowly_are_written_meanwhile(lake: Lake) -> None:
+    versions: list[int] = []
+
+    def slowly() -> Iterator[Any]:
+        for number in range(3):
+            versions.append(version(lake, STUDENTS))
+            yield student(number)
+
+    source = Given(slowly())
+    source.seconds_together = 0
+    assert catch_up_keyed(lake, STUDENTS, source, str).written.inserted == 3
+    assert versions == [0, 1, 2]
 
 
 def test_progress_counts_records(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
