@@ -21,6 +21,7 @@ from warehouse_assets.graph.automation import (
     maintenance_schedule,
 )
 from warehouse_assets.graph.checks import checks_of
+from warehouse_assets.graph.dead_runs import dead_runs_sensor
 from warehouse_assets.graph.history import keep_open_in
 from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.graph.standard_checks import declared_checks
@@ -87,6 +88,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             reviews_sensor(dg.AssetSelection.groups("reviews") | quality),
             feed_sensor(),
             follow_sources_sensor(),
+            dead_runs_sensor,
         ],
         resources={"delivery_average": average, **resources},
         executor=dg.in_process_executor,

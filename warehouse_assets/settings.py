@@ -174,6 +174,14 @@ SETTINGS = (
         "For how many days readers can travel back in the lake; maintenance keeps what they need.",
     ),
     Setting(
+        "run_retention_days",
+        "RUN_RETENTION_DAYS",
+        "30",
+        readers.days,
+        "For how many days Dagster's history keeps a run that has ended, and what it printed; "
+        "maintenance deletes older ones.",
+    ),
+    Setting(
         "catch_up_cron",
         "CATCH_UP_CRON",
         "0 * * * *",
@@ -274,6 +282,7 @@ class Settings:
     rejected_share_limit: float
     freshness_hours: float
     time_travel_days: int
+    run_retention_days: int
     catch_up_cron: str
     maintenance_cron: str
     api_host: str

@@ -76,11 +76,21 @@ def _run(assets: Sequence[str]) -> dict[str, object]:
     return {"is_successful": result.success, "failed": failed}
 
 
+def _end_dead_runs() -> None:
+    """End the runs of a worker before this one that was killed."""
+    from warehouse_assets.cli import runs
+    from warehouse_assets.settings import Settings
+
+    with suppress(Exception):  # what is wrong, the first run says
+        runs.end_dead(Settings.from_environment())
+
+
 def main(assets: Sequence[str]) -> None:
     """Run `assets`, and what follows from them, once for each line on standard input."""
     orders = _Orders()
     answers = _answers()
     importlib.import_module("warehouse_assets.cli.runs")
+    _end_dead_runs()
     answers.write("ready\n")
     while orders.next() is not None:
         with orders.running():

@@ -219,9 +219,10 @@ def maintain() -> None:
     """Make the lake small and quick to open, and the warehouse's statistics current.
 
     Small files are put together; files that no version of the last TIME_TRAVEL_DAYS needs are
-    removed. The schedule does the same each night.
+    removed, and so is what Dagster keeps of runs that ended RUN_RETENTION_DAYS ago. The schedule
+    does the same each night.
     """
-    from warehouse_assets.cli import terminal
+    from warehouse_assets.cli import runs, terminal
     from warehouse_assets.graph import maintenance
     from warehouse_assets.graph.resources import build_resources
 
@@ -232,6 +233,8 @@ def maintain() -> None:
     ):
         terminal.out.print(maintenance.account(name, maintained))
     maintenance.forget_ingestions(settings)
+    with runs.history(settings) as instance:
+        maintenance.forget_runs(instance, settings.run_retention_days)
 
 
 @main.command()

@@ -12,6 +12,7 @@ from filelock import FileLock
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.errors import LakeError, SettingError
+from warehouse_assets.graph.dead_runs import end_dead_runs, host
 from warehouse_assets.graph.history import keep_open
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
@@ -19,7 +20,15 @@ from warehouse_assets.settings import Settings
 # Errors are told in words at the end; Dagster's own account of them is in its history.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _CHECK_FAILED = "DagsterAssetCheckFailedError"
-_DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+# What runs print goes nowhere: they say what they do in their events.
+_DAGSTER_YAML = """telemetry:
+  enabled: false
+nux:
+  enabled: false
+compute_logs:
+  module: dagster.core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
+"""
 
 
 def materialize(
@@ -66,20 +75,26 @@ def failed_steps(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
     return failures
 
 
+def end_dead(settings: Settings) -> None:
+    """End the runs of commands on this machine whose process was killed."""
+    with history(settings) as instance:
+        end_dead_runs(instance)
+
+
 def _run(
     name: str, settings: Settings, overrides: Mapping[str, Any], selection: dg.AssetSelection
 ) -> dg.ExecuteInProcessResult:
     defs = build_defs({"settings": settings, **overrides})
     job = dg.define_asset_job(name, selection=selection)
-    with _instance(settings) as instance:
+    with history(settings) as instance:
         resolved = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def(name)
         return resolved.execute_in_process(
-            instance=instance, raise_on_error=False, run_config=_QUIET
+            instance=instance, raise_on_error=False, run_config=_QUIET, tags=host()
         )
 
 
 @contextmanager
-def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+def history(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Dagster's history: where DAGSTER_HOME says, else where `dagster dev` keeps it by default."""
     if not os.environ.get("DAGSTER_HOME"):
         home = settings.dagster_home

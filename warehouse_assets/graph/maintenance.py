@@ -1,6 +1,11 @@
 """The scheduled maintenance of the lake and the warehouse."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,6 +18,12 @@ from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
 
 _DAYS_OF_A_JOURNAL = 30
+_ENDED = [
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.CANCELED,
+]
+_PRINTED = {".err", ".out", ".complete", ".partial"}
 
 
 def maintain_all(
@@ -29,6 +40,44 @@ def maintain_all(
 def forget_ingestions(settings: Settings) -> int:
     """Remove the journals of ingestions that were over long ago; returns how many."""
     return Ingestions(settings.ingestions).prune(_DAYS_OF_A_JOURNAL)
+
+
+def forget_runs(instance: dg.DagsterInstance, days: int) -> int:
+    """Delete from Dagster's history the runs that ended `days` ago or earlier; returns how many.
+
+    The run that materialised an asset last is kept, for Dagster takes an asset of whose
+    materialisation it does not know for one that was never made. What runs and ticks printed goes
+    after the same time.
+    """
+    before = datetime.now(timezone.utc) - timedelta(days=days)
+    keys = instance.get_asset_keys()
+    last = {
+        event.run_id for key in keys if (event := instance.get_latest_materialization_event(key))
+    }
+    records = instance.get_run_records(dg.RunsFilter(statuses=_ENDED, updated_before=before))
+    old = {record.dagster_run.run_id for record in records} - last
+    storage = Path(instance.storage_directory())
+    for run_id in old:
+        instance.delete_run(run_id)
+        shutil.rmtree(storage / run_id, ignore_errors=True)
+        for path in (storage.parent / "history" / "runs").glob(f"{run_id}.db*"):
+            path.unlink(missing_ok=True)
+    for folder in (storage, storage.parent / "compute_logs"):
+        _remove_logs(folder, before.timestamp())
+    return len(old)
+
+
+def _remove_logs(folder: Path, before: float) -> None:
+    """Remove what was printed before a time, and the folders that it leaves empty."""
+    for path, folders, names in os.walk(folder, topdown=False):
+        for name in names:
+            file = Path(path, name)
+            with suppress(OSError):  # another maintenance may be at it
+                if file.suffix in _PRINTED and file.stat().st_mtime < before:
+                    file.unlink()
+        for name in folders:
+            with suppress(OSError):
+                Path(path, name).rmdir()
 
 
 def account(name: str, maintained: Maintained) -> str:
@@ -53,6 +102,7 @@ def maintain_tables(
         ):
             context.log.info(account(name, maintained))
         forget_ingestions(settings)
+        forget_runs(context.instance, settings.run_retention_days)
 
 
 @dg.job(

@@ -29,7 +29,7 @@ def command(house: House, monkeypatch: pytest.MonkeyPatch) -> Command:
 
     for variable, value in house.environment.items():
         monkeypatch.setenv(variable, value)
-    monkeypatch.setattr(runs, "_instance", history)
+    monkeypatch.setattr(runs, "history", history)
     # Wide, so that no word is broken.
     for console in (terminal.out, terminal.err):
         monkeypatch.setattr(console, "_width", 400)

@@ -134,7 +134,7 @@ def test_the_history_of_runs_is_kept_below_home(
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "")
 
-    with runs._instance(settings(tmp_path)) as instance:
+    with runs.history(settings(tmp_path)) as instance:
         assert instance.root_directory == str(tmp_path / "home" / "dagster")
         assert not instance.telemetry_enabled
     assert os.environ["DAGSTER_HOME"] == str(tmp_path / "home" / "dagster")
@@ -146,7 +146,7 @@ def test_the_history_of_runs_is_kept_where_dagster_home_says(
     (tmp_path / "mine").mkdir()
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "mine"))
 
-    with runs._instance(settings(tmp_path)) as instance:
+    with runs.history(settings(tmp_path)) as instance:
         assert instance.root_directory == str(tmp_path / "mine")
     assert not (tmp_path / "home").exists()
 
@@ -159,7 +159,7 @@ def test_a_dagster_home_that_cannot_be_used_is_named(
 
     with (
         pytest.raises(SettingError, match=f"The setting DAGSTER_HOME cannot be used: .*{value}"),
-        runs._instance(settings(tmp_path)),
+        runs.history(settings(tmp_path)),
     ):
         pass
 
@@ -172,6 +172,6 @@ def test_a_home_that_cannot_be_made_is_named(
 
     with (
         pytest.raises(SettingError, match="set DAGSTER_HOME or WAREHOUSE_HOME"),
-        runs._instance(settings(tmp_path)),
+        runs.history(settings(tmp_path)),
     ):
         pass

@@ -1,7 +1,6 @@
 """The commands over a warehouse on PostgreSQL, and the deployment that keeps one there."""
 
 import os
-import runpy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,6 @@ def test_the_deployed_home_keeps_dagsters_history_in_postgresql(
 ) -> None:
     written = yaml.safe_load((ROOT / "deploy" / "dagster.yaml").read_text("utf-8"))
     written["local_artifact_storage"]["config"]["base_dir"] = str(tmp_path)
-    written["compute_logs"]["config"]["base_dir"] = str(tmp_path)
     # The test's server listens on a socket only, which the client library finds by PGHOST.
     monkeypatch.setenv("PGHOST", server_url().partition("host=")[2])
     monkeypatch.setenv("DAGSTER_POSTGRES_HOST", "")
@@ -102,31 +100,6 @@ def test_the_deployment_names_every_variable_that_has_to_be_set_and_holds_no_sec
     assert set(services) == {"postgres", "webserver", "daemon", "service"}
     scripts = ROOT / "deploy" / "postgres"
     assert all(os.access(path, os.X_OK) for path in scripts.iterdir())
-
-
-def test_the_runs_of_a_container_that_was_killed_are_ended_and_no_others() -> None:
-    end_dead_runs = runpy.run_path(str(ROOT / "deploy" / "end_dead_runs.py"))["end_dead_runs"]
-    launched = {".dagster/grpc_info": "{}"}
-    with dg.DagsterInstance.ephemeral() as instance:
-        runs = {
-            name: instance.add_run(dg.DagsterRun("catch_up", status=status, tags=tags))
-            for name, status, tags in (
-                ("launched", dg.DagsterRunStatus.STARTED, launched),
-                ("starting", dg.DagsterRunStatus.STARTING, launched),
-                ("uploaded", dg.DagsterRunStatus.STARTED, {}),
-                ("waiting", dg.DagsterRunStatus.NOT_STARTED, {}),
-                ("done", dg.DagsterRunStatus.SUCCESS, launched),
-            )
-        }
-
-        def ended() -> set[str]:
-            found = {name: instance.get_run_by_id(run.run_id) for name, run in runs.items()}
-            return {name for name, run in found.items() if run and run.status.name == "FAILURE"}
-
-        assert end_dead_runs(instance, "daemon") == 2
-        assert ended() == {"launched", "starting"}
-        assert end_dead_runs(instance, "service") == 1
-        assert ended() == {"launched", "starting", "uploaded"}
 
 
 def test_each_container_counts_its_own_processes_and_has_its_own_folder_for_what_they_spill() -> (
