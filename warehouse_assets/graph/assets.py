@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import Table
 
+from warehouse_assets.graph.blocking import declare_reads, refuse_if_blocked
 from warehouse_assets.graph.computation import compute, compute_added
 from warehouse_assets.graph.failures import in_step
 from warehouse_assets.graph.ingestion_steps import publishing, taking_files
@@ -30,6 +31,9 @@ from warehouse_assets.warehouse import Warehouse
 # Of 10,000 small files taken at once not all can be named.
 _MOST_UNITS_NAMED = 1000
 FOLLOWS_ITS_SOURCES = dg.AutomationCondition.eager()
+_FOLLOWS_THEM_IF_CHECKED = (
+    FOLLOWS_ITS_SOURCES & dg.AutomationCondition.all_deps_blocking_checks_passed()
+)
 
 
 def file_asset(kind: FileKind, group: str, format_name: str) -> dg.AssetsDefinition:
@@ -167,7 +171,11 @@ def _computed_asset(
     query: str,
     compute_table: Callable[[Lake, LakeTable, Settings], Written],
 ) -> dg.AssetsDefinition:
-    """The asset of a table that `compute_table` brings up to date while its lock is held."""
+    """The asset of a table that `compute_table` brings up to date while its lock is held.
+
+    It stays as it is while a blocking check of a table that it depends on fails.
+    """
+    declare_reads(table, reads)
 
     @dg.asset(
         name=str(table.name),
@@ -176,7 +184,7 @@ def _computed_asset(
         kinds={"sql", "duckdb", "deltalake"},
         metadata=definition_metadata(table),
         deps=[str(read.name) for read in reads],
-        automation_condition=FOLLOWS_ITS_SOURCES,
+        automation_condition=_FOLLOWS_THEM_IF_CHECKED,
         code_version=str(zlib.crc32(query.encode())),
     )
     def asset(
@@ -188,6 +196,7 @@ def _computed_asset(
     ) -> dg.MaterializeResult[Any]:
         with in_step(context), publishing(settings, str(table.name)):
             step = Step(context.log, lake, warehouse, settings, progress)
+            refuse_if_blocked(lake, table, reads)
             stored = lake.table(table)
             with lake.lock(stored.name, on_wait=step.tell):
                 written = compute_table(lake, stored, settings)

@@ -113,7 +113,8 @@ class Check:
         definition: what its result depends on beside tables, as text; None if that cannot be
             said, as of a check that depends on the time: it is made every time.
         is_warning: that it fails does not mean that the table is wrong.
-        blocks: that it fails stops what depends on the table.
+        blocks: that it fails stops what depends on the table; it needs a definition, since its
+            last result is in force until it is made again.
     """
 
     name: str
@@ -123,6 +124,10 @@ class Check:
     definition: Callable[[Settings], str] | None = None
     is_warning: bool = False
     blocks: bool = False
+
+    def __post_init__(self) -> None:
+        if self.blocks and self.definition is None:
+            raise TypeError(f"the blocking check {self.name} has no definition")
 
 
 def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition:
@@ -150,7 +155,7 @@ def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition
         with in_step(context), ExitStack() as stack:
             scene = Scene(table, lake, settings, context.instance, stack)
             names = sorted(key.name for key in context.selected_asset_check_keys)
-            with CheckResults(lake.folder, str(table.name)) as results:
+            with CheckResults(lake.folder, str(table.name), by_name) as results:
                 made = [_make_if_readable(by_name[name], scene, results) for name in names]
         yield from made
 
@@ -178,7 +183,7 @@ def _make(check: Check, scene: Scene, results: CheckResults) -> dg.AssetCheckRes
         return _shown(check, scene.table, check.judge(scene))
     looked_at = _looked_at(check, scene, check.definition)
     last = results.last(check.name)
-    if last is not None and last.looked_at == looked_at:
+    if last is not None and (last.looked_at, last.blocks) == (looked_at, check.blocks):
         since = {"unchanged_since": last.made_at}
         finding = Finding(last.problem, {**last.metadata, **since})
         return _shown(check, scene.table, finding)
@@ -186,7 +191,8 @@ def _make(check: Check, scene: Scene, results: CheckResults) -> dg.AssetCheckRes
     if last is not None and not last.problem:
         scene.passed_at = looked_at.appended_since(last.looked_at)
     finding = check.judge(scene)
-    results.keep(check.name, Result.now(looked_at, finding.problem, finding.metadata))
+    result = Result.now(looked_at, finding.problem, finding.metadata, check.blocks)
+    results.keep(check.name, result)
     return _shown(check, scene.table, finding)
 
 

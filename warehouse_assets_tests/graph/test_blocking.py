@@ -4,7 +4,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy import Table
 
+from warehouse_assets.catalogue import TABLES
+from warehouse_assets.definitions import defs
+from warehouse_assets.errors import LakeError
+from warehouse_assets.forum.tables import VOTES
+from warehouse_assets.graph.blocking import refuse_if_blocked
+from warehouse_assets.graph.check_results import CheckResults, LookedAt, Result
 from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.graph.prepared import Homes, begin_with
 from warehouse_assets_tests.graph.runs import (
@@ -126,6 +133,115 @@ def test_what_was_stopped_is_computed_once_the_table_is_right_again(computed: Ho
     week = "2022-01-03"
     assert computed.published("votes_per_post_per_week") == [(1, week, 2)]
     assert computed.published("mean_votes_per_post_per_week") == [(week, 2, 1, 2.0, 1, 2.0)]
+
+
+def _double_a_vote(house: House) -> None:
+    """Append a row to the votes that is there already; the warehouse takes it for the same."""
+    add_rows(house, "votes", {"id": 1, "post_id": 1, "creation_date": "2022-01-03", "arrival": 1})
+
+
+def _fail_the_check_of_votes(house: House) -> None:
+    _double_a_vote(house)
+    result = house.run("votes")
+    assert materialised(result) == {"votes"}
+    assert failed(evaluated(result)) == {"votes.key_is_unique"}
+
+
+def _reasons(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    return {
+        str(event.step_key): str(event.step_failure_data.user_failure_data.description)
+        for event in result.all_events
+        if event.is_step_failure and event.step_failure_data.user_failure_data
+    }
+
+
+def test_no_later_run_computes_what_depends_on_the_table(computed: House) -> None:
+    tables = ("votes_per_post_per_week", "mean_votes_per_post_per_week", "outlier_weeks")
+    before = [computed.published(table) for table in tables]
+    versions = computed.versions()
+    _fail_the_check_of_votes(computed)
+
+    direct = _reasons(computed.run("votes_per_post_per_week", "outlier_weeks", checks=False))
+    # Another table that the mean depends on has changed.
+    computed.deliver("posts-2.jsonl", [post(2)])
+    result = computed.run("posts", "mean_votes_per_post_per_week")
+
+    assert set(direct) == {"votes_per_post_per_week", "outlier_weeks"}
+    assert materialised(result) == {"posts"}
+    transitive = _reasons(result)
+    assert set(transitive) == {"mean_votes_per_post_per_week"}
+    for table, reason in (direct | transitive).items():
+        assert reason == (
+            f"{table} stays as it is, for the check key_is_unique of votes, which it depends on, "
+            "failed: 1 rows violate this: Every row has its own id. Mend the rows of votes, then "
+            f"run `warehouse check`. Once the check passes, the next run computes {table}."
+        )
+    assert [computed.published(table) for table in tables] == before
+    assert {t: computed.versions()[t] for t in tables} == {t: versions[t] for t in tables}
+
+
+def test_it_stays_as_it_is_until_the_check_is_made_and_passes(computed: House) -> None:
+    _fail_the_check_of_votes(computed)
+    votes = computed.lake.table(VOTES).open()
+    votes.restore(votes.version() - 1)
+    computed.deliver("votes-2.jsonl", [vote(2, 1)])
+    assert computed.run("votes", checks=False).success
+    dependent = "votes_per_post_per_week"
+    assert dependent in _reasons(computed.run(dependent, checks=False))
+
+    assert run_checks(computed, dg.AssetSelection.checks_for_assets(dg.AssetKey("votes")))[0]
+
+    assert computed.run(dependent, checks=False).success
+    assert computed.published(dependent) == [(1, "2022-01-03", 2)]
+
+
+def test_every_computed_table_depends_on_what_the_graph_shows_before_it(house: House) -> None:
+    graph = defs.resolve_asset_graph()
+    tables = {str(table.name): table for table in TABLES}
+    computed = [t for t in tables.values() if graph.get(dg.AssetKey(str(t.name))).code_version]
+    assert len(computed) == 13
+    for check in graph.asset_check_keys:
+        source, name = check.asset_key.to_user_string(), check.name
+        if not graph.get(check).blocking:
+            continue
+        result = Result.now(LookedAt("", None, {}), "It is wrong.", {}, blocks=True)
+        with CheckResults(house.lake.folder, source) as results:
+            results.keep(name, result)
+        after = dg.AssetSelection.assets(source).downstream(include_self=False).resolve(graph)
+        refused = {str(table.name) for table in computed if _is_refused(house, table)}
+        average_and_rejected = {"average_delivery_duration", "rejected_records"}
+        assert refused == {key.to_user_string() for key in after} - average_and_rejected
+        (house.lake.folder / ".checks" / f"{source}.json").unlink()
+
+
+def _is_refused(house: House, table: Table) -> bool:
+    try:
+        refuse_if_blocked(house.lake, table, [])
+    except LakeError:
+        return True
+    return False
+
+
+def test_what_is_computed_from_a_table_that_cannot_be_read_stays_as_it_is(
+    computed: House,
+) -> None:
+    (file,) = (computed.settings.lake / "votes").glob("*.parquet")
+    file.write_bytes(file.read_bytes()[:-100])
+
+    reasons = _reasons(computed.run("outlier_weeks", checks=False))
+
+    assert reasons["outlier_weeks"].startswith("The lake table votes cannot be read: ")
+
+
+def test_a_check_that_is_no_more_stops_nothing(computed: House) -> None:
+    result = Result.now(LookedAt("", None, {}), "It is wrong.", {}, blocks=True)
+    with CheckResults(computed.lake.folder, "votes") as results:
+        results.keep("a_check_of_an_earlier_version_of_the_code", result)
+    assert not computed.run("outlier_weeks", checks=False).success
+
+    results_of(computed, "votes")
+
+    assert computed.run("outlier_weeks", checks=False).success
 
 
 def test_rows_that_the_warehouse_cannot_hold_fail_their_asset_and_its_checks_count_them(

@@ -10,7 +10,7 @@ from warehouse_assets.graph.check_results import CheckResults, LookedAt, Result
 
 def keep(folder: Path, check: str) -> None:
     with CheckResults(folder, "votes") as results:
-        results.keep(check, Result.now(LookedAt("x", ("id", 1), {}), "", {}))
+        results.keep(check, Result.now(LookedAt("x", ("id", 1), {}), "", {}, False))
 
 
 def test_two_runs_that_end_at_once_do_not_take_each_others_file(
@@ -43,3 +43,18 @@ def test_two_runs_that_end_at_once_do_not_take_each_others_file(
     with CheckResults(tmp_path, "votes") as results:
         assert results.last("two") is not None
     assert [p.name for p in (tmp_path / ".checks").glob("*.part")] == []
+
+
+def test_of_two_runs_the_result_of_the_later_version_stays(tmp_path: Path) -> None:
+    def result(version: int, problem: str) -> Result:
+        looked_at = LookedAt("x", ("id", version), {})
+        return Result.now(looked_at, problem, {}, blocks=True)
+
+    with CheckResults(tmp_path, "votes") as slower:
+        with CheckResults(tmp_path, "votes") as faster:
+            faster.keep("key_is_unique", result(6, "It is not."))
+            faster.keep("other", result(6, "It is not."))
+        slower.keep("key_is_unique", result(5, ""))
+
+    with CheckResults(tmp_path, "votes") as results:
+        assert [name for name, _ in results.blocking_failures()] == ["key_is_unique", "other"]

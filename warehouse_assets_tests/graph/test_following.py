@@ -31,12 +31,12 @@ class Automation:
 
 def test_what_depends_on_a_source_is_requested_after_it_and_not_again(house: House) -> None:
     automation = Automation(house)
-    house.run(checks=False)
+    house.run()
     automation.tick()
     assert automation.tick() == set()
 
     house.deliver("votes.jsonl", [vote(1, 1)])
-    house.run("votes", checks=False)
+    house.run("votes")
 
     requested = automation.tick()
     assert requested == {
@@ -45,11 +45,11 @@ def test_what_depends_on_a_source_is_requested_after_it_and_not_again(house: Hou
         "outlier_weeks",
         "rejected_records",
     }
-    assert materialised(house.run(*requested, checks=False)) == requested
+    assert materialised(house.run(*requested)) == requested
     assert automation.tick() == set()
 
     house.deliver("posts.jsonl", [post(1)])
-    house.run("posts", checks=False)
+    house.run("posts")
 
     # What depends on posts, and nothing that depends on votes only.
     assert automation.tick() == {"mean_votes_per_post_per_week", "rejected_records"}
