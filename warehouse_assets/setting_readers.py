@@ -2,12 +2,40 @@
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
 
 _BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES |= {f"{unit}I": 1024**power for power, unit in enumerate("KMGT", start=1)}
 _UNUSABLE_IN_A_LAKE = re.compile(r"[%#?\[\]\\]")  # Delta takes the folder for an address
-_POSTGRESQL = {"postgresql", "postgresql+psycopg2"}
+_POSTGRESQL = {
+    "postgres": "postgresql",
+    "postgresql": "postgresql",
+    "postgresql+psycopg2": "postgresql+psycopg2",
+}
+_PASSWORD_OPTION = re.compile(r"(?<=password=)[^&]*", re.IGNORECASE)
+_ENCODE = (
+    "it cannot be told where its password ends and its host begins; write characters of the user "
+    "and the password percent-encoded: @ as %40, / as %2F, : as %3A, # as %23, ? as %3F, % as %25, "
+    "[ as %5B, ] as %5D"
+)
 _SMALLEST_MEMORY_LIMIT = 512 * 10**6  # Python, Dagster and one DuckDB query need about this much.
+
+
+def without_password(text: str) -> str:
+    """`text` for messages: of an address nothing is shown that may belong to a password."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme == "sqlite":
+        return text
+    # The host begins behind the last one, if a password has some, too.
+    given, at, place = rest.rpartition("@")
+    if at:
+        user, colon, _ = given.partition(":")
+        rest = f"{user}:***@{place}" if colon else f"***@{place}"
+    elif not re.fullmatch(r"[^:/?#]*(:\d*)?([/?#].*)?|\[.*", rest, re.DOTALL):
+        rest = f"{rest.partition(':')[0]}:***"
+    return f"{scheme}://{_PASSWORD_OPTION.sub('***', rest)}"
 
 
 def path(text: str) -> Path:
@@ -36,6 +64,16 @@ def batches_url(text: str) -> str:
         return str(path(text))
     if not separator or scheme.lower() not in {"http", "https"} or not rest.strip("/"):
         raise ValueError("it must be an address, http://HOST/… or https://…, or a .json file")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    # Of what follows the host, an @ may be the one of a password that was cut there.
+    if ":" in authority.rpartition("@")[2] and "@" in rest[len(authority) :]:
+        raise ValueError(_ENCODE)
+    try:
+        is_whole = bool(urlsplit(text).hostname) and urlsplit(text).port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise ValueError(_ENCODE if "@" in rest else "its host or port cannot be read")
     return text.rstrip("/")
 
 
@@ -50,7 +88,7 @@ def database_url(text: str) -> str:
     """An SQLAlchemy URL of a SQLite file or of a PostgreSQL database."""
     scheme, _, rest = text.partition("://")
     if scheme in _POSTGRESQL and rest.strip("/"):
-        return text
+        return _postgresql_url(f"{_POSTGRESQL[scheme]}://{rest}")
     path_text, question_mark, options = rest.removeprefix("/").partition("?")
     if scheme != "sqlite" or not rest.startswith("/") or path_text in {"", ":memory:"}:
         raise ValueError(
@@ -58,6 +96,22 @@ def database_url(text: str) -> str:
             "database, postgresql://USER@HOST/DATABASE"
         )
     return f"sqlite:///{path(path_text)}{question_mark}{options}"
+
+
+def _postgresql_url(text: str) -> str:
+    """`text`, in which a password is where it is never shown."""
+    try:
+        url = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        raise ValueError(_ENCODE if "@" in text else "its host or port cannot be read") from None
+    _, _, password_and_place = text.partition("://")[2].partition(":")
+    if "@" in password_and_place.partition("@")[2]:
+        raise ValueError(_ENCODE)
+    password = url.query.get("password")
+    if not isinstance(password, str):
+        return text
+    named = url.set(password=password).difference_update_query(["password"])
+    return named.render_as_string(hide_password=False)
 
 
 def size(text: str) -> int:

@@ -5,9 +5,8 @@ documentation is held against; `Settings` holds the values in use.
 """
 
 import os
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ from sqlalchemy import Table
 
 from warehouse_assets import setting_readers as readers
 from warehouse_assets.errors import SettingError
-
-_PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*@")
 
 
 @dataclass(frozen=True)
@@ -262,18 +259,18 @@ class Settings:
 
     home: Path
     lake: Path
-    warehouse_url: str
+    warehouse_url: str = field(repr=False)  # URLs may hold a password
     inbox: Path
     archive: Path
     students_db: Path
-    batches_url: str
+    batches_url: str = field(repr=False)
     batches_overlap_hours: float
     batches_timeout_seconds: float
     batches_pages_per_run: int
     test_runs_log: Path
-    reviews_url: str
+    reviews_url: str = field(repr=False)
     deliveries_feed: Path
-    state_url: str
+    state_url: str = field(repr=False)
     delivery_open_hours: float
     publishes_large_tables: bool
     trip_groups_zoom: int
@@ -328,7 +325,7 @@ class Settings:
             try:
                 values[setting.field] = setting.read(text)
             except ValueError as error:
-                shown = _PASSWORD.sub(r"\1***@", text)
+                shown = readers.without_password(text)
                 raise SettingError(
                     f"The setting {setting.variable} is {shown!r}, which cannot be used: {error}. "
                     f"Unset it to use its default, {setting.default}."

@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from warehouse_assets.errors import SettingError
+from warehouse_assets.setting_readers import without_password
 from warehouse_assets.settings import Settings
 
 DEFAULT_PORT = 8765
@@ -71,7 +72,7 @@ def _port_here(url: str) -> int:
         port = None
     if parts.scheme.lower() != "http" or parts.hostname not in _THIS_MACHINE or port is None:
         raise SettingError(
-            f"The setting BATCHES_URL is {url!r}: a sample school can only be served at "
-            f"http://127.0.0.1:PORT. Unset it, or set it to http://127.0.0.1:{DEFAULT_PORT}."
+            f"The setting BATCHES_URL is {without_password(url)!r}: a sample school can only be "
+            f"served at http://127.0.0.1:PORT. Unset it, or set it to http://127.0.0.1:{DEFAULT_PORT}."
         )
     return port

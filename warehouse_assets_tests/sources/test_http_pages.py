@@ -2,6 +2,7 @@
 
 import socket
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -244,10 +245,20 @@ def test_a_name_that_is_not_known_is_told() -> None:
         pages.page({})
 
 
-def test_a_password_in_the_address_is_used(server: Server) -> None:
-    server.address = server.address.replace("http://", "http://me:secret@")
+@pytest.mark.parametrize(
+    ("written", "password"),
+    [
+        ("secret", "secret"),
+        ("s%40e%2Fc%3Ar%23e%3Ft%25%5B", "s@e/c:r#e?t%["),
+        ("s@e:c", "s@e:c"),
+        ("s%e", "s%e"),
+    ],
+)
+def test_a_password_in_the_address_is_used(server: Server, written: str, password: str) -> None:
+    server.address = server.address.replace("http://", f"http://me:{written}@")
     assert Asked(server).page() == PAGE
-    assert server.requests[0].headers["Authorization"].startswith("Basic ")
+    kind, _, given = server.requests[0].headers["Authorization"].partition(" ")
+    assert (kind, b64decode(given).decode()) == ("Basic", f"me:{password}")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""A password of any characters opens the real server, wherever its URL goes."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from warehouse_assets.api.publications import connect
+from warehouse_assets.deliveries.state_database import StateDatabase
+from warehouse_assets.errors import SourceError, WarehouseError
+from warehouse_assets.reviews.source import glance_at_reviews
+from warehouse_assets.settings import Settings
+from warehouse_assets.warehouse import Warehouse
+from warehouse_assets_tests.postgres import execute, postgres_url
+
+PASSWORD = "s@e/c:r#e?t%[x]"
+
+
+@pytest.fixture
+def url() -> sa.URL:
+    """Of a user who has to give the password."""
+    server = postgres_url()
+    ((file,),) = execute(server, "SHOW hba_file")
+    rules = Path(str(file))
+    if "odd" not in rules.read_text():
+        rules.write_text(f"local all odd scram-sha-256\n{rules.read_text()}")
+        execute(server, f"CREATE ROLE odd LOGIN PASSWORD '{PASSWORD}'", "SELECT pg_reload_conf()")
+    return sa.make_url(server).set(username="odd", password=PASSWORD)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_a_password_of_any_characters_is_taken(url: sa.URL, scheme: str) -> None:
+    written = url.set(drivername=scheme).render_as_string(hide_password=False)
+    settings = Settings.from_environment(
+        dict.fromkeys(("WAREHOUSE_URL", "REVIEWS_URL", "STATE_URL"), written)
+    )
+    with Warehouse(settings.warehouse_url).read() as connection:
+        assert connection.scalar(sa.text("SELECT current_user")) == "odd"
+    with StateDatabase(settings.state_url).reading() as state:
+        assert state is None  # there is none yet
+    with closing(connect(sa.make_url(settings.warehouse_url))) as kept:
+        assert kept.info.user == "odd"
+    with pytest.raises(SourceError, match="has no table reviews") as raised:
+        glance_at_reviews(settings.reviews_url)
+    assert not any(part in str(raised.value) for part in (PASSWORD, "c:r", "c%2Fr"))
+
+
+def test_a_wrong_password_is_not_shown(url: sa.URL) -> None:
+    wrong = url.set(password=f"{PASSWORD}x").render_as_string(hide_password=False)
+    settings = Settings.from_environment({"WAREHOUSE_URL": wrong})
+    with (
+        pytest.raises(WarehouseError, match="does not accept") as raised,
+        Warehouse(settings.warehouse_url).read(),
+    ):
+        pass
+    assert not any(part in str(raised.value) for part in ("s@e", "c:r", "c%2Fr", "%5Bx"))
