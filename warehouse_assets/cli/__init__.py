@@ -1,5 +1,8 @@
 """The `warehouse` command."""
 
-from warehouse_assets.cli.commands import main
+try:
+    from warehouse_assets.cli.commands import main
+except KeyboardInterrupt:  # Ctrl-C before there is anything to stop
+    raise SystemExit(130) from None
 
 __all__ = ["main"]

@@ -11,6 +11,7 @@ import click
 from dotenv import load_dotenv
 
 from warehouse_assets.cli import keys, service, simulation
+from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.garbage import look_less_often
 from warehouse_assets.settings import Settings
@@ -30,6 +31,8 @@ class _Group(click.Group):
 
     A line with \b alone in a help text has the lines after it stay as they are.
     """
+
+    command_class = InterruptibleCommand
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -84,7 +87,8 @@ def ingest(
 
     Exit code: 0 if all went well, even if single records were rejected or a file was taken
     before; 1 if a step or a blocking check failed, or nothing in one of FILES could be used
-    (without FILES: in one of those that waited); 2 for wrong usage.
+    (without FILES: in one of those that waited); 2 for wrong usage; 130 after Ctrl-C, which
+    ends it at once: run it again, and it goes on.
     """
     from warehouse_assets.cli import events, ingestion, runs, terminal
 

@@ -1,6 +1,6 @@
 """The `ingest` command: files into the inbox, and what became of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ import click
 import dagster as dg
 
 from warehouse_assets.cli import queries, terminal
+from warehouse_assets.cli.interruption import when_told_to_end
 from warehouse_assets.definitions import FILE_KINDS
 from warehouse_assets.forum.files import POSTS_FILES, UNRECOGNISED, VOTES_FILES, holds
 from warehouse_assets.graph.resources import build_resources
@@ -18,7 +19,13 @@ from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.file_kinds import left_behind, left_in_words
 from warehouse_assets.sources.file_marks import is_taken
-from warehouse_assets.sources.inbox import DeliveryFile, copy_file, delivered_name, unit_name
+from warehouse_assets.sources.inbox import (
+    DeliveryFile,
+    copy_file,
+    delivered_name,
+    partial_path,
+    unit_name,
+)
 from warehouse_assets.terminal_text import visible
 from warehouse_assets.trips.assets import TRIPS_FILES
 
@@ -105,14 +112,19 @@ def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listen
             size = delivery.path.stat().st_size
             ingestion = Ingestions(settings.ingestions).create(delivery.path.name, size)
             target = inbox.folder / ingestion.file_name
-            copy_file(delivery.path, target, copied)
+            _copy(delivery.path, target, copied)
             ingestion.tell("queued", bytes=size)
             ingestions.append(ingestion)
         else:
             target = _free(inbox.folder / _name(delivery))
-            copy_file(delivery.path, target, copied)
+            _copy(delivery.path, target, copied)
         copies[_name_in_units(target)] = delivery.path
     return Delivered(known, ingestions, copies)
+
+
+def _copy(source: Path, target: Path, copied: Callable[[int], object]) -> None:
+    with when_told_to_end(lambda: partial_path(target).unlink(missing_ok=True)):
+        copy_file(source, target, copied)
 
 
 def _name_in_units(path: Path) -> str:

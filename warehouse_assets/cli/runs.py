@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 from filelock import FileLock
 
 from warehouse_assets.catalogue import TABLES
+from warehouse_assets.cli.interruption import when_told_to_end
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.errors import LakeError, SettingError
 from warehouse_assets.graph.dead_runs import end_dead_runs, host
@@ -86,11 +88,23 @@ def _run(
 ) -> dg.ExecuteInProcessResult:
     defs = build_defs({"settings": settings, **overrides})
     job = dg.define_asset_job(name, selection=selection)
-    with history(settings) as instance:
+    run_id = str(uuid4())
+    with history(settings) as instance, when_told_to_end(lambda: _cancel(instance, run_id)):
         resolved = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def(name)
         return resolved.execute_in_process(
-            instance=instance, raise_on_error=False, run_config=_QUIET, tags=host()
+            instance=instance,
+            raise_on_error=False,
+            run_config=_QUIET,
+            run_id=run_id,
+            tags=host(),
         )
+
+
+def _cancel(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Have Dagster's history say that the run, which ends with this process, was canceled."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and not run.is_finished:
+        instance.report_run_canceled(run, "The command was told to end.")
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from warehouse_assets import progress as reports
+from warehouse_assets.cli.interruption import when_told_to_end
 from warehouse_assets.terminal_text import visible
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def progress_bars() -> Iterator[reports.Listener]:
                 tasks[key] = bars.add_task(name, total=report.total, unit=report.unit)
             bars.update(tasks[key], completed=report.done, total=report.total)
 
-        with bars:
+        with bars, when_told_to_end(bars.stop):
             yield listen
 
 

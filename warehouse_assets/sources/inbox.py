@@ -283,13 +283,18 @@ def _move_by_copy(file: DeliveryFile, target: Path) -> None:
     file.path.unlink()
 
 
+def partial_path(target: Path) -> Path:
+    """Where a file is until all of it has been copied to `target`: nobody takes it there."""
+    return target.with_name(f".{target.name}.part")
+
+
 def copy_file(source: Path, target: Path, copied: Callable[[int], object] = int) -> None:
     """Copy a file so that under its new name it is either whole or not there.
 
     Args:
         copied: told after each part how many bytes it had.
     """
-    partial = target.with_name(f".{target.name}.part")
+    partial = partial_path(target)
     # Of a process before that was killed, or a link that somebody has put there.
     partial.unlink(missing_ok=True)
     try:

@@ -50,7 +50,7 @@ def fork(function: Callable[..., None], *arguments: Any) -> BaseProcess:
 def fork_command(house: House, output: Path, *command: str | Path) -> BaseProcess:
     """Start a command as `start` does, its modules imported; what it tells goes to `output`."""
     environment = {**os.environ, **house.environment}
-    return fork(_run_command, [str(word) for word in command], environment, output)
+    return fork(run_command, [str(word) for word in command], environment, output)
 
 
 def run_forked(house: House, output: Path, *command: str | Path) -> tuple[int | None, str]:
@@ -60,7 +60,7 @@ def run_forked(house: House, output: Path, *command: str | Path) -> tuple[int | 
     return process.exitcode, output.read_text()
 
 
-def _run_command(command: list[str], environment: Mapping[str, str], output: Path) -> None:
+def run_command(command: list[str], environment: Mapping[str, str], output: Path) -> None:
     """Do what the script of the command does."""
     with output.open("wb") as stream:
         for told in (1, 2):
