@@ -49,9 +49,14 @@ class IngestionStatus(Accepted):
 
     name: str = Field(description="What its sender calls the file.", examples=["trips.csv"])
     status: str = Field(
-        description="The last event, `started` standing for `progress`: received, queued, started, "
-        "stored, published, succeeded or failed.",
+        description="The last event but `progress`: received, queued, started, stored, published, "
+        "succeeded or failed.",
         examples=["succeeded"],
+    )
+    phase: str | None = Field(
+        description="What is being done: reading, checking, storing, or computing or publishing a "
+        "table; null before and in the end.",
+        examples=["publishing trip_groups"],
     )
     is_over: bool = Field(description="Whether nothing more is expected.")
     received_at: datetime | None = Field(description="When its first byte came.")
@@ -184,8 +189,13 @@ def _status(request: Request, ingestion: Ingestion) -> IngestionStatus:
     told = ingestion.events()
     figures: dict[str, Any] = {}
     tables: list[str] = []
-    last = "received"
+    last, phase = "received", None
     for event in told:
+        if event.name == "progress":
+            named = (event.data.get("phase"), event.data.get("table"))
+            phase = " ".join(str(word) for word in named if word) or None
+        else:
+            last = event.name
         if event.name == "started":  # of a later run, after one that failed
             figures.pop("reason", None)
             tables.clear()
@@ -194,13 +204,13 @@ def _status(request: Request, ingestion: Ingestion) -> IngestionStatus:
         figures |= {
             k: v for k, v in event.data.items() if not (k == "bytes" and _is_part(event.name))
         }
-        last = "started" if event.name == "progress" else event.name
     if last != "failed":
         figures.pop("reason", None)
     return IngestionStatus(
         **_accepted(request, ingestion).model_dump(),
         name=figures.get("name", ""),
         status=last,
+        phase=None if last in ENDS else phase,
         is_over=last in ENDS,
         received_at=told[0].at if told else None,
         updated_at=told[-1].at if told else None,

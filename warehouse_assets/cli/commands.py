@@ -98,11 +98,11 @@ def ingest(
         named += [(path, table) for path in paths]
     deliveries = ingestion.recognised(named)
     started = datetime.now(timezone.utc)
-    with terminal.progress_bars() as listener:
-        delivered = ingestion.deliver(settings, deliveries, listener)
+    with terminal.progress_bars() as bars:
+        delivered = ingestion.deliver(settings, deliveries, bars.listener)
         assets = sorted({delivery.holds for delivery in deliveries}) or None
-        with events.printed(delivered.ingestions):
-            result = runs.materialize(settings, {"progress": listener}, assets)
+        with events.printed(delivered.ingestions, bars.console):
+            result = runs.materialize(settings, {"progress": bars.listener}, assets)
     for delivery in delivered.known:
         known = visible(f"{delivery.path} was taken before: its content is known.")
         terminal.out.print(known, markup=False)
@@ -209,8 +209,8 @@ def rebuild() -> None:
     from warehouse_assets.cli import queries, terminal
 
     settings = Settings.from_environment()
-    with terminal.progress_bars() as listener:
-        rebuilt = queries.rebuild(settings, listener)
+    with terminal.progress_bars() as bars:
+        rebuilt = queries.rebuild(settings, bars.listener)
     if rebuilt.moved_aside is not None:
         moved = f"The unreadable database was moved to {rebuilt.moved_aside}."
         terminal.out.print(moved, markup=False)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -118,14 +119,23 @@ def _words(value: object) -> str:
     return str(value)
 
 
-@contextmanager
-def progress_bars() -> Iterator[reports.Listener]:
-    """Show a bar for each activity reported while the block runs, if standard error is a terminal.
+@dataclass(frozen=True)
+class Bars:
+    """What is told to have a bar shown, and what prints lines above it; None if there are none."""
 
-    The bars are gone when the block ends.
+    listener: reports.Listener = reports.nobody
+    console: Console | None = None
+
+
+@contextmanager
+def progress_bars() -> Iterator[Bars]:
+    """Show a bar for what is reported while the block runs, if standard error is a terminal.
+
+    It is that of the activity reported last, with the time that it has taken so far; where nobody
+    knows how long it will take, the bar moves to and fro. It is gone when the block ends.
     """
     if not sys.stderr.isatty():
-        yield reports.nobody
+        yield Bars()
         return
     # Dagster redirects standard error into its own logs while a step runs.
     with os.fdopen(os.dup(sys.stderr.fileno()), "w") as stream:
@@ -133,22 +143,33 @@ def progress_bars() -> Iterator[reports.Listener]:
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("{task.completed:,.0f} of {task.total:,.0f} {task.fields[unit]}"),
+            TextColumn("{task.fields[figures]}"),
             TimeElapsedColumn(),
             console=Console(file=stream),
             transient=True,
         )
-        tasks: dict[tuple[str, str], TaskID] = {}
+        shown: dict[tuple[str, str], TaskID] = {}
 
         def listen(report: reports.Progress) -> None:
             key = (report.table, report.activity)
-            if key not in tasks:
-                name = f"{report.activity} {report.table}"
-                tasks[key] = bars.add_task(name, total=report.total, unit=report.unit)
-            bars.update(tasks[key], completed=report.done, total=report.total)
+            figures = ""
+            if report.total is not None:
+                figures = f"{report.done:,} of {report.total:,} {report.unit}"
+            now: dict[str, Any] = {
+                "completed": report.done,
+                "total": report.total,
+                "figures": figures,
+            }
+            if key in shown:
+                bars.update(shown[key], **now)
+                return
+            for task in shown.values():
+                bars.remove_task(task)
+            shown.clear()
+            shown[key] = bars.add_task(f"{report.activity} {report.table}", **now)
 
         with bars, when_told_to_end(bars.stop):
-            yield listen
+            yield Bars(listen, bars.console)
 
 
 def print_failed_checks(evaluations: Iterable["dg.AssetCheckEvaluation"]) -> None:

@@ -20,7 +20,7 @@ from warehouse_assets.graph.ingestion_steps import publishing, taking_files
 from warehouse_assets.graph.metadata import definition_metadata
 from warehouse_assets.graph.step import Step
 from warehouse_assets.lake import Lake, LakeTable, Written
-from warehouse_assets.progress import Listener
+from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.delivery_files import Taken, catch_up
@@ -194,8 +194,10 @@ def _computed_asset(
         settings: dg.ResourceParam[Settings],
         progress: dg.ResourceParam[Listener],
     ) -> dg.MaterializeResult[Any]:
-        with in_step(context), publishing(settings, str(table.name)):
-            step = Step(context.log, lake, warehouse, settings, progress)
+        name = str(table.name)
+        with in_step(context), publishing(settings, name, progress) as listener:
+            step = Step(context.log, lake, warehouse, settings, listener)
+            listener(Progress(name, "computing"))
             refuse_if_blocked(lake, table, reads)
             stored = lake.table(table)
             with lake.lock(stored.name, on_wait=step.tell):

@@ -11,7 +11,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.graph.metadata import picture_metadata, table_metadata
 from warehouse_assets.lake import Lake, Written
-from warehouse_assets.progress import Listener
+from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
@@ -67,6 +67,7 @@ class Step:
         stored = self.lake.table(table)
         handle = stored.open()
         if self.settings.publishes(table):
+            self.progress(Progress(str(table.name), "publishing"))
             published = publish(
                 self.lake,
                 self.warehouse,

@@ -7,11 +7,17 @@ follows it. What the events mean to a table, to HTTP or to Dagster is not known 
     received {name, bytes}     the upload has begun
     queued {bytes}             the file is in the inbox, whole
     started {run_id}           a run has begun to take it
-    progress {rows, rejected, bytes, bytes_total, rate, seconds}    rate in bytes per second
+    progress {phase, seconds, …}    what is being done, and for how long; see below
     stored {rows, rejected}    its rows are in the lake
     published {table}          a table that follows from it is in the warehouse
     succeeded {rows, rejected, is_known}    the end
     failed {reason}            the end, unless a later run takes the file after all
+
+A phase is `reading` (with `share`, `rows`, `bytes` of `bytes_total`, `rate` in bytes per second),
+`checking` (the file is looked through once more for what cannot be used) or `storing`; then, for
+each `table` that follows from it, `computing` and `publishing` (with `share`, and `done` of `total`
+rows, once that is known). Phases come in this order and none comes again, and in each of them
+`share` and `seconds` only grow, until another `started` begins anew.
 """
 
 from warehouse_assets.ingestions.journal import (

@@ -122,9 +122,8 @@ class Ingestion:
 
     @property
     def status(self) -> str:
-        """How far it has come: the last event's name, `started` standing for `progress`, too."""
-        name = _last_name(self.path)
-        return "started" if name == "progress" else name or "received"
+        """How far it has come: the last event's name, `progress` left out."""
+        return _last_name(self.path) or "received"
 
     @property
     def is_over(self) -> bool:
@@ -195,7 +194,7 @@ def _parsed(line: bytes) -> tuple[str, datetime, Mapping[str, Any]] | None:
 
 
 def _last_name(path: Path) -> str | None:
-    """The name of the last event, read from the end of the journal."""
+    """The name of the last event but `progress`, read from the end of the journal."""
     try:
         with path.open("rb") as journal:
             end = journal.seek(0, os.SEEK_END)
@@ -208,7 +207,8 @@ def _last_name(path: Path) -> str | None:
                 lines = tail[: tail.rfind(b"\n") + 1].splitlines()
                 # The first of them may have begun before this block.
                 for line in reversed(lines if start == 0 else lines[1:]):
-                    if (parsed := _parsed(line)) is not None:
+                    parsed = _parsed(line)
+                    if parsed is not None and parsed[0] != "progress":
                         return parsed[0]
     except OSError:
         pass

@@ -68,7 +68,7 @@ def catch_up(
     with lake.lock(kind.name, on_wait=tell):
         waiting = inbox.settled()
         unfinished = [file.name for file in waiting.unfinished]
-        catching_up = _CatchUp(lake, inbox, kind, tell, watch or IngestionWatch())
+        catching_up = _CatchUp(lake, inbox, kind, tell, progress, watch or IngestionWatch())
         units, known = catching_up.units([f for f in waiting.complete if kind.recognises(f)])
         taken = Taken(known=known, unfinished=unfinished)
         total = sum(unit.file.size for unit in units)
@@ -76,13 +76,15 @@ def catch_up(
             done = taken.bytes_read
 
             def report(
-                share: float, done: int = done, size: int = sum(u.file.size for u in batch)
+                share: float | None, done: int = done, size: int = sum(u.file.size for u in batch)
             ) -> None:
+                if share is None:
+                    progress(Progress(kind.name, "checking"))
+                    return
                 now = done + int(share * size)
                 progress(Progress(kind.name, "reading", now, total, "bytes"))
 
             taken = catching_up.take(batch, taken, report)
-            report(0, done=taken.bytes_read)
         return taken
 
 
@@ -109,12 +111,14 @@ class _CatchUp:
         inbox: Inbox,
         kind: FileKind,
         tell: Callable[[str], None],
+        progress: Listener,
         watch: IngestionWatch,
     ) -> None:
         self.lake = lake
         self.inbox = inbox
         self.kind = kind
         self.tell = tell
+        self.progress = progress
         self.watch = watch
         self.rejected = lake.table(REJECTED_RECORDS)
         self.table = None if kind.table is None else lake.table(kind.table)
@@ -158,7 +162,9 @@ class _CatchUp:
             units[digest] = Unit(file, arrival, digest)
         return sorted(units.values(), key=lambda unit: unit.arrival), known
 
-    def take(self, batch: Sequence[Unit], before: Taken, report: Callable[[float], None]) -> Taken:
+    def take(
+        self, batch: Sequence[Unit], before: Taken, report: Callable[[float | None], None]
+    ) -> Taken:
         """Read the units of `batch`, commit what they hold and archive their files."""
         held = self._held(batch)
         if held and len(held) < len(batch):
@@ -167,7 +173,11 @@ class _CatchUp:
             return self.take(rest, self.take(held, before, report), report)
         self.watch.started(batch)
 
-        def reported(share: float) -> None:
+        is_read = False
+
+        def reported(share: float | None) -> None:
+            nonlocal is_read
+            is_read = share is None
             report(share)
             self.watch.progress(share)
 
@@ -181,6 +191,10 @@ class _CatchUp:
                 raise
             for unit in batch:
                 unit.file.check_unchanged()
+            if not is_read:
+                reported(1)
+            self.progress(Progress(self.kind.name, "storing"))
+            self.watch.storing()
             rejected = _by_arrival(connection, REJECTED)
             refused = _rejected_whole(connection)
             records = self._records(connection, batch, staged)

@@ -178,7 +178,10 @@ class _CatchUp:
     def _take(self, piece: Piece, before: TakenFromLog, total: int) -> TakenFromLog:
         """Read the lines at the beginning of `piece` and commit what they hold."""
 
-        def report(share: float) -> None:
+        def report(share: float | None) -> None:
+            if share is None:
+                self.progress(Progress(self.kind.name, "checking"))
+                return
             done = before.bytes_read + int(share * spooled.size)
             self.progress(Progress(self.kind.name, "reading", done, total, "bytes"))
 

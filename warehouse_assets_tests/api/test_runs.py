@@ -10,7 +10,16 @@ import dagster as dg
 import pytest
 
 from warehouse_assets.api.runs import WarmRuns
-from warehouse_assets_tests.api.serving import COLUMNS, REPOSITORY, ROW, eventually, serving
+from warehouse_assets_tests.api.serving import (
+    COLUMNS,
+    REPOSITORY,
+    ROW,
+    Heard,
+    events_url,
+    eventually,
+    listening_to,
+    serving,
+)
 from warehouse_assets_tests.house import House
 
 # Writes its process number and, for each order, a line; a run ends when its file is there.
@@ -28,6 +37,36 @@ for line in sys.stdin:
     print("{}", flush=True)
 log.write("ended\\n")
 """
+
+
+_MANY_TRIPS = 400_000
+_BAD_ROW = "Prague,POINT (14.4 91),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n"
+_TABLES = ("daily_trips", "trip_groups", "weekly_trips")
+
+
+def check_that_it_only_goes_forwards(heard: Sequence[Heard]) -> None:
+    """No phase comes twice, each in its order, and in none of them a figure gets smaller."""
+    furthest: dict[tuple[str, str | None], dict[str, float]] = {}
+    for event in heard:
+        if event.name == "progress":
+            phase = (event.data["phase"], event.data.get("table"))
+            assert phase not in furthest or phase == list(furthest)[-1], heard
+            before = furthest.setdefault(phase, {})
+            for name in ("share", "seconds", "rows", "bytes", "done"):
+                if name in event.data:
+                    assert event.data[name] >= before.get(name, 0), heard
+                    before[name] = event.data[name]
+    phases = list(furthest)
+    of_file = [phase for phase, table in phases if table is None]
+    assert of_file == [name for name in ("reading", "checking", "storing") if name in of_file]
+    assert of_file[-1] == "storing"
+    of_tables = phases[len(of_file) :]
+    assert sorted(of_tables) == sorted(
+        (name, table) for table in _TABLES for name in ("computing", "publishing")
+    )
+    for place in range(0, len(of_tables), 2):
+        (first, table), second = of_tables[place : place + 2]
+        assert (first, second) == ("computing", ("publishing", table))
 
 
 @contextmanager
@@ -94,16 +133,20 @@ def test_an_upload_is_taken_by_a_run_that_dagster_records(
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
 
     with serving(house.settings, WarmRuns()) as served:
-        ingestion = served.ingestion(served.send((COLUMNS + ROW).encode()))
-        eventually(lambda: ingestion.is_over)
-        names = [event.name for event in ingestion.events()]
+        content = COLUMNS + ROW * (_MANY_TRIPS - 2) + _BAD_ROW
+        ingestion = served.ingestion(served.send(content.encode()))
+        with listening_to(events_url(served, ingestion), timeout=60) as stream:
+            heard = list(stream)
+        names = [event.name for event in heard]
         assert names[:3] == ["received", "queued", "started"]
-        assert names[-1] == "succeeded", ingestion.events()[-1]
+        assert names[-1] == "succeeded", heard[-1]
+        assert (heard[-1].data["rows"], heard[-1].data["rejected"]) == (_MANY_TRIPS - 2, 1)
+        check_that_it_only_goes_forwards(heard)
         second = served.ingestion(served.send((COLUMNS + ROW + ROW).encode()))
         eventually(lambda: second.is_over)
 
     (row,) = house.published("weekly_trips", "region, trips")
-    assert row == ("Prague", 3)
+    assert row == ("Prague", _MANY_TRIPS)
     monkeypatch.setenv("DAGSTER_HOME", str(house.settings.dagster_home))
     with dg.DagsterInstance.get() as instance:
         recorded = instance.get_runs()

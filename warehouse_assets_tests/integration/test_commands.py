@@ -3,7 +3,12 @@
 Each command is started once as they do; more processes are forked, which saves them the imports.
 """
 
+import os
+import re
+import select
 from pathlib import Path
+
+import pytest
 
 from warehouse_assets.samples.forum import write_forum_samples
 from warehouse_assets_tests.graph.lake_rows import add_rows
@@ -83,3 +88,40 @@ def test_a_wrong_setting_is_named_without_a_traceback(house: House, tmp_path: Pa
     assert code == 1
     assert "MEMORY_LIMIT" in told
     assert "Traceback" not in told
+
+
+def test_a_terminal_shows_what_is_done_with_each_table_below_what_has_happened(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "trips.csv"
+    rows = "Prague,POINT (14.4 50),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n" * 2
+    file.write_text(f"region,origin_coord,destination_coord,datetime,datasource\n{rows}")
+    for name, value in (("TERM", "xterm"), ("COLUMNS", "200"), ("LINES", "40")):
+        monkeypatch.setenv(name, value)
+    terminal, end = os.openpty()
+    process = fork_command(house, Path(os.ttyname(end)), "warehouse", "ingest", file)
+    told = b""
+    while process.is_alive() or select.select([terminal], [], [], 0)[0]:
+        if select.select([terminal], [], [], 0.1)[0]:
+            told += os.read(terminal, 1 << 16)
+    for descriptor in (terminal, end):
+        os.close(descriptor)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told.decode())
+    lines = [line for line in re.split(r"[\r\n]+", text) if line]
+
+    assert process.exitcode == 0, text
+    activities = [
+        found[1] for line in lines if (found := re.match(r"(\w+ing \w+) .*\d:\d\d:\d\d$", line))
+    ]
+    assert "storing trips" in activities
+    for table in ("daily_trips", "trip_groups", "weekly_trips"):
+        computing, publishing = f"computing {table}", f"publishing {table}"
+        assert activities.index("storing trips") < activities.index(computing)
+        assert activities.index(computing) < activities.index(publishing)
+        last_of_computing = len(activities) - activities[::-1].index(computing)
+        assert last_of_computing <= activities.index(publishing)
+    events = [line for line in lines if re.match(r"\d\d:\d\d:\d\d trips.csv: ", line)]
+    assert events[-1].endswith("trips.csv: done"), text
+    assert any(event.endswith(" weekly_trips published") for event in events)
+    # Each event is a line of its own, and none is at the end of a bar.
+    assert text.count("trips.csv: ") == len(events)

@@ -83,7 +83,10 @@ def test_progress_ends_with_all_bytes(house: House) -> None:
     size = path.stat().st_size
     heard: list[Progress] = []
     catch_up(house.lake, house.inbox, VOTES_FILES, quiet, heard.append)
-    assert heard[-1] == Progress("votes", "reading", size, size, "bytes")
+    assert heard[-2:] == [
+        Progress("votes", "reading", size, size, "bytes"),
+        Progress("votes", "storing"),
+    ]
 
 
 def test_within_a_file_the_last_row_wins(house: House) -> None:

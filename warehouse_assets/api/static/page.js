@@ -9,7 +9,8 @@ const MOST_FOLLOWED = 3;
 
 const WORDS = {
   uploading: "sending", received: "received", queued: "waiting for a run", started: "being read",
-  progress: "being read", stored: "stored, publishing", published: "publishing",
+  reading: "being read", checking: "being checked", storing: "being stored",
+  stored: "stored", computing: "computing", publishing: "publishing", published: "publishing",
   succeeded: "done", failed: "failed",
 };
 
@@ -28,9 +29,13 @@ function size(bytes) {
   return `${unit && value < 100 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-function showState(element, state) {
-  element.textContent = WORDS[state] ?? state;
+function showState(element, state, table) {
+  element.textContent = [WORDS[state] ?? state, table].filter(Boolean).join(" ");
   element.dataset.state = state;
+}
+
+function showEvent(element, name, data) {
+  showState(element, name === "progress" ? data.phase ?? "reading" : name, data.table);
 }
 
 // Calls back with each event of an ingestion until it is over; answers with a way to stop.
@@ -107,12 +112,12 @@ function send(file) {
 }
 
 function heed(name, data) {
-  showState(byId("live-state"), name);
+  showEvent(byId("live-state"), name, data);
   if (name === "received") showStep("received");
   if (name === "queued" || name === "started") showBar(null);
   if (name === "progress") showProgress(data);
   if (name === "stored") {
-    showBar(1);
+    showBar(null);
     showStep("stored");
     showFigures(data);
   }
@@ -131,6 +136,11 @@ function heed(name, data) {
 }
 
 function showProgress(data) {
+  // What follows reading has no share in a bar that only moves forwards.
+  if (data.phase && data.phase !== "reading") {
+    showBar(null);
+    return;
+  }
   showBar(data.bytes_total ? data.bytes / data.bytes_total : null);
   const about = data.are_rows_estimated ? "about " : "";
   const parts = [`${about}${count(data.rows)} rows`, `${size(data.bytes)} of ${size(data.bytes_total)}`];
@@ -184,7 +194,7 @@ async function showLatest() {
     if (ingestion.is_over || stops.length === MOST_FOLLOWED) continue;
     const path = `${INGESTIONS}/${encodeURIComponent(ingestion.id)}/events`;
     stops.push(follow(path, ingestion.last_event, (name, data) => {
-      showState(shown.state, name);
+      showEvent(shown.state, name, data);
       if ("rows" in data) shown.cells[2].textContent = count(data.rows);
       if ("rejected" in data) shown.cells[3].textContent = count(data.rejected);
       if (ENDS.has(name)) showLatest();
