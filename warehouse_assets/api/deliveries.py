@@ -32,7 +32,7 @@ _STEP = {
         "Timestamp": {
             "type": "string",
             "format": "date-time",
-            "description": "With a zone it is taken in UTC, without one as it is written.",
+            "description": "ISO 8601. With a zone it is taken in UTC, without as it is written.",
         },
     },
     "example": {"Delivery Step": 1, "Customer": 1, "Timestamp": "2020-01-01T12:00:00"},

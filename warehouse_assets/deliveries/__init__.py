@@ -19,7 +19,7 @@ def ingest(record: Mapping[str, object]) -> timedelta | None:
 
     Args:
         record: `Delivery Step` (1 to 4), `Customer` (a whole number) and `Timestamp` (a `datetime`
-            or ISO 8601 text); also written `deliveryStep`, `customer`, `timestamp`.
+            or ISO 8601 text, see `times`); also written `deliveryStep`, `customer`, `timestamp`.
 
     Returns:
         The average, or None before the first success.

@@ -21,7 +21,6 @@ from warehouse_assets.deliveries.records import (
     FIRST_STEP,
     LARGEST_CUSTOMER,
     LAST_STEP,
-    SHORTEST_TIME,
     read_record,
 )
 
@@ -34,6 +33,8 @@ BEGINNING = datetime.fromisoformat("0001-01-01")
 _END = datetime.fromisoformat("9999-12-31T23:59:59.999999")
 _STEPS = frozenset(range(FIRST_STEP, LAST_STEP + 1))
 _read_time = datetime.fromisoformat
+_LENGTH = len("2020-01-01T12:00:00")
+_MARKS = ("--T::", "-- ::")  # what stands between the numbers
 _FEWEST_TO_FORGET = 1024
 _PARTS_OF_THE_PAST = 8
 
@@ -102,8 +103,10 @@ class RunningAverage:
                 type(step) is not int
                 or step not in _STEPS
                 or type(customer) is not int
-                or at.tzinfo is not None
-                or len(written) < SHORTEST_TIME
+                # Of what Python takes for a time, the texts that are one beyond doubt.
+                or len(written) != _LENGTH
+                or written[4:17:3] not in _MARKS
+                or written[11:13] == "24"
                 or not -LARGEST_CUSTOMER <= customer <= LARGEST_CUSTOMER
             ):
                 customer, step, at = read_record(record)

@@ -1,7 +1,7 @@
 """What a record of the feed says, or what is wrong with it. One reader for all who read the feed.
 
-A record is a JSON object with `Delivery Step`, `Customer` and `Timestamp`. A time with a zone is
-taken in UTC, one without as it is written. Only the standard library is needed here.
+A record is a JSON object with `Delivery Step`, `Customer` and `Timestamp`; which texts are times is
+told in `times`. Only the standard library is needed here.
 """
 
 import json
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 
 from warehouse_assets.errors import PermanentError
 from warehouse_assets.sources.stray_bytes import STRAY_CHARACTERS, named_stray_byte
+from warehouse_assets.times import BLANK, BLANKS, read_time
 
 FIRST_STEP = 1
 LAST_STEP = 4
@@ -24,10 +25,7 @@ _NAMES = {
     "Customer": ("Customer", "customer"),
     "Timestamp": ("Timestamp", "timestamp"),
 }
-_WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
-SHORTEST_TIME = len("2020-01-01T12:00")
-# Of the forms that later versions of Python read, 3.10 lacks these.
-_FORM = re.compile(r"(.{16,19})(?:[.,]([0-9]+))?(Z|[+-][0-9]{2}:?[0-9]{2})?", re.DOTALL)
+_WHOLE = re.compile(rf"{BLANK}*[+-]?[0-9]{{1,19}}{BLANK}*")
 _MOST_CHARACTERS_SHOWN = 60
 _decode = json.JSONDecoder().decode
 
@@ -99,17 +97,11 @@ def read_record(record: Mapping[str, object]) -> Step:
         customer = _whole(customer, "Customer")
     if not -LARGEST_CUSTOMER <= customer <= LARGEST_CUSTOMER:
         raise RecordError(f"Customer is too great a number: {_shown(customer)}", "Customer")
-    if type(at) is str and len(at) >= SHORTEST_TIME:
-        try:
-            moment = datetime.fromisoformat(at)
-        except ValueError:
-            moment = _unusual_time(at)
-    elif isinstance(at, datetime):
-        moment = at
-    else:
+    if isinstance(at, datetime):
+        return customer, step, _in_utc(at)
+    moment = read_time(at) if isinstance(at, str) else None
+    if moment is None:
         raise _no_time(at)
-    if moment.tzinfo is not None:
-        moment = _in_utc(moment, at)
     return customer, step, moment
 
 
@@ -125,37 +117,28 @@ def _whole(value: object, name: str) -> int:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
-    if value is None or value == "":
+    if _is_missing(value):
         raise RecordError(f"{name} is missing", name)
     raise RecordError(f"{name} is not a whole number: {_shown(value)}", name)
 
 
-def _unusual_time(text: str) -> datetime:
-    """A time with `Z`, or with another number of decimals than 3 or 6; none are rounded."""
-    found = _FORM.fullmatch(text)
-    if found is None:
-        raise _no_time(text)
-    moment, decimals, zone = found.groups()
-    zone = {"Z": "+00:00", None: ""}.get(zone, zone)
-    if zone and ":" not in zone:
-        zone = f"{zone[:3]}:{zone[3:]}"
-    try:
-        return datetime.fromisoformat(f"{moment}.{(decimals or '0')[:6]:<06}{zone}")
-    except ValueError:
-        raise _no_time(text) from None
-
-
-def _in_utc(moment: datetime, written: object) -> datetime:
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        return moment
     try:
         return moment.astimezone(timezone.utc).replace(tzinfo=None)
     except OverflowError:
-        raise _no_time(written) from None
+        raise _no_time(moment) from None
 
 
 def _no_time(value: object) -> RecordError:
-    if value is None or value == "":
+    if _is_missing(value):
         return RecordError("Timestamp is missing", "Timestamp")
     return RecordError(f"Timestamp is not a date and time: {_shown(value)}", "Timestamp")
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip(BLANKS))
 
 
 def _shown(value: object) -> str:

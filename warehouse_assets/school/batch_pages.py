@@ -10,9 +10,10 @@ second and the server gives nothing else; the server disregards the time asked f
 be full is not in the order of creation.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
+
+from warehouse_assets.times import read_time
 
 MOST_BATCHES_IN_A_PAGE = 100
 _FEWEST_IN_A_FULL_PAGE = 10  # a server that gives no more in one answer is not known
@@ -21,9 +22,6 @@ _FEWEST_IN_A_FULL_PAGE = 10  # a server that gives no more in one answer is not 
 FUTURE = timedelta(days=1)
 _TICK = timedelta(milliseconds=1)  # what can be asked for
 _SECOND = timedelta(seconds=1)
-_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?\s*(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
-)
 
 Page = Sequence[object]
 Ask = Callable[[datetime | None], Page]
@@ -214,14 +212,4 @@ def _times(page: Page) -> list[datetime]:
 
 def _time(value: object) -> datetime | None:
     """A time of creation, in UTC; None if it is none."""
-    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        return None
-    day, time, fraction, zone = match.groups()
-    digits = (zone or "").replace(":", "").replace("Z", "")
-    offset = f"{digits[:3]}:{digits[3:] or '00'}" if digits else "+00:00"
-    text = f"{day}T{time}.{(fraction or '').ljust(6, '0')[:6]}{offset}"
-    try:
-        return datetime.fromisoformat(text).astimezone(timezone.utc).replace(tzinfo=None)
-    except (ValueError, OverflowError):
-        return None
+    return read_time(value) if isinstance(value, str) else None

@@ -1,12 +1,12 @@
 """Records from files of CSV: good ones written as files of a table, bad ones with their reasons.
 
 Files are read once, by DuckDB, and written as Parquet in the same statement. Whether any record was
-bad is asked of that file, which has statistics and dictionaries of its columns. Only then it is
-written again without them, and the CSV read again for their places and raw text. A file that
-DuckDB refuses, because lines in it are broken, is first copied without those. Places are found by
-counting records; should the two readings of a file ever count differently, which shows in good
-records found where bad ones were expected, the file is copied too: a copy is written so that there
-is one way to read it.
+bad or has blanks around a text is asked of that file, which has statistics and dictionaries of its
+columns. Only then it is written again without them, and the CSV read again for places and raw text.
+A file that DuckDB refuses, because lines in it are broken, is first copied without those. Places
+are found by counting records; should the two readings of a file ever count differently, which
+shows in good records found where bad ones were expected, the file is copied too: a copy is written
+so that there is one way to read it.
 """
 
 import glob
@@ -29,7 +29,12 @@ from warehouse_assets.sources.csv_lines import (
     has_quotes_at_end,
 )
 from warehouse_assets.sources.csv_rejects import Rejects, write_whole_lines
-from warehouse_assets.sources.csv_values import unusable_expressions, value_query
+from warehouse_assets.sources.csv_values import (
+    tidy_expression,
+    untidy_expressions,
+    unusable_expressions,
+    value_query,
+)
 from warehouse_assets.sources.file_kinds import StagedFiles
 from warehouse_assets.sources.units import REJECTED, Unit, create_stage, reject_unit
 
@@ -108,6 +113,7 @@ class _Reader:
         self.spool = spool
         self.is_parallel = True
         self._unusable = unusable_expressions(table.declaration)
+        self._untidy = untidy_expressions(table.declaration)
 
     def read(self, sources: Sequence[_Source]) -> list[WrittenFile]:
         """Write the good records of `sources`; reject the others."""
@@ -120,7 +126,7 @@ class _Reader:
         except (duckdb.InvalidInputException, duckdb.NotImplementedException) as error:
             return self._refused(sources, error)
         unsure = self._cut_off(written, sources)
-        if not unsure and not any(self._has_unusable(file) for file in written):
+        if not unsure and not any(self._is_to_mend(file) for file in written):
             return written
         kept = []
         for file in written:
@@ -157,14 +163,17 @@ class _Reader:
         query = cast_query(self.table, value_query(self.table.declaration, source))
         return write_parquet(self.connection, self.table, query, has_short_values=True)
 
-    def _has_unusable(self, file: WrittenFile) -> bool:
-        """Whether a record of a file written is unusable.
+    def _is_to_mend(self, file: WrittenFile) -> bool:
+        """Whether a record of a file written is unusable, or has a text with blanks around it.
 
         It is asked of one column at a time, for then DuckDB reads the values only of those whose
         statistics and dictionaries do not answer.
         """
         self._look_at(file)
-        each = (f"EXISTS (FROM {_WRITTEN} WHERE {condition})" for condition in self._unusable)
+        each = (
+            f"EXISTS (FROM {_WRITTEN} WHERE {condition})"
+            for condition in (*self._unusable, *self._untidy.values())
+        )
         return bool(self._rows(f"SELECT {' OR '.join(each)}")[0][0])
 
     def _copies(self, sources: Sequence[_Source]) -> list[_Source]:
@@ -207,12 +216,17 @@ class _Reader:
         return count_records(source.copy, replace(self.layout, header_lines=1))
 
     def _write_usable(self, unsure: Collection[int]) -> list[WrittenFile]:
-        """Write a file again without its unusable records and those of files not sure of."""
+        """Write a file again without its unusable records and those of files not sure of.
+
+        Texts are written without the blanks around them.
+        """
+        tidy = ", ".join(f'{tidy_expression(name)} AS "{name}"' for name in self._untidy)
         self._set("_csv_unsure", sorted(unsure), "BIGINT[]")
         return write_parquet(
             self.connection,
             self.table,
-            f"""SELECT * EXCLUDE (file_row_number) FROM {_WRITTEN}
+            f"""SELECT * EXCLUDE (file_row_number) {f"REPLACE ({tidy})" if tidy else ""}
+            FROM {_WRITTEN}
             WHERE NOT ({" OR ".join(self._unusable)})
                 AND NOT list_contains(getvariable('_csv_unsure'), arrival)""",
             has_short_values=True,

@@ -2,28 +2,24 @@
 
 A column of the table names its CSV column in `info={"field": …}`. Text is taken as it is, a time
 as a time; two columns of type Double that name the same CSV column are the longitude and the
-latitude of a point in WKT, `POINT (lon lat)`. All of them are required.
+latitude of a point in WKT, `POINT (lon lat)`. All of them are required. Blanks around a value are
+ignored.
 
 The usual form of each is recognised first, by what costs little more than the cast alone; only
 what has another form is looked at with regular expressions. What can be seen of a value itself,
-such as whether a point is on Earth, is not looked at in each row: Parquet answers that from the
-statistics and dictionaries of the file written, at next to no cost.
+such as whether a point is on Earth or a text has blanks around it, is not looked at in each row:
+Parquet answers that from the statistics and dictionaries of the file written, at next to no cost.
 """
 
 from typing import Any
 
 from sqlalchemy import Column, DateTime, Double, Table, Text
 
-from warehouse_assets.sources.json_fields import TIMES, timestamp_expression
+from warehouse_assets.times import BLANK, TIMES, is_blank, time_expression, trimmed
 
 _MOST_DEGREES = (180, 90)  # of a longitude and of a latitude, either way
 _NUMBER = r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-_POINT = rf"\s*(?i:point)\s*\(\s*{_NUMBER}\s+{_NUMBER}\s*\)\s*"
-# The forms of ISO 8601 that are times beyond doubt; DuckDB takes two-digit years and more.
-_TIME = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
-    r"(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?)?"
-)
+_POINT = rf"{BLANK}*(?i:point){BLANK}*\({BLANK}*{_NUMBER}{BLANK}+{_NUMBER}{BLANK}*\){BLANK}*"
 _MOST_CHARACTERS_SHOWN = 60
 
 
@@ -49,7 +45,8 @@ def text_name(index: int) -> str:
 def value_query(table: Table, source: str) -> str:
     """The rows of `source`, which has the texts, with the values too; null for what is no value.
 
-    Not all values can be used, of which `unusable_expressions` tells.
+    Not all values can be used, of which `unusable_expressions` tells, and texts may have blanks
+    around them, of which `untidy_expressions` does.
     """
     casts, checks, values = [], [], []
     for index, columns in enumerate(csv_fields(table).values()):
@@ -77,8 +74,7 @@ def value_query(table: Table, source: str) -> str:
             values.append(
                 # A text that DuckDB would write the same way is one it has not guessed at.
                 f"CASE WHEN CAST(_time_{index} AS VARCHAR) = {text} "
-                f"THEN _time_{index} WHEN regexp_full_match({text}, '{_TIME}') "
-                f'THEN {timestamp_expression(text)} END AS "{columns[0].name}"'
+                f'THEN _time_{index} ELSE {time_expression(text)} END AS "{columns[0].name}"'
             )
         else:
             values.append(f'{text} AS "{columns[0].name}"')
@@ -98,6 +94,21 @@ def unusable_expressions(table: Table) -> list[str]:
     ]
 
 
+def untidy_expressions(table: Table) -> dict[str, str]:
+    """Of each column of text, SQL that is true where it has blanks around it."""
+    return {
+        column.name: f'"{column.name}" <> {tidy_expression(column.name)}'
+        for columns in csv_fields(table).values()
+        for column in columns
+        if isinstance(column.type, Text)
+    }
+
+
+def tidy_expression(name: str) -> str:
+    """SQL for the text of a column without the blanks around it."""
+    return trimmed(f'"{name}"')
+
+
 def reason_expression(table: Table) -> str:
     """SQL for why a record cannot be used, in words, from texts and values; '' if it can."""
     reasons = []
@@ -108,9 +119,9 @@ def reason_expression(table: Table) -> str:
             f"CASE WHEN length({text}) > {_MOST_CHARACTERS_SHOWN} "
             f"THEN left({text}, {_MOST_CHARACTERS_SHOWN}) || '…' ELSE {text} END"
         )
-        reasons.append(f"CASE WHEN coalesce({text}, '') = '' THEN '{field} is missing' END")
+        reasons.append(f"CASE WHEN {is_blank(text)} THEN '{field} is missing' END")
         unusable = " OR ".join(_unusable(column, place) for place, column in enumerate(columns))
-        is_unusable = f"{text} <> '' AND ({unusable})"
+        is_unusable = f"NOT {is_blank(text)} AND ({unusable})"
         if _is_point(columns):
             reasons.append(
                 f"CASE WHEN {is_unusable} AND regexp_full_match({text}, '{_POINT}') "
@@ -144,7 +155,10 @@ def _unusable(column: Column[Any], place: int) -> str:
         problem = f"{name} NOT BETWEEN {TIMES}"
     else:
         # The beginning of a line may have stray bytes, with which it must not be taken.
-        problem = f"contains({name}, chr(0)) OR starts_with(ltrim({name}), chr(65279))"
+        problem = (
+            f"contains({name}, chr(0)) OR starts_with(ltrim({name}), chr(65279)) "
+            f"OR {is_blank(name)}"
+        )
     return f"({name} IS NULL OR {problem})"
 
 

@@ -2,7 +2,8 @@
 
 A column names its field in `info={"field": …}`; one declared with `nullable=False` must be
 there. A field that is absent, null or (unless it is text) empty is missing. Text that is not a
-value of the column's type makes the record unusable: nothing is rounded or guessed.
+value of the column's type makes the record unusable: nothing is rounded or guessed. Blanks around
+a value are ignored, but for text that need not be there, which is kept as it came.
 """
 
 from collections.abc import Sequence
@@ -11,9 +12,7 @@ from typing import Any
 from sqlalchemy import Column, DateTime, Integer, Table, Text
 
 from warehouse_assets.schema import duckdb_type
-
-TIMES = "TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
-"""SQL for the first and the last time that can be stored everywhere, as BETWEEN takes them."""
+from warehouse_assets.times import BLANK, is_blank, time_expression, trimmed
 
 # Text longer than this is cut in the reasons that people read.
 _MOST_CHARACTERS_SHOWN = 60
@@ -42,7 +41,7 @@ def unusable_expression(columns: Sequence[Column[Any]]) -> str:
     return " OR ".join(
         f"{column.name} IS NULL"
         if not column.nullable
-        else f"(coalesce({text_name(index)}, '') <> '' AND {column.name} IS NULL)"
+        else f"CASE WHEN {column.name} IS NULL THEN NOT {is_blank(text_name(index))} ELSE false END"
         for index, column in enumerate(columns)
         if not column.nullable or not isinstance(column.type, Text)
     )
@@ -58,10 +57,10 @@ def reason_expression(columns: Sequence[Column[Any]]) -> str:
             f"THEN left({text}, {_MOST_CHARACTERS_SHOWN}) || '…' ELSE {text} END"
         )
         if not column.nullable:
-            reasons.append(f"CASE WHEN coalesce({text}, '') = '' THEN '{field} is missing' END")
+            reasons.append(f"CASE WHEN {is_blank(text)} THEN '{field} is missing' END")
         if not isinstance(column.type, Text):
             reasons.append(
-                f"CASE WHEN {text} <> '' AND {column.name} IS NULL "
+                f"CASE WHEN NOT {is_blank(text)} AND {column.name} IS NULL "
                 f"THEN '{field} is not {_expected(column)}: ' || {shown} END"
             )
     return f"concat_ws('; ', {', '.join(reasons)})"
@@ -83,7 +82,7 @@ def _expected(column: Column[Any]) -> str:
 
 def _value(column: Column[Any], text: str) -> str:
     if isinstance(column.type, Text):
-        return text if column.nullable else f"nullif({text}, '')"
+        return text if column.nullable else f"nullif({trimmed(text)}, '')"
     if isinstance(column.type, Integer):
         # DuckDB rounds '1.5' and reads '0x10': only digits are taken, and a fraction of zeros,
         # which programs write that keep whole numbers with gaps as floating point. Beyond 15
@@ -91,34 +90,9 @@ def _value(column: Column[Any], text: str) -> str:
         return (
             f"CASE WHEN CAST(TRY_CAST({text} AS BIGINT) AS VARCHAR) = {text} "
             f"THEN TRY_CAST({text} AS BIGINT) "
-            f"WHEN regexp_full_match({text}, '[+-]?([0-9]+|[0-9]{{1,15}}\\.0+)') "
+            f"WHEN regexp_full_match({text}, '{BLANK}*[+-]?([0-9]+|[0-9]{{1,15}}\\.0+){BLANK}*') "
             f"THEN TRY_CAST({text} AS BIGINT) END"
         )
     if isinstance(column.type, DateTime):
-        return timestamp_expression(text)
+        return time_expression(text)
     raise TypeError(f"{column.name}: JSON fields of type {column.type!r} are not read yet")
-
-
-def timestamp_expression(text: str) -> str:
-    """A time with a zone as the time in UTC, a time without as it is written.
-
-    The cast to TIMESTAMP ignores a zone, the one to TIMESTAMPTZ takes twice as long; hence both.
-    """
-    plain = (
-        f"length({text}) <= 26 AND NOT contains({text}, 'Z') AND NOT contains({text}, '+') "
-        f"AND NOT contains(substr({text}, 11), '-') AND NOT contains(substr({text}, 12), ' ')"
-    )
-    moment = (
-        f"CASE WHEN {plain} THEN TRY_CAST({text} AS TIMESTAMP) "
-        f"ELSE TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"
-    )
-    # The usual form is told apart first: the conditions of all forms cost ten times the cast.
-    usual = (
-        f"{text} LIKE '____-__-__T__:__:__.___' AND {text} >= '0001' AND {text} < ':' "
-        f"AND NOT contains({text}, '+') AND NOT contains({text}, '.-')"
-    )
-    # Words such as 'epoch' or 'infinity' are times to DuckDB, and so are years before Christ.
-    return (
-        f"CASE WHEN {usual} THEN TRY_CAST({text} AS TIMESTAMP) "
-        f"WHEN ascii({text}) BETWEEN 48 AND 57 AND ({moment}) BETWEEN {TIMES} THEN {moment} END"
-    )

@@ -21,7 +21,7 @@ RECORD: dict[str, Any] = {"Delivery Step": 1, "Customer": 7, "Timestamp": "2020-
     [
         RECORD,
         {"deliveryStep": 1, "customer": 7, "timestamp": "2020-01-01T12:00:00"},
-        {"deliveryStep": "1", "Customer": "7", "Timestamp": "2020-01-01 12:00:00.000"},
+        {"deliveryStep": "1", "Customer": " 7 ", "Timestamp": "2020-01-01 12:00:00.000"},
         {**RECORD, "Timestamp": NOON},
         {**RECORD, "Timestamp": NOON.replace(tzinfo=timezone.utc)},
         {**RECORD, "Timestamp": "2020-01-01T12:00:00Z"},
@@ -53,7 +53,8 @@ def test_spellings_of_one_step(record: dict[str, Any]) -> None:
         ({"Timestamp": ""}, "Timestamp is missing", "Timestamp"),
         ({"Timestamp": "noon"}, "Timestamp is not a date and time: noon", "Timestamp"),
         ({"Timestamp": 12}, "Timestamp is not a date and time: 12", "Timestamp"),
-        ({"Timestamp": "2020-01-01"}, "Timestamp is not a date and time: 2020-01-01", "Timestamp"),
+        ({"Timestamp": " \t"}, "Timestamp is missing", "Timestamp"),
+        ({"Timestamp": "2020-01"}, "Timestamp is not a date and time: 2020-01", "Timestamp"),
         (
             {"Timestamp": "0001-01-01T00:00:00+01:00"},
             "Timestamp is not a date and time: 0001-01-01T00:00:00+01:00",

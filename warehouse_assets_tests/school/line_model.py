@@ -84,11 +84,12 @@ def values_of(line: bytes) -> Row | None:
 
 def _title(value: Any) -> str | None:
     if value is None or isinstance(value, str):
-        return value or None
+        return value if value and value.strip(" \t\n\v\f\r") else None
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _number(value: Any) -> int | None:
+    value = value.strip(" \t\n\v\f\r") if isinstance(value, str) else value
     if value is None or value == "":
         return None
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

@@ -226,7 +226,7 @@ def test_a_page_that_is_shorter_than_others_may_be_in_any_order() -> None:
         "2026-11-20T13:51:54.463573Z",
         "2026-11-20 14:51:54.463573+01",
         "2026-11-20T09:21:54.463573999-0430",
-        " 2026-11-20T13:51:54.463573 +00:00 ",
+        " 2026-11-20T13:51:54.463573+00:00 ",
     ],
 )
 def test_times_are_understood_in_many_forms(text: str) -> None:

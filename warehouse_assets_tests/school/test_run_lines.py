@@ -90,14 +90,14 @@ def test_what_is_not_a_result_is_not_guessed(tmp_path: Path, result: Any) -> Non
     assert staged.reasons[0].startswith("result is not like 2/3 or 2 out of 3: ")
 
 
-@pytest.mark.parametrize("written", ["3", '"3"', "3.0", '"+3"', '"003"', "0.3e1"])
+@pytest.mark.parametrize("written", ["3", '"3"', '" 3\\t"', "3.0", '"+3"', '"003"', "0.3e1"])
 def test_whole_numbers(tmp_path: Path, written: str) -> None:
     text = f'{{"result": "1/2", "student_id", {written}, "lesson_id": {written}}}'
     assert [row[:2] for row in stage(tmp_path, text).values] == [(3, 3)]
 
 
 @pytest.mark.parametrize(
-    "written", ['"1.5"', "1.5", '"0x10"', '"1e3"', '" 3"', '"x"', "true", "9223372036854775808"]
+    "written", ['"1.5"', "1.5", '"0x10"', '"1e3"', '"x"', "true", "9223372036854775808"]
 )
 def test_what_is_not_a_whole_number_is_not_guessed(tmp_path: Path, written: str) -> None:
     shown = written.strip('"')

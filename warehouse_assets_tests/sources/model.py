@@ -37,6 +37,7 @@ def row_of(record: Any) -> Row | None:
 
 
 def _number(value: Any) -> int | None:
+    value = value.strip(" \t\n\v\f\r") if isinstance(value, str) else value
     if value is None or value == "":
         return None
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -51,6 +52,7 @@ def _number(value: Any) -> int | None:
 
 
 def _moment(value: Any) -> datetime | None:
+    value = value.strip(" \t\n\v\f\r") if isinstance(value, str) else value
     if value is None or value == "":
         return None
     match = _MOMENT.fullmatch(value) if isinstance(value, str) else None

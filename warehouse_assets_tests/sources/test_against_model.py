@@ -27,7 +27,9 @@ scalars = st.one_of(
 numbers = st.one_of(
     st.integers(0, 50),
     st.integers(0, 50).map(str),
-    st.sampled_from(["1.5", "0x10", "1e3", "NaN", "", "3.0", "+7", "007", "٣", 1.0, 2.5, "-1"]),
+    st.sampled_from(
+        ["1.5", "0x10", "1e3", "NaN", "", "3.0", "+7", "007", " 8\t", "٣", 1.0, 2.5, "-1"]
+    ),
     scalars,
 )
 zones = st.sampled_from(["", "", "", "Z", "+02:00", "-09:30"])
@@ -41,7 +43,9 @@ moments = st.one_of(
         st.sampled_from(["seconds", "milliseconds", "microseconds"]),
         zones,
     ),
-    st.sampled_from(["2022-02-30", "2022-01-02", "epoch", "infinity", "2022-01-02T25:00:00", ""]),
+    st.sampled_from(
+        ["2022-02-30", "2022-01-02", "epoch", "infinity", "2022-01-02T25:00:00", "", " 2022-01-02 "]
+    ),
     scalars,
 )
 whole_votes = st.fixed_dictionaries(

@@ -111,7 +111,10 @@ def test_a_file_without_records_gives_nothing(tmp_path: Path, content: str) -> N
         ('"two\r\n\r\nlines"', "two\r\n\r\nlines"),
         ('5" pipe', '5" pipe'),
         (' "Turin"  ', "Turin"),
-        ('  "Turin" ', '  "Turin" '),
+        ('  "Turin" ', '"Turin"'),
+        ('" \tTurin\r\n"', "Turin"),
+        ("\vNew Turin\t", "New Turin"),
+        ("\N{NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"),
         ("#Turin", "#Turin"),
         ("NULL", "NULL"),
         ("nan", "nan"),
@@ -172,7 +175,7 @@ def test_a_part_of_a_file_may_begin_amid_quotes(
 
     found = read(tmp_path, content, threads=threads)
 
-    assert found.regions == ["Turin"] * before + [text, "Turin"]
+    assert found.regions == ["Turin"] * before + [text.rstrip(), "Turin"]
     assert found.reasons == {before + 2003: "datetime is not a date and time: never"}
 
 

@@ -27,7 +27,7 @@ NOT_POINTS = [
     "POINT (14.5 50) x", "xPOINT (14.5 50)", "PAINT (14.5 50)", "LINESTRING (1 2)", "14.5 50",
     "POINT (1_4 50)", "POINT (0x10 50)", "POINT (5e 50)", "POINT (\uff11 50)", "POINT (nan 50)",
     "POINT (inf 50)", "POINT (1 -infinity)", "POINT (1 NULL)", "(14.5 50)", "POINT ((14.5 50))",
-    "POINT (14.5 50é)", "é POINT (14.5 50)", "-", " ",
+    "POINT (14.5 50é)", "é POINT (14.5 50)", "-",
 ]  # fmt: skip
 
 ALONE_OFF_THE_EARTH = [
@@ -61,7 +61,7 @@ NOT_TIMES = [
     "1527498220", "2018-05-28 (BC) 09:03:40", "0000-01-01 00:00:00", "12018-05-28 09:03:40",
     "2018-05-28 09:03:40 Europe/Prague", "2018-05-28 09:03:40 AM", "2018-05-28 09:03:40 x",
     "٢٠١٨-05-28 09:03:40", "2018-05-28 09:03:4 ", "2018-05-1T 09:03:40", " 018-05-28 09:03:40",
-    "2018-05-28 09:03:40+25:99", "-", " ",
+    "2018-05-28 09:03:40+25:99", "-",
 ]  # fmt: skip
 
 
@@ -135,3 +135,15 @@ def test_a_long_text_is_cut_in_the_reason_and_whole_in_the_raw_text(tmp_path: Pa
     found = read(tmp_path, trips(line))
     assert found.reasons == {2: f"datetime is not a date and time: {'x' * 60}…"}
     assert found.raws == {2: line}
+
+
+def test_blanks_around_any_value_are_ignored_and_blanks_alone_are_missing(tmp_path: Path) -> None:
+    plain = "Old Turin,POINT (14.5 50),POINT (-3.25 -9),2018-05-28 09:03:40,cheap_mobile"
+    padded = (
+        '\v Old Turin , "POINT (14.5 50)" , POINT (-3.25 -9)\t,  2018-05-28 09:03:40 , cheap_mobile'
+    )
+    found = read(tmp_path, trips(padded, plain), trips(plain, f"{padded}\t", " ,\t,  ,\v, \f"))
+    moment = datetime.fromisoformat("2018-05-28 09:03:40")
+    assert found.rows == [("Old Turin", 14.5, 50, -3.25, -9, moment, "cheap_mobile")] * 4
+    names = ["region", "origin_coord", "destination_coord", "datetime", "datasource"]
+    assert found.reasons == {4: "; ".join(f"{name} is missing" for name in names)}

@@ -69,7 +69,7 @@ def _row(record: dict[str, str]) -> tuple[Any, ...] | None:
     texts = [record[name] for name in FIELDS]
     if any(_NUL in text or re.search("[\udc80-\udcff]", text) for text in texts):
         return None
-    region, origin, destination, moment, datasource = texts
+    region, origin, destination, moment, datasource = (t.strip(" \t\n\v\f\r") for t in texts)
     values = (region, *_point(origin), *_point(destination), _moment(moment), datasource)
     return None if None in values or "" in values else values
 
