@@ -27,7 +27,7 @@ def maintain_template(context: Context) -> None:
     settings = settings_of(context.templates / HOME)
     lake, warehouse = lake_of(settings), Warehouse(settings.warehouse_url)
     with context.measuring():
-        for name, maintained in maintain_all(lake, warehouse, settings.time_travel_days):
+        for name, maintained in maintain_all(lake, warehouse, settings):
             context.details[f"files of {name}"] = maintained.files_after
     _tell_sizes(context, settings)
 

@@ -224,7 +224,8 @@ def maintain() -> None:
 
     Small files are put together; files that no version of the last TIME_TRAVEL_DAYS needs are
     removed, and so is what Dagster keeps of runs that ended RUN_RETENTION_DAYS ago. The schedule
-    does the same each night.
+    does the same each night. Damage that `warehouse check --deep` would find is named at the end,
+    with exit code 1; a table with a damaged file is left as it is.
     """
     from warehouse_assets.cli import runs, terminal
     from warehouse_assets.graph import maintenance
@@ -232,17 +233,23 @@ def maintain() -> None:
 
     settings = Settings.from_environment()
     resources = build_resources(settings)
-    for name, maintained in maintenance.maintain_all(
-        resources["lake"], resources["warehouse"], settings.time_travel_days, terminal.err.print
-    ):
-        terminal.out.print(maintenance.account(name, maintained))
     maintenance.forget_ingestions(settings)
     with runs.history(settings) as instance:
         maintenance.forget_runs(instance, settings.run_retention_days)
+    for name, maintained in maintenance.maintain_all(
+        resources["lake"], resources["warehouse"], settings, terminal.err.print
+    ):
+        terminal.out.print(maintenance.account(name, maintained))
 
 
 @main.command()
-def check() -> None:
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Also compare every file of the lake with the hash kept of it, and the rows of the "
+    "warehouse with those of the lake; minutes for gigabytes.",
+)
+def check(deep: bool) -> None:
     """Make every asset check and show what failed.
 
     Exit code: 0 if no check failed, warnings aside; 1 if one failed, as all checks of a table do
@@ -264,7 +271,8 @@ def check() -> None:
     terminal.print_failed_checks(evaluations)
     passed = sum(1 for evaluation in evaluations if evaluation.passed)
     terminal.out.print(f"{passed:,} of {len(evaluations):,} checks passed.")
-    _end(result, failed=bool(_errors(evaluations)))
+    is_damaged = deep and not terminal.print_deep_check(runs.check_deeply(settings))
+    _end(result, failed=is_damaged or bool(_errors(evaluations)))
 
 
 main.add_command(keys.api_key)

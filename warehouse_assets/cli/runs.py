@@ -15,7 +15,9 @@ from warehouse_assets.cli.interruption import when_told_to_end
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.errors import LakeError, SettingError
 from warehouse_assets.graph.dead_runs import end_dead_runs, host
+from warehouse_assets.graph.deep_check import DeepCheck, deep_check
 from warehouse_assets.graph.history import keep_open
+from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 
@@ -48,6 +50,12 @@ def materialize(
 def check(settings: Settings) -> dg.ExecuteInProcessResult:
     """Make every asset check."""
     return _run("check", settings, {}, dg.AssetSelection.all_asset_checks())
+
+
+def check_deeply(settings: Settings) -> DeepCheck:
+    """Compare every file of the lake with its hash, and the warehouse's rows with the lake's."""
+    resources = build_resources(settings)
+    return deep_check(resources["lake"], resources["warehouse"], settings)
 
 
 def is_without_data(settings: Settings) -> bool:

@@ -30,6 +30,8 @@ from warehouse_assets.terminal_text import visible
 if TYPE_CHECKING:
     import dagster as dg
 
+    from warehouse_assets.graph.deep_check import DeepCheck
+
 
 class _Terminal(Console):
     """Prints text of any source, of several lines; what would control the terminal is shown."""
@@ -192,3 +194,15 @@ def print_failed_checks(evaluations: Iterable["dg.AssetCheckEvaluation"]) -> Non
         out.print(description, markup=False)
         if rows:
             out.print(rows, markup=False)
+
+
+def print_deep_check(found: "DeepCheck") -> bool:
+    """Print what a deep check found; returns whether nothing is wrong."""
+    for problem in found.problems:
+        err.print(problem, markup=False, soft_wrap=True)
+    without = f", {found.without_hash:,} without a hash" if found.without_hash else ""
+    out.print(
+        f"{found.files:,} files of the lake compared with their hashes{without}; {found.tables:,} "
+        f"tables of the warehouse compared with the lake; {len(found.problems):,} damaged."
+    )
+    return not found.problems

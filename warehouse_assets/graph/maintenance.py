@@ -11,6 +11,8 @@ from typing import Any
 import dagster as dg
 
 from warehouse_assets.catalogue import TABLES
+from warehouse_assets.errors import LakeError, TransientError
+from warehouse_assets.graph.deep_check import rows_problems
 from warehouse_assets.graph.failures import in_step
 from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.lake import Lake, Maintained, maintain
@@ -27,14 +29,31 @@ _PRINTED = {".err", ".out", ".complete", ".partial"}
 
 
 def maintain_all(
-    lake: Lake, warehouse: Warehouse, keep_days: int, on_wait: Callable[[str], object] = str
+    lake: Lake, warehouse: Warehouse, settings: Settings, on_wait: Callable[[str], object] = str
 ) -> Iterator[tuple[str, Maintained]]:
-    """Maintain each table of the lake that exists, then the warehouse."""
+    """Maintain each table of the lake that exists, then the warehouse.
+
+    Files are compared with their hashes, and the rows of the warehouse with the lake's.
+
+    Raises:
+        LakeError: at the end, if files were damaged or the warehouse differs from the lake; tables
+            of which files are damaged were left as they are.
+    """
+    problems = []
     for declaration in TABLES:
         table = lake.table(declaration)
         if table.exists():
-            yield table.name, maintain(lake, table, keep_days, on_wait)
+            try:
+                yield table.name, maintain(lake, table, settings.time_travel_days, on_wait)
+            except LakeError as error:
+                problems.append(str(error))
+                continue  # to compare rows with damaged ones would only mislead
+            with suppress(TransientError):  # a server that is away is told of below
+                if warehouse.exists():
+                    problems += rows_problems(lake, warehouse, table, settings, False)
     warehouse.maintain()
+    if problems:
+        raise LakeError("\n".join(problems))
 
 
 def forget_ingestions(settings: Settings) -> int:
@@ -88,7 +107,10 @@ def account(name: str, maintained: Maintained) -> str:
     )
 
 
-@dg.op(description="Compacts and vacuums every table of the lake and analyzes the warehouse.")
+@dg.op(
+    description="Compares all files with their hashes and the warehouse with the lake, compacts "
+    "and vacuums every table of the lake and analyzes the warehouse."
+)
 def maintain_tables(
     context: dg.OpExecutionContext,
     lake: dg.ResourceParam[Lake],
@@ -97,12 +119,10 @@ def maintain_tables(
 ) -> None:
     """Maintain everything; what was done to each table is logged."""
     with in_step(context):
-        for name, maintained in maintain_all(
-            lake, warehouse, settings.time_travel_days, context.log.info
-        ):
-            context.log.info(account(name, maintained))
         forget_ingestions(settings)
         forget_runs(context.instance, settings.run_retention_days)
+        for name, maintained in maintain_all(lake, warehouse, settings, context.log.info):
+            context.log.info(account(name, maintained))
 
 
 @dg.job(

@@ -6,6 +6,7 @@ It knows no family of data and nothing of Dagster or of the SQL database.
 from warehouse_assets.lake.commit import Written
 from warehouse_assets.lake.content import replace_by_content
 from warehouse_assets.lake.feed import view_changes
+from warehouse_assets.lake.hashes import Verified, verify
 from warehouse_assets.lake.lake import Lake, LakeTable, changed_at
 from warehouse_assets.lake.maintenance import Maintained, maintain
 from warehouse_assets.lake.merge import merge
@@ -19,6 +20,7 @@ __all__ = [
     "LakeTable",
     "Maintained",
     "Transactions",
+    "Verified",
     "Written",
     "WrittenFile",
     "append",
@@ -31,5 +33,6 @@ __all__ = [
     "register",
     "replace",
     "replace_by_content",
+    "verify",
     "view_changes",
 ]

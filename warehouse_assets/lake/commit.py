@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from warehouse_assets.errors import LakeError, is_disk_full
+from warehouse_assets.lake.hashes import keep_hashes, names_of
 from warehouse_assets.lake.lake import LakeTable, conflict
 from warehouse_assets.lake.parquet import BY_DELTA, WrittenFile, remove_files, write_parquet
 from warehouse_assets.lake.transactions import Transactions, commit_properties
@@ -93,6 +94,7 @@ def commit_written(
         return Written()
     try:
         with _full_disk_explained(table):
+            keep_hashes(table, [file.action.path for file in files])
             handle.create_write_transaction(
                 [file.action for file in files],
                 mode=mode,
@@ -116,6 +118,7 @@ def delta_merge(
     """Apply the rows of `source`, which has the table's columns and `_is_deleted`."""
     names, keys = column_names(table.declaration), key_names(table.declaration)
     values = {name: f'new."{name}"' for name in names}
+    before = set(names_of(handle))
     try:
         with _full_disk_explained(table):
             result = (
@@ -136,6 +139,7 @@ def delta_merge(
             )
     except CommitFailedError as error:
         raise conflict(table.name) from error
+    keep_hashes(table, set(names_of(handle)) - before)
     return Written(
         inserted=result["num_target_rows_inserted"],
         updated=result["num_target_rows_updated"],

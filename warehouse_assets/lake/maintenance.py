@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
+from warehouse_assets.lake.hashes import verify_and_adopt
 from warehouse_assets.lake.lake import Lake, LakeTable, conflict
 from warehouse_assets.lake.rearrange import rearrange
 
@@ -31,6 +32,9 @@ def maintain(
 ) -> Maintained:
     """Rearrange files where that pays, remove what no version of some days needs, trim the log.
 
+    Before anything, every file is compared with the hash that was kept of it, since to put a
+    damaged one together with others would hide the damage; of files without one it is kept.
+
     Files that were written but never committed, as after a crash, are removed once they are older
     than that.
 
@@ -40,7 +44,10 @@ def maintain(
 
     Raises:
         ConflictError: another process committed meanwhile; nothing is lost by trying again.
+        LakeError: a file is damaged; the table stays as it is.
     """
+    with lake.lock(table.name, on_wait):
+        verify_and_adopt(table)
     before = len(table.open().file_uris())
     rearrange(lake, table, on_wait)
     with lake.lock(table.name, on_wait):

@@ -17,6 +17,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import RemoveAction
 
 from warehouse_assets.lake.commit import cast_query
+from warehouse_assets.lake.hashes import keep_hashes
 from warehouse_assets.lake.lake import REARRANGED, Lake, LakeTable, conflict
 from warehouse_assets.lake.parquet import remove_files, write_parquet
 from warehouse_assets.schema import aggregated, aggregates, identifiers, key_names
@@ -115,6 +116,7 @@ def _commit(
         for file in files
     ]
     try:
+        keep_hashes(table, [file.action.path for file in written])
         handle.create_write_transaction(
             [*(file.action for file in written), *removed],
             mode="append",

@@ -29,7 +29,7 @@ __all__ = ["PUBLISHED", "Published", "adopt", "publish", "withdraw"]
 CHANNEL = "warehouse_published"
 """On which PostgreSQL is told, with the name of the table, when a publishing is committed."""
 
-_WRITERS: dict[str, Callable[[sa.Connection], Writer]] = {
+WRITERS: dict[str, Callable[[sa.Connection], Writer]] = {
     "sqlite": SqliteWriter,
     "postgresql": PostgresqlWriter,
 }
@@ -70,7 +70,7 @@ def publish(
             # Another run has published a later version meanwhile, or the lake is an older copy.
             handle = table.open()
             version = handle.version()
-        writer = _WRITERS[connection.dialect.name](connection)
+        writer = WRITERS[connection.dialect.name](connection)
         is_known = (
             known is not None and known.lake_table_id == identity and known.version <= version
         )
@@ -115,7 +115,7 @@ def withdraw(
             return
     with warehouse.write(on_wait) as connection:
         _refuse_another_lake(connection, lake, warehouse)
-        _WRITERS[connection.dialect.name](connection).is_as_declared(table)
+        WRITERS[connection.dialect.name](connection).is_as_declared(table)
         table.drop(connection, checkfirst=True)
         for notes in (PUBLISHED, COLUMNS):
             connection.execute(notes.delete().where(notes.c.table_name == table.name))

@@ -1,6 +1,7 @@
 """Maintenance as a job: nothing that people see changes."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pytest
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.graph import standard_checks
 from warehouse_assets.graph.maintenance import maintain_all
+from warehouse_assets.settings import Settings
 from warehouse_assets_tests.graph.prepared import Homes, begin_with
 from warehouse_assets_tests.graph.runs import results_of
 from warehouse_assets_tests.house import House, post, vote
@@ -40,6 +42,11 @@ def grown(house: House, grown_home: Path) -> House:
     return begin_with(grown_home, house)
 
 
+def keeping_nothing(house: House) -> Settings:
+    """The settings, without travelling back in time."""
+    return replace(house.settings, time_travel_days=0)
+
+
 def test_the_job_keeps_every_row_and_the_next_run_finds_nothing_new(grown: House) -> None:
     stored, published = grown.stored("votes"), grown.published("votes")
     assert len(stored) == _FILES
@@ -56,7 +63,7 @@ def test_the_job_keeps_every_row_and_the_next_run_finds_nothing_new(grown: House
 
 
 def test_a_file_delivered_again_after_maintenance_is_known(grown: House) -> None:
-    list(maintain_all(grown.lake, grown.warehouse, keep_days=0))
+    list(maintain_all(grown.lake, grown.warehouse, keeping_nothing(grown)))
     versions = grown.versions()
 
     grown.deliver("votes-again.json", [vote(3, 1), vote(0, 1, VoteTypeId="3")])
@@ -71,7 +78,7 @@ def test_what_was_not_published_before_its_feed_was_vacuumed_is_published(grown:
     grown.warehouse.path.rename(grown.warehouse.path.with_name("older.db"))
     assert grown.run("votes", checks=False).success
     grown.warehouse.path.with_name("older.db").rename(grown.warehouse.path)
-    list(maintain_all(grown.lake, grown.warehouse, keep_days=0))
+    list(maintain_all(grown.lake, grown.warehouse, keeping_nothing(grown)))
 
     assert grown.run("votes", checks=False).success
 
@@ -83,7 +90,7 @@ def test_maintenance_does_not_make_a_source_fresh(
     grown: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert grown.run("outlier_weeks", checks=False).success  # before the maintenance
-    list(maintain_all(grown.lake, grown.warehouse, keep_days=0))
+    list(maintain_all(grown.lake, grown.warehouse, keeping_nothing(grown)))
     later = time.time() + 200 * 3600  # the default is 192 hours
     monkeypatch.setattr(standard_checks, "time", SimpleNamespace(time=lambda: later))
 

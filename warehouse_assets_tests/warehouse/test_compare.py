@@ -1,0 +1,98 @@
+"""The warehouse's rows are compared with the lake's: every type and value, in any order."""
+
+import math
+from datetime import date, datetime
+
+import pytest
+
+from warehouse_assets.lake import Lake
+from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse.compare import behind, difference
+from warehouse_assets_tests.lake.tables import KINDS, PETS, Row, Stored, animals
+from warehouse_assets_tests.warehouse.copies import publish_to
+
+at = datetime.fromisoformat
+
+ROWS: list[Row] = [
+    (1, 2**62, True, 0.1, at("2022-01-03 04:05:06.000789"), date(2022, 1, 3), "plain"),
+    (2, None, None, None, None, None, None),
+    (3, 0, False, 0.0, at("9999-12-31"), date(1, 1, 1), ""),
+    (4, -1, False, -0.0, at("1970-01-01"), date(1970, 1, 1), 'a,"b"\n\r\n\\N\x00ä€😀'),
+    (5, -(2**63), True, 1e308, at("0001-01-01"), date(9999, 12, 31), "NULL"),
+    (6, 6, True, 1 / 3, at("2022-01-03"), date(2022, 2, 2), " . "),
+    (7, 7, True, math.inf, at("2022-01-03"), date(2022, 2, 2), "\t"),
+    (8, 8, True, math.nan, at("2022-01-03"), date(2022, 2, 2), "x" * 3_000_000),
+]
+
+
+def by_hand(warehouse: Warehouse, statement: str) -> None:
+    with warehouse.write() as connection:
+        connection.exec_driver_sql(statement)
+
+
+def test_rows_of_every_type_are_the_same_until_one_is_changed_by_hand(
+    lake: Lake, warehouse: Warehouse
+) -> None:
+    stored = Stored(lake, KINDS)
+    stored.append(ROWS)
+    publish_to(warehouse, stored)
+    assert difference(lake, warehouse, stored.table) == ""
+
+    changes = [
+        "UPDATE kinds SET whole = whole + 1 WHERE id = 1",
+        "UPDATE kinds SET whole = 0 WHERE id = 2",
+        "UPDATE kinds SET truth = NOT truth WHERE id = 1",
+        "UPDATE kinds SET share = 0.10000000000000002 WHERE id = 1",
+        "UPDATE kinds SET moment = '2022-01-03 04:05:06.000788' WHERE id = 1",
+        "UPDATE kinds SET day = '2022-01-04' WHERE id = 1",
+        "UPDATE kinds SET words = 'Plain' WHERE id = 1",
+        "UPDATE kinds SET words = NULL WHERE id = 3",
+        "UPDATE kinds SET words = '' WHERE id = 2",
+        "UPDATE kinds SET id = 9 WHERE id = 1",
+    ]
+    for change in changes:
+        by_hand(warehouse, change)
+        found = difference(lake, warehouse, stored.table)
+        assert found == "It has 8 rows, as many as the lake, but with other values.", change
+        by_hand(warehouse, "DELETE FROM _published")
+        publish_to(warehouse, stored)
+        assert difference(lake, warehouse, stored.table) == ""
+    by_hand(warehouse, "DELETE FROM kinds WHERE id > 5")
+    assert difference(lake, warehouse, stored.table) == "It has 5 rows, the lake has 8."
+
+
+def test_values_of_other_types_in_sqlite_are_a_difference(
+    lake: Lake, sqlite_warehouse: Warehouse
+) -> None:
+    stored = Stored(lake, KINDS)
+    stored.append(ROWS)
+    publish_to(sqlite_warehouse, stored)
+    for value in ("'a,\"b'", "x'00ff'", "'ä'", "'x' || char(10) || 'y'"):
+        by_hand(sqlite_warehouse, f"UPDATE kinds SET whole = {value} WHERE id = 2")
+        assert difference(lake, sqlite_warehouse, stored.table), value
+
+
+def test_what_is_not_there_or_not_as_declared_is_a_difference(
+    lake: Lake, warehouse: Warehouse
+) -> None:
+    stored = Stored(lake, PETS)
+    stored.append(animals(1, 1000))
+    assert publish_to(warehouse, stored).rows_written == 1000
+    assert difference(lake, warehouse, stored.table) == ""
+    stored.append(animals(1001, 2))
+    assert difference(lake, warehouse, stored.table) == ""  # it is as it was published
+    by_hand(warehouse, "DROP INDEX ix_pets_weight")
+    assert "not as declared" in difference(lake, warehouse, stored.table)
+    by_hand(warehouse, "DROP TABLE pets")
+    assert "missing" in difference(lake, warehouse, stored.table)
+    by_hand(warehouse, "DELETE FROM _published")
+    assert behind(warehouse, stored.table) == "It is not published."
+    assert difference(lake, warehouse, stored.table) == ""
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_table_with_hardly_a_row(lake: Lake, warehouse: Warehouse, rows: int) -> None:
+    stored = Stored(lake, PETS)
+    stored.append(animals(1, rows))
+    publish_to(warehouse, stored)
+    assert difference(lake, warehouse, stored.table) == ""
