@@ -87,8 +87,8 @@ def ingest(
 
     Exit code: 0 if all went well, even if single records were rejected or a file was taken
     before; 1 if a step or a blocking check failed, or nothing in one of FILES could be used
-    (without FILES: in one of those that waited); 2 for wrong usage; 130 after Ctrl-C, which
-    ends it at once: run it again, and it goes on.
+    (without FILES: in one of those that waited), now or when it was taken before; 2 for wrong
+    usage; 130 after Ctrl-C, which ends it at once: run it again, and it goes on.
     """
     from warehouse_assets.cli import events, ingestion, runs, terminal
 
@@ -108,7 +108,7 @@ def ingest(
         terminal.out.print(known, markup=False)
     ingestion.print_taken(settings, result, started)
     ingestion.print_left_behind(settings)
-    refused = ingestion.print_refused(result, delivered.copies)
+    refused = ingestion.print_refused(result, delivered)
     terminal.print_failed_checks(_errors(result.get_asset_check_evaluations()))
     _end(result, failed=refused)
 
@@ -258,7 +258,8 @@ def check(deep: bool) -> None:
     from warehouse_assets.cli import runs, terminal
 
     settings = Settings.from_environment()
-    if runs.is_without_data(settings):
+    result = runs.check(settings)
+    if result is None:
         terminal.err.print(
             f"There is nothing to check: no table of the lake {settings.lake} has a row. Set "
             "WAREHOUSE_HOME (or LAKE_URI) to where the warehouse is, or take data with `warehouse "
@@ -266,7 +267,6 @@ def check(deep: bool) -> None:
             markup=False,
         )
         sys.exit(_NOTHING_TO_CHECK)
-    result = runs.check(settings)
     evaluations = result.get_asset_check_evaluations()
     terminal.print_failed_checks(evaluations)
     passed = sum(1 for evaluation in evaluations if evaluation.passed)

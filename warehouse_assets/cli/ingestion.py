@@ -18,7 +18,7 @@ from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.file_kinds import left_behind, left_in_words
-from warehouse_assets.sources.file_marks import is_taken
+from warehouse_assets.sources.file_marks import is_taken, rejected_whole
 from warehouse_assets.sources.inbox import (
     DeliveryFile,
     copy_file,
@@ -43,12 +43,17 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Delivered:
-    """Files whose content was taken before, and the ingestions of those that are followed.
+    """What became of the files that were given, before any run.
 
-    `copies` has the files in the inbox by their names there, and which files they are copies of.
+    Args:
+        known: files whose content was taken before.
+        refused: of those that were rejected as a whole then, the reason.
+        ingestions: those of files that are followed.
+        copies: the files in the inbox by their names there, and which files they are copies of.
     """
 
     known: Sequence[Delivery]
+    refused: Mapping[Path, str]
     ingestions: Sequence[Ingestion]
     copies: Mapping[str, Path]
 
@@ -91,11 +96,13 @@ def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listen
     resources = build_resources(settings)
     inbox, lake = resources["inbox"], resources["lake"]
     inbox.prepare()
-    known = [
-        delivery
-        for delivery in deliveries
-        if is_taken(lake, _KINDS[delivery.holds], _look_at(delivery.path))
-    ]
+    known, refused = [], {}
+    for delivery in deliveries:
+        kind, file = _KINDS[delivery.holds], _look_at(delivery.path)
+        if is_taken(lake, kind, file):
+            known.append(delivery)
+            if reason := rejected_whole(lake, kind, file):
+                refused[delivery.path] = reason
     deliveries = [delivery for delivery in deliveries if delivery not in known]
     total = sum(delivery.path.stat().st_size for delivery in deliveries)
     done = 0
@@ -119,7 +126,7 @@ def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listen
             target = _free(inbox.folder / _name(delivery))
             _copy(delivery.path, target, copied)
         copies[_name_in_units(target)] = delivery.path
-    return Delivered(known, ingestions, copies)
+    return Delivered(known, refused, ingestions, copies)
 
 
 def _copy(source: Path, target: Path, copied: Callable[[int], object]) -> None:
@@ -153,23 +160,25 @@ def print_left_behind(settings: Settings) -> None:
         terminal.err.print(visible(sentence), markup=False)
 
 
-def print_refused(result: dg.ExecuteInProcessResult, copies: Mapping[str, Path]) -> bool:
+def print_refused(result: dg.ExecuteInProcessResult, delivered: Delivered) -> bool:
     """Print of which files nothing could be used, and why; returns whether the command failed.
 
-    It fails if one of the files that it was given, the originals of `copies`, is among them; or
-    any file if it was given none, and so was to take what waits.
+    It fails if one of the files that it was given is among them; or any file if it was given none,
+    and so was to take what waits.
     """
+    for path, reason in delivered.refused.items():
+        terminal.err.print(visible(f"{path} was rejected as a whole then: {reason}."), markup=False)
     refused: dict[str, str] = {}
     for event in result.get_asset_materialization_events():
         files: Any = event.materialization.metadata.get("files_refused")
         refused.update(files.value if files is not None else {})
-    mine = 0
+    mine = len(delivered.refused)
     for unit, reason in refused.items():
-        original = copies.get(delivered_name(Path(unit)))
+        original = delivered.copies.get(delivered_name(Path(unit)))
         mine += original is not None
         text = f"Nothing in {original or unit} could be used: {reason}."
         terminal.err.print(visible(text), markup=False)
-    return bool(mine if copies else refused)
+    return bool(mine if delivered.copies or delivered.known else refused)
 
 
 def _account(metadata: dict[str, Any]) -> str:

@@ -44,12 +44,13 @@ def materialize(
         if assets is None
         else dg.AssetSelection.assets(*assets).downstream()
     )
-    return _run("materialize", settings, overrides, selection)
+    return _run(_job("materialize", settings, overrides, selection), settings)
 
 
-def check(settings: Settings) -> dg.ExecuteInProcessResult:
-    """Make every asset check."""
-    return _run("check", settings, {}, dg.AssetSelection.all_asset_checks())
+def check(settings: Settings) -> dg.ExecuteInProcessResult | None:
+    """Make every asset check; None if there is nothing to check."""
+    job = _job("check", settings, {}, dg.AssetSelection.all_asset_checks())
+    return None if _is_without_data(settings) else _run(job, settings)
 
 
 def check_deeply(settings: Settings) -> DeepCheck:
@@ -58,7 +59,7 @@ def check_deeply(settings: Settings) -> DeepCheck:
     return deep_check(resources["lake"], resources["warehouse"], settings)
 
 
-def is_without_data(settings: Settings) -> bool:
+def _is_without_data(settings: Settings) -> bool:
     """Whether there is nothing to check: no table of the lake has a row or a file."""
     lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
     for table in map(lake.table, TABLES):
@@ -91,15 +92,18 @@ def end_dead(settings: Settings) -> None:
         end_dead_runs(instance)
 
 
-def _run(
+def _job(
     name: str, settings: Settings, overrides: Mapping[str, Any], selection: dg.AssetSelection
-) -> dg.ExecuteInProcessResult:
+) -> dg.JobDefinition:
     defs = build_defs({"settings": settings, **overrides})
     job = dg.define_asset_job(name, selection=selection)
+    return dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def(name)
+
+
+def _run(job: dg.JobDefinition, settings: Settings) -> dg.ExecuteInProcessResult:
     run_id = str(uuid4())
     with history(settings) as instance, when_told_to_end(lambda: _cancel(instance, run_id)):
-        resolved = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def(name)
-        return resolved.execute_in_process(
+        return job.execute_in_process(
             instance=instance,
             raise_on_error=False,
             run_config=_QUIET,

@@ -8,7 +8,7 @@ from deltalake import DeltaTable
 from warehouse_assets.lake import Lake, Transactions
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.sources.file_kinds import FileKind
-from warehouse_assets.sources.inbox import DeliveryFile
+from warehouse_assets.sources.inbox import DeliveryFile, unit_name
 from warehouse_assets.sources.units import Unit
 
 
@@ -21,6 +21,19 @@ def is_taken(lake: Lake, kind: FileKind, file: DeliveryFile) -> bool:
         handle is not None and arrival_of(handle, kind.name, digest) is not None
         for handle in handles
     )
+
+
+def rejected_whole(lake: Lake, kind: FileKind, file: DeliveryFile) -> str:
+    """Why the content of `file`, which was taken, was rejected as a whole; empty if it was not."""
+    arrival = arrival_of(lake.table(REJECTED_RECORDS).open(), kind.name, file.digest())
+    with lake.connect() as connection:
+        lake.view_newest(connection, REJECTED_RECORDS)
+        found = connection.execute(
+            f"""SELECT reason FROM {REJECTED_RECORDS.name}
+            WHERE source = ? AND position = 0 AND starts_with(unit, ?)""",
+            [kind.name, unit_name(arrival or 0, "")],
+        ).fetchone()
+    return str(found[0]) if found else ""
 
 
 def taken_at(handle: DeltaTable, kind: str) -> float | None:

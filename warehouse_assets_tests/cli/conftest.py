@@ -46,21 +46,21 @@ def command(house: House, monkeypatch: pytest.MonkeyPatch) -> Command:
 @pytest.fixture
 def only(monkeypatch: pytest.MonkeyPatch) -> Only:
     """Narrows what commands run to the given assets: what is not looked at need not be made."""
-    whole = runs._run
+    whole = runs._job
 
     def narrow(*assets: str, checks: bool = True) -> None:
         chosen = dg.AssetSelection.assets(*assets)
 
-        def run(
+        def job(
             name: str,
             settings: Settings,
             overrides: Mapping[str, Any],
             selection: dg.AssetSelection,
-        ) -> dg.ExecuteInProcessResult:
+        ) -> dg.JobDefinition:
             both = selection & chosen
             return whole(name, settings, overrides, both if checks else both.without_checks())
 
-        monkeypatch.setattr(runs, "_run", run)
+        monkeypatch.setattr(runs, "_job", job)
 
     return narrow
 

@@ -163,7 +163,21 @@ def test_a_file_of_which_nothing_can_be_used_is_named_and_exits_with_1(
     assert reason in told
     assert house.stored("votes", "id") == [(1,)]
 
-    assert command("ingest", bad).exit_code == 0  # its content is known
+
+def test_a_file_that_was_rejected_as_a_whole_before_exits_with_1_again(
+    command: Command, mine: Path, only: Only
+) -> None:
+    only("votes", "rejected_records", checks=False)
+    bad = mine / "votes.json"
+    bad.write_text('[{"Id": 1}, ')
+    good = write_records(mine / "votes-good.jsonl", vote(1, 1))
+
+    for times in range(2):
+        result = command("ingest", bad, good)
+        assert result.exit_code == 1
+        assert "not a whole JSON array" in result.stderr
+        assert ("was rejected as a whole then" in result.stderr) == (times == 1)
+    assert command("ingest", good).exit_code == 0
 
 
 def test_records_rejected_beside_good_ones_do_not_change_the_exit_code(
