@@ -14,7 +14,7 @@ import warehouse_assets_tests
 from warehouse_assets_tests.house import House
 
 BIN = Path(sys.executable).parent
-_REPOSITORY = Path(warehouse_assets_tests.__file__).parents[1]
+REPOSITORY = Path(warehouse_assets_tests.__file__).parents[1]
 _DEFINITIONS = "warehouse_assets.definitions"
 
 # Forks each process from one that has the modules, to import which takes longer than most runs.
@@ -26,7 +26,7 @@ def start(house: House, *command: str | Path) -> subprocess.Popen[str]:
     """Start a command of this environment over the warehouse `house`."""
     return subprocess.Popen(
         [BIN / command[0], *command[1:]],
-        env={**os.environ, **house.environment, "PYTHONPATH": str(_REPOSITORY)},
+        env={**os.environ, **house.environment, "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

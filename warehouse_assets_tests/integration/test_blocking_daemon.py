@@ -14,10 +14,10 @@ from warehouse_assets.forum.tables import VOTES
 from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.graph.runs import evaluated, failed, materialised
 from warehouse_assets_tests.house import House, post, vote
-from warehouse_assets_tests.integration.processes import BIN
+from warehouse_assets_tests.integration.processes import BIN, REPOSITORY
 
 _ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-_LONGEST_SECONDS = 240
+_LONGEST_SECONDS = 600
 DEPENDENT = "votes_per_post_per_week"
 
 
@@ -42,7 +42,7 @@ def _daemon(house: House) -> Iterator[Callable[[Callable[[], bool]], None]]:
         told.open("w") as output,
         subprocess.Popen(
             [BIN / "dagster-daemon", "run", "-m", "warehouse_assets.definitions"],
-            env={**os.environ, **house.environment},
+            env={**os.environ, **house.environment, "PYTHONPATH": str(REPOSITORY)},
             stdout=output,
             stderr=subprocess.STDOUT,
         ) as process,
