@@ -25,6 +25,7 @@ from warehouse_assets.graph.dead_runs import dead_runs_sensor
 from warehouse_assets.graph.history import keep_open_in
 from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.graph.standard_checks import declared_checks
+from warehouse_assets.misspelt import tell_misspelt_settings
 from warehouse_assets.reviews.assets import ASSETS as REVIEWS_ASSETS
 from warehouse_assets.reviews.checks import CHECKS as REVIEWS_CHECKS
 from warehouse_assets.reviews.sensors import reviews_sensor
@@ -95,6 +96,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     )
 
 
+tell_misspelt_settings(dg.get_dagster_logger().warning)
 defs = build_defs()
 
 look_less_often()

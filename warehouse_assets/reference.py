@@ -33,8 +33,9 @@ def settings_page() -> str:
 
 Environment variables; one that is unset or empty has its default. `{home}` is the value of
 `WAREHOUSE_HOME`; a relative path counts from the folder in which a command runs. A setting that
-cannot be used stops the command and is named in the message. A file `.env` in the current folder is
-read, too; the environment goes before it.
+cannot be used stops the command and is named in the message; a variable with nearly the name of a
+setting is warned of. A file `.env` in the current folder is read, too; the environment goes before
+it.
 """
     rows = [f"| `{s.variable}` | `{s.default}` | {s.meaning} |" for s in SETTINGS]
     outro = """

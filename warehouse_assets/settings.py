@@ -1,6 +1,6 @@
 """Every setting: its environment variable, its default and its meaning.
 
-Nothing else in the package reads the environment. `SETTINGS` is the list that the
+Nothing else in the package takes values from the environment. `SETTINGS` is the list that the
 documentation is held against; `Settings` holds the values in use.
 """
 

@@ -14,6 +14,7 @@ from warehouse_assets.cli import keys, service, simulation
 from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.garbage import look_less_often
+from warehouse_assets.misspelt import tell_misspelt_settings
 from warehouse_assets.settings import Settings
 from warehouse_assets.terminal_text import visible
 
@@ -69,6 +70,7 @@ def main() -> None:
     """
     look_less_often()
     load_dotenv(Path(".env"))  # as Dagster's own commands do
+    tell_misspelt_settings(lambda message: click.echo(f"Warning: {message}", err=True))
 
 
 @main.command()

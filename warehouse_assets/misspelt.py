@@ -1,0 +1,59 @@
+"""Names of environment variables that are nearly those of settings: slips that would be ignored.
+
+Only names are compared, and other software's variables should not be taken for slips: what names
+the service's settings have (`API_KEY`, `APP_URL`) is common, so that there more is asked for.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from difflib import SequenceMatcher
+
+from warehouse_assets.settings import SETTINGS, Setting
+
+_NEAR = 0.85  # of 1, which is equal: a letter or two of a name of usual length
+_COMMON = "API_"
+_told: set[str] = set()
+
+
+def misspelt_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are no settings but nearly so, with the settings that may be meant."""
+    known = {setting.variable: setting for setting in SETTINGS}
+    found = {}
+    for name in sorted(environment.keys() - known.keys()):
+        likeness, meant = max((_likeness(name.upper(), variable), variable) for variable in known)
+        if likeness >= _NEAR and _may_be(name, environment[name], known[meant]):
+            found[name] = meant
+    return found
+
+
+def tell_misspelt_settings(
+    tell: Callable[[str], object], environment: Mapping[str, str] | None = None
+) -> None:
+    """Tell of each of them, once in a process."""
+    environment = os.environ if environment is None else environment
+    for name, meant in misspelt_settings(environment).items():
+        if name not in _told:
+            _told.add(name)
+            tell(
+                f"The environment variable {name} is ignored: there is no such setting. Is "
+                f"{meant} meant? docs/settings.md lists all settings."
+            )
+
+
+def _likeness(name: str, variable: str) -> float:
+    matcher = SequenceMatcher(None, name, variable, autojunk=False)
+    # The cheap bounds spare the comparison of most.
+    if matcher.real_quick_ratio() < _NEAR or matcher.quick_ratio() < _NEAR:
+        return 0
+    return matcher.ratio()
+
+
+def _may_be(name: str, value: str, setting: Setting) -> bool:
+    """Whether the variable is likely to be meant as the setting, and not for other software."""
+    if not setting.variable.startswith(_COMMON):
+        return True
+    try:
+        setting.read(value)
+    except ValueError:
+        return False
+    return name.upper().startswith(_COMMON) and bool(value)
