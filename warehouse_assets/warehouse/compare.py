@@ -150,9 +150,9 @@ def _send_sqlite(connection: sa.Connection, declaration: sa.Table, stream: TextI
     )
     raw: Any = connection.connection.dbapi_connection
     raw.create_function("md5", 1, _md5, deterministic=True)
-    result = connection.exec_driver_sql(f'SELECT 1, {columns} FROM "{declaration.name}"')
+    cursor = raw.execute(f'SELECT 1, {columns} FROM "{declaration.name}"')
     writer = csv.writer(stream, lineterminator="\n")
-    for rows in result.partitions(_ROWS_AT_ONCE):
+    while rows := cursor.fetchmany(_ROWS_AT_ONCE):
         writer.writerows(rows)
 
 
