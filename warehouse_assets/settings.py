@@ -143,6 +143,13 @@ SETTINGS = (
         "Memory that one run may use, in bytes.",
     ),
     Setting(
+        "unpacked_limit",
+        "UNPACKED_LIMIT",
+        "100GB",
+        readers.size,
+        "What a packed file may unpack to, in bytes; one with more in it is rejected as a whole.",
+    ),
+    Setting(
         "inbox_settle_seconds",
         "INBOX_SETTLE_SECONDS",
         "2",
@@ -275,6 +282,7 @@ class Settings:
     publishes_large_tables: bool
     trip_groups_zoom: int
     memory_limit: int
+    unpacked_limit: int
     inbox_settle_seconds: float
     rejected_share_limit: float
     freshness_hours: float

@@ -16,6 +16,11 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         "settings": settings,
         "lake": Lake(settings.lake, settings.scratch, settings.memory_limit),
         "warehouse": Warehouse(settings.warehouse_url),
-        "inbox": Inbox(settings.inbox, settings.archive, settings.inbox_settle_seconds),
+        "inbox": Inbox(
+            settings.inbox,
+            settings.archive,
+            settings.inbox_settle_seconds,
+            settings.unpacked_limit,
+        ),
         "progress": nobody,
     }

@@ -8,7 +8,6 @@ import codecs
 import gzip
 import io
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,6 +16,13 @@ from typing import BinaryIO
 
 from warehouse_assets.sources.csv_lines import Layout
 from warehouse_assets.sources.csv_split import MOST_RECORD_BYTES, NotARecordError, split_fields
+from warehouse_assets.sources.packed import (
+    DAMAGED,
+    GZIP_MAGIC,
+    UNPACKED_LIMIT,
+    UnreadableFileError,
+    unpack,
+)
 from warehouse_assets.sources.stray_bytes import copy_without_stray_bytes, without_stray_bytes
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -25,18 +31,11 @@ DELIMITERS = (",", ";", "\t", "|")
 Aliases = Mapping[str, Sequence[str]]
 """The columns wanted, each with the names that a header may give it, in small letters."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # What DuckDB cannot be told in a path: it separates at a backslash, and its names are UTF-8.
 _UNUSABLE_IN_A_PATH = re.compile(r"[\\\ud800-\udfff]")
-_CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
 _BEGINNING_BYTES = 64
-_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
-
-
-class UnreadableFileError(ValueError):
-    """A file that cannot be read as records of these columns at all; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +56,25 @@ class PreparedCsv:
     ignored: tuple[str, ...]
 
 
-def prepare(path: Path, spool: Path, aliases: Aliases) -> PreparedCsv | None:
+def prepare(
+    path: Path, spool: Path, aliases: Aliases, unpacked_limit: int = UNPACKED_LIMIT
+) -> PreparedCsv | None:
     """Find out the layout of the file at `path`; unpack it to `spool` where that is needed.
+
+    Args:
+        unpacked_limit: the most bytes that it may be when it is unpacked.
 
     Returns None if the file is empty.
 
     Raises:
-        UnreadableFileError: the file is damaged, in an encoding other than UTF-8, or a column of
-            `aliases` is missing or there twice.
+        UnreadableFileError: the file is damaged, too large when unpacked, in an encoding other
+            than UTF-8, or a column of `aliases` is missing or there twice.
     """
     with path.open("rb") as stream:
         start = stream.read(4)
-        if start.startswith(_GZIP_MAGIC):
-            _unpack(stream, spool)
-            path = spool
+    if start.startswith(GZIP_MAGIC):
+        unpack(path, spool, unpacked_limit)
+        path = spool
     with path.open("rb") as stream:
         beginning = stream.read(_BEGINNING_BYTES).removeprefix(codecs.BOM_UTF8)
     if without_stray_bytes(beginning) != beginning:
@@ -99,25 +103,15 @@ def has_columns(path: Path, aliases: Aliases) -> bool:
     """Whether the file at `path`, compressed or not, has a header with all columns wanted."""
     try:
         with path.open("rb") as stream:
-            packed = stream.read(2) == _GZIP_MAGIC
+            packed = stream.read(2) == GZIP_MAGIC
             stream.seek(0)
             with gzip.GzipFile(fileobj=stream) if packed else nullcontext(stream) as reader:
                 # A header is at the beginning, however much there is to unpack.
                 head = reader.read(_HEAD_BYTES)
         header = _read_header(io.BytesIO(head), aliases)
-    except (OSError, UnreadableFileError, *_DAMAGED):
+    except (OSError, UnreadableFileError, *DAMAGED):
         return False
     return header is not None and _found(header.names, aliases) == len(aliases)
-
-
-def _unpack(stream: BinaryIO, spool: Path) -> None:
-    stream.seek(0)
-    try:
-        with gzip.open(stream, "rb") as reader, spool.open("wb") as writer:
-            while chunk := reader.read(_CHUNK_BYTES):
-                writer.write(chunk)
-    except _DAMAGED as error:
-        raise UnreadableFileError(f"the compressed file is cut off or damaged ({error})") from None
 
 
 def _read_header(stream: BinaryIO, aliases: Aliases) -> Header | None:

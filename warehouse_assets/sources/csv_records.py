@@ -21,7 +21,7 @@ from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets.lake.commit import cast_query
 from warehouse_assets.lake.parquet import remove_files, write_parquet
 from warehouse_assets.sources.csv_engine import ARRIVALS, PATHS, integers, set_variable, texts_query
-from warehouse_assets.sources.csv_layout import Aliases, UnreadableFileError, prepare
+from warehouse_assets.sources.csv_layout import Aliases, prepare
 from warehouse_assets.sources.csv_lines import (
     Layout,
     LineReader,
@@ -36,6 +36,7 @@ from warehouse_assets.sources.csv_values import (
     value_query,
 )
 from warehouse_assets.sources.file_kinds import StagedFiles
+from warehouse_assets.sources.packed import UnreadableFileError
 from warehouse_assets.sources.units import REJECTED, Unit, create_stage, reject_unit
 
 _MOST_COLUMNS_NAMED = 20
@@ -75,7 +76,9 @@ def write_csv_records(
     ignored: dict[tuple[str, ...], list[Unit]] = {}
     for unit in units:
         try:
-            prepared = prepare(unit.file.path, spool / f"{unit.arrival}.csv", aliases)
+            prepared = prepare(
+                unit.file.path, spool / f"{unit.arrival}.csv", aliases, unit.unpacked_limit
+            )
         except UnreadableFileError as error:
             reject_unit(connection, unit, str(error))
             continue

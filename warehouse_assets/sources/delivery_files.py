@@ -140,7 +140,7 @@ class _CatchUp:
             if arrival > min(newest):
                 # Who keeps the archive may have links there.
                 file = DeliveryFile.look_at(path.resolve(), delivered_name(path))
-                unit = Unit(file, arrival, file.digest())
+                unit = Unit(file, arrival, file.digest(), self.inbox.unpacked_limit)
                 units[unit.digest] = unit
         known = []
         following = max([*newest, *archived]) + 1
@@ -159,7 +159,7 @@ class _CatchUp:
                 continue
             arrival = next((number for number in numbers if number is not None), following)
             following = max(following, arrival + 1)
-            units[digest] = Unit(file, arrival, digest)
+            units[digest] = Unit(file, arrival, digest, self.inbox.unpacked_limit)
         return sorted(units.values(), key=lambda unit: unit.arrival), known
 
     def take(

@@ -18,6 +18,7 @@ from pathlib import Path
 import xxhash
 
 from warehouse_assets.errors import SourceError, TransientError
+from warehouse_assets.sources.packed import UNPACKED_LIMIT
 
 # How programs name a file that they have not finished writing.
 PARTIAL_SUFFIXES = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".filepart", ".swp")
@@ -114,12 +115,20 @@ class Inbox:
         folder: the inbox; made when it does not exist.
         archive: where taken files go; made when it does not exist.
         settle_seconds: a file that changed less than this ago is still being written.
+        unpacked_limit: the most bytes that a packed file may be when it is unpacked.
     """
 
-    def __init__(self, folder: Path, archive: Path, settle_seconds: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        archive: Path,
+        settle_seconds: float,
+        unpacked_limit: int = UNPACKED_LIMIT,
+    ) -> None:
         self.folder = folder
         self.archive = archive
         self.settle_seconds = settle_seconds
+        self.unpacked_limit = unpacked_limit
 
     def prepare(self) -> None:
         """Make both folders and see that files can be moved from one to the other.

@@ -58,12 +58,13 @@ def collect(
     """
     if file.layout == LINES:
         lines = spool / "lines.json"
-        count = _spool_lines(file.path, ordinals, lines)
+        count, longest = _spool_lines(file.path, ordinals, lines)
         connection.execute(
             """CREATE OR REPLACE TEMP TABLE _raw AS
             FROM read_json(?, format = 'newline_delimited', maximum_object_size = ?,
                 columns = {position: 'BIGINT', raw: 'VARCHAR', problem: 'VARCHAR'})""",
-            [glob.escape(str(lines)), 8 * MOST_RECORD_BYTES],
+            # DuckDB's buffers are as large as the longest line may be.
+            [glob.escape(str(lines)), max(MOST_RECORD_BYTES, longest + 1)],
         )
         return count
     connection.execute(
@@ -82,28 +83,31 @@ def collect(
     return int(count)
 
 
-def _spool_lines(path: Path, ordinals: set[int] | None, spool: Path) -> int:
+def _spool_lines(path: Path, ordinals: set[int] | None, spool: Path) -> tuple[int, int]:
     """Write numbered lines so that DuckDB can read them whatever bytes they hold.
 
-    Returns how many lines of the file at `path` are not blank.
+    Returns how many lines of the file at `path` are not blank, and how long the longest written is.
     """
-    count = 0
+    count = longest = 0
     with spool.open("w", encoding="utf-8") as stream:
         for count, (number, line) in enumerate(non_blank_lines(path), start=1):
             if ordinals is not None and count not in ordinals:
                 continue
             problem = None
-            try:
-                text = line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                text = line.decode("utf-8", errors="replace")
-                problem = f"not valid UTF-8 at its byte {error.start + 1}"
             if len(line) > MOST_RECORD_BYTES:
+                text = line[: 4 * _RAW_CHARACTERS_OF_A_LONG_RECORD].decode(errors="replace")
                 text = text[:_RAW_CHARACTERS_OF_A_LONG_RECORD]
                 problem = f"longer than {MOST_RECORD_BYTES // 2**20} MiB"
-            json.dump({"position": number, "raw": text, "problem": problem}, stream)
-            stream.write("\n")
-    return count
+            else:
+                try:
+                    text = line.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    text = line.decode("utf-8", errors="replace")
+                    problem = f"not valid UTF-8 at its byte {error.start + 1}"
+            record = json.dumps({"position": number, "raw": text, "problem": problem})
+            longest = max(longest, len(record))
+            stream.write(record + "\n")
+    return count, longest
 
 
 def judge(connection: duckdb.DuckDBPyConnection, table: Table, unit: Numbered) -> int:

@@ -9,12 +9,18 @@ import gzip
 import json
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from warehouse_assets.sources.packed import (
+    DAMAGED,
+    GZIP_MAGIC,
+    UNPACKED_LIMIT,
+    UnreadableFileError,
+    unpack,
+)
 from warehouse_assets.sources.stray_bytes import MARK, without_stray_bytes
 
 LINES, ARRAY = "newline_delimited", "array"
@@ -23,16 +29,12 @@ LINES, ARRAY = "newline_delimited", "array"
 MOST_RECORD_BYTES = 16 * 1024 * 1024
 """The longest record that is read: DuckDB's own limit."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
 # What DuckDB cannot be told in a path: it separates at a backslash, and its names are UTF-8.
 _UNUSABLE_IN_A_PATH = re.compile(r"[\\\ud800-\udfff]")
 _NOTHING = b"\0 \t\r\n\v\f" + MARK
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
-
-
-class UnreadableFileError(ValueError):
-    """A file that cannot be read as JSON records at all; the message is the reason."""
+_LONGEST_LINE_BYTES = MOST_RECORD_BYTES + len("x\r\n")
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,22 @@ class PreparedFile:
     layout: str | None
 
 
-def prepare(path: Path, spool: Path) -> PreparedFile:
+def prepare(path: Path, spool: Path, unpacked_limit: int = UNPACKED_LIMIT) -> PreparedFile:
     """Find out the layout of the file at `path`; unpack it to `spool` where that is needed.
 
+    Args:
+        unpacked_limit: the most bytes that it may be when it is unpacked.
+
     Raises:
-        UnreadableFileError: the file is damaged or in an encoding that JSON does not use.
+        UnreadableFileError: the file is damaged, too large when unpacked, or in an encoding that
+            JSON does not use.
     """
     head = _head(path)
-    packed = head.startswith(_GZIP_MAGIC)
-    if packed or head.startswith(codecs.BOM_UTF8):
+    if head.startswith(GZIP_MAGIC):
+        unpacked = spool.with_suffix(".unpacked")
+        unpack(path, unpacked, unpacked_limit)
+        path, head = unpacked, _head(unpacked)
+    if head.startswith(codecs.BOM_UTF8):
         _spool(path, spool)
         path, head = spool, _head(spool)
     elif _UNUSABLE_IN_A_PATH.search(str(path)):
@@ -71,7 +80,7 @@ def first_fields(path: Path) -> set[str]:
     try:
         with _open(path) as stream:
             head = stream.read(_HEAD_BYTES)
-    except (OSError, EOFError, zlib.error):
+    except (OSError, *DAMAGED):
         return set()
     text = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace")
     decoder = json.JSONDecoder()
@@ -88,15 +97,25 @@ def first_fields(path: Path) -> set[str]:
 
 
 def non_blank_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that hold anything, without their line end, each with its number from 1."""
+    """The lines that hold anything, without their line end, each with its number from 1.
+
+    Of one longer than any record only the beginning is given, which is longer than that, too.
+    """
     with path.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.isspace():
+        number = 0
+        while line := stream.readline(_LONGEST_LINE_BYTES):
+            number += 1
+            is_blank = line.isspace()
+            end = line
+            while len(end) == _LONGEST_LINE_BYTES and not end.endswith(b"\n"):
+                end = stream.readline(_LONGEST_LINE_BYTES)
+                is_blank = is_blank and (end.isspace() or not end)
+            if not is_blank:
                 yield number, line.rstrip(b"\r\n")
 
 
 def _open(path: Path) -> BinaryIO | gzip.GzipFile:
-    packed = _head(path).startswith(_GZIP_MAGIC)
+    packed = _head(path).startswith(GZIP_MAGIC)
     return gzip.open(path, "rb") if packed else path.open("rb")
 
 
@@ -106,14 +125,11 @@ def _head(path: Path) -> bytes:
 
 
 def _spool(path: Path, spool: Path) -> None:
-    try:
-        with _open(path) as reader, spool.open("wb") as writer:
-            chunk = reader.read(_CHUNK_BYTES).removeprefix(codecs.BOM_UTF8)
-            while chunk:
-                writer.write(chunk)
-                chunk = reader.read(_CHUNK_BYTES)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UnreadableFileError(f"the compressed file is cut off or damaged ({error})") from None
+    with path.open("rb") as reader, spool.open("wb") as writer:
+        chunk = reader.read(_CHUNK_BYTES).removeprefix(codecs.BOM_UTF8)
+        while chunk:
+            writer.write(chunk)
+            chunk = reader.read(_CHUNK_BYTES)
 
 
 def _layout(path: Path) -> str | None:

@@ -25,9 +25,9 @@ from warehouse_assets.sources.json_layout import (
     ARRAY,
     LINES,
     MOST_RECORD_BYTES,
-    UnreadableFileError,
     prepare,
 )
+from warehouse_assets.sources.packed import UnreadableFileError
 from warehouse_assets.sources.stray_bytes import copy_without_stray_bytes
 from warehouse_assets.sources.units import STAGED, Unit, create_stage, reject_unit
 
@@ -51,7 +51,7 @@ def stage_json_records(
     layouts: dict[str, list[PreparedUnit]] = {LINES: [], ARRAY: []}
     for unit in units:
         try:
-            prepared = prepare(unit.file.path, spool / f"{unit.arrival}.json")
+            prepared = prepare(unit.file.path, spool / f"{unit.arrival}.json", unit.unpacked_limit)
         except UnreadableFileError as error:
             reject_unit(connection, unit, str(error))
         else:

@@ -8,6 +8,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.schema import duckdb_type
 from warehouse_assets.sources.inbox import DeliveryFile, unit_name
+from warehouse_assets.sources.packed import UNPACKED_LIMIT
 
 STAGED = "_staged"
 """Temporary table of good records: the columns of the table they are for, in order of arrival.
@@ -30,11 +31,15 @@ class Numbered(Protocol):
 
 @dataclass(frozen=True)
 class Unit:
-    """A delivery file with its arrival number and the hash of its content."""
+    """A delivery file with its arrival number and the hash of its content.
+
+    `unpacked_limit` is the most bytes that it may be when it is unpacked.
+    """
 
     file: DeliveryFile
     arrival: int
     digest: str
+    unpacked_limit: int = UNPACKED_LIMIT
 
     @property
     def name(self) -> str:

@@ -52,18 +52,21 @@ def vote_text(number: Any, **fields: Any) -> str:
 
 def stage(
     folder: Path,
-    *contents: str | bytes,
+    *contents: str | bytes | Path,
     table: Table = VOTES,
     columns: Sequence[str] = ("id", "post_id", "creation_date"),
     names: Mapping[int, str] | None = None,
 ) -> Staged:
-    """Read files of these contents, whose arrival numbers count from 1."""
+    """Read files of these contents, or at these paths, whose arrival numbers count from 1."""
     inbox = Path(mkdtemp(dir=folder))
     spool = Path(mkdtemp(dir=folder))
     units = []
     for arrival, content in enumerate(contents, start=1):
-        path = inbox / (names or {}).get(arrival, f"votes-{arrival}.json")
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        if isinstance(content, Path):
+            path = content
+        else:
+            path = inbox / (names or {}).get(arrival, f"votes-{arrival}.json")
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
         units.append(Unit(DeliveryFile.look_at(path), arrival, str(arrival)))
     # A DuckDB of its own takes longer than the reading; what is staged is temporary.
     with _ENGINE.cursor() as connection:

@@ -9,11 +9,11 @@ import pytest
 from warehouse_assets.sources.json_layout import (
     ARRAY,
     LINES,
-    UnreadableFileError,
     first_fields,
     non_blank_lines,
     prepare,
 )
+from warehouse_assets.sources.packed import UnreadableFileError
 
 RECORD = b'{"Id": "1"}'
 
