@@ -10,7 +10,7 @@ from warehouse_assets.deliveries.tables import QUESTIONS as DELIVERIES_QUESTIONS
 from warehouse_assets.deliveries.tables import TABLES as DELIVERIES_TABLES
 from warehouse_assets.forum.tables import TABLES as FORUM_TABLES
 from warehouse_assets.reviews.tables import TABLES as REVIEWS_TABLES
-from warehouse_assets.schema import REJECTED_RECORDS
+from warehouse_assets.schema import REJECTED_RECORDS, UNKNOWN_FIELDS
 from warehouse_assets.school.tables import TABLES as SCHOOL_TABLES
 from warehouse_assets.trips.tables import QUESTIONS as TRIPS_QUESTIONS
 from warehouse_assets.trips.tables import TABLES as TRIPS_TABLES
@@ -22,6 +22,7 @@ TABLES = (
     *REVIEWS_TABLES,
     *DELIVERIES_TABLES,
     REJECTED_RECORDS,
+    UNKNOWN_FIELDS,
 )
 
 ANSWER_TABLES = tuple(table for table in TABLES if "answers" in table.info)

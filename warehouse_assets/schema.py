@@ -148,3 +148,27 @@ REJECTED_RECORDS = Table(
     comment="Records that could not be used, each with its place and the reason. A corrected "
     "record may simply be delivered again; its rejection stays here as history.",
 )
+
+UNKNOWN_FIELDS = Table(
+    "unknown_fields",
+    METADATA,
+    Column(
+        "source", Text, primary_key=True, comment="The table that the records were delivered for."
+    ),
+    Column(
+        "field",
+        Text,
+        primary_key=True,
+        comment="The field or column, at most 200 characters of its name.",
+    ),
+    Column(
+        "unit",
+        Text,
+        nullable=False,
+        comment="The part of the source in which it was first seen: for a file its name in the "
+        "archive, else the name of the source.",
+    ),
+    Column("first_seen_at", DateTime, nullable=False, comment="When it was first seen, in UTC."),
+    comment="Fields and columns of the sources that no column is for: what is in them is not "
+    "kept, but what was delivered is in the archive. At most 100 for each table.",
+)

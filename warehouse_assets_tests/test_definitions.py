@@ -100,24 +100,37 @@ OTHER_CHECKS = {
         "dates_are_plausible",
         "answers_have_questions",
         "counts_are_not_negative",
+        "has_no_unknown_fields",
         "rejected_share_is_low",
         "source_is_fresh",
     },
     "votes": {
         "dates_are_plausible",
         "posts_are_known",
+        "has_no_unknown_fields",
         "rejected_share_is_low",
         "source_is_fresh",
     },
     "votes_per_post_per_week": {"votes_add_up", "is_fresh"},
     "mean_votes_per_post_per_week": {"no_week_is_missing", "is_fresh"},
     "outlier_weeks": {"is_fresh"},
-    "students": {"batches_are_known", "rejected_share_is_low", "source_is_fresh"},
-    "batches": {"batches_grow", "rejected_share_is_low", "source_is_fresh"},
+    "students": {
+        "batches_are_known",
+        "has_no_unknown_fields",
+        "rejected_share_is_low",
+        "source_is_fresh",
+    },
+    "batches": {
+        "batches_grow",
+        "has_no_unknown_fields",
+        "rejected_share_is_low",
+        "source_is_fresh",
+    },
     "test_runs": {
         "results_are_possible",
         "totals_agree",
         "students_are_known",
+        "has_no_unknown_fields",
         "rejected_share_is_low",
         "source_is_fresh",
     },
@@ -125,7 +138,12 @@ OTHER_CHECKS = {
     "lesson_titles": {"lessons_have_one_title", "is_fresh"},
     "lesson_completions": {"runs_add_up", "is_fresh"},
     "batch_completions": {"every_batch_is_there", "is_fresh"},
-    "trips": {"times_are_plausible", "rejected_share_is_low", "source_is_fresh"},
+    "trips": {
+        "times_are_plausible",
+        "has_no_unknown_fields",
+        "rejected_share_is_low",
+        "source_is_fresh",
+    },
     "daily_trips": {"trips_add_up", "is_fresh"},
     "weekly_trips": {"trips_add_up", "is_fresh"},
     "trip_groups": {"trips_add_up", "is_fresh"},
@@ -135,12 +153,13 @@ OTHER_CHECKS = {
         "times_are_plausible",
         "reviews_are_different",
         "ids_are_given",
+        "has_no_unknown_fields",
         "rejected_share_is_low",
         "source_is_fresh",
     },
     "product_reviews_daily": {"reviews_add_up", "is_fresh"},
     "reviewer_reviews_daily": {"reviews_add_up", "is_fresh"},
-    "deliveries": {"rejected_share_is_low", "source_is_fresh"},
+    "deliveries": {"has_no_unknown_fields", "rejected_share_is_low", "source_is_fresh"},
     "delivery_durations": {"averages_agree", "is_fresh"},
     AVERAGE: set(),
     "rejected_records": set(),
@@ -178,7 +197,7 @@ def test_assets_with_their_groups_sources_and_kinds() -> None:
 
 def test_every_table_of_the_catalogue_is_an_asset() -> None:
     tables = {str(table.name) for table in TABLES}
-    assert _names(list(defs.resolve_all_asset_keys())) == tables | {AVERAGE}
+    assert _names(list(defs.resolve_all_asset_keys())) == tables - {"unknown_fields"} | {AVERAGE}
 
 
 def test_checks_that_block_what_follows() -> None:

@@ -26,6 +26,7 @@ from warehouse_assets.sources.inbox import (
     partial_path,
     unit_name,
 )
+from warehouse_assets.sources.unknown_fields import in_words
 from warehouse_assets.terminal_text import visible
 from warehouse_assets.trips.assets import TRIPS_FILES
 
@@ -148,6 +149,8 @@ def print_taken(settings: Settings, result: dg.ExecuteInProcessResult, started: 
         }
         name = event.asset_key.to_user_string() if event.asset_key else ""
         terminal.out.print(f"[bold]{name}[/]: {_account(metadata)}")
+        if names := metadata.get("unknown_fields"):
+            terminal.out.print(f"{name}: {in_words(names)}", markup=False)
         rejected += metadata.get("records_rejected", 0)
     if rejected:
         _print_rejected(settings, started)

@@ -10,6 +10,7 @@ from warehouse_assets.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
 from warehouse_assets.graph.checks import Check, Finding, Scene, checks_of
 from warehouse_assets.graph.standard_checks import (
     declared_checks,
+    has_no_unknown_fields,
     is_fresh,
     no_rows,
     rejected_share_is_low,
@@ -74,6 +75,7 @@ _CHECKS: dict[Table, list[Check]] = {
             blocks=True,
         ),
         rejected_share_is_low(),
+        has_no_unknown_fields(DELIVERIES),
         source_is_fresh(),
     ],
     DELIVERY_DURATIONS: [

@@ -19,6 +19,7 @@ from warehouse_assets.sources.log_catch_up import LogKind
 from warehouse_assets.sources.log_lines import LINES, create_lines
 from warehouse_assets.sources.log_spool import SpooledLines
 from warehouse_assets.sources.units import REJECTED, STAGED, create_stage
+from warehouse_assets.sources.unknown_fields import note_names
 
 _LINES_TOGETHER = 10_000
 _STEPS = "_steps"
@@ -72,6 +73,7 @@ def _read_lines(
     found = connection.execute(f"{lines} ORDER BY position")
     latest = records.latest_now()
     rejected: list[tuple[int, str, str]] = []
+    unknown: set[str] = set()
     with path.open("w", encoding="ascii", newline="") as stream:
         writer = csv.writer(stream)
         while batch := found.fetchmany(_LINES_TOGETHER):
@@ -82,12 +84,13 @@ def _read_lines(
                     rejected.append((position, problem, line))
                     continue
                 try:
-                    customer, step, at = records.read_line(line, latest)
+                    customer, step, at = records.read_line(line, latest, unknown)
                 except records.RecordError as error:
                     rejected.append((position, str(error), line))
                     continue
                 newest = max(newest, at)
                 writer.writerow((position, customer, step, at, newest))
+    note_names(connection, unknown)
     _reject(connection, rejected)
 
 

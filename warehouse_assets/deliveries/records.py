@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 
 from warehouse_assets.errors import PermanentError
 from warehouse_assets.sources.stray_bytes import STRAY_CHARACTERS, named_stray_byte
@@ -25,6 +26,9 @@ _NAMES = {
     "Customer": ("Customer", "customer"),
     "Timestamp": ("Timestamp", "timestamp"),
 }
+_ALL_NAMES = {spelling for spellings in _NAMES.values() for spelling in spellings}
+MOST_FIELDS = 100
+"""How many names of unknown fields are told."""
 _WHOLE = re.compile(rf"{BLANK}*[+-]?[0-9]{{1,19}}{BLANK}*")
 _MOST_CHARACTERS_SHOWN = 60
 _decode = json.JSONDecoder().decode
@@ -42,11 +46,12 @@ Step = tuple[int, int, datetime]
 """A step of a delivery: customer, step, and its time without a zone."""
 
 
-def read_line(text: str, latest: datetime) -> Step:
+def read_line(text: str, latest: datetime, unknown: set[str] | None = None) -> Step:
     """What a line of the feed says.
 
     Args:
         latest: the latest time that a record may have.
+        unknown: names of fields that mean nothing here are added to it, up to a hundred or so.
 
     Raises:
         RecordError: it cannot be used; the message says why.
@@ -56,8 +61,11 @@ def read_line(text: str, latest: datetime) -> Step:
     except (ValueError, RecursionError):
         behind = text.lstrip(STRAY_CHARACTERS)
         if len(behind) < len(text):
-            return read_line(behind, latest)
+            return read_line(behind, latest, unknown)
         raise RecordError(f"not valid JSON{named_stray_byte(text)}") from None
+    if unknown is not None and type(record) is dict and not record.keys() <= _ALL_NAMES:
+        names = (name for name in record if name not in _ALL_NAMES | unknown)
+        unknown.update(islice(names, MOST_FIELDS - len(unknown)))
     return checked(record, latest)
 
 

@@ -12,6 +12,7 @@ from warehouse_assets.forum.tables import (
 from warehouse_assets.graph.checks import Check, checks_of
 from warehouse_assets.graph.standard_checks import (
     declared_checks,
+    has_no_unknown_fields,
     is_fresh,
     no_rows,
     rejected_share_is_low,
@@ -53,6 +54,7 @@ _CHECKS: dict[Table, list[Check]] = {
             is_warning=True,
         ),
         rejected_share_is_low(),
+        has_no_unknown_fields(POSTS),
         source_is_fresh(),
     ],
     VOTES: [
@@ -65,6 +67,7 @@ _CHECKS: dict[Table, list[Check]] = {
             is_warning=True,
         ),
         rejected_share_is_low(),
+        has_no_unknown_fields(VOTES),
         source_is_fresh(),
     ],
     VOTES_PER_POST_PER_WEEK: [

@@ -17,7 +17,7 @@ from warehouse_assets.graph.blocking import declare_reads, refuse_if_blocked
 from warehouse_assets.graph.computation import compute, compute_added
 from warehouse_assets.graph.failures import in_step
 from warehouse_assets.graph.ingestion_steps import publishing, taking_files
-from warehouse_assets.graph.metadata import definition_metadata
+from warehouse_assets.graph.metadata import definition_metadata, unknown_metadata
 from warehouse_assets.graph.step import Step
 from warehouse_assets.lake import Lake, LakeTable, Written
 from warehouse_assets.progress import Listener, Progress
@@ -278,6 +278,7 @@ def taken_metadata(taken: Taken) -> dict[str, Any]:
         "records_rejected": taken.rejected,
         "files_refused": _first(taken.refused),
         "bytes_read": taken.bytes_read,
+        **unknown_metadata(taken.unknown_fields),
         "units": [unit.name for unit in taken.units[:_MOST_UNITS_NAMED]],
     }
 

@@ -28,7 +28,13 @@ def log_metadata(taken: TakenFromLog) -> dict[str, Any]:
         "log_position": taken.to_position,
         "log_restarts": taken.restarts,
         "bytes_of_unfinished_line": taken.lag,
+        **unknown_metadata(taken.unknown_fields),
     }
+
+
+def unknown_metadata(names: Sequence[str]) -> dict[str, Any]:
+    """The fields that were seen and that no column is for, if there are any."""
+    return {"unknown_fields": list(names)} if names else {}
 
 
 def definition_metadata(table: Table) -> dict[str, Any]:

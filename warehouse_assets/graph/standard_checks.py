@@ -13,6 +13,7 @@ from warehouse_assets.graph.metadata import markdown
 from warehouse_assets.lake import changed_at
 from warehouse_assets.schema import (
     REJECTED_RECORDS,
+    UNKNOWN_FIELDS,
     aggregates,
     column_names,
     identifiers,
@@ -20,11 +21,13 @@ from warehouse_assets.schema import (
 )
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.file_marks import taken_at
+from warehouse_assets.sources.unknown_fields import known_fields
 
 ADDED = "_added"
 """Name in `query_of_added` of the rows added or changed since the check passed."""
 
 _SAMPLE_ROWS = 5
+_MOST_NAMED = 20
 
 
 def no_rows(
@@ -168,6 +171,40 @@ def _rejections(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int,
     (count,) = rejected.aggregate("count(*)").fetchall()[0]
     newest = rejected.order("unit DESC, position").limit(_SAMPLE_ROWS)
     return int(good), int(count), markdown(newest)
+
+
+def has_no_unknown_fields(table: Table) -> Check:
+    """The source has no fields but those that the table keeps or is declared to ignore."""
+
+    def known() -> list[str]:
+        return sorted(known_fields(table))
+
+    def judge(scene: Scene) -> Finding:
+        scene.view(UNKNOWN_FIELDS)
+        found = scene.connection.sql(
+            """SELECT field, unit, first_seen_at FROM unknown_fields
+            WHERE source = $source AND NOT list_contains(CAST($known AS VARCHAR[]), field)
+            ORDER BY field""",
+            params={"source": str(table.name), "known": known()},
+        )
+        names = [field for field, *_ in found.fetchall()]
+        if not names:
+            return Finding(metadata={"unknown_fields": 0})
+        shown = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
+        return Finding(
+            f"The source has fields that no column is for, so that what is in them is not kept: "
+            f"{shown}. Declare columns, or name them in the ignored_fields of {table.name}.",
+            {"unknown_fields": len(names), "sample": markdown(found.limit(_MOST_NAMED))},
+        )
+
+    return Check(
+        "has_no_unknown_fields",
+        "The source has no field that would be lost, because no column is for it.",
+        judge,
+        reads=[UNKNOWN_FIELDS],
+        definition=lambda _: repr(known()),
+        is_warning=True,
+    )
 
 
 def source_is_fresh() -> Check:

@@ -12,7 +12,7 @@ from sqlalchemy import Table
 from warehouse_assets.graph.metadata import picture_metadata, table_metadata
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Listener, Progress
-from warehouse_assets.schema import REJECTED_RECORDS
+from warehouse_assets.schema import REJECTED_RECORDS, UNKNOWN_FIELDS
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
 
@@ -35,7 +35,7 @@ class Step:
 
     @contextmanager
     def publishing_rejected(self) -> Iterator[None]:
-        """Publish at the end of the block what was rejected, also if the block fails.
+        """Publish at the end of the block what was rejected, and unknown fields, also if it fails.
 
         The asset of the rejected records comes after all that reject some: Dagster leaves it out
         where any of these, or one of their blocking checks, has failed.
@@ -48,12 +48,12 @@ class Step:
         self._publish_rejected()
 
     def _publish_rejected(self) -> None:
-        stored = self.lake.table(REJECTED_RECORDS)
-        try:
-            if stored.exists():
-                publish(self.lake, self.warehouse, stored, on_wait=self.tell)
-        except Exception as error:  # the step has failed of something else, or not at all
-            self.log.warning(f"{stored.name} was not published: {error}")
+        for stored in map(self.lake.table, (REJECTED_RECORDS, UNKNOWN_FIELDS)):
+            try:
+                if stored.exists():
+                    publish(self.lake, self.warehouse, stored, on_wait=self.tell)
+            except Exception as error:  # the step has failed of something else, or not at all
+                self.log.warning(f"{stored.name} was not published: {error}")
 
     def finish(
         self, table: Table, written: Written, more: Mapping[str, Any] | None = None
@@ -64,6 +64,11 @@ class Step:
             written: what is new in the table.
             more: metadata of the step that only the asset knows.
         """
+        if names := (more or {}).get("unknown_fields"):
+            self.log.warning(
+                f"The source of {table.name} has fields that no column is for: {', '.join(names)}. "
+                "What is in them is not kept; unknown_fields tells where they were first seen."
+            )
         stored = self.lake.table(table)
         handle = stored.open()
         if self.settings.publishes(table):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse_assets.graph.assets import source_asset, sql_asset
+from warehouse_assets.graph.metadata import unknown_metadata
 from warehouse_assets.graph.step import Step
 from warehouse_assets.lake import Written
 from warehouse_assets.reviews.source import SETTING, catch_up_reviews
@@ -23,6 +24,7 @@ def _take_reviews(step: Step) -> tuple[Written, Mapping[str, Any]]:
         "records_taken": caught_up.records,
         "records_rejected": caught_up.rejected,
         "bytes_read": caught_up.bytes_read,
+        **unknown_metadata(caught_up.unknown_fields),
     }
 
 

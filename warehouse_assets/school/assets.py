@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse_assets.graph.assets import source_asset, sql_asset
-from warehouse_assets.graph.metadata import log_metadata
+from warehouse_assets.graph.metadata import log_metadata, unknown_metadata
 from warehouse_assets.graph.step import Step
 from warehouse_assets.lake import Written
 from warehouse_assets.school import batches as batches_source
@@ -40,6 +40,7 @@ def _account(caught_up: CaughtUp) -> _Taken:
         "records_rejected": caught_up.rejected,
         "pages_read": caught_up.pages_read,
         "bytes_read": caught_up.bytes_read,
+        **unknown_metadata(caught_up.unknown_fields),
     }
 
 

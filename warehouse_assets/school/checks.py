@@ -5,6 +5,7 @@ from sqlalchemy import Table
 from warehouse_assets.graph.checks import Check, checks_of
 from warehouse_assets.graph.standard_checks import (
     declared_checks,
+    has_no_unknown_fields,
     is_fresh,
     no_rows,
     rejected_share_is_low,
@@ -32,6 +33,7 @@ _CHECKS: dict[Table, list[Check]] = {
             is_warning=True,
         ),
         rejected_share_is_low(),
+        has_no_unknown_fields(STUDENTS),
         source_is_fresh(),
     ],
     BATCHES: [
@@ -46,6 +48,7 @@ _CHECKS: dict[Table, list[Check]] = {
             is_warning=True,
         ),
         rejected_share_is_low(),
+        has_no_unknown_fields(BATCHES),
         source_is_fresh(),
     ],
     TEST_RUNS: [
@@ -75,6 +78,7 @@ _CHECKS: dict[Table, list[Check]] = {
             is_warning=True,
         ),
         rejected_share_is_low(),
+        has_no_unknown_fields(TEST_RUNS),
         source_is_fresh(),
     ],
     LESSONS: [is_fresh([TEST_RUNS])],

@@ -24,6 +24,7 @@ from warehouse_assets.sources.log_catch_up import LogKind
 from warehouse_assets.sources.log_lines import LINES, create_lines
 from warehouse_assets.sources.log_spool import SpooledLines
 from warehouse_assets.sources.units import REJECTED, STAGED, create_stage
+from warehouse_assets.sources.unknown_fields import known_fields, note_fields_of
 from warehouse_assets.times import BLANK, is_blank
 
 _COLUMNS = field_columns(TEST_RUNS)
@@ -45,6 +46,10 @@ _ANY_REPAIR = rf"""regexp_replace(line, '([{{,]\s*"(?:{"|".join(_FIELDS)})"\s*),
 
 _IS_UNUSABLE = f"""problem IS NOT NULL OR tests_passed IS NULL OR tests_total IS NULL
     OR {unusable_expression(_COLUMNS)} OR (lesson_id IS NULL AND lesson_title IS NULL)"""
+# Of fields that are null it is found out only by a second look.
+_HAS_OTHER_FIELDS = "len(json_keys(record)) <> " + " + ".join(
+    f"CAST(fields.{field} IS NOT NULL AS INTEGER)" for field in _FIELDS
+)
 _MOST_CHARACTERS_SHOWN = 60
 _REASON = f"""CASE WHEN problem IS NOT NULL THEN problem
     WHEN record IS NULL THEN {not_json_expression("line")}
@@ -62,12 +67,19 @@ _REASON = f"""CASE WHEN problem IS NOT NULL THEN problem
 def stage_run_lines(connection: duckdb.DuckDBPyConnection, spooled: SpooledLines) -> None:
     """Fill the tables `STAGED` and `REJECTED` with the test runs in lines of the log."""
     create_stage(connection, TEST_RUNS)
+    connection.execute(f"ALTER TABLE {STAGED} ADD COLUMN _has_other_fields BOOLEAN")
     for lines in create_lines(connection, spooled):
         connection.execute(
             f"""INSERT INTO {STAGED} BY NAME
-            SELECT {identifiers(column_names(TEST_RUNS))}, {_IS_UNUSABLE} AS _is_unusable
+            SELECT {identifiers(column_names(TEST_RUNS))}, {_IS_UNUSABLE} AS _is_unusable,
+                {_HAS_OTHER_FIELDS} AS _has_other_fields
             FROM ({_records(lines)})"""
         )
+        if connection.execute(f"FROM {STAGED} WHERE _has_other_fields LIMIT 1").fetchall():
+            some = _those_where("_has_other_fields", lines)
+            source = f"(SELECT 0 AS arrival, record AS json FROM ({_records(some)}))"
+            note_fields_of(connection, source, {*known_fields(TEST_RUNS), *_FIELDS})
+            connection.execute(f"UPDATE {STAGED} SET _has_other_fields = false")
         if connection.execute(f"FROM {STAGED} WHERE _is_unusable LIMIT 1").fetchall():
             _reject(connection, lines)
     connection.execute(f"DROP TABLE {LINES}")
@@ -75,14 +87,19 @@ def stage_run_lines(connection: duckdb.DuckDBPyConnection, spooled: SpooledLines
 
 def _reject(connection: duckdb.DuckDBPyConnection, lines: str) -> None:
     """Look a second time at those of `lines` that cannot be used."""
-    bad = f"(SELECT log_position AS position FROM {STAGED} WHERE _is_unusable)"
     connection.execute(
         f"""INSERT INTO {REJECTED} BY NAME
         SELECT log_position AS position, {_REASON} AS reason,
             replace(rtrim(line, E' \\t\\r\\f'), chr(0), '\N{REPLACEMENT CHARACTER}') AS raw
-        FROM ({_records(f"(FROM {lines} AS lines SEMI JOIN {bad} AS bad USING (position))")})"""
+        FROM ({_records(_those_where("_is_unusable", lines))})"""
     )
     connection.execute(f"DELETE FROM {STAGED} WHERE _is_unusable")
+
+
+def _those_where(condition: str, lines: str) -> str:
+    """SQL for those of `lines` whose record in the stage has a property."""
+    chosen = f"(SELECT log_position AS position FROM {STAGED} WHERE {condition})"
+    return f"(FROM {lines} AS lines SEMI JOIN {chosen} AS chosen USING (position))"
 
 
 def _records(lines: str) -> str:

@@ -38,6 +38,7 @@ from warehouse_assets.sources.csv_values import (
 from warehouse_assets.sources.file_kinds import StagedFiles
 from warehouse_assets.sources.packed import UnreadableFileError
 from warehouse_assets.sources.units import REJECTED, Unit, create_stage, reject_unit
+from warehouse_assets.sources.unknown_fields import known_fields, note_names
 
 _MOST_COLUMNS_NAMED = 20
 _PATH = "_csv_written"
@@ -87,6 +88,8 @@ def write_csv_records(
         groups.setdefault(prepared.layout, []).append(_Source(unit, prepared.path))
         if prepared.ignored:
             ignored.setdefault(prepared.ignored, []).append(unit)
+            unknown = set(prepared.ignored) - known_fields(table.declaration)
+            note_names(connection, unknown, unit.arrival)
     files: list[WrittenFile] = []
     for layout, sources in groups.items():
         files += _Reader(connection, table, layout, spool).read(sources)

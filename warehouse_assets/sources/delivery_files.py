@@ -27,6 +27,7 @@ from warehouse_assets.sources.file_marks import arrival_of, newest_arrival, outs
 from warehouse_assets.sources.inbox import DeliveryFile, Inbox, delivered_name
 from warehouse_assets.sources.ingestion_watch import IngestionWatch
 from warehouse_assets.sources.units import REJECTED, STAGED, Unit
+from warehouse_assets.sources.unknown_fields import keep_unknown_fields
 
 # Files are staged together up to this size; a greater one is a commit by itself.
 _MOST_BYTES_TOGETHER = 256 * 10**6
@@ -47,6 +48,7 @@ class Taken:
     rejected: int = 0
     bytes_read: int = 0
     written: Written = field(default_factory=Written)
+    unknown_fields: tuple[str, ...] = ()
 
 
 def catch_up(
@@ -199,6 +201,7 @@ class _CatchUp:
             refused = _rejected_whole(connection)
             records = self._records(connection, batch, staged)
             unused = _first_reasons(connection, [a for a in rejected if not records.get(a)])
+            unknown = self._keep_unknown_fields(connection, batch)
             self._commit_rejected(connection, batch)
             written = self._commit_records(connection, batch, staged)
         self.watch.stored(records, rejected, refused)
@@ -214,6 +217,7 @@ class _CatchUp:
             rejected=before.rejected + sum(rejected.values()),
             bytes_read=before.bytes_read + sum(unit.file.size for unit in batch),
             written=before.written + written,
+            unknown_fields=tuple(dict.fromkeys((*before.unknown_fields, *unknown))),
         )
 
     def _held(self, batch: Sequence[Unit]) -> list[Unit]:
@@ -250,6 +254,14 @@ class _CatchUp:
         paths = self.table.paths([file.action.path for file in staged.files])
         self.lake.view_files(connection, self.table.declaration, paths, "_written")
         return _by_arrival(connection, "_written")
+
+    def _keep_unknown_fields(
+        self, connection: duckdb.DuckDBPyConnection, batch: Sequence[Unit]
+    ) -> tuple[str, ...]:
+        if self.kind.table is None:
+            return ()
+        units = {unit.arrival: unit.name for unit in batch}
+        return keep_unknown_fields(self.lake, connection, self.kind.table, units)
 
     def _commit_rejected(
         self, connection: duckdb.DuckDBPyConnection, batch: Sequence[Unit]

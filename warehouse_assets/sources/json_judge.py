@@ -21,6 +21,7 @@ from warehouse_assets.sources.json_fields import (
 )
 from warehouse_assets.sources.json_layout import LINES, MOST_RECORD_BYTES, non_blank_lines
 from warehouse_assets.sources.units import REJECTED, STAGED, Numbered, Unit
+from warehouse_assets.sources.unknown_fields import known_fields, note_fields_of
 
 _RAW_CHARACTERS_OF_A_LONG_RECORD = 1000
 _KIND_OF_VALUE = """CASE json_type(raw) WHEN 'ARRAY' THEN 'an array' WHEN 'VARCHAR' THEN 'a string'
@@ -137,6 +138,13 @@ def judge(connection: duckdb.DuckDBPyConnection, table: Table, unit: Numbered) -
                 )
             )
         )"""
+    )
+    note_fields_of(
+        connection,
+        "(SELECT CAST($arrival AS BIGINT) AS arrival, "
+        "CASE WHEN _is_object THEN raw END AS json FROM _judged)",
+        known_fields(table),
+        {"arrival": unit.arrival},
     )
     names = identifiers([column.name for column in columns])
     connection.execute(

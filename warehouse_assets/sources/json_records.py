@@ -6,6 +6,7 @@ the reason.
 """
 
 import glob
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from pathlib import Path
 import duckdb
 from sqlalchemy import Table
 
+from warehouse_assets.schema import identifiers
 from warehouse_assets.sources.json_fields import (
     field_columns,
     text_name,
@@ -30,6 +32,7 @@ from warehouse_assets.sources.json_layout import (
 from warehouse_assets.sources.packed import UnreadableFileError
 from warehouse_assets.sources.stray_bytes import copy_without_stray_bytes
 from warehouse_assets.sources.units import STAGED, Unit, create_stage, reject_unit
+from warehouse_assets.sources.unknown_fields import known_fields, note_fields_of
 
 _NOT_THE_MACHINE = (duckdb.InvalidInputException, duckdb.ConversionException)
 
@@ -70,7 +73,7 @@ def _read(
 ) -> None:
     """Read files of one layout."""
     try:
-        _insert(connection, table, files)
+        _stage(connection, table, files, spool)
     except _NOT_THE_MACHINE as error:
         if len(files) > 1:
             for file in files:
@@ -95,6 +98,17 @@ def _read(
             judge_all(connection, table, file, spool)
 
 
+def _stage(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    files: Sequence[PreparedUnit],
+    spool: Path,
+) -> None:
+    if not _insert_if_all_known(connection, table, files, spool):
+        _insert(connection, table, files)
+        _note_fields(connection, table, files)
+
+
 def _read_without_stray_bytes(
     connection: duckdb.DuckDBPyConnection, table: Table, file: PreparedUnit, spool: Path
 ) -> bool:
@@ -111,11 +125,24 @@ def _read_without_stray_bytes(
 
 
 def _insert(
-    connection: duckdb.DuckDBPyConnection, table: Table, files: Sequence[PreparedUnit]
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    files: Sequence[PreparedUnit],
+    options: str = "columns = $fields, ignore_errors = true",
+    example: Path | None = None,
 ) -> None:
-    """One pass over the files; a line that is not a JSON object makes a row without values."""
+    """One pass over the files; a line that is not a JSON object makes a row without values.
+
+    Args:
+        options: how DuckDB is told what to read.
+        example: a file of one record that is no record, read before all others.
+    """
     columns = field_columns(table)
     fields = {column.info["field"]: "VARCHAR" for column in columns}
+    examples = [] if example is None else [example]
+    # DuckDB refuses other fields only where all of those that it knows are wanted.
+    others = identifiers(sorted(known_fields(table) - {c.info["field"] for c in columns}))
+    are_wanted = f"AND concat('', {others}) IS NOT NULL" if others and examples else ""
     texts = ", ".join(
         f'"{column.info["field"]}" AS {text_name(index)}' for index, column in enumerate(columns)
     )
@@ -125,17 +152,62 @@ def _insert(
         FROM (
             SELECT {value_columns(columns)}, *
             FROM (
-                SELECT {texts}, CAST($arrivals AS BIGINT[])[CAST(file_index AS BIGINT) + 1]
+                SELECT {texts},
+                    CAST($arrivals AS BIGINT[])[CAST(file_index AS BIGINT) + {1 - len(examples)}]
                     AS arrival
-                FROM read_json($paths, columns = $fields, format = $layout, ignore_errors = true,
+                FROM read_json($paths, {options}, format = $layout,
                     compression = 'uncompressed', hive_partitioning = false,
                     maximum_object_size = {MOST_RECORD_BYTES})
+                WHERE file_index >= {len(examples)} {are_wanted}
             )
         )""",
         {
             "arrivals": [file.unit.arrival for file in files],
+            "paths": [glob.escape(str(p)) for p in (*examples, *(file.path for file in files))],
+            "layout": files[0].layout,
+            **({} if examples else {"fields": fields}),
+        },
+    )
+
+
+def _insert_if_all_known(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    files: Sequence[PreparedUnit],
+    spool: Path,
+) -> bool:
+    """Read files all of whose records are JSON objects of known fields; False if one is not.
+
+    Where DuckDB has found out by itself which fields there are, it refuses others; that costs
+    nothing over leaving them out. What it finds out from is an example that has all of them.
+    """
+    record = json.dumps(dict.fromkeys(sorted(known_fields(table)), "x"))
+    example = spool / "example.json"
+    example.write_text(record if files[0].layout == LINES else f"[{record}]", encoding="utf-8")
+    options = (
+        "records = 'true', sample_size = 1, maximum_sample_files = 1, union_by_name = false, "
+        "maximum_depth = 2, field_appearance_threshold = 0, map_inference_threshold = -1"
+    )
+    try:
+        _insert(connection, table, files, options, example)
+    except _NOT_THE_MACHINE:
+        return False
+    return True
+
+
+def _note_fields(
+    connection: duckdb.DuckDBPyConnection, table: Table, files: Sequence[PreparedUnit]
+) -> None:
+    """Note the fields of files that no column is for."""
+    note_fields_of(
+        connection,
+        f"""(SELECT CAST($arrivals AS BIGINT[])[CAST(file_index AS BIGINT) + 1] AS arrival, json
+        FROM read_json_objects($paths, format = $layout, ignore_errors = true,
+            compression = 'uncompressed', maximum_object_size = {MOST_RECORD_BYTES}))""",
+        known_fields(table),
+        {
+            "arrivals": [file.unit.arrival for file in files],
             "paths": [glob.escape(str(file.path)) for file in files],
-            "fields": fields,
             "layout": files[0].layout,
         },
     )

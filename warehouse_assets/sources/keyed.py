@@ -11,7 +11,7 @@ A record that cannot be used is rejected once, however often it is read.
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -30,6 +30,11 @@ from warehouse_assets.sources.json_judge import judge
 from warehouse_assets.sources.record_spool import Record, load_raw, spool_records
 from warehouse_assets.sources.rejections import reject_once
 from warehouse_assets.sources.units import STAGED, create_stage
+from warehouse_assets.sources.unknown_fields import (
+    keep_unknown_fields,
+    known_fields,
+    note_names,
+)
 
 # Records are read, judged and staged this many at a time.
 _RECORDS_AT_ONCE = 100_000
@@ -52,6 +57,9 @@ class KeyedSource(ABC):
 
     seconds_together: float = math.inf
     """After how many seconds what has been read is written."""
+
+    unknown: Sequence[str] = ()
+    """Columns of the source that are not read, once the first record is."""
 
     def fingerprint(self) -> int | None:
         """A number that changes whenever the records may have changed; None if there is no such.
@@ -76,7 +84,8 @@ class CaughtUp:
 
     `records` were read, of which `rejected` are newly in `rejected_records` and
     `rejected_before` were there already. `is_missing` says that there is nothing to read from,
-    `is_unchanged_source` that the source has not changed since all of it was read.
+    `is_unchanged_source` that the source has not changed since all of it was read,
+    `unknown_fields` which fields it has that no column is for.
     """
 
     records: int = 0
@@ -87,6 +96,7 @@ class CaughtUp:
     written: Written = field(default_factory=Written)
     is_missing: bool = False
     is_unchanged_source: bool = False
+    unknown_fields: tuple[str, ...] = ()
 
 
 def catch_up_keyed(
@@ -186,15 +196,17 @@ class _CatchUp:
         return count, failure
 
     def _write(self, done: CaughtUp, mark: int | None) -> CaughtUp:
-        rejected, before = reject_once(
-            self.lake, self.connection, self.table.name, self.source.unit
-        )
+        unit = self.source.unit
+        note_names(self.connection, set(self.source.unknown) - known_fields(self.declaration))
+        unknown = keep_unknown_fields(self.lake, self.connection, self.declaration, {0: unit})
+        rejected, before = reject_once(self.lake, self.connection, self.table.name, unit)
         written = self._write_staged(mark, done.records)
         return replace(
             done,
             rejected=done.rejected + rejected,
             rejected_before=done.rejected_before + before,
             written=done.written + written,
+            unknown_fields=tuple(dict.fromkeys((*done.unknown_fields, *unknown))),
         )
 
     def _write_staged(self, mark: int | None, records: int) -> Written:

@@ -24,6 +24,7 @@ from warehouse_assets.sources.log_marks import Mark, digest_of, mark_of, transac
 from warehouse_assets.sources.log_place import Marks, Piece, Place, find_place
 from warehouse_assets.sources.log_spool import SpooledLines, spool_lines
 from warehouse_assets.sources.units import REJECTED, STAGED
+from warehouse_assets.sources.unknown_fields import keep_unknown_fields
 
 # Parts of this size are committed one by one: about a million lines. A greater one takes memory
 # that it costs time to get.
@@ -71,6 +72,7 @@ class TakenFromLog:
         restarts: how often reading went on in another file, or in a truncated one.
         lag: bytes of an incomplete last line, left for next time.
         is_missing: whether there is no log, and need not be one.
+        unknown_fields: names of fields in its lines that no column is for.
     """
 
     records: int = 0
@@ -82,6 +84,7 @@ class TakenFromLog:
     restarts: int = 0
     lag: int = 0
     is_missing: bool = False
+    unknown_fields: tuple[str, ...] = ()
 
 
 def catch_up_log(
@@ -200,6 +203,8 @@ class _CatchUp:
             ).fetchall()
             position = spooled.position + spooled.size
             mark = Mark(piece.base, position, digest_of(spooled.window), piece.file.number)
+            units = {0: self.source.name}
+            unknown = keep_unknown_fields(self.lake, connection, self.kind.table, units)
             self._commit_rejected(connection, mark)
             written = self._commit_records(connection, mark)
         report(1)
@@ -211,6 +216,7 @@ class _CatchUp:
             written=before.written + written,
             to_position=position,
             restarts=before.restarts + piece.is_restart,
+            unknown_fields=tuple(dict.fromkeys((*before.unknown_fields, *unknown))),
         )
 
     def _commit_rejected(self, connection: duckdb.DuckDBPyConnection, mark: Mark) -> None:

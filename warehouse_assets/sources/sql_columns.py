@@ -49,6 +49,12 @@ def matched(wanted: Wanted, found: Sequence[str], place: str, setting: str) -> d
     return present
 
 
+def unwanted(wanted: Wanted, found: Sequence[str]) -> list[str]:
+    """Which of the columns `found` are not wanted."""
+    taken = {found_name(name, found) for name in wanted.columns}
+    return [name for name in found if name not in taken]
+
+
 def not_as_it_should_be(
     place: str, setting: str, words: str, kind: str, found: Sequence[str]
 ) -> SourceError:

@@ -19,6 +19,7 @@ from warehouse_assets.sources.sql_columns import (
     matched,
     not_as_it_should_be,
     quoted,
+    unwanted,
 )
 from warehouse_assets.sources.sql_table import FIRST_ROWS, Fingerprint, Page, SqlTable
 
@@ -126,6 +127,7 @@ class PostgresTable(SqlTable):
             cursor.execute(f"SELECT * FROM {quoted(name)} LIMIT 0")
             found = [column.name for column in cursor.description]
         names = matched(self._wanted, found, self._place, self._setting)
+        self.unknown = unwanted(self._wanted, found)
         return quoted(name), kind, oid, names
 
     def _moment(self) -> tuple[Any, ...] | None:

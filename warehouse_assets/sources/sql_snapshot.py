@@ -35,6 +35,11 @@ from warehouse_assets.sources.sql_columns import Wanted
 from warehouse_assets.sources.sql_spool import SPOOLED, Spool
 from warehouse_assets.sources.sql_table import POSITION, Page, SqlTable, sql_table
 from warehouse_assets.sources.units import create_stage
+from warehouse_assets.sources.unknown_fields import (
+    keep_unknown_fields,
+    known_fields,
+    note_names,
+)
 
 # Reading as many again takes longer than a commit that spares it.
 _WORTH_REMEMBERING = 100_000
@@ -150,11 +155,14 @@ class _CatchUp:
             spool.add(page)
             read, size = read + page.rows.num_rows, size + page.rows.nbytes
         spool.finish(self.snapshot.table)
-        rejected, before = reject_once(
-            self.lake, self.connection, self.table.name, self.source.unit
-        )
+        unit, table = self.source.unit, self.snapshot.table
+        note_names(self.connection, set(self.source.unknown) - known_fields(table))
+        unknown = keep_unknown_fields(self.lake, self.connection, table, {0: unit})
+        rejected, before = reject_once(self.lake, self.connection, self.table.name, unit)
         written = self._write(fields, marks, read)
-        return CaughtUp(read, rejected, before, bytes_read=size, written=written)
+        return CaughtUp(
+            read, rejected, before, bytes_read=size, written=written, unknown_fields=unknown
+        )
 
     def _write(self, fields: list[str], marks: Transactions, read: int) -> Written:
         staged = self._numbered(fields)

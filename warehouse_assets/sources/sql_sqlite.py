@@ -52,6 +52,7 @@ class SqliteTable(SqlTable):
         """All rows, in the order of their row numbers."""
         with self._file.opened(self._scratch, self._tell) as reader:
             shape = shape_of(reader, self._file, self._wanted)
+            self.unknown = shape.unwanted
             ((newest,),) = reader.rows(f"SELECT max({shape.row_number}) FROM {shape.relation}")
             self.expected = newest or 0
             if reader.rows("PRAGMA journal_mode") == [("wal",)]:

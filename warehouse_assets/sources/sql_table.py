@@ -83,6 +83,9 @@ class SqlTable(ABC):
     expected: int = 0
     """About how many rows there are, once the first page is read, if that can be told."""
 
+    unknown: Sequence[str] = ()
+    """Its columns that are not read, once the first page is."""
+
     @abstractmethod
     def exists(self) -> bool:
         """Whether there may be something to read."""

@@ -63,6 +63,7 @@ class SqliteRows(KeyedSource):
         """
         with self._scratch() as folder, self._file.opened(folder, self._tell) as reader:
             shape = shape_of(reader, self._file, self._wanted)
+            self.unknown = shape.unwanted
             ((newest,),) = reader.rows(f"SELECT max({shape.row_number}) FROM {shape.relation}")
             self.expected = newest or 0
             for position, *values in self._pages(reader, shape):

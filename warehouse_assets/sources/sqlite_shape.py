@@ -5,7 +5,13 @@ from typing import NamedTuple
 
 from warehouse_assets.errors import SourceError
 from warehouse_assets.schema import identifiers
-from warehouse_assets.sources.sql_columns import Wanted, matched, not_as_it_should_be, quoted
+from warehouse_assets.sources.sql_columns import (
+    Wanted,
+    matched,
+    not_as_it_should_be,
+    quoted,
+    unwanted,
+)
 from warehouse_assets.sources.sqlite_file import SqliteFile
 from warehouse_assets.sources.sqlite_reader import Reader
 
@@ -15,13 +21,15 @@ _ROW_NUMBERS = ("rowid", "_rowid_", "oid")
 class Shape(NamedTuple):
     """What is read.
 
-    `names` are the wanted columns that there are, `columns` the same as SQL has them, quoted.
+    `names` are the wanted columns that there are, `columns` the same as SQL has them, quoted,
+    and `unwanted` are the others.
     """
 
     relation: str
     names: Sequence[str]
     columns: Sequence[str]
     row_number: str
+    unwanted: Sequence[str]
 
 
 def shape_of(reader: Reader, file: SqliteFile, wanted: Wanted) -> Shape:
@@ -34,13 +42,14 @@ def shape_of(reader: Reader, file: SqliteFile, wanted: Wanted) -> Shape:
     found = _found_columns(reader, file, wanted, relation)
     present = matched(wanted, found, f"The database {file.path}", file.setting)
     names, columns = list(present), [quoted(name) for name in present.values()]
+    others = unwanted(wanted, found)
     taken = {name.casefold() for name in found}
     row_number = next((name for name in _ROW_NUMBERS if name not in taken), None)
     if row_number and _has_row_numbers(reader, wanted.table, relation, row_number):
-        return Shape(relation, names, columns, row_number)
+        return Shape(relation, names, columns, row_number, others)
     # A view, or a table WITHOUT ROWID: SQLite itself copies it in one go, and fast.
     reader.rows(f"CREATE TEMP TABLE _copied AS SELECT {', '.join(columns)} FROM {relation}")
-    return Shape("temp._copied", names, columns, "rowid")
+    return Shape("temp._copied", names, columns, "rowid", others)
 
 
 def _found_columns(

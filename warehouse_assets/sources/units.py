@@ -9,6 +9,7 @@ from sqlalchemy import Table
 from warehouse_assets.schema import duckdb_type
 from warehouse_assets.sources.inbox import DeliveryFile, unit_name
 from warehouse_assets.sources.packed import UNPACKED_LIMIT
+from warehouse_assets.sources.unknown_fields import UNKNOWN
 
 STAGED = "_staged"
 """Temporary table of good records: the columns of the table they are for, in order of arrival.
@@ -48,12 +49,13 @@ class Unit:
 
 
 def create_stage(connection: duckdb.DuckDBPyConnection, table: Table | None) -> None:
-    """Create both tables, empty; the first has the columns of `table`."""
+    """Create these tables and `UNKNOWN`, empty; the first has the columns of `table`."""
     columns = [] if table is None else [f'"{c.name}" {duckdb_type(c)}' for c in table.columns]
     if table is not None and "arrival" not in table.columns:
         columns.append("arrival BIGINT")
     definition = ", ".join([*columns, "_is_unusable BOOLEAN"])
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} ({definition})")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {UNKNOWN} (arrival BIGINT, field VARCHAR)")
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {REJECTED}
         (arrival BIGINT, position BIGINT, reason VARCHAR, raw VARCHAR)"""

@@ -5,6 +5,7 @@ from sqlalchemy import Table
 from warehouse_assets.graph.checks import Check, checks_of
 from warehouse_assets.graph.standard_checks import (
     declared_checks,
+    has_no_unknown_fields,
     is_fresh,
     no_rows,
     rejected_share_is_low,
@@ -48,6 +49,7 @@ _CHECKS: dict[Table, list[Check]] = {
             is_warning=True,
         ),
         rejected_share_is_low(),
+        has_no_unknown_fields(TRIPS),
         source_is_fresh(),
     ],
     DAILY_TRIPS: [

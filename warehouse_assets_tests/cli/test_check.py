@@ -185,7 +185,7 @@ def test_all_checks_of_a_table_that_cannot_be_read_fail_though_they_passed_befor
     result = command("check")
     assert result.exit_code == 1
     failed, passed = result.stdout.replace("\n", " ").split(": The lake table votes ")
-    assert failed.startswith("FAILED votes.dates_are_plausible, votes.key_is_unique, ")
+    assert failed.startswith("FAILED votes.dates_are_plausible, votes.has_no_unknown_fields, ")
     assert failed.count("votes.") == count_of_checks("votes")
     assert "posts." not in failed.replace("votes.posts_are_known", "")
     assert str(named) in passed

@@ -11,6 +11,7 @@ from warehouse_assets.schema import aggregates
 from warehouse_assets_tests.cli.conftest import Command, Only, write_records
 from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.house import FORUM, House, post, vote
+from warehouse_assets_tests.sources.csv_files import HEADER, trip
 
 
 def test_files_are_taken_and_the_answers_published(
@@ -110,6 +111,22 @@ def test_a_file_that_was_taken_before_changes_nothing_and_is_told(
     assert "votes: unchanged, 1 rows" in output
     assert house.versions() == versions
     assert house.waiting() == []
+
+
+def test_fields_that_no_column_is_for_are_named(
+    command: Command, house: House, mine: Path, only: Only
+) -> None:
+    only("votes", "trips", "rejected_records")
+    votes = write_records(mine / "votes.jsonl", vote(1, 1, Weight=[1]))
+    path = mine / "trips.csv"
+    path.write_text(HEADER.replace("\n", ",Fare\n") + trip("Prague") + ",7\n")
+
+    result = command("ingest", votes, path)
+
+    assert result.exit_code == 0
+    assert "votes: fields that no column is for: Weight\n" in result.stdout
+    assert "trips: fields that no column is for: fare\n" in result.stdout
+    assert len(house.published("unknown_fields")) == 2
 
 
 def test_reasons_of_rejected_records_are_printed(command: Command, mine: Path, only: Only) -> None:
