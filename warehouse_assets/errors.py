@@ -14,6 +14,7 @@ Every message says what is wrong, where, and what to do.
 """
 
 import errno
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,15 @@ from warehouse_assets.terminal_text import visible
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # What DuckDB, Delta and SQLite say when there is none.
 _NO_SPACE_IN_WORDS = ("No space left on device", "Disk quota exceeded", "disk is full")
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
+_NOT_WRITABLE_IN_WORDS = (
+    "Read-only file system",
+    "readonly database",
+    "unable to open database file",
+    "disk I/O error",
+    "File too large",
+    "Permission denied",
+)
 
 
 class WarehouseAssetsError(Exception):
@@ -76,12 +86,34 @@ def is_disk_full(error: BaseException) -> bool:
     return error.__cause__ is not None and is_disk_full(error.__cause__)
 
 
+def trouble_of_disk(error: BaseException) -> str | None:
+    """What is wrong and what to do, if `error` came of a disk that is full or cannot be written."""
+    text = str(getattr(error, "orig", None) or error).strip().rstrip(".")
+    if is_disk_full(error):
+        return f"The disk is full: {text}. Free some space and try again; nothing is half done."
+    is_of_disk = isinstance(error, OSError) and error.errno in _NOT_WRITABLE
+    if is_of_disk or any(words in text for words in _NOT_WRITABLE_IN_WORDS):
+        return (
+            f"A file cannot be written, or not be read: {text}. Check that its disk is not mounted "
+            "read-only and that this user has the permission, or set WAREHOUSE_HOME."
+        )
+    return None
+
+
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Have a full disk met in the block name `path`; of a write, Python does not say where."""
+def naming(path: Path, size: int | None = None) -> Iterator[None]:
+    """Have a full disk met in the block name `path`; of a write, Python does not say where.
+
+    Args:
+        size: how many bytes the file was to have; the error then says how many there is room for.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SPACE and error.filename is None:
-            error.filename = str(path)
+        if error.errno in _NO_SPACE:
+            if error.filename is None:
+                error.filename = str(path)
+            if size is not None:
+                room = shutil.disk_usage(path.parent).free + path.stat().st_size
+                error.strerror = f"{error.strerror}, for {size:,} bytes where {room:,} are free"
         raise

@@ -12,7 +12,12 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from warehouse_assets.errors import PermanentError, WarehouseAssetsError, is_disk_full
+from warehouse_assets.errors import (
+    PermanentError,
+    WarehouseAssetsError,
+    is_disk_full,
+    trouble_of_disk,
+)
 
 MEDIA_TYPE = "application/problem+json"
 _SECONDS_UNTIL_ANOTHER_TRY = 10
@@ -152,7 +157,10 @@ async def _of_house(request: Request, error: Exception) -> Response:
 
 async def _of_system(request: Request, error: Exception) -> Response:
     if not is_disk_full(error):
-        raise error
+        if trouble_of_disk(error) is None:
+            raise error
+        _logger.warning("%s %s: %s", request.method, request.url.path, error)
+        return answer(503, "The disk of the service cannot be written. Try again later.")
     _logger.warning("%s %s: %s", request.method, request.url.path, error)
     return answer(507, "There is no space left on the disk of the service. Try again later.")
 

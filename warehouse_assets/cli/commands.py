@@ -12,7 +12,7 @@ from dotenv import load_dotenv
 
 from warehouse_assets.cli import keys, service, simulation
 from warehouse_assets.cli.interruption import InterruptibleCommand
-from warehouse_assets.errors import WarehouseAssetsError
+from warehouse_assets.errors import WarehouseAssetsError, trouble_of_disk
 from warehouse_assets.garbage import look_less_often
 from warehouse_assets.misspelt import tell_misspelt_settings
 from warehouse_assets.settings import Settings
@@ -51,6 +51,11 @@ class _Group(click.Group):
         except click.ClickException as error:
             vars(error).update(message=visible(error.message, "\n"))
             raise
+        except Exception as error:
+            trouble = trouble_of_disk(error)
+            if trouble is None:
+                raise
+            raise click.ClickException(trouble) from None
 
 
 def _with_marks(text: str | None) -> str | None:

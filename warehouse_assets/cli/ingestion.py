@@ -1,6 +1,7 @@
 """The `ingest` command: files into the inbox, and what became of them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -120,7 +121,12 @@ def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listen
             size = delivery.path.stat().st_size
             ingestion = Ingestions(settings.ingestions).create(delivery.path.name, size)
             target = inbox.folder / ingestion.file_name
-            _copy(delivery.path, target, copied)
+            try:
+                _copy(delivery.path, target, copied)
+            except OSError as error:
+                with suppress(OSError):  # the disk of the journal may be the same
+                    ingestion.tell("failed", reason=f"It could not be copied: {error}.")
+                raise
             ingestion.tell("queued", bytes=size)
             ingestions.append(ingestion)
         else:

@@ -13,11 +13,12 @@ import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from io import FileIO
 from pathlib import Path
 
 import xxhash
 
-from warehouse_assets.errors import SourceError, TransientError
+from warehouse_assets.errors import SourceError, TransientError, naming
 from warehouse_assets.sources.packed import UNPACKED_LIMIT
 
 # How programs name a file that they have not finished writing.
@@ -297,6 +298,13 @@ def partial_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.part")
 
 
+def _write_all(writer: FileIO, chunk: bytes) -> None:
+    """Write all of `chunk`, of which a disk without space for it takes a part at first."""
+    left = memoryview(chunk)
+    while left:
+        left = left[writer.write(left) :]
+
+
 def copy_file(source: Path, target: Path, copied: Callable[[int], object] = int) -> None:
     """Copy a file so that under its new name it is either whole or not there.
 
@@ -307,11 +315,15 @@ def copy_file(source: Path, target: Path, copied: Callable[[int], object] = int)
     # Of a process before that was killed, or a link that somebody has put there.
     partial.unlink(missing_ok=True)
     try:
-        with source.open("rb") as reader, partial.open("xb") as writer:
+        size = source.stat().st_size
+        with (
+            source.open("rb") as reader,
+            partial.open("xb", buffering=0) as writer,
+            naming(partial, size),
+        ):
             while chunk := reader.read(_CHUNK_BYTES):
-                writer.write(chunk)
+                _write_all(writer, chunk)
                 copied(len(chunk))
-            writer.flush()
             os.fsync(writer.fileno())
         partial.replace(target)
     finally:

@@ -82,12 +82,22 @@ class SqliteDatabase:
                 (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict == "ok":
                 return None
-        except sqlite3.DatabaseError as error:
-            if "locked" in str(error):  # by a program that can read it
-                return None
+        except sqlite3.OperationalError:
+            # The file may be good: another program has locked it, or the disk is read-only. Where
+            # it cannot be used, writing says why.
+            return None
+        except sqlite3.DatabaseError:
+            pass
         moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
         aside = self.path.with_name(f"{self.path.name}.unreadable-{moment}")
-        self.path.rename(aside)
+        try:
+            self.path.rename(aside)
+        except OSError as error:
+            raise WarehouseError(
+                f"The warehouse {self._name} is not a readable SQLite database and cannot be moved "
+                f"aside: {error.strerror}. Check that this user may write its folder (setting "
+                "WAREHOUSE_URL)."
+            ) from error
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         return aside
