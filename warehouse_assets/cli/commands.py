@@ -282,6 +282,28 @@ def check(deep: bool) -> None:
     _end(result, failed=is_damaged or bool(_errors(evaluations)))
 
 
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def backup(folder: Path) -> None:
+    """Copy what must be kept into FOLDER, consistently, while runs go on.
+
+    That is the lake, the inbox, the archive and the keys of the API; the rest is made of them. A
+    folder with a backup is brought up to date. A complete one has a file `backup.json`. To restore,
+    copy the folder and set WAREHOUSE_HOME to the copy; the next run takes what came since.
+    """
+    from warehouse_assets.backup import back_up
+    from warehouse_assets.cli import runs, terminal
+
+    settings = Settings.from_environment()
+    tables = runs.results_before_sources(settings)
+    done = back_up(settings, folder, tables, terminal.err.print)
+    terminal.out.print(
+        f"{folder} holds {len(done.versions)} tables and {done.files:,} files; {done.copied:,} "
+        f"of them, {done.bytes:,} bytes, were copied now.",
+        markup=False,
+    )
+
+
 main.add_command(keys.api_key)
 main.add_command(service.serve)
 main.add_command(simulation.samples)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,7 +19,8 @@ from warehouse_assets.graph.dead_runs import end_dead_runs, host
 from warehouse_assets.graph.deep_check import DeepCheck, deep_check
 from warehouse_assets.graph.history import keep_open
 from warehouse_assets.graph.resources import build_resources
-from warehouse_assets.lake import Lake
+from warehouse_assets.lake import Lake, LakeTable
+from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
 
 # Errors are told in words at the end; Dagster's own account of them is in its history.
@@ -57,6 +59,23 @@ def check_deeply(settings: Settings) -> DeepCheck:
     """Compare every file of the lake with its hash, and the warehouse's rows with the lake's."""
     resources = build_resources(settings)
     return deep_check(resources["lake"], resources["warehouse"], settings)
+
+
+def results_before_sources(settings: Settings) -> list[LakeTable]:
+    """The tables, each before those that it is computed from, and rejected records at the end."""
+    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+    specs = build_defs({"settings": settings}).resolve_all_asset_specs()
+    reads = {
+        spec.key.to_user_string(): {dep.asset_key.to_user_string() for dep in spec.deps}
+        for spec in specs
+    }
+    # A key that is none of our tables, such as the running average, is of no file.
+    known = {str(table.name): table for table in TABLES}
+    ordered = [name for name in TopologicalSorter(reads).static_order() if name in known]
+    ordered = [*reversed(ordered), *sorted(known.keys() - set(ordered))]
+    last = str(REJECTED_RECORDS.name)
+    ordered = [*(name for name in ordered if name != last), last]
+    return [lake.table(known[name]) for name in ordered]
 
 
 def _is_without_data(settings: Settings) -> bool:

@@ -16,6 +16,7 @@ HELP = {
     "ingest": "Take FILES (of posts, votes or trips), then compute and publish what follows",
     "answers": "Show the answers, from the warehouse: all of them, or the tables and questions",
     "sql": "Run QUERY, in DuckDB's SQL, over the tables of the lake.",
+    "backup": "Copy what must be kept into FOLDER, consistently, while runs go on.",
     "rebuild": "Write the whole warehouse anew from the lake.",
     "maintain": "Make the lake small and quick to open, and the warehouse's statistics current.",
     "check": "Make every asset check and show what failed.",

@@ -40,7 +40,7 @@ def run(house: House, *command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
-def fork(function: Callable[..., None], *arguments: Any) -> BaseProcess:
+def fork(function: Callable[..., object], *arguments: Any) -> BaseProcess:
     """Start a process that calls a function of a module; its modules are imported already."""
     process = _forking.Process(target=function, args=arguments, daemon=True)
     process.start()

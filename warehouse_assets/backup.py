@@ -1,0 +1,235 @@
+"""A copy of all that cannot be made again, consistent while runs go on: lake, inbox, archive, keys.
+
+What is copied is a state that a crash could have left, in which a run goes on by itself:
+
+- Of each table one version: its log up to it, and its files. Tables are copied before those that
+  they are computed from, so that none knows more of a source than the source in the backup, and
+  `rejected_records` last, for rejects are committed before the rows beside them.
+- Then the inbox, then the archive: a file that moves meanwhile is in one of them, or in both. One
+  that the tables do not have yet is taken after the backup was restored.
+
+The warehouse, the state of the running average and the results of checks are made of these, and
+name their versions: they are not copied, but made anew.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from warehouse_assets.errors import BusyError, SettingError, naming
+from warehouse_assets.lake import Lake, LakeTable
+from warehouse_assets.settings import Settings
+from warehouse_assets.sources.inbox import Inbox
+
+_MARK = "backup.json"
+_UNFINISHED = "backup.unfinished"
+_LOCK = ".backup.lock"
+_PARTIAL = ".copying"
+_LOG = "_delta_log"
+_TRIES = 5
+_LENGTH_OF_A_VERSION = 20
+
+
+@dataclass
+class BackedUp:
+    """What a backup holds, and how much of it was copied this time.
+
+    Args:
+        versions: the version of each table.
+        files: how many files it holds.
+        copied: how many of them were not there before.
+        bytes: how large those are.
+    """
+
+    versions: dict[str, int] = field(default_factory=dict)
+    files: int = 0
+    copied: int = 0
+    bytes: int = 0
+
+
+def back_up(
+    settings: Settings,
+    folder: Path,
+    tables: Sequence[LakeTable],
+    on_wait: Callable[[str], object] = str,
+) -> BackedUp:
+    """Copy everything that must be kept into `folder`, but for what is there from before.
+
+    Until all is there, the folder has no `backup.json`; a further try goes on.
+
+    Args:
+        tables: in the order in which they are to be copied.
+        on_wait: told what is waited for.
+
+    Raises:
+        SettingError: the folder holds something else, or is a part of the warehouse.
+        BusyError: another backup is being made in the folder.
+        OSError: something cannot be read or written.
+    """
+    folder = folder.absolute()
+    _refuse_wrong(settings, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    done = BackedUp()
+    with _alone(folder):
+        (folder / _UNFINISHED).touch()
+        (folder / _MARK).unlink(missing_ok=True)
+        for left in folder.rglob(f"*{_PARTIAL}"):  # by one that was killed
+            left.unlink()
+        lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+        wanted: set[Path] = set()
+        for table in tables:
+            wanted |= _copy_table(lake, table, folder / "lake" / table.name, done, on_wait)
+        inbox = Inbox(settings.inbox, settings.archive, 0)
+        waiting = [file.path for file in inbox.look().complete] if inbox.folder.is_dir() else []
+        wanted |= _copy_files(waiting, settings.inbox, folder / "inbox", done)
+        wanted |= _copy_files(_files(settings.archive), settings.archive, folder / "archive", done)
+        if settings.api_keys_file.is_file():
+            _copy(settings.api_keys_file, folder / "api_keys", done)
+        for part in ("lake", "inbox", "archive"):
+            for path in _files(folder / part):
+                if path not in wanted:
+                    path.unlink()
+        moment = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        told = {"made_at": moment, "versions": done.versions, "files": done.files}
+        _write(folder / _MARK, json.dumps(told, indent=2) + "\n")
+        (folder / _UNFINISHED).unlink()
+    return done
+
+
+def _refuse_wrong(settings: Settings, folder: Path) -> None:
+    for part in (settings.lake, settings.inbox, settings.archive):
+        if folder.resolve().is_relative_to(part.resolve()) or part.resolve() == folder.resolve():
+            raise SettingError(f"{folder} is in {part}, of which it is to be a backup.")
+        if part.resolve().is_relative_to(folder.resolve()):
+            raise SettingError(f"{folder} holds {part} itself. Give a folder beside it.")
+    if folder.exists() and not folder.is_dir():
+        raise SettingError(f"{folder} is a file. Give a folder, which is made if need be.")
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if names - {_LOCK} and not names & {_MARK, _UNFINISHED}:
+        raise SettingError(
+            f"The folder {folder} is not empty and holds no backup. Give a new folder, or one in "
+            "which `warehouse backup` has made one."
+        )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    try:
+        with FileLock(folder / _LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise BusyError(f"Another backup is being made in {folder}. Wait until it ends.") from None
+
+
+def _copy_table(
+    lake: Lake, table: LakeTable, target: Path, done: BackedUp, on_wait: Callable[[str], object]
+) -> set[Path]:
+    """Copy the newest version of a table; returns which files that are."""
+    for tried in range(_TRIES):
+        try:
+            # Maintenance may remove what only older versions need while it is copied: once more
+            # then, and in the end while nobody changes the table.
+            if tried < _TRIES - 1:
+                return _copy_version(table, target, done)
+            with lake.lock(table.name, on_wait):
+                return _copy_version(table, target, done)
+        except FileNotFoundError:
+            if tried == _TRIES - 1:
+                raise
+    raise AssertionError
+
+
+def _copy_version(table: LakeTable, target: Path, done: BackedUp) -> set[Path]:
+    handle = table.open_existing()
+    if handle is None:
+        return set()
+    version = handle.version()
+    data = [Path(path) for path in handle.file_uris()]
+    log = [path for path in (table.path / _LOG).iterdir() if _is_of_log(path, version)]
+    before = done.files, done.copied, done.bytes
+    try:
+        wanted = _copy_files([table.path / path.name for path in data], table.path, target, done)
+        # The first lines of the log last: without them there is no table, and no half one.
+        for path in sorted(log, reverse=True):
+            copy = target / _LOG / path.name
+            _copy(path, copy, done)
+            wanted.add(copy)
+    except FileNotFoundError:
+        done.files, done.copied, done.bytes = before
+        raise
+    done.versions[table.name] = version
+    # Later versions, of a lake that was lost since, would count for more than this one.
+    for path in _files(target / _LOG):
+        if path not in wanted:
+            path.unlink()
+    return wanted
+
+
+def _is_of_log(path: Path, version: int) -> bool:
+    """Whether a file of a log tells of `version` or one before it."""
+    number = path.name[:_LENGTH_OF_A_VERSION]
+    return number.isdigit() and int(number) <= version and path.suffix in {".json", ".parquet"}
+
+
+def _copy_files(paths: Iterable[Path], source: Path, target: Path, done: BackedUp) -> set[Path]:
+    """Copy files below `source` to below `target`; one of the inbox may go meanwhile."""
+    wanted = set()
+    for path in paths:
+        copy = target / path.relative_to(source)
+        try:
+            _copy(path, copy, done)
+        except FileNotFoundError:
+            if target.name != "inbox":
+                raise
+            continue
+        wanted.add(copy)
+    return wanted
+
+
+def _copy(source: Path, target: Path, done: BackedUp) -> None:
+    """Copy a file with its times, whole or not at all, unless it is there with both."""
+    status = source.stat()
+    with suppress(FileNotFoundError):
+        there = target.stat()
+        if (there.st_size, there.st_mtime_ns) == (status.st_size, status.st_mtime_ns):
+            done.files += 1
+            return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}{_PARTIAL}")
+    try:
+        with naming(partial, status.st_size):
+            shutil.copyfile(source, partial)
+    except OSError:
+        partial.unlink(missing_ok=True)  # a full disk has room again for what is smaller
+        raise
+    os.utime(partial, ns=(status.st_atime_ns, status.st_mtime_ns))
+    shutil.copymode(source, partial)
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
+    partial.replace(target)
+    done.files += 1
+    done.copied += 1
+    done.bytes += status.st_size
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}{_PARTIAL}")
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files below a folder, but hidden ones, which are those of a copy under way."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]

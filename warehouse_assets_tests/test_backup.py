@@ -1,0 +1,248 @@
+"""A backup made at any moment is whole: restored, each record of its files is there once."""
+
+import json
+import random
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from warehouse_assets.backup import BackedUp, back_up
+from warehouse_assets.cli.runs import results_before_sources
+from warehouse_assets.errors import BusyError, SettingError
+from warehouse_assets_tests.house import House, vote
+from warehouse_assets_tests.integration.processes import fork
+from warehouse_assets_tests.sources.deliveries import take
+from warehouse_assets_tests.stress.contention import GroupSupplier, maintain_until, run_until
+from warehouse_assets_tests.stress.readers import GROUP
+from warehouse_assets_tests.stress.tasks import ENVIRONMENT
+
+_BACKUPS = 3
+_MOST_SECONDS = 600
+
+
+@pytest.fixture
+def filled(house: House) -> House:
+    """A warehouse with three votes taken, and a file that waits."""
+    house.deliver("votes-1.jsonl", [vote(1, 1), vote(2, 1), {"Id": "x"}])
+    take(house)
+    house.deliver("votes-2.jsonl", [vote(3, 1)])
+    take(house)
+    house.deliver("votes-3.jsonl", [vote(3, 2), vote(4, 2)])
+    return house
+
+
+def backed_up(house: House, folder: Path) -> BackedUp:
+    return back_up(house.settings, folder, results_before_sources(house.settings))
+
+
+def restored(folder: Path, home: Path, instance: dg.DagsterInstance) -> House:
+    return House(Path(shutil.copytree(folder, home)), instance, **ENVIRONMENT)
+
+
+def votes(house: House) -> list[tuple[Any, ...]]:
+    """Number, post and user of all votes."""
+    return sorted(house.stored("votes", "id, post_id, user_id"))
+
+
+def test_what_is_restored_is_what_was_there_and_goes_on(
+    filled: House, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    folder = tmp_path / "backup"
+    done = backed_up(filled, folder)
+    assert done.copied == done.files
+    again = restored(folder, tmp_path / "restored", instance)
+
+    assert votes(again) == votes(filled) == [(1, 1, None), (2, 1, None), (3, 1, None)]
+    assert again.waiting() == ["votes-3.jsonl"]
+    assert again.run("votes", checks=False).success
+    assert votes(again) == [(1, 1, None), (2, 1, None), (3, 2, None), (4, 2, None)]
+    assert again.published("votes", "count(*)") == [(4,)]
+    assert len(again.stored("rejected_records")) == 1
+    # What was backed up has not noticed.
+    assert filled.waiting() == ["votes-3.jsonl"]
+
+
+def test_a_later_backup_copies_what_is_new_and_drops_what_is_gone(
+    filled: House, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    folder = tmp_path / "backup"
+    backed_up(filled, folder)
+    assert backed_up(filled, folder).copied == 0
+    take(filled)
+
+    done = backed_up(filled, folder)
+
+    assert 0 < done.copied < done.files
+    again = restored(folder, tmp_path / "restored", instance)
+    assert again.waiting() == []
+    assert votes(again) == votes(filled)
+    assert len(list(folder.glob("archive/votes/*"))) == 3
+
+
+def test_a_lake_that_was_lost_and_made_again_is_backed_up_as_it_is(
+    filled: House, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    folder = tmp_path / "backup"
+    take(filled)
+    backed_up(filled, folder)
+    shutil.rmtree(filled.settings.lake)
+    take(filled)  # all files at once: fewer versions
+
+    backed_up(filled, folder)
+
+    again = restored(folder, tmp_path / "restored", instance)
+    assert votes(again) == votes(filled)
+    assert again.versions()["votes"] == filled.versions()["votes"]
+
+
+@pytest.mark.parametrize("copies", [0, 3, 7])
+def test_a_backup_that_was_broken_off_shows_and_a_second_try_completes_it(
+    filled: House,
+    tmp_path: Path,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    copies: int,
+) -> None:
+    folder = tmp_path / "backup"
+    left = copies
+
+    def die(source: Path, target: Path) -> None:
+        nonlocal left
+        if not left:
+            target.write_bytes(source.read_bytes()[:10])
+            raise KeyboardInterrupt
+        left -= 1
+        original(source, target)
+
+    original = shutil.copyfile
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", die)
+        with pytest.raises(KeyboardInterrupt):
+            backed_up(filled, folder)
+    assert not (folder / "backup.json").exists()
+
+    done = backed_up(filled, folder)
+
+    assert done.copied == done.files - copies
+    told = json.loads((folder / "backup.json").read_text())
+    assert told["versions"] == done.versions
+    again = restored(folder, tmp_path / "restored", instance)
+    assert votes(again) == votes(filled)
+    assert again.waiting() == ["votes-3.jsonl"]
+    assert [path for path in folder.rglob("*") if path.suffix == ".copying"] == []
+
+
+def test_folders_that_hold_something_else_are_refused(filled: House, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").touch()
+    for folder, reason in (
+        (tmp_path / "photos", "holds no backup"),
+        (filled.settings.home, "holds"),
+        (filled.settings.lake / "backup", "of which it is to be a backup"),
+    ):
+        with pytest.raises(SettingError, match=reason):
+            backed_up(filled, folder)
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["cat.jpg"]
+
+
+def test_two_backups_into_one_folder_at_once_are_refused(
+    filled: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "backup"
+    original = shutil.copyfile
+
+    def copy_amid_another(source: Path, target: Path) -> None:
+        with pytest.raises(BusyError, match="Another backup"):
+            backed_up(filled, folder)
+        original(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", copy_amid_another)
+    backed_up(filled, folder)
+    assert (folder / "backup.json").exists()
+
+
+def test_tables_are_copied_before_those_that_they_are_computed_from(house: House) -> None:
+    names = [table.name for table in results_before_sources(house.settings)]
+    for result, source in (
+        ("mean_votes_per_post_per_week", "votes"),
+        ("outlier_weeks", "votes"),
+        ("weekly_trips", "daily_trips"),
+        ("daily_trips", "trips"),
+        ("batch_completions", "lesson_completions"),
+        ("lesson_completions", "test_runs"),
+        ("product_reviews_daily", "reviews"),
+        ("delivery_durations", "deliveries"),
+    ):
+        assert names.index(result) < names.index(source)
+    assert names[-1] == "rejected_records"
+    assert len(names) == len(set(names))
+
+
+@pytest.fixture
+def living(tmp_path: Path) -> Iterator[tuple[GroupSupplier, Path]]:
+    """A supplier, and a home in which runs and maintenance follow one another."""
+    home, end = tmp_path / "home", tmp_path / "end"
+    supplier = GroupSupplier(random.Random(1), home / "inbox")
+    supplier.send()
+    processes = [fork(run_until, home, end), fork(maintain_until, home, end)]
+    yield supplier, home
+    end.touch()
+    for process in processes:
+        process.join(_MOST_SECONDS)
+        assert process.exitcode == 0
+
+
+def test_backups_made_while_runs_commit_hold_each_record_once(
+    living: tuple[GroupSupplier, Path], tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    supplier, home = living
+    house = House(home, instance, **ENVIRONMENT)
+    folder = tmp_path / "backup"
+    until = time.monotonic() + _MOST_SECONDS
+    homes = []
+    for number in range(_BACKUPS):
+        archived = len(list(home.glob("archive/votes/*")))
+        while len(list(home.glob("archive/votes/*"))) <= archived:
+            assert time.monotonic() < until
+            supplier.send()
+            time.sleep(0.3)
+        backed_up(house, folder)  # brings the one before up to date
+        homes.append(Path(shutil.copytree(folder, tmp_path / f"restored-{number}")))
+
+    for restored_home in homes:
+        again = House(restored_home, instance, **ENVIRONMENT)
+        assert again.run(checks=False).success
+        expected, rejected = in_files(again)
+        assert votes(again) == expected
+        assert len(again.stored("rejected_records")) == rejected
+        counts = Counter(post for _, post, _ in expected)
+        weeks = again.stored("votes_per_post_per_week", "post_id, votes")
+        assert Counter(post for post, votes in weeks for _ in range(votes)) == counts
+        assert set(counts.values()) <= {GROUP}
+        # What came after the backup is taken when it is delivered again.
+        known = {path.read_bytes() for path in restored_home.glob("archive/*/*")}
+        for path in sorted(home.glob("archive/*/*")):
+            if path.read_bytes() not in known:
+                shutil.copy2(path, again.settings.inbox / path.name.partition("-")[2])
+        assert again.run(checks=False).success
+        assert votes(again) == in_files(again)[0]
+
+
+def in_files(house: House) -> tuple[list[tuple[Any, ...]], int]:
+    """What the votes of the archive come to, in the order of arrival, and how many are unusable."""
+    found: dict[int, tuple[int, int, int]] = {}
+    rejected = 0
+    for path in sorted(house.settings.archive.glob("votes/*")):
+        for record in map(json.loads, path.read_text().splitlines()):
+            if record["Id"] == "x":
+                rejected += 1
+            else:
+                row = int(record["Id"]), int(record["PostId"]), int(record["UserId"])
+                found[row[0]] = row
+    return sorted(found.values()), rejected
