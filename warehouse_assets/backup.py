@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from warehouse_assets.errors import BusyError, SettingError, naming
 from warehouse_assets.lake import Lake, LakeTable
+from warehouse_assets.lake.hashes import HASHES
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.inbox import Inbox
 
@@ -152,10 +153,12 @@ def _copy_version(table: LakeTable, target: Path, done: BackedUp) -> set[Path]:
         return set()
     version = handle.version()
     data = [Path(path) for path in handle.file_uris()]
+    hashes = [path for path in [table.path / HASHES] if path.exists()]
     log = [path for path in (table.path / _LOG).iterdir() if _is_of_log(path, version)]
     before = done.files, done.copied, done.bytes
     try:
-        wanted = _copy_files([table.path / path.name for path in data], table.path, target, done)
+        files = [*(table.path / path.name for path in data), *hashes]
+        wanted = _copy_files(files, table.path, target, done)
         # The first lines of the log last: without them there is no table, and no half one.
         for path in sorted(log, reverse=True):
             copy = target / _LOG / path.name

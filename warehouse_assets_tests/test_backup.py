@@ -15,6 +15,8 @@ import pytest
 from warehouse_assets.backup import BackedUp, back_up
 from warehouse_assets.cli.runs import results_before_sources
 from warehouse_assets.errors import BusyError, SettingError
+from warehouse_assets.forum.tables import VOTES
+from warehouse_assets.lake import verify
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.integration.processes import fork
 from warehouse_assets_tests.sources.deliveries import take
@@ -59,6 +61,8 @@ def test_what_is_restored_is_what_was_there_and_goes_on(
     again = restored(folder, tmp_path / "restored", instance)
 
     assert votes(again) == votes(filled) == [(1, 1, None), (2, 1, None), (3, 1, None)]
+    verified = verify(again.lake.table(VOTES))
+    assert (verified.damaged, verified.without_hash) == ((), ())
     assert again.waiting() == ["votes-3.jsonl"]
     assert again.run("votes", checks=False).success
     assert votes(again) == [(1, 1, None), (2, 1, None), (3, 2, None), (4, 2, None)]

@@ -16,7 +16,8 @@ from warehouse_assets.errors import LakeError
 from warehouse_assets.lake.damage import remedy
 from warehouse_assets.lake.lake import LakeTable
 
-_FILE = "_hashes"
+HASHES = "_hashes"
+"""The file of a table's folder that keeps the hashes of its files."""
 _BYTES_AT_ONCE = 2**20
 _PARTS = 2
 
@@ -41,7 +42,7 @@ def keep_hashes(table: LakeTable, names: Iterable[str]) -> None:
     # Begins with a new line, for a dying process may have left one that does not end.
     lines = [f"\n{_hash_of(table.path / name)} {name}" for name in names]
     if lines:
-        with (table.path / _FILE).open("a", encoding="utf-8") as stream:
+        with (table.path / HASHES).open("a", encoding="utf-8") as stream:
             stream.write("".join(lines))
 
 
@@ -92,15 +93,15 @@ def verify_and_adopt(table: LakeTable) -> None:
         raise LakeError(" ".join([*found.damaged, remedy(table.declaration, table.path)]))
     keep_hashes(table, found.without_hash)
     kept = {name: digest for name, digest in _kept(table).items() if (table.path / name).exists()}
-    fresh = table.path / f"{_FILE}.new"
+    fresh = table.path / f"{HASHES}.new"
     fresh.write_text("".join(f"{digest} {name}\n" for name, digest in kept.items()), "utf-8")
-    fresh.replace(table.path / _FILE)
+    fresh.replace(table.path / HASHES)
 
 
 def _kept(table: LakeTable) -> dict[str, str]:
     """Hash by name; a line that a dying process left half written counts for nothing."""
     try:
-        lines = (table.path / _FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (table.path / HASHES).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return {}
     parts = [line.split(" ") for line in lines]

@@ -26,9 +26,9 @@ def test_it_says_what_it_copied_and_whether_it_is_complete(
     first, second = (command("backup", folder) for _ in range(2))
 
     assert (first.exit_code, second.exit_code) == (0, 0)
-    # Of each table two entries of its log, the votes themselves, the file, the keys.
-    assert f"{folder} holds 2 tables and 7 files; 7 of them, " in first.output
-    assert f"{folder} holds 2 tables and 7 files; 0 of them, 0 bytes, " in second.output
+    # Of each table two entries of its log; the votes, their hashes, the file, the keys.
+    assert f"{folder} holds 2 tables and 8 files; 8 of them, " in first.output
+    assert f"{folder} holds 2 tables and 8 files; 0 of them, 0 bytes, " in second.output
     told = json.loads((folder / "backup.json").read_text())
     assert told["versions"] == {"votes": 1, "rejected_records": 1}
     assert (folder / "api_keys").read_text() == "hash\n"
