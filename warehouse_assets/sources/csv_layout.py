@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -86,8 +86,9 @@ def prepare(
             raise UnreadableFileError("the file is encoded in UTF-16; give it as UTF-8")
         stream.seek(0)
         header = _read_header(stream, aliases)
-    if header is None:
-        return None
+        if header is None:
+            return None
+        header = _without_trailing_delimiters(header, stream)
     if _UNUSABLE_IN_A_PATH.search(str(path)):
         spool.symlink_to(path.absolute())
         path = spool
@@ -139,6 +140,30 @@ def _read_header(stream: BinaryIO, aliases: Aliases) -> Header | None:
     if not candidates:
         raise UnreadableFileError("the header cannot be read: its quotes are not closed")
     return max(candidates, key=lambda header: _found(header.names, aliases))
+
+
+def _without_trailing_delimiters(header: Header, stream: BinaryIO) -> Header:
+    """The header without empty names at its end that the first record has no fields for.
+
+    Programs that end the header with a delimiter may not do so with the records.
+    """
+    names = list(header.names)
+    while len(names) > 1 and not names[-1]:
+        names.pop()
+    if len(names) == len(header.names):
+        return header
+    stream.seek(0)
+    following = _Following(stream, MOST_RECORD_BYTES)
+    for _ in range(header.lines):
+        following()
+    line = following()
+    while line is not None and not line.strip():
+        line = following()
+    try:
+        fields = split_fields(line or b"", header.delimiter.encode(), following)
+    except NotARecordError:
+        return header
+    return replace(header, names=names) if len(fields) == len(names) else header
 
 
 class _Following:

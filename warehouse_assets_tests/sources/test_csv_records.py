@@ -54,6 +54,19 @@ def test_columns_are_found_by_name_in_any_order_and_case(tmp_path: Path) -> None
     assert found.notes == ["00000001-trips-1.csv and 1 more: columns ignored: fare, driver"]
 
 
+@pytest.mark.parametrize("line_end", ["\n", ",\n", ",,\n"])
+def test_a_header_may_end_with_delimiters_that_records_have_or_have_not(
+    tmp_path: Path, line_end: str
+) -> None:
+    header = HEADER.replace("\n", line_end)
+    as_header = f"\n{GOOD}{line_end}{GOOD}{line_end}"
+    without = f"\n{GOOD}\n{GOOD}\n"
+    found = read(tmp_path, header + as_header, header + without)
+    assert (found.rows, found.rejected) == ([ROW] * 4, [])
+    found = read(tmp_path, header + without + "Turin\n")
+    assert (found.rows, found.reasons) == ([ROW] * 2, {5: "1 fields where the header has 5"})
+
+
 def test_files_with_different_headers_are_read_together(tmp_path: Path) -> None:
     other = trips(GOOD).replace("region,", "").replace("datasource\n", "datasource,region\n")
     other = other.replace("Turin,", "").replace("cheap_mobile\n", "cheap_mobile,Turin\n")
