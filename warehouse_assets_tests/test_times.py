@@ -147,8 +147,11 @@ def recorded_batches(folder: Path) -> Judged:
 
 
 def batches_of_a_server(folder: Path) -> Judged:
+    # In order of creation, as a server gives them.
+    ordered = sorted(_batches(), key=lambda batch: EXPECTED[batch["id"]] or _LAST)
+
     def page(handler: http_server.Handler, request: http_server.Request) -> None:
-        http_server.reply([] if request.parameters else _batches())(handler, request)
+        http_server.reply([] if request.parameters else ordered)(handler, request)
 
     with http_server.serving(page) as server:
         return _taken(folder, batches_client(server.address))

@@ -141,7 +141,7 @@ def damaged(source: random.Random, number: int) -> bytes:
             whole.encode().replace(b'"1"', b'"\xe91"'),
             whole.encode() + b"\x00",
             b"\x89PNG",
-            b"\x00\x01\x02",
+            b"\x01\x00\x02",
             b"null",
             b"[1,2]",
             b"5",
