@@ -14,7 +14,7 @@ from warehouse_assets.forum.checks import CHECKS as FORUM_CHECKS
 from warehouse_assets.forum.files import POSTS_FILES, UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.forum.sensors import forum_inbox_sensor
 from warehouse_assets.garbage import look_less_often
-from warehouse_assets.graph.assets import rejected_records_asset
+from warehouse_assets.graph.assets import rejected_records_asset, unknown_fields_asset
 from warehouse_assets.graph.automation import (
     catch_up_schedule,
     follow_sources_sensor,
@@ -29,7 +29,7 @@ from warehouse_assets.misspelt import tell_misspelt_settings
 from warehouse_assets.reviews.assets import ASSETS as REVIEWS_ASSETS
 from warehouse_assets.reviews.checks import CHECKS as REVIEWS_CHECKS
 from warehouse_assets.reviews.sensors import reviews_sensor
-from warehouse_assets.schema import REJECTED_RECORDS
+from warehouse_assets.schema import REJECTED_RECORDS, UNKNOWN_FIELDS
 from warehouse_assets.school.assets import ASSETS as SCHOOL_ASSETS
 from warehouse_assets.school.checks import CHECKS as SCHOOL_CHECKS
 from warehouse_assets.school.sensors import log_sensor
@@ -69,6 +69,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             *REVIEWS_ASSETS,
             *DELIVERIES_ASSETS,
             rejected_records,
+            unknown_fields_asset(_SOURCES, group="quality"),
         ],
         asset_checks=[
             *FORUM_CHECKS,
@@ -77,6 +78,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             *REVIEWS_CHECKS,
             *DELIVERIES_CHECKS,
             checks_of(REJECTED_RECORDS, declared_checks(REJECTED_RECORDS)),
+            checks_of(UNKNOWN_FIELDS, declared_checks(UNKNOWN_FIELDS)),
         ],
         schedules=[
             catch_up_schedule(settings.catch_up_cron),

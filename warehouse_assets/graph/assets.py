@@ -21,7 +21,7 @@ from warehouse_assets.graph.metadata import definition_metadata, unknown_metadat
 from warehouse_assets.graph.step import Step
 from warehouse_assets.lake import Lake, LakeTable, Written
 from warehouse_assets.progress import Listener, Progress
-from warehouse_assets.schema import REJECTED_RECORDS
+from warehouse_assets.schema import REJECTED_RECORDS, UNKNOWN_FIELDS
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.delivery_files import Taken, catch_up
 from warehouse_assets.sources.file_kinds import FileKind, left_behind, left_in_words
@@ -31,6 +31,8 @@ from warehouse_assets.warehouse import Warehouse
 # Of 10,000 small files taken at once not all can be named.
 _MOST_UNITS_NAMED = 1000
 FOLLOWS_ITS_SOURCES = dg.AutomationCondition.eager()
+# Those that collect from all sources follow any: some may never be materialised.
+_FOLLOWS_ANY = FOLLOWS_ITS_SOURCES.without(~dg.AutomationCondition.any_deps_missing())
 _FOLLOWS_THEM_IF_CHECKED = (
     FOLLOWS_ITS_SOURCES & dg.AutomationCondition.all_deps_blocking_checks_passed()
 )
@@ -225,10 +227,7 @@ def rejected_records_asset(
         kinds={"deltalake"},
         metadata=definition_metadata(table),
         deps=list(sources),
-        # It follows any of them: sources that no one has may never be materialised.
-        automation_condition=FOLLOWS_ITS_SOURCES.without(
-            ~dg.AutomationCondition.any_deps_missing()
-        ),
+        automation_condition=_FOLLOWS_ANY,
     )
     def asset(
         context: dg.AssetExecutionContext,
@@ -254,10 +253,42 @@ def rejected_records_asset(
                 "files_refused": _first(refused),
                 "files_nobody_takes": _first(left),
             }
-            new = lake.table(table).open().count() - _rows_before(context)
-            return step.finish(table, Written(inserted=max(new, 0)), account)
+            return step.finish(table, _new_rows(context, lake, table), account)
 
     return asset
+
+
+def unknown_fields_asset(sources: Sequence[str], group: str) -> dg.AssetsDefinition:
+    """The asset of the fields that no column is for: those in `sources` write and publish them."""
+    table = UNKNOWN_FIELDS
+
+    @dg.asset(
+        name=str(table.name),
+        group_name=group,
+        description=table.comment,
+        kinds={"deltalake"},
+        metadata=definition_metadata(table),
+        deps=list(sources),
+        automation_condition=_FOLLOWS_ANY,
+    )
+    def asset(
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        warehouse: dg.ResourceParam[Warehouse],
+        settings: dg.ResourceParam[Settings],
+        progress: dg.ResourceParam[Listener],
+    ) -> dg.MaterializeResult[Any]:
+        with in_step(context):
+            step = Step(context.log, lake, warehouse, settings, progress)
+            return step.finish(table, _new_rows(context, lake, table))
+
+    return asset
+
+
+def _new_rows(context: dg.AssetExecutionContext, lake: Lake, table: Table) -> Written:
+    """What other steps have added since the asset was materialised last."""
+    rows = lake.table(table).open().count()
+    return Written(inserted=max(rows - _rows_before(context), 0))
 
 
 def _rows_before(context: dg.AssetExecutionContext) -> int:

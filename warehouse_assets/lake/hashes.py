@@ -91,6 +91,9 @@ def verify_and_adopt(table: LakeTable) -> None:
     found = verify(table)
     if found.damaged:
         raise LakeError(" ".join([*found.damaged, remedy(table.declaration, table.path)]))
+    if not found.files:
+        (table.path / HASHES).unlink(missing_ok=True)
+        return
     keep_hashes(table, found.without_hash)
     kept = {name: digest for name, digest in _kept(table).items() if (table.path / name).exists()}
     fresh = table.path / f"{HASHES}.new"

@@ -34,7 +34,12 @@ from warehouse_assets.sources.stray_bytes import copy_without_stray_bytes
 from warehouse_assets.sources.units import STAGED, Unit, create_stage, reject_unit
 from warehouse_assets.sources.unknown_fields import known_fields, note_fields_of
 
-_NOT_THE_MACHINE = (duckdb.InvalidInputException, duckdb.ConversionException)
+# DuckDB cuts the text that it shows in a message, perhaps within a character; then that is told.
+_NOT_THE_MACHINE = (
+    duckdb.InvalidInputException,
+    duckdb.ConversionException,
+    UnicodeDecodeError,
+)
 
 
 def stage_json_records(
@@ -251,6 +256,8 @@ def _text_names(table: Table) -> str:
 def _short(error: Exception) -> str:
     """What DuckDB found, without the path of a temporary file and its own count of records."""
     message = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        message = error.object.decode(errors="replace")
     if "maximum_object_size" in message:
         return f"a record is longer than {MOST_RECORD_BYTES // 2**20} MiB"
     found = re.search(r"in record/value \d+: ([^.\n]+)", message)

@@ -83,9 +83,10 @@ class SqliteDatabase:
             if verdict == "ok":
                 return None
         except sqlite3.OperationalError:
-            # The file may be good: another program has locked it, or the disk is read-only. Where
-            # it cannot be used, writing says why.
-            return None
+            if self.path.is_file():
+                # It may be good: another program has locked it, or the disk is read-only. Where it
+                # cannot be used, writing says why.
+                return None
         except sqlite3.DatabaseError:
             pass
         moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")

@@ -116,9 +116,9 @@ def test_a_damaged_log_is_explained(pets: Stored, content: str) -> None:
     pets.version()
     log = pets.table.path / "_delta_log" / "00000000000000000000.json"
     log.write_text(content)
-    with pytest.raises(LakeError, match=r"(?s)pets.*LAKE_URI"):
+    with pytest.raises(LakeError, match=r"pets.*(Delete the folder|LAKE_URI)"):
         pets.table.open()
-    with pytest.raises(LakeError, match=r"(?s)pets.*LAKE_URI"):
+    with pytest.raises(LakeError, match=r"pets.*(Delete the folder|LAKE_URI)"):
         pets.rows()
 
 
@@ -131,7 +131,7 @@ def test_a_lost_data_file_is_explained(pets: Stored, damage: str) -> None:
         path.unlink()
     else:
         path.write_bytes(b"not parquet at all, though long enough")
-    with pytest.raises(LakeError, match=r"(?s)pets.*LAKE_URI"):
+    with pytest.raises(LakeError, match=r"pets.*(Delete the folder|LAKE_URI)"):
         pets.rows()
 
 
