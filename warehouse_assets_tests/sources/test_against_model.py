@@ -71,9 +71,16 @@ def as_line(value: Any, is_ascii: bool, end: bytes) -> bytes:
     return json.dumps(value, ensure_ascii=is_ascii).encode() + end
 
 
+def behind_stray_bytes(line: bytes) -> bytes:
+    """What is left of a line without NUL bytes, byte-order marks and blanks at its beginning."""
+    rest = line.removeprefix(b"\0").removeprefix(b"\xef\xbb\xbf").lstrip(b" ")
+    return rest if rest == line else behind_stray_bytes(rest)
+
+
 def is_usable_for_lines(lines: Sequence[bytes]) -> bool:
     """Whether a file of these lines is one of lines, in UTF-8 and not compressed."""
-    first = next((line for line in lines if line.strip()), b"").lstrip()
+    meant = map(behind_stray_bytes, lines)
+    first = next((line for line in meant if line.strip()), b"").lstrip()
     return not first.startswith((b"[", b"\x1f\x8b", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
 
 
@@ -102,7 +109,11 @@ def test_lines_are_judged_as_the_model_judges_them(
 ) -> None:
     assume(is_usable_for_lines(lines))
     good, bad = split(
-        [(n, row_of_line(line)) for n, line in enumerate(lines, start=1) if line.strip()]
+        [
+            (n, row_of_line(line))
+            for n, line in enumerate(map(behind_stray_bytes, lines), start=1)
+            if line.strip()
+        ]
     )
     content = b"\n".join(lines) + (b"\n" if ends_with_newline else b"")
     staged = stage(tmp_path_factory.mktemp("lines"), content, columns=COLUMNS)
