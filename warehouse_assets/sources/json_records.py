@@ -8,8 +8,10 @@ the reason.
 import glob
 import json
 import re
+import secrets
+import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -34,6 +36,10 @@ from warehouse_assets.sources.stray_bytes import copy_without_stray_bytes
 from warehouse_assets.sources.units import STAGED, Unit, create_stage, reject_unit
 from warehouse_assets.sources.unknown_fields import known_fields, note_fields_of
 
+_COPIED_BYTES = 1 << 20
+# Of the first record alone, and in text that is not looked into.
+_FOUND_OUT = """records = 'true', sample_size = 1, maximum_sample_files = 1, union_by_name = false,
+    maximum_depth = 2, field_appearance_threshold = 0, map_inference_threshold = -1"""
 # DuckDB cuts the text that it shows in a message, perhaps within a character; then that is told.
 _NOT_THE_MACHINE = (
     duckdb.InvalidInputException,
@@ -129,28 +135,51 @@ def _read_without_stray_bytes(
     return True
 
 
+@dataclass(frozen=True)
+class _Example:
+    """A record of all known fields, in front of files: from it DuckDB finds out which there are.
+
+    Args:
+        text: what each of its fields holds; nothing else does.
+        paths: the files to read, the example being in front.
+        files_before: how many of them are not those of the units.
+    """
+
+    text: str
+    paths: Sequence[Path]
+    files_before: int
+
+
 def _insert(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
     files: Sequence[PreparedUnit],
-    options: str = "columns = $fields, ignore_errors = true",
-    example: Path | None = None,
+    example: _Example | None = None,
 ) -> None:
     """One pass over the files; a line that is not a JSON object makes a row without values.
 
-    Args:
-        options: how DuckDB is told what to read.
-        example: a file of one record that is no record, read before all others.
+    With an example, DuckDB refuses such a line, and fields that the example does not have.
     """
     columns = field_columns(table)
-    fields = {column.info["field"]: "VARCHAR" for column in columns}
-    examples = [] if example is None else [example]
-    # DuckDB refuses other fields only where all of those that it knows are wanted.
-    others = identifiers(sorted(known_fields(table) - {c.info["field"] for c in columns}))
-    are_wanted = f"AND concat('', {others}) IS NOT NULL" if others and examples else ""
     texts = ", ".join(
         f'"{column.info["field"]}" AS {text_name(index)}' for index, column in enumerate(columns)
     )
+    parameters: dict[str, object] = {
+        "arrivals": [file.unit.arrival for file in files],
+        "layout": files[0].layout,
+    }
+    if example is None:
+        options, condition, first = "columns = $fields, ignore_errors = true", "true", 1
+        paths: Sequence[Path] = [file.path for file in files]
+        parameters["fields"] = {column.info["field"]: "VARCHAR" for column in columns}
+    else:
+        options, first, paths = _FOUND_OUT, 1 - example.files_before, example.paths
+        condition = f'"{columns[0].info["field"]}" IS DISTINCT FROM $example'
+        # Fields are refused only where all known ones are wanted, also those without a column.
+        if others := sorted(known_fields(table) - {c.info["field"] for c in columns}):
+            condition += f" AND concat('', {identifiers(others)}) IS NOT NULL"
+        parameters["example"] = example.text
+    parameters["paths"] = [glob.escape(str(path)) for path in paths]
     connection.execute(
         f"""INSERT INTO {STAGED} BY NAME
         SELECT * EXCLUDE ({_text_names(table)}), {unusable_expression(columns)} AS _is_unusable
@@ -158,20 +187,14 @@ def _insert(
             SELECT {value_columns(columns)}, *
             FROM (
                 SELECT {texts},
-                    CAST($arrivals AS BIGINT[])[CAST(file_index AS BIGINT) + {1 - len(examples)}]
-                    AS arrival
+                    CAST($arrivals AS BIGINT[])[CAST(file_index AS BIGINT) + {first}] AS arrival
                 FROM read_json($paths, {options}, format = $layout,
                     compression = 'uncompressed', hive_partitioning = false,
                     maximum_object_size = {MOST_RECORD_BYTES})
-                WHERE file_index >= {len(examples)} {are_wanted}
+                WHERE {condition}
             )
         )""",
-        {
-            "arrivals": [file.unit.arrival for file in files],
-            "paths": [glob.escape(str(p)) for p in (*examples, *(file.path for file in files))],
-            "layout": files[0].layout,
-            **({} if examples else {"fields": fields}),
-        },
+        parameters,
     )
 
 
@@ -184,19 +207,28 @@ def _insert_if_all_known(
     """Read files all of whose records are JSON objects of known fields; False if one is not.
 
     Where DuckDB has found out by itself which fields there are, it refuses others; that costs
-    nothing over leaving them out. What it finds out from is an example that has all of them.
+    nothing over leaving them out, other than looking at the names of each record.
     """
-    record = json.dumps(dict.fromkeys(sorted(known_fields(table)), "x"))
-    example = spool / "example.json"
-    example.write_text(record if files[0].layout == LINES else f"[{record}]", encoding="utf-8")
-    options = (
-        "records = 'true', sample_size = 1, maximum_sample_files = 1, union_by_name = false, "
-        "maximum_depth = 2, field_appearance_threshold = 0, map_inference_threshold = -1"
-    )
+    text = secrets.token_hex()
+    record = json.dumps(dict.fromkeys(sorted(known_fields(table)), text))
+    path = spool / "example.json"
+    with path.open("wb") as stream:
+        if files[0].layout == ARRAY:
+            stream.write(f"[{record}]".encode())
+        else:
+            stream.write(f"{record}\n".encode())
+        is_one = len(files) == 1 and files[0].layout == LINES
+        if is_one:
+            # DuckDB reads two files in up to twice the time; a copy costs a twentieth of it.
+            with files[0].path.open("rb") as content:
+                shutil.copyfileobj(content, stream, _COPIED_BYTES)
+    paths = [path] if is_one else [path, *(file.path for file in files)]
     try:
-        _insert(connection, table, files, options, example)
+        _insert(connection, table, files, _Example(text, paths, len(paths) - len(files)))
     except _NOT_THE_MACHINE:
         return False
+    finally:
+        path.unlink()
     return True
 
 
