@@ -130,4 +130,5 @@ def test_a_run_of_the_sensor_takes_all_tables_of_the_forum_and_what_was_rejected
         "mean_votes_per_post_per_week",
         "outlier_weeks",
         "rejected_records",
+        "unknown_fields",
     }

@@ -157,7 +157,7 @@ def test_a_log_whose_writer_kept_its_place_when_it_was_truncated(tmp_path: Path)
 
 
 def test_a_great_hole_is_never_held_as_a_whole(tmp_path: Path) -> None:
-    hole, most = 400_000_000, 160_000_000
+    hole, most = 150_000_000, 80_000_000
 
     def with_hole(path: Path, line: bytes) -> None:
         with path.open("ab") as stream:
