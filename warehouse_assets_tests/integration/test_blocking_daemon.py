@@ -13,7 +13,7 @@ import pytest
 from warehouse_assets.forum.tables import VOTES
 from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.graph.runs import evaluated, failed, materialised
-from warehouse_assets_tests.house import House, post, vote
+from warehouse_assets_tests.house import FORUM, House, post, vote
 from warehouse_assets_tests.integration.processes import BIN, REPOSITORY
 
 _ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
@@ -84,7 +84,7 @@ def test_the_daemon_computes_what_depends_on_a_table_when_its_check_passes_again
 ) -> None:
     kept.deliver("posts.jsonl", [post(1), post(2)])
     kept.deliver("votes.jsonl", [vote(n, 1) for n in range(1, 21)])
-    assert kept.run().success
+    assert kept.run(*(str(table.name) for table in FORUM)).success
     with _daemon(kept) as wait:
         wait(lambda: _looks(kept, 0) > 0)
 
