@@ -14,7 +14,7 @@ from warehouse_assets.forum.checks import CHECKS as FORUM_CHECKS
 from warehouse_assets.forum.files import POSTS_FILES, UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.forum.sensors import forum_inbox_sensor
 from warehouse_assets.garbage import look_less_often
-from warehouse_assets.graph.assets import rejected_records_asset, unknown_fields_asset
+from warehouse_assets.graph.assets import collected_asset
 from warehouse_assets.graph.automation import (
     catch_up_schedule,
     follow_sources_sensor,
@@ -57,7 +57,6 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """
     overrides = overrides or {}
     settings = overrides.get("settings") or Settings.from_environment()
-    rejected_records = rejected_records_asset(_SOURCES, FILE_KINDS, group="quality")
     quality = dg.AssetSelection.groups("quality")
     resources = {**build_resources(settings), **overrides}
     average = DeliveryAverage.of(settings, resources["lake"])
@@ -68,8 +67,8 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             *TRIPS_ASSETS,
             *REVIEWS_ASSETS,
             *DELIVERIES_ASSETS,
-            rejected_records,
-            unknown_fields_asset(_SOURCES, group="quality"),
+            collected_asset(REJECTED_RECORDS, _SOURCES, "quality", FILE_KINDS),
+            collected_asset(UNKNOWN_FIELDS, _SOURCES, "quality"),
         ],
         asset_checks=[
             *FORUM_CHECKS,

@@ -21,7 +21,6 @@ from warehouse_assets.graph.metadata import definition_metadata, unknown_metadat
 from warehouse_assets.graph.step import Step
 from warehouse_assets.lake import Lake, LakeTable, Written
 from warehouse_assets.progress import Listener, Progress
-from warehouse_assets.schema import REJECTED_RECORDS, UNKNOWN_FIELDS
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.delivery_files import Taken, catch_up
 from warehouse_assets.sources.file_kinds import FileKind, left_behind, left_in_words
@@ -209,16 +208,15 @@ def _computed_asset(
     return asset
 
 
-def rejected_records_asset(
-    sources: Sequence[str], kinds: Sequence[FileKind], group: str
+def collected_asset(
+    table: Table, sources: Sequence[str], group: str, kinds: Sequence[FileKind] = ()
 ) -> dg.AssetsDefinition:
-    """The asset of the rejected records: those in `sources` write and publish them, too.
+    """The asset of a table that the assets in `sources` all write and publish, too.
 
     Args:
-        kinds: all files that are taken from the inbox. Those that have no table are rejected
-            here, and files of no kind are named.
+        kinds: all files that are taken from the inbox, if this asset sees to the others: those of
+            a kind without a table are rejected, and files of no kind are named.
     """
-    table = REJECTED_RECORDS
 
     @dg.asset(
         name=str(table.name),
@@ -239,50 +237,30 @@ def rejected_records_asset(
     ) -> dg.MaterializeResult[Any]:
         with in_step(context):
             step = Step(context.log, lake, warehouse, settings, progress)
-            rejected, refused = 0, dict[str, str]()
-            for kind in (kind for kind in kinds if kind.table is None):
-                taken = catch_up(lake, inbox, kind, step.tell, progress)
-                _tell_taken(context, taken)
-                rejected += taken.rejected
-                refused |= taken.refused
-            left = left_behind(inbox.look(), kinds)
-            for sentence in left_in_words(left):
-                context.log.warning(sentence)
-            account = {
-                "records_rejected": rejected,
-                "files_refused": _first(refused),
-                "files_nobody_takes": _first(left),
-            }
+            account = _take_others(context, step, inbox, kinds) if kinds else {}
             return step.finish(table, _new_rows(context, lake, table), account)
 
     return asset
 
 
-def unknown_fields_asset(sources: Sequence[str], group: str) -> dg.AssetsDefinition:
-    """The asset of the fields that no column is for: those in `sources` write and publish them."""
-    table = UNKNOWN_FIELDS
-
-    @dg.asset(
-        name=str(table.name),
-        group_name=group,
-        description=table.comment,
-        kinds={"deltalake"},
-        metadata=definition_metadata(table),
-        deps=list(sources),
-        automation_condition=_FOLLOWS_ANY,
-    )
-    def asset(
-        context: dg.AssetExecutionContext,
-        lake: dg.ResourceParam[Lake],
-        warehouse: dg.ResourceParam[Warehouse],
-        settings: dg.ResourceParam[Settings],
-        progress: dg.ResourceParam[Listener],
-    ) -> dg.MaterializeResult[Any]:
-        with in_step(context):
-            step = Step(context.log, lake, warehouse, settings, progress)
-            return step.finish(table, _new_rows(context, lake, table))
-
-    return asset
+def _take_others(
+    context: dg.AssetExecutionContext, step: Step, inbox: Inbox, kinds: Sequence[FileKind]
+) -> dict[str, Any]:
+    """Reject the files that no asset takes, name those of no kind, and give an account of both."""
+    rejected, refused = 0, dict[str, str]()
+    for kind in (kind for kind in kinds if kind.table is None):
+        taken = catch_up(step.lake, inbox, kind, step.tell, step.progress)
+        _tell_taken(context, taken)
+        rejected += taken.rejected
+        refused |= taken.refused
+    left = left_behind(inbox.look(), kinds)
+    for sentence in left_in_words(left):
+        context.log.warning(sentence)
+    return {
+        "records_rejected": rejected,
+        "files_refused": _first(refused),
+        "files_nobody_takes": _first(left),
+    }
 
 
 def _new_rows(context: dg.AssetExecutionContext, lake: Lake, table: Table) -> Written:
