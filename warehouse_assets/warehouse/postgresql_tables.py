@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import SetColumnComment, SetTableComment
 
 from warehouse_assets.schema import key_names
-from warehouse_assets.warehouse.writer import indexed_columns, taken
+from warehouse_assets.warehouse.writer import free_name, indexed_columns, taken
 
 # Who may do what with a table or with one of its columns; the owner's own rights need no grant.
 _GRANTS = sa.text(
@@ -168,12 +168,7 @@ class PostgresqlTable:
                 index.create(self._connection)
 
     def _free(self, name: str) -> str:
-        """The name, or one made of it that nothing has: a table renamed by hand keeps its own."""
-        free, number = name, 0
-        while self._connection.scalar(_KIND, {"name": free}):
-            number += 1
-            free = f"{name}{number}"
-        return free
+        return free_name(name, lambda name: self._connection.scalar(_KIND, {"name": name}))
 
     def _key(self) -> list[str]:
         rows = self._connection.execute(_INDEXES, {"name": self._name})

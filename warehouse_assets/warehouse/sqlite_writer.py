@@ -8,7 +8,14 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 
 from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.schema import aggregates, column_names, identifiers, key_names, value_names
-from warehouse_assets.warehouse.writer import AFTER, Published, combined, indexed_columns, taken
+from warehouse_assets.warehouse.writer import (
+    AFTER,
+    Published,
+    combined,
+    free_name,
+    indexed_columns,
+    taken,
+)
 
 _ROWS_AT_ONCE = 50_000
 
@@ -96,12 +103,7 @@ class SqliteWriter:
         return Published(written, deleted)
 
     def _free(self, name: str) -> str:
-        """The name, or one made of it that nothing has."""
-        free, number = name, 0
-        while self._connection.scalar(_KIND, {"name": free}):
-            number += 1
-            free = f"{name}{number}"
-        return free
+        return free_name(name, lambda name: self._connection.scalar(_KIND, {"name": name}))
 
     def _delete(self, engine: duckdb.DuckDBPyConnection, declaration: sa.Table) -> int:
         """Delete the rows that are deleted; returns how many."""

@@ -1,5 +1,6 @@
 """What writing rows into the warehouse's copy of a table means, whichever the database."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,6 +63,15 @@ def taken(declaration: sa.Table, kind: str) -> WarehouseError:
         f"The table {declaration.name} cannot be published: the warehouse has a {kind} of that "
         "name, which was made by hand. Rename or drop it and run again. Nothing was changed."
     )
+
+
+def free_name(name: str, is_taken: Callable[[str], object]) -> str:
+    """The name, or one made of it that nothing has: a table renamed by hand keeps its own."""
+    free, number = name, 0
+    while is_taken(free):
+        number += 1
+        free = f"{name}{number}"
+    return free
 
 
 def indexed_columns(declaration: sa.Table) -> list[tuple[str, ...]]:
