@@ -40,7 +40,6 @@ from warehouse_assets.sources.packed import UnreadableFileError
 from warehouse_assets.sources.units import REJECTED, Unit, create_stage, reject_unit
 from warehouse_assets.sources.unknown_fields import known_fields, note_names
 
-_MOST_COLUMNS_NAMED = 20
 _PATH = "_csv_written"
 _WRITTEN = (
     f"read_parquet(getvariable('{_PATH}'), file_row_number = true, hive_partitioning = false)"
@@ -74,7 +73,6 @@ def write_csv_records(
     """
     create_stage(connection, None)
     groups: dict[Layout, list[_Source]] = {}
-    ignored: dict[tuple[str, ...], list[Unit]] = {}
     for unit in units:
         try:
             prepared = prepare(
@@ -86,21 +84,12 @@ def write_csv_records(
         if prepared is None:
             continue
         groups.setdefault(prepared.layout, []).append(_Source(unit, prepared.path))
-        if prepared.ignored:
-            ignored.setdefault(prepared.ignored, []).append(unit)
-            unknown = set(prepared.ignored) - known_fields(table.declaration)
-            note_names(connection, unknown, unit.arrival)
+        unknown = set(prepared.ignored) - known_fields(table.declaration)
+        note_names(connection, unknown, unit.arrival)
     files: list[WrittenFile] = []
     for layout, sources in groups.items():
         files += _Reader(connection, table, layout, spool).read(sources)
-    return StagedFiles(files, [_note(names, of) for names, of in ignored.items()])
-
-
-def _note(names: Sequence[str], units: Sequence[Unit]) -> str:
-    others = f" and {len(units) - 1:,} more" if len(units) > 1 else ""
-    shown = ", ".join(names[:_MOST_COLUMNS_NAMED])
-    further = ", …" if len(names) > _MOST_COLUMNS_NAMED else ""
-    return f"{units[0].name}{others}: columns ignored: {shown}{further}"
+    return StagedFiles(files)
 
 
 class _Reader:

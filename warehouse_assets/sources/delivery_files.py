@@ -236,10 +236,7 @@ class _CatchUp:
         if self.kind.write is None or self.table is None:
             raise TypeError(f"files of the kind {self.kind.name} cannot be read")
         self.table.open()  # makes the folder
-        staged = self.kind.write(connection, self.table, batch, spool)
-        for note in staged.notes:
-            self.tell(note)
-        return staged
+        return self.kind.write(connection, self.table, batch, spool)
 
     def _records(
         self, connection: duckdb.DuckDBPyConnection, batch: Sequence[Unit], staged: StagedFiles

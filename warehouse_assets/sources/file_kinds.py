@@ -27,13 +27,9 @@ class Stage(Protocol):
 
 @dataclass(frozen=True)
 class StagedFiles:
-    """Rows that were written beside the files of a table and are not part of it yet.
-
-    `notes` are for the person, such as which columns of a file were ignored.
-    """
+    """Rows that were written beside the files of a table and are not part of it yet."""
 
     files: Sequence[WrittenFile] = ()
-    notes: Sequence[str] = ()
 
 
 class Write(Protocol):

@@ -1,6 +1,7 @@
 import shutil
 from collections.abc import Iterator
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,10 @@ def test_pictures_that_are_not_there_yet_say_so(page: Page) -> None:
     assert all("once trips have been taken" in note for note in notes())
 
 
+def has_received(page: Page, files: int) -> bool:
+    return len(page.served.service.ingestions.all()) == files
+
+
 def test_pictures_are_shown_anew_after_each_file(page: Page, file: Path) -> None:
     lake = Lake(page.served.service.settings.lake, page.served.service.settings.scratch, 10**9)
     weekly = Stored(lake, WEEKLY_TRIPS)
@@ -186,7 +191,7 @@ def test_pictures_are_shown_anew_after_each_file(page: Page, file: Path) -> None
         weekly.append([(f"Region {number}", date(2018, 5, 28), "funny_car", 7, at)])
         publish(lake, page.served.service.warehouse, lake.table(WEEKLY_TRIPS))
         page.send(file)
-        eventually(lambda: len(page.served.service.ingestions.all()) == number)  # noqa: B023
+        eventually(partial(has_received, page, number))
         ingestion = page.the_ingestion()
         ingestion.tell("succeeded", rows=100, rejected=0, is_known=False)
         eventually(lambda: page.text("live-state") == "done")

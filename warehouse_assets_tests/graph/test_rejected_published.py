@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -84,10 +85,10 @@ def test_where_they_cannot_be_published_only_their_own_asset_fails(
     house.deliver("votes.jsonl", [vote(1, 1), {"Id": "x"}])
     view = Lake.view
 
-    def unreadable(lake: Lake, connection: object, declaration: object, *more: object) -> None:
+    def unreadable(lake: Lake, connection: Any, declaration: Any, *more: Any) -> None:
         if declaration is REJECTED_RECORDS:
             raise LakeError("Mend the table rejected_records.")
-        view(lake, connection, declaration, *more)  # type: ignore[arg-type]
+        view(lake, connection, declaration, *more)
 
     monkeypatch.setattr(Lake, "view", unreadable)
 

@@ -13,6 +13,7 @@ import duckdb
 from warehouse_assets.lake import LakeTable
 from warehouse_assets.sources.inbox import DeliveryFile
 from warehouse_assets.sources.units import REJECTED, Unit
+from warehouse_assets.sources.unknown_fields import UNKNOWN
 from warehouse_assets.trips.files import write_trips
 from warehouse_assets.trips.tables import TRIPS
 
@@ -22,11 +23,11 @@ COLUMNS = "region, origin_lon, origin_lat, destination_lon, destination_lat, sta
 
 @dataclass(frozen=True)
 class Read:
-    """Good rows by arrival and in their order, rejected records, notes, and how many files."""
+    """Good rows by arrival and in their order, rejects, unknown columns, and how many files."""
 
     rows: list[tuple[Any, ...]]
     rejected: list[tuple[int, int, str, str]]
-    notes: list[str]
+    unknown: list[tuple[int, str]]
     files: int
 
     @property
@@ -96,8 +97,10 @@ def read(
         rejected = connection.execute(
             f"SELECT arrival, position, reason, raw FROM {REJECTED} ORDER BY 1, 2"
         ).fetchall()
+        unknown = connection.execute(f"SELECT arrival, field FROM {UNKNOWN} ORDER BY 1, 2")
+        found = unknown.fetchall()
     rows.sort(key=lambda row: row[-2:])
     assert all(reason for _, _, reason, _ in rejected)
     assert sum(each.rows for each in staged.files) == len(rows)
     assert not (spool / "rejects.json").exists()
-    return Read([row[:-2] for row in rows], rejected, list(staged.notes), len(staged.files))
+    return Read([row[:-2] for row in rows], rejected, found, len(staged.files))

@@ -35,7 +35,7 @@ def test_a_file_gives_the_same_rows_however_it_is_written(tmp_path: Path) -> Non
     contents += [codecs.BOM_UTF8 + content for content in contents]
     contents += [gzip.compress(content) for content in contents]
     found = read(tmp_path, *contents)
-    assert (found.rows, found.rejected, found.notes) == ([ROW] * 2 * len(contents), [], [])
+    assert (found.rows, found.rejected, found.unknown) == ([ROW] * 2 * len(contents), [], [])
     assert read(tmp_path, contents[0]).rows == read(tmp_path, contents[-1]).rows == [ROW, ROW]
 
 
@@ -51,7 +51,7 @@ def test_columns_are_found_by_name_in_any_order_and_case(tmp_path: Path) -> None
     )
     found = read(tmp_path, text, text.replace("DateTime", "date_time"))
     assert found.rows == [ROW, ROW]
-    assert found.notes == ["00000001-trips-1.csv and 1 more: columns ignored: fare, driver"]
+    assert found.unknown == [(1, "driver"), (1, "fare"), (2, "driver"), (2, "fare")]
 
 
 @pytest.mark.parametrize("line_end", ["\n", ",\n", ",,\n"])
