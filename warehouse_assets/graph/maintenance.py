@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from warehouse_assets.catalogue import TABLES
+from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import LakeError, TransientError
 from warehouse_assets.graph.deep_check import rows_problems
 from warehouse_assets.graph.failures import in_step
@@ -51,7 +52,9 @@ def maintain_all(
             with suppress(TransientError):  # a server that is away is told of below
                 if warehouse.exists():
                     problems += rows_problems(lake, warehouse, table, settings, False)
+    crash_point("warehouse to be maintained", "")
     warehouse.maintain()
+    crash_point("warehouse maintained", "")
     if problems:
         raise LakeError("\n".join(problems))
 

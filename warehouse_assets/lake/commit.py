@@ -13,6 +13,7 @@ import duckdb
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
+from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.lake.hashes import keep_hashes, names_of
 from warehouse_assets.lake.lake import LakeTable, conflict
@@ -95,6 +96,7 @@ def commit_written(
     try:
         with _full_disk_explained(table):
             keep_hashes(table, [file.action.path for file in files])
+            crash_point("commit to be written", table.name)
             handle.create_write_transaction(
                 [file.action for file in files],
                 mode=mode,
@@ -104,6 +106,7 @@ def commit_written(
     except CommitFailedError as error:
         remove_files(table, files)
         raise conflict(table.name) from error
+    crash_point("commit written", table.name)
     rows = sum(file.rows for file in files)
     return Written(inserted=rows, bytes_written=sum(file.action.size for file in files))
 
@@ -119,6 +122,7 @@ def delta_merge(
     names, keys = column_names(table.declaration), key_names(table.declaration)
     values = {name: f'new."{name}"' for name in names}
     before = set(names_of(handle))
+    crash_point("merge to be written", table.name)
     try:
         with _full_disk_explained(table):
             result = (
@@ -139,6 +143,7 @@ def delta_merge(
             )
     except CommitFailedError as error:
         raise conflict(table.name) from error
+    crash_point("merge written", table.name)
     keep_hashes(table, set(names_of(handle)) - before)
     return Written(
         inserted=result["num_target_rows_inserted"],

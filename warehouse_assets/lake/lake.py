@@ -15,6 +15,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from filelock import FileLock, Timeout
 from sqlalchemy import Table
 
+from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import BusyError, ConflictError, LakeError
 from warehouse_assets.lake.damage import damage_of_log, is_last_entry_empty, remedy
 from warehouse_assets.lake.engine import Engine
@@ -65,7 +66,8 @@ class LakeTable:
             if handle is not None:
                 return handle
             self.path.mkdir(parents=True, exist_ok=True)
-            return DeltaTable.create(
+            crash_point("table to be created", self.name)
+            handle = DeltaTable.create(
                 self.path.as_uri(),
                 delta_schema(self.declaration),
                 mode="ignore",
@@ -73,6 +75,8 @@ class LakeTable:
                 description=self.declaration.comment,
                 configuration={"delta.enableChangeDataFeed": "true"},
             )
+            crash_point("table created", self.name)
+            return handle
 
     def open_existing(self) -> DeltaTable | None:
         """As `open`, but None if the table has not been created."""

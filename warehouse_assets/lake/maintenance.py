@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
+from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake.hashes import verify_and_adopt
 from warehouse_assets.lake.lake import Lake, LakeTable, conflict
 from warehouse_assets.lake.rearrange import rearrange
@@ -53,6 +54,7 @@ def maintain(
     with lake.lock(table.name, on_wait):
         try:
             _keep_log(table.open(), keep_days)
+            crash_point("files to be vacuumed", table.name)
             removed = table.open().vacuum(
                 retention_hours=keep_days * _HOURS_OF_A_DAY,
                 enforce_retention_duration=False,
@@ -61,10 +63,13 @@ def maintain(
             )
         except CommitFailedError as error:
             raise conflict(table.name) from error
+        crash_point("files vacuumed", table.name)
         handle = table.open()
         # The log before a checkpoint is needed only to travel back.
         handle.create_checkpoint()
+        crash_point("log to be trimmed", table.name)
         handle.cleanup_metadata()
+        crash_point("log trimmed", table.name)
         return Maintained(before, len(handle.file_uris()), len(removed))
 
 

@@ -11,6 +11,7 @@ from deltalake import WriterProperties
 from deltalake.transaction import AddAction
 from sqlalchemy import Integer
 
+from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake.lake import LakeTable
 from warehouse_assets.schema import LongText
 
@@ -63,6 +64,7 @@ def write_parquet(
     is_long = any(isinstance(column.type, LongText) for column in table.declaration.columns)
     rows = _ROWS_OF_A_GROUP_WITH_LONG_TEXT if is_long else _ROWS_OF_A_GROUP
     options = _OF_SHORT_VALUES if has_short_values else f"COMPRESSION zstd, ROW_GROUP_SIZE {rows}"
+    crash_point("Parquet to be written", table.name)
     try:
         row = connection.execute(
             f"COPY ({query}) TO ? (FORMAT parquet, {options}, RETURN_STATS)", [str(path)]
@@ -75,6 +77,7 @@ def write_parquet(
     if records == 0:
         path.unlink()
         return []
+    crash_point("Parquet written", table.name)
     action = AddAction(
         path=name,
         size=size,

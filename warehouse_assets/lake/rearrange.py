@@ -16,6 +16,7 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import RemoveAction
 
+from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake.commit import cast_query
 from warehouse_assets.lake.hashes import keep_hashes
 from warehouse_assets.lake.lake import REARRANGED, Lake, LakeTable, conflict
@@ -103,6 +104,7 @@ def _commit(
     kind: str,
 ) -> int:
     """Let the rows of `query` take the place of `files`."""
+    crash_point("files to be rearranged", table.name)
     written = write_parquet(connection, table, cast_query(table, query), kind, data_change=False)
     now = int(time.time() * 1000)
     removed = [
@@ -128,6 +130,7 @@ def _commit(
     except CommitFailedError as error:
         remove_files(table, written)
         raise conflict(table.name) from error
+    crash_point("files rearranged", table.name)
     return sum(file.rows for file in written)
 
 

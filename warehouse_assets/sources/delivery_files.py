@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 from deltalake import DeltaTable
 
+from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake import Lake, Written, append, discard, merge, register
 from warehouse_assets.progress import Listener, Progress, nobody, query_progress
 from warehouse_assets.schema import REJECTED_RECORDS
@@ -152,6 +153,7 @@ class _CatchUp:
             if digest in units or all(number is not None for number in numbers):
                 number = numbers[0] or 0
                 if digest in units or number in archived:
+                    crash_point("duplicate to be removed", self.kind.name)
                     self.inbox.remove_duplicate(file)
                 else:
                     self.inbox.archive_file(self.kind.name, number, file)
@@ -185,6 +187,7 @@ class _CatchUp:
 
         with self.lake.connect() as connection, self.lake.scratch_folder() as spool:
             try:
+                crash_point("files to be read", self.kind.name)
                 with query_progress(connection, reported):
                     staged = self._stage(connection, batch, spool)
             except (duckdb.IOException, OSError):
@@ -202,12 +205,16 @@ class _CatchUp:
             records = self._records(connection, batch, staged)
             unused = _first_reasons(connection, [a for a in rejected if not records.get(a)])
             unknown = self._keep_unknown_fields(connection, batch)
+            crash_point("files read", self.kind.name)
             self._commit_rejected(connection, batch)
+            crash_point("rejects committed", self.kind.name)
             written = self._commit_records(connection, batch, staged)
+        crash_point("rows committed", self.kind.name)
         self.watch.stored(records, rejected, refused)
         for unit in batch:
             if unit.file.path.parent == self.inbox.folder:
                 self.inbox.archive_file(self.kind.name, unit.arrival, unit.file)
+                crash_point("file archived", self.kind.name)
         return replace(
             before,
             units=[*before.units, *batch],

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import xxhash
 
+from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import SourceError, TransientError, naming
 from warehouse_assets.sources.packed import UNPACKED_LIMIT
 
@@ -283,7 +284,9 @@ def _move(file: DeliveryFile, target: Path) -> None:
 
 
 def _move_by_copy(file: DeliveryFile, target: Path) -> None:
+    crash_point("file to be copied", target.parent.name)
     copy_file(file.path, target)
+    crash_point("file copied", target.parent.name)
     try:
         file.check_unchanged()
     except FileChangedError:

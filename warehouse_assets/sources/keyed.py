@@ -22,6 +22,7 @@ import xxhash
 from deltalake import DeltaTable
 from sqlalchemy import Table
 
+from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake import Lake, Transactions, Written, merge
 from warehouse_assets.progress import Listener, Progress, nobody
 from warehouse_assets.schema import column_names, duckdb_type, identifiers, key_names
@@ -200,7 +201,9 @@ class _CatchUp:
         note_names(self.connection, set(self.source.unknown) - known_fields(self.declaration))
         unknown = keep_unknown_fields(self.lake, self.connection, self.declaration, {0: unit})
         rejected, before = reject_once(self.lake, self.connection, self.table.name, unit)
+        crash_point("rejects committed", self.table.name)
         written = self._write_staged(mark, done.records)
+        crash_point("rows committed", self.table.name)
         return replace(
             done,
             rejected=done.rejected + rejected,

@@ -14,6 +14,7 @@ import duckdb
 from deltalake import DeltaTable
 from sqlalchemy import Table
 
+from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import SourceError
 from warehouse_assets.lake import Lake, LakeTable, Written, append
 from warehouse_assets.lake.lake import conflict
@@ -189,6 +190,7 @@ class _CatchUp:
             self.progress(Progress(self.kind.name, "reading", done, total, "bytes"))
 
         with self.lake.connect() as connection, self.lake.scratch_folder() as folder:
+            crash_point("lines to be read", self.kind.name)
             spooled = spool_lines(piece, folder, _MOST_BYTES_TOGETHER)
             report(0)
             with query_progress(connection, report):
@@ -205,8 +207,11 @@ class _CatchUp:
             mark = Mark(piece.base, position, digest_of(spooled.window), piece.file.number)
             units = {0: self.source.name}
             unknown = keep_unknown_fields(self.lake, connection, self.kind.table, units)
+            crash_point("lines read", self.kind.name)
             self._commit_rejected(connection, mark)
+            crash_point("rejects committed", self.kind.name)
             written = self._commit_records(connection, mark)
+        crash_point("rows committed", self.kind.name)
         report(1)
         return replace(
             before,

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 import xxhash
 from sqlalchemy import Table
 
+from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import SourceError
 from warehouse_assets.lake import (
     Lake,
@@ -158,8 +159,11 @@ class _CatchUp:
         unit, table = self.source.unit, self.snapshot.table
         note_names(self.connection, set(self.source.unknown) - known_fields(table))
         unknown = keep_unknown_fields(self.lake, self.connection, table, {0: unit})
+        crash_point("rows read", self.table.name)
         rejected, before = reject_once(self.lake, self.connection, self.table.name, unit)
+        crash_point("rejects committed", self.table.name)
         written = self._write(fields, marks, read)
+        crash_point("rows committed", self.table.name)
         return CaughtUp(
             read, rejected, before, bytes_read=size, written=written, unknown_fields=unknown
         )

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from deltalake import DeltaTable
 
+from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.progress import Listener, nobody
@@ -57,6 +58,7 @@ def publish(
     """
     handle = handle or table.open()
     identity, version = str(handle.metadata().id), handle.version()
+    crash_point("table to be published", table.name)
     with warehouse.write(on_wait) as connection:
         _refuse_another_lake(connection, lake, warehouse)
         NOTES.create_all(connection)
@@ -83,7 +85,10 @@ def publish(
         if published is None:
             published = _publish_whole(lake, writer, table, handle, progress)
             _describe(connection, table.declaration)
+        crash_point("rows published", table.name)
         _write_note(connection, table, identity, version)
+        crash_point("version noted", table.name)
+    crash_point("table published", table.name)
     return published
 
 

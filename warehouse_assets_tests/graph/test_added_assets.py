@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from warehouse_assets.graph import computation
 from warehouse_assets.graph.computation import compute_added
 from warehouse_assets.lake import Written, maintain, rearrange
 from warehouse_assets.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS
+from warehouse_assets_tests.crashes import killed_at
 from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.house import House
-from warehouse_assets_tests.sources.deliveries import Killed
 from warehouse_assets_tests.trips import journeys
 from warehouse_assets_tests.trips.journeys import PRAGUE, Trip, version
 
@@ -187,24 +186,13 @@ def test_rows_that_were_rearranged_are_not_added_again(house: House, is_added: b
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("begun", [False, True])
-def test_a_process_that_died_in_it_is_made_up_for(
-    house: House, monkeypatch: pytest.MonkeyPatch, begun: bool, after: bool
-) -> None:
+def test_a_process_that_died_in_it_is_made_up_for(house: House, begun: bool, after: bool) -> None:
     if begun:
         add(house, Trip())
         add_up(house)
     add(house, Trip("Turin"), Trip())
-    append = vars(computation)["append"]
-
-    def die(*arguments: Any) -> None:
-        if after:
-            append(*arguments)
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(computation, "append", die)
-        with pytest.raises(Killed):
-            add_up(house)
+    with killed_at("commit written" if after else "commit to be written"):
+        add_up(house)
 
     add_up(house)
 

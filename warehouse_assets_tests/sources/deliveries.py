@@ -12,10 +12,6 @@ from warehouse_assets.sources.file_kinds import FileKind
 from warehouse_assets_tests.house import House
 
 
-class Killed(BaseException):
-    """The process dies here; nothing catches it."""
-
-
 def deliver(house: House, name: str, content: Any, at: int) -> Path:
     """Put a file into the inbox that arrived as the `at`-th."""
     path = house.deliver(name, content)

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from warehouse_assets.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.school.tables import TEST_RUNS
 from warehouse_assets.sources.growing_log import LogSource
 from warehouse_assets.sources.log_catch_up import TakenFromLog, catch_up_log
-from warehouse_assets_tests.sources.deliveries import Killed
 
 Row = tuple[Any, ...]
 
@@ -21,23 +20,6 @@ Row = tuple[Any, ...]
 def run_line(student: int, lesson: int = 1) -> bytes:
     """A line as the producers write it."""
     return b'{"result": "2 out of 2", "student_id", %d, "lesson_id": "%d"}\n' % (student, lesson)
-
-
-def dying(function: Callable[..., Any], call: int, *, after: bool) -> Callable[..., Any]:
-    """`function`, in whose `call`-th call the process dies, before or after its work."""
-    calls = 0
-
-    def die(*arguments: Any, **options: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call and not after:
-            raise Killed
-        result = function(*arguments, **options)
-        if calls == call and after:
-            raise Killed
-        return result
-
-    return die
 
 
 class Log:

@@ -1,20 +1,17 @@
 """Whatever step the process dies in, the next run ends as if nothing had happened."""
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
 
 from warehouse_assets.forum.files import UNRECOGNISED_FILES
-from warehouse_assets.lake import merge
-from warehouse_assets.sources import delivery_files, inbox
-from warehouse_assets.sources.inbox import Inbox
+from warehouse_assets.sources import delivery_files
+from warehouse_assets_tests.crashes import Killed, dying_at, killed_at
 from warehouse_assets_tests.house import House, vote
-from warehouse_assets_tests.sources.deliveries import Killed, deliver, tables, take
+from warehouse_assets_tests.sources.deliveries import deliver, tables, take
 
 EXPECTED_VOTES = [(1, 9, 2), (2, 5, 1), (3, 5, 2), (4, 5, 3)]
 EXPECTED_REJECTED = [("00000001-votes-1.json", 2), ("00000002-votes-2.json", 1)]
@@ -38,45 +35,21 @@ def assert_taken_exactly_once(house: House) -> None:
     assert house.waiting() == []
 
 
-def dying(function: Callable[..., Any], call: int, *, after: bool) -> Callable[..., Any]:
-    """`function`, in whose `call`-th call the process dies, before or after its work."""
-    calls = 0
-
-    def die(*arguments: Any, **options: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call and not after:
-            raise Killed
-        result = function(*arguments, **options)
-        if calls == call and after:
-            raise Killed
-        return result
-
-    return die
-
-
 STEPS = [
-    (delivery_files, "append", 1),
-    (delivery_files, "merge", 1),
-    (Inbox, "archive_file", 1),
-    (Inbox, "archive_file", 2),
-    (Inbox, "archive_file", 3),
+    ("files read", 1),
+    ("rejects committed", 1),
+    ("rows committed", 1),
+    ("file archived", 1),
+    ("file archived", 2),
+    ("file archived", 3),
 ]
 
 
-# To die before a step leaves what it leaves to die after the step before.
-DEATHS = [(*STEPS[0], False), *((*step, True) for step in STEPS)]
-
-
-@pytest.mark.parametrize(("owner", "name", "call", "after"), DEATHS)
-def test_the_next_run_continues_where_the_process_died(
-    house: House, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int, after: bool
-) -> None:
+@pytest.mark.parametrize(("name", "call"), STEPS)
+def test_the_next_run_continues_where_the_process_died(house: House, name: str, call: int) -> None:
     deliver_three_files(house)
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, dying(getattr(owner, name), call, after=after))
-        with pytest.raises(Killed):
-            take(house)
+    with killed_at(name, call):
+        take(house)
     take(house)
     assert_taken_exactly_once(house)
     before = tables(house), house.versions()
@@ -84,30 +57,26 @@ def test_the_next_run_continues_where_the_process_died(
     assert (tables(house), house.versions()) == before
 
 
-@pytest.mark.parametrize(("name", "after"), [("append", False), ("append", True), ("merge", True)])
+@pytest.mark.parametrize("name", ["files read", "rejects committed", "rows committed"])
 @pytest.mark.parametrize("call", [2, 3])
 def test_files_taken_one_by_one_continue_at_the_one_in_which_the_process_died(
-    house: House, monkeypatch: pytest.MonkeyPatch, name: str, call: int, after: bool
+    house: House, monkeypatch: pytest.MonkeyPatch, name: str, call: int
 ) -> None:
     deliver_three_files(house)
     monkeypatch.setattr(delivery_files, "_MOST_BYTES_TOGETHER", 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(delivery_files, name, dying(getattr(delivery_files, name), call, after=after))
-        with pytest.raises(Killed):
-            take(house)
+    with killed_at(name, call):
+        take(house)
     take(house)
     assert_taken_exactly_once(house)
 
 
-@pytest.mark.parametrize(("owner", "name", "call"), STEPS)
+@pytest.mark.parametrize(("name", "call"), STEPS[1:])
 def test_files_that_came_since_do_not_take_the_numbers_of_those_half_taken(
-    house: House, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int
+    house: House, name: str, call: int
 ) -> None:
     deliver_three_files(house)
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, dying(getattr(owner, name), call, after=True))
-        with pytest.raises(Killed):
-            take(house)
+    with killed_at(name, call):
+        take(house)
     # It was last changed before the others, but it arrived after they had got their numbers.
     deliver(house, "votes-0.json", [vote(2, 77), vote(5, 77)], at=0)
     take(house)
@@ -118,63 +87,49 @@ def test_files_that_came_since_do_not_take_the_numbers_of_those_half_taken(
     assert len(house.rejected()) == 2
 
 
-def test_dying_again_and_again_changes_nothing(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dying_again_and_again_changes_nothing(house: House) -> None:
     deliver_three_files(house)
-    for owner, name, call in STEPS:
-        for after in (False, True):
-            with monkeypatch.context() as patch:
-                patch.setattr(owner, name, dying(getattr(owner, name), call, after=after))
-                with suppress(Killed):  # a step in which nothing is left to do is not reached
-                    take(house)
+    for name, call in STEPS:
+        # A point at which nothing is left to do is not reached.
+        with suppress(Killed), dying_at(name, call):
+            take(house)
     take(house)
     assert_taken_exactly_once(house)
 
 
-@pytest.mark.parametrize("step", ["copied", "removed"])
+@pytest.mark.parametrize("point", ["file to be copied", "file copied"])
 def test_dying_in_a_move_to_another_device_loses_nothing(
-    house: House, monkeypatch: pytest.MonkeyPatch, step: str
+    house: House, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     def refuse(source: Path, target: Path) -> Path:
         raise OSError(18, "Invalid cross-device link")
 
     deliver_three_files(house)
     monkeypatch.setattr(Path, "rename", refuse)
-    with monkeypatch.context() as patch:
-        move = dying(inbox.copy_file, 2, after=step == "removed")
-        patch.setattr(inbox, "copy_file", move)
-        with pytest.raises(Killed):
-            take(house)
+    with killed_at(point, 2):
+        take(house)
     take(house)
     assert_taken_exactly_once(house)
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize(("owner", "name"), [(delivery_files, "append"), (Inbox, "archive_file")])
-def test_a_kind_without_a_table_continues_too(
-    house: House, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, after: bool
-) -> None:
+@pytest.mark.parametrize("name", ["files read", "rejects committed", "file archived"])
+def test_a_kind_without_a_table_continues_too(house: House, name: str) -> None:
     deliver(house, "other.json", "{}", at=1)
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, dying(getattr(owner, name), 1, after=after))
-        with pytest.raises(Killed):
-            take(house, UNRECOGNISED_FILES)
+    with killed_at(name):
+        take(house, UNRECOGNISED_FILES)
     take(house, UNRECOGNISED_FILES)
     assert [row[:3] for row in house.rejected()] == [("unrecognised", "00000001-other.json", 0)]
     assert (house.archived(), house.waiting()) == (["unrecognised/00000001-other.json"], [])
 
 
 def test_two_kinds_that_died_half_way_do_not_disturb_each_other(
-    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     house = House(tmp_path / "home", instance)
     deliver_three_files(house)
     deliver(house, "other.json", "{}", at=1)
-    with monkeypatch.context() as patch:
-        patch.setattr(delivery_files, "merge", dying(merge, 1, after=False))
-        with pytest.raises(Killed):
-            take(house)
+    with killed_at("rejects committed"):
+        take(house)
     take(house, UNRECOGNISED_FILES)
     take(house)
     assert house.stored("votes", "id, post_id, arrival") == EXPECTED_VOTES

@@ -5,25 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from warehouse_assets.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.sources import log_catch_up, log_spool
-from warehouse_assets.sources.log_catch_up import LogKind
+from warehouse_assets_tests.crashes import Killed, dying_at, killed_at
 from warehouse_assets_tests.school.line_model import expected
-from warehouse_assets_tests.sources.deliveries import Killed
-from warehouse_assets_tests.sources.logs import Log, dying, run_line
+from warehouse_assets_tests.sources.logs import Log, run_line
 
 # Two parts of the log, with lines that are rejected in each and at its beginning.
 LINES = [b"bad 1\n", run_line(1), b"\n", run_line(2), b"bad 2\n", run_line(3), b"bad 3\n"]
 SIZE = len(run_line(1))
 
 STEPS = [
-    ("spool_lines", 1, True),
-    ("stage", 1, True),
-    ("append", 1, True),
-    ("append", 2, True),
-    ("spool_lines", 2, True),
-    ("append", 3, True),
-    ("append", 4, True),
+    ("lines to be read", 1),
+    ("lines read", 1),
+    ("rejects committed", 1),
+    ("rows committed", 1),
+    ("lines to be read", 2),
+    ("rejects committed", 2),
+    ("rows committed", 2),
 ]
 
 
@@ -33,20 +31,6 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Log:
     monkeypatch.setattr(log_catch_up, "_MOST_BYTES_TOGETHER", 2 * SIZE)
     monkeypatch.setattr(log_spool, "_BLOCK_BYTES", SIZE)
     return Log(tmp_path)
-
-
-def die_in(log: Log, monkeypatch: pytest.MonkeyPatch, step: str, call: int, after: bool) -> None:
-    """Catch up in a process that dies in a call of a step."""
-    with monkeypatch.context() as patch:
-        if step == "stage":
-            stage = dying(TEST_RUN_LINES.stage, call, after=after)
-            kind = LogKind(TEST_RUN_LINES.name, TEST_RUN_LINES.table, stage)
-            patch.setattr("warehouse_assets_tests.sources.logs.TEST_RUN_LINES", kind)
-        else:
-            function = getattr(log_catch_up, step)
-            patch.setattr(log_catch_up, step, dying(function, call, after=after))
-        with pytest.raises(Killed):
-            log.take()
 
 
 def assert_everything_is_there_once(log: Log) -> None:
@@ -63,16 +47,17 @@ DEATHS = [
     (*step, meanwhile)
     for step in STEPS
     for meanwhile in ("nothing", "copy", "rotations")
-    if step[0] != "spool_lines" or meanwhile == "nothing"
+    if step[0] != "lines to be read" or meanwhile == "nothing"
 ]
 
 
-@pytest.mark.parametrize(("step", "call", "after", "meanwhile"), DEATHS)
+@pytest.mark.parametrize(("step", "call", "meanwhile"), DEATHS)
 def test_the_next_catch_up_continues_where_the_process_died(
-    log: Log, monkeypatch: pytest.MonkeyPatch, step: str, call: int, after: bool, meanwhile: str
+    log: Log, step: str, call: int, meanwhile: str
 ) -> None:
     log.write(*LINES, b"cut")
-    die_in(log, monkeypatch, step, call, after)
+    with killed_at(step, call):
+        log.take()
     if meanwhile != "nothing":
         log.write(b" off\n", run_line(4), b"bad 4\n", run_line(5)[:-1])
     if meanwhile == "copy":
@@ -87,20 +72,20 @@ def test_the_next_catch_up_continues_where_the_process_died(
     assert_everything_is_there_once(log)
 
 
-def test_a_first_catch_up_that_died_is_no_rotation(
-    log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_first_catch_up_that_died_is_no_rotation(log: Log) -> None:
     log.write(*LINES)
-    die_in(log, monkeypatch, "append", 1, after=True)
+    with killed_at("rejects committed"):
+        log.take()
     assert log.take().restarts == 0
     assert log.told == []
 
 
-def test_dying_again_and_again_changes_nothing(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dying_again_and_again_changes_nothing(log: Log) -> None:
     log.write(*LINES)
-    for number, (step, call, after) in enumerate(STEPS):
-        with suppress(pytest.fail.Exception):  # a step in which nothing is left is not reached
-            die_in(log, monkeypatch, step, call, after)
+    for number, (step, call) in enumerate(STEPS):
+        # A point at which nothing is left to do is not reached.
+        with suppress(Killed), dying_at(step, call):
+            log.take()
         log.write(run_line(10 + number), b"bad\n")
         if number % 3 == 2:
             log.rotate()
@@ -108,15 +93,16 @@ def test_dying_again_and_again_changes_nothing(log: Log, monkeypatch: pytest.Mon
     assert_everything_is_there_once(log)
 
 
-@pytest.mark.parametrize("call", [1, 2])
+@pytest.mark.parametrize("step", ["rejects committed", "rows committed"])
 def test_dying_at_the_change_to_the_next_file_gives_it_the_same_positions(
-    log: Log, monkeypatch: pytest.MonkeyPatch, call: int
+    log: Log, step: str
 ) -> None:
     log.write(run_line(1), b"bad 1\n")
     log.take()
     log.rotate()
     log.write(b"bad 2\n", run_line(2))
-    die_in(log, monkeypatch, "append", call, after=True)
+    with killed_at(step):
+        log.take()
     # The one that was finished is gone.
     log.rotated(1).unlink()
     log.write(run_line(3))
@@ -125,28 +111,28 @@ def test_dying_at_the_change_to_the_next_file_gives_it_the_same_positions(
     assert log.rejected() == [(SIZE, "bad 1"), (SIZE + 6, "bad 2")]
 
 
-@pytest.mark.parametrize("call", [1, 2])
+@pytest.mark.parametrize("step", ["rejects committed", "rows committed"])
 def test_dying_after_a_truncation_was_recorded_does_not_record_it_twice(
-    log: Log, monkeypatch: pytest.MonkeyPatch, call: int
+    log: Log, step: str
 ) -> None:
     log.write(run_line(1))
     log.take()
     log.truncate()
     log.write(b"bad\n", run_line(2))
-    die_in(log, monkeypatch, "append", call, after=True)
+    with killed_at(step):
+        log.take()
     log.write(run_line(3))
     log.take()
     assert log.students() == [(0, 1), (SIZE + 5, 2), (2 * SIZE + 5, 3)]
     assert log.rejected() == [(SIZE, ""), (SIZE + 1, "bad")]
 
 
-def test_positions_of_rejected_lines_are_not_given_again_after_a_truncation(
-    log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_positions_of_rejected_lines_are_not_given_again_after_a_truncation(log: Log) -> None:
     log.write(run_line(1))
     log.take()
     log.write(b"bad 1\n", run_line(2))
-    die_in(log, monkeypatch, "append", 1, after=True)
+    with killed_at("rejects committed"):
+        log.take()
     log.truncate()
     log.write(b"bad 2\n", run_line(3))
     log.take()
@@ -156,14 +142,13 @@ def test_positions_of_rejected_lines_are_not_given_again_after_a_truncation(
     assert f"from position {SIZE} on" in log.rejected("reason")[-1][0]
 
 
-def test_a_truncation_right_after_one_that_was_recorded(
-    log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_truncation_right_after_one_that_was_recorded(log: Log) -> None:
     log.write(run_line(1))
     log.take()
     log.truncate()
     log.write(run_line(2))
-    die_in(log, monkeypatch, "append", 1, after=True)
+    with killed_at("rejects committed"):
+        log.take()
     log.truncate()
     log.write(run_line(3))
     log.take()
@@ -180,7 +165,8 @@ def test_a_copy_that_lacks_what_only_the_rejected_records_hold(
     log.write(run_line(2))
     copied = log.path.read_bytes()
     log.write(b"bad 1\n")
-    die_in(log, monkeypatch, "append", 1, after=True)
+    with killed_at("rejects committed"):
+        log.take()
     log.truncate()
     log.rotated(1).write_bytes(copied)
     log.write(run_line(3))

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.lake import append
 from warehouse_assets.sources import log_catch_up, log_spool
+from warehouse_assets_tests.crashes import Killed, dying_at
 from warehouse_assets_tests.school.line_model import expected, lines_of, values_of
-from warehouse_assets_tests.sources.deliveries import Killed
-from warehouse_assets_tests.sources.logs import Log, dying, run_line
+from warehouse_assets_tests.sources.logs import Log, run_line
 
 Step = tuple[str, bytes]
 
@@ -70,9 +69,8 @@ def do(log: Log, step: Step) -> None:
     if name == "write":
         log.write(content)
     elif name.startswith("die "):
-        call = int(name.removeprefix("die "))
-        with pytest.MonkeyPatch.context() as patch, suppress(Killed):
-            patch.setattr(log_catch_up, "append", dying(append, call, after=True))
+        part, point = divmod(int(name.removeprefix("die ")) - 1, 2)
+        with suppress(Killed), dying_at(("rejects committed", "rows committed")[point], part + 1):
             log.take()
     else:
         getattr(log, name)()

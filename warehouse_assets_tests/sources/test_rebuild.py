@@ -12,8 +12,9 @@ import pytest
 from warehouse_assets.errors import LakeError
 from warehouse_assets.forum.files import POSTS_FILES, VOTES_FILES
 from warehouse_assets.sources import delivery_files
+from warehouse_assets_tests.crashes import killed_at
 from warehouse_assets_tests.house import House, post, vote
-from warehouse_assets_tests.sources.deliveries import Killed, deliver, tables, take
+from warehouse_assets_tests.sources.deliveries import deliver, tables, take
 
 Files = Sequence[Sequence[dict[str, Any]]]
 
@@ -116,13 +117,8 @@ def test_a_rebuild_that_dies_continues(house: House, monkeypatch: pytest.MonkeyP
     shutil.rmtree(house.settings.lake)
     monkeypatch.setattr(delivery_files, "_MOST_BYTES_TOGETHER", 1)
 
-    def die(*arguments: Any, **options: Any) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(delivery_files, "merge", die)
-        with pytest.raises(Killed):
-            take(house)
+    with killed_at("rejects committed"):
+        take(house)
     take(house)
     assert tables(house) == before
 

@@ -1,14 +1,11 @@
 """Files that are written into the lake as they are read: taken once, wherever a process dies."""
 
-from typing import Any
-
 import pytest
 
 from warehouse_assets.sources import delivery_files
-from warehouse_assets.sources.inbox import Inbox
+from warehouse_assets_tests.crashes import killed_at
 from warehouse_assets_tests.house import House
-from warehouse_assets_tests.sources.deliveries import Killed, deliver
-from warehouse_assets_tests.sources.test_crashes import dying
+from warehouse_assets_tests.sources.deliveries import deliver
 from warehouse_assets_tests.trips import journeys
 from warehouse_assets_tests.trips.journeys import Trip, content
 
@@ -34,26 +31,20 @@ def assert_taken_exactly_once(house: House) -> None:
     assert house.waiting() == []
 
 
-_REGISTER = vars(delivery_files)["register"]
-
 STEPS = [
-    (delivery_files, "append", 1),  # of rejected records
-    (delivery_files, "register", 1),
-    (Inbox, "archive_file", 1),
-    (Inbox, "archive_file", 3),
+    ("files read", 1),
+    ("rejects committed", 1),
+    ("rows committed", 1),
+    ("file archived", 1),
+    ("file archived", 3),
 ]
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize(("owner", "name", "call"), STEPS)
-def test_the_next_run_continues_where_the_process_died(
-    house: House, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int, after: bool
-) -> None:
+@pytest.mark.parametrize(("name", "call"), STEPS)
+def test_the_next_run_continues_where_the_process_died(house: House, name: str, call: int) -> None:
     deliver_three_files(house)
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, dying(getattr(owner, name), call, after=after))
-        with pytest.raises(Killed):
-            journeys.take(house)
+    with killed_at(name, call):
+        journeys.take(house)
 
     journeys.take(house)
 
@@ -63,31 +54,24 @@ def test_the_next_run_continues_where_the_process_died(
     assert house.versions() == versions
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("name", ["append", "register"])
+@pytest.mark.parametrize("name", ["files read", "rejects committed", "rows committed"])
 def test_files_taken_one_by_one_continue_at_the_one_in_which_the_process_died(
-    house: House, monkeypatch: pytest.MonkeyPatch, name: str, after: bool
+    house: House, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     deliver_three_files(house)
     monkeypatch.setattr(delivery_files, "_MOST_BYTES_TOGETHER", 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(delivery_files, name, dying(getattr(delivery_files, name), 2, after=after))
-        with pytest.raises(Killed):
-            journeys.take(house)
+    with killed_at(name, 2):
+        journeys.take(house)
 
     journeys.take(house)
 
     assert_taken_exactly_once(house)
 
 
-def test_a_file_that_came_since_is_not_mixed_with_those_half_taken(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_came_since_is_not_mixed_with_those_half_taken(house: House) -> None:
     deliver_three_files(house)
-    with monkeypatch.context() as patch:
-        patch.setattr(delivery_files, "register", dying(_REGISTER, 1, after=False))
-        with pytest.raises(Killed):
-            journeys.take(house)
+    with killed_at("rejects committed"):
+        journeys.take(house)
     deliver(house, "trips-0.csv", content([Trip("Quito")]), at=0)
 
     journeys.take(house)
@@ -138,14 +122,10 @@ def test_a_content_that_comes_again_is_known(house: House) -> None:
     assert house.waiting() == []
 
 
-def test_a_content_that_was_half_taken_under_another_name_is_taken_once(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_content_that_was_half_taken_under_another_name_is_taken_once(house: House) -> None:
     deliver(house, "trips-1.csv", content(TRIPS) + BAD, at=1)
-    with monkeypatch.context() as patch:
-        patch.setattr(delivery_files, "register", dying(_REGISTER, 1, after=False))
-        with pytest.raises(Killed):
-            journeys.take(house)
+    with killed_at("rejects committed"):
+        journeys.take(house)
     deliver(house, "trips-0.csv", content(TRIPS) + BAD, at=0)
 
     journeys.take(house)
@@ -155,12 +135,9 @@ def test_a_content_that_was_half_taken_under_another_name_is_taken_once(
     assert house.waiting() == []
 
 
-def test_nothing_that_was_written_and_not_registered_is_read(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_that_was_written_and_not_registered_is_read(house: House) -> None:
     deliver_three_files(house)
-    monkeypatch.setattr(delivery_files, "register", dying(_REGISTER, 1, after=False))
-    with pytest.raises(Killed):
+    with killed_at("rejects committed"):
         journeys.take(house)
 
     assert list((house.settings.lake / "trips").rglob("*.parquet"))
