@@ -136,7 +136,19 @@ REJECTED_RECORDS = Table(
         "both counted from 1, 0 being the unit as a whole; the byte in a log, counted from 0; the "
         "row number in a database; the record in pages of a server.",
     ),
-    Column("reason", Text, nullable=False, comment="Why it could not be used."),
+    Column(
+        "reason",
+        Text,
+        nullable=False,
+        comment="Why it could not be used: the kind of fault, of several all, separated by `; `.",
+    ),
+    Column(
+        "value",
+        Text,
+        comment="What was seen where something else was expected, or where in the record it is, "
+        "at most 60 characters of each; of several faults in the order of the reasons. Null where "
+        "something is missing, and for what was rejected when the reason still held the value.",
+    ),
     Column(
         "raw",
         LongText,

@@ -18,6 +18,7 @@ from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.inbox import Inbox
 from warehouse_assets.warehouse import Warehouse
+from warehouse_assets_tests.sources.stored import WHY
 
 FORUM = (*FORUM_TABLES, REJECTED_RECORDS)
 """The tables of the family that stands for all in the tests of the frame."""
@@ -84,7 +85,7 @@ class House:
 
     def rejected(self) -> list[tuple[Any, ...]]:
         """Source, unit, position, reason and raw text of the rejected records, sorted."""
-        return self.stored("rejected_records", "source, unit, position, reason, raw")
+        return self.stored("rejected_records", f"source, unit, position, {WHY}, raw")
 
     def versions(self) -> dict[str, int]:
         """The version of each table of the lake that exists."""

@@ -88,4 +88,4 @@ def test_a_whole_number_as_key_is_the_row_number_of_sqlite() -> None:
 
 def test_rejected_records_are_known_by_their_place() -> None:
     assert key_names(REJECTED_RECORDS) == ["source", "unit", "position"]
-    assert value_names(REJECTED_RECORDS) == ["reason", "raw", "rejected_at"]
+    assert value_names(REJECTED_RECORDS) == ["reason", "value", "raw", "rejected_at"]

@@ -218,7 +218,8 @@ def _account(metadata: dict[str, Any]) -> str:
 
 
 def _print_rejected(settings: Settings, started: datetime) -> None:
-    query = """SELECT unit, reason, count(*) AS records, min(position) AS first_position
+    query = """SELECT unit, reason, arg_min(value, position) AS first_value,
+            count(*) AS records, min(position) AS first_position
         FROM rejected_records WHERE rejected_at >= CAST(? AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
         GROUP BY unit, reason ORDER BY records DESC, unit, first_position"""
     with queries.lake_query(settings, query, [started]) as (names, rows):

@@ -165,7 +165,7 @@ def rejected_share_is_low() -> Check:
 def _rejections(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int, str]:
     (good,) = connection.execute(f'SELECT count(*) FROM "{table}"').fetchall()[0]
     rejected = connection.sql(
-        "SELECT reason, unit, position, raw FROM rejected_records WHERE source = $source",
+        "SELECT reason, value, unit, position, raw FROM rejected_records WHERE source = $source",
         params={"source": table},
     )
     (count,) = rejected.aggregate("count(*)").fetchall()[0]

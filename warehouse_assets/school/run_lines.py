@@ -16,7 +16,10 @@ from warehouse_assets.sources.json_fields import (
     field_columns,
     not_json_expression,
     reason_expression,
+    seen_expression,
+    shown_expression,
     text_name,
+    unseen_expression,
     unusable_expression,
     value_columns,
 )
@@ -50,18 +53,21 @@ _IS_UNUSABLE = f"""problem IS NOT NULL OR tests_passed IS NULL OR tests_total IS
 _HAS_OTHER_FIELDS = "len(json_keys(record)) <> " + " + ".join(
     f"CAST(fields.{field} IS NOT NULL AS INTEGER)" for field in _FIELDS
 )
-_MOST_CHARACTERS_SHOWN = 60
 _REASON = f"""CASE WHEN problem IS NOT NULL THEN problem
     WHEN record IS NULL THEN {not_json_expression("line")}
     WHEN json_type(record) <> 'OBJECT' THEN 'not a JSON object'
     ELSE concat_ws('; ',
         CASE WHEN {is_blank("result")} THEN 'result is missing'
             WHEN tests_passed IS NULL OR tests_total IS NULL
-            THEN 'result is not like 2/3 or 2 out of 3: ' || left(result, {_MOST_CHARACTERS_SHOWN})
-                || CASE WHEN length(result) > {_MOST_CHARACTERS_SHOWN} THEN '…' ELSE '' END END,
+            THEN 'result is not like 2/3 or 2 out of 3' END,
         nullif({reason_expression(_COLUMNS)}, ''),
         CASE WHEN {is_blank(text_name(1))} AND lesson_title IS NULL
             THEN 'lesson_id and lesson_title are missing' END) END"""
+_SEEN = f"""CASE WHEN problem IS NULL AND record IS NULL THEN {unseen_expression("line")}
+    WHEN problem IS NULL AND json_type(record) = 'OBJECT' THEN nullif(concat_ws('; ',
+        CASE WHEN NOT {is_blank("result")} AND (tests_passed IS NULL OR tests_total IS NULL)
+            THEN {shown_expression("result")} END,
+        {seen_expression(_COLUMNS)}), '') END"""
 
 
 def stage_run_lines(connection: duckdb.DuckDBPyConnection, spooled: SpooledLines) -> None:
@@ -89,7 +95,7 @@ def _reject(connection: duckdb.DuckDBPyConnection, lines: str) -> None:
     """Look a second time at those of `lines` that cannot be used."""
     connection.execute(
         f"""INSERT INTO {REJECTED} BY NAME
-        SELECT log_position AS position, {_REASON} AS reason,
+        SELECT log_position AS position, {_REASON} AS reason, {_SEEN} AS value,
             replace(rtrim(line, E' \\t\\r\\f'), chr(0), '\N{REPLACEMENT CHARACTER}') AS raw
         FROM ({_records(_those_where("_is_unusable", lines))})"""
     )

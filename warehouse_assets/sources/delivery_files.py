@@ -329,6 +329,6 @@ def _first_reasons(
     connection: duckdb.DuckDBPyConnection, arrivals: Sequence[int]
 ) -> dict[int, str]:
     """Why the first record of each of the units `arrivals` was rejected."""
-    query = f"""SELECT arrival, arg_min(reason, position) FROM {REJECTED}
+    query = f"""SELECT arrival, arg_min(concat_ws(': ', reason, value), position) FROM {REJECTED}
         WHERE list_contains(CAST(? AS BIGINT[]), arrival) GROUP BY arrival"""
     return dict(connection.execute(query, [arrivals]).fetchall())

@@ -6,7 +6,7 @@ value of the column's type makes the record unusable: nothing is rounded or gues
 a value are ignored, but for text that need not be there, which is kept as it came.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Column, DateTime, Integer, Table, Text
@@ -16,6 +16,7 @@ from warehouse_assets.times import BLANK, is_blank, time_expression, trimmed
 
 # Text longer than this is cut in the reasons that people read.
 _MOST_CHARACTERS_SHOWN = 60
+_UNSEEN = ((0, "a NUL byte"), (0xFEFF, "a byte-order mark"))
 
 
 def field_columns(table: Table) -> list[Column[Any]]:
@@ -48,32 +49,59 @@ def unusable_expression(columns: Sequence[Column[Any]]) -> str:
 
 
 def reason_expression(columns: Sequence[Column[Any]]) -> str:
-    """SQL for why a record cannot be used, in words, from texts and values; '' if it can."""
-    reasons = []
+    """SQL for why a record cannot be used, from texts and values; '' if it can.
+
+    Each reason names a kind of fault; what was seen is told by `seen_expression`.
+    """
+    cases = (f"CASE WHEN {when} THEN '{reason}' END" for when, reason, _ in _faults(columns))
+    return f"concat_ws('; ', {', '.join(cases)})"
+
+
+def seen_expression(columns: Sequence[Column[Any]]) -> str:
+    """SQL for the values that are not what they should be, in the order of the reasons; or null."""
+    cases = [f"CASE WHEN {when} THEN {seen} END" for when, _, seen in _faults(columns) if seen]
+    return f"nullif(concat_ws('; ', {', '.join(cases)}), '')" if cases else "NULL"
+
+
+def shown_expression(text: str) -> str:
+    """SQL for a text as people are shown it: of a long one the beginning."""
+    return (
+        f"CASE WHEN length({text}) > {_MOST_CHARACTERS_SHOWN} "
+        f"THEN left({text}, {_MOST_CHARACTERS_SHOWN}) || '…' ELSE {text} END"
+    )
+
+
+def _faults(columns: Sequence[Column[Any]]) -> Iterator[tuple[str, str, str | None]]:
+    """What may be wrong: SQL that tells whether it is, the reason, and SQL for what was seen."""
     for index, column in enumerate(columns):
         text, field = text_name(index), column.info["field"]
-        shown = (
-            f"CASE WHEN length({text}) > {_MOST_CHARACTERS_SHOWN} "
-            f"THEN left({text}, {_MOST_CHARACTERS_SHOWN}) || '…' ELSE {text} END"
-        )
         if not column.nullable:
-            reasons.append(f"CASE WHEN {is_blank(text)} THEN '{field} is missing' END")
+            yield is_blank(text), f"{field} is missing", None
         if not isinstance(column.type, Text):
-            reasons.append(
-                f"CASE WHEN NOT {is_blank(text)} AND {column.name} IS NULL "
-                f"THEN '{field} is not {_expected(column)}: ' || {shown} END"
+            yield (
+                f"NOT {is_blank(text)} AND {column.name} IS NULL",
+                f"{field} is not {_expected(column)}",
+                shown_expression(text),
             )
-    return f"concat_ws('; ', {', '.join(reasons)})"
 
 
 def not_json_expression(text: str) -> str:
     """SQL for why a text that is not JSON is none: what cannot be seen in it is named."""
     cases = " ".join(
-        f"WHEN contains({text}, chr({code})) THEN 'not valid JSON: it has {name} at its byte ' || "
-        f"(strlen(split_part({text}, chr({code}), 1)) + 1)"
-        for code, name in ((0, "a NUL byte"), (0xFEFF, "a byte-order mark"))
+        f"WHEN contains({text}, chr({code})) THEN 'not valid JSON: it has {name}'"
+        for code, name in _UNSEEN
     )
     return f"CASE {cases} ELSE 'not valid JSON' END"
+
+
+def unseen_expression(text: str) -> str:
+    """SQL for where in a text that is not JSON is what cannot be seen; null if nothing is."""
+    cases = " ".join(
+        f"WHEN contains({text}, chr({code})) "
+        f"THEN 'byte ' || (strlen(split_part({text}, chr({code}), 1)) + 1)"
+        for code, _ in _UNSEEN
+    )
+    return f"CASE {cases} END"
 
 
 def _expected(column: Column[Any]) -> str:

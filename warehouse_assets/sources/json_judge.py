@@ -16,7 +16,9 @@ from warehouse_assets.sources.json_fields import (
     field_columns,
     not_json_expression,
     reason_expression,
+    seen_expression,
     text_name,
+    unseen_expression,
     value_columns,
 )
 from warehouse_assets.sources.json_layout import LINES, MOST_RECORD_BYTES, non_blank_lines
@@ -62,8 +64,8 @@ def collect(
         count, longest = _spool_lines(file.path, ordinals, lines)
         connection.execute(
             """CREATE OR REPLACE TEMP TABLE _raw AS
-            FROM read_json(?, format = 'newline_delimited', maximum_object_size = ?,
-                columns = {position: 'BIGINT', raw: 'VARCHAR', problem: 'VARCHAR'})""",
+            FROM read_json(?, format = 'newline_delimited', maximum_object_size = ?, columns =
+                {position: 'BIGINT', raw: 'VARCHAR', problem: 'VARCHAR', seen: 'VARCHAR'})""",
             # DuckDB's buffers are as large as the longest line may be.
             [glob.escape(str(lines)), max(MOST_RECORD_BYTES, longest + 1)],
         )
@@ -71,7 +73,7 @@ def collect(
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE _raw AS
         SELECT row_number() OVER () AS position, CAST(json AS VARCHAR) AS raw,
-            CAST(NULL AS VARCHAR) AS problem
+            CAST(NULL AS VARCHAR) AS problem, CAST(NULL AS VARCHAR) AS seen
         FROM read_json_objects(?, format = 'array', compression = 'uncompressed')""",
         [glob.escape(str(file.path))],
     )
@@ -94,7 +96,7 @@ def _spool_lines(path: Path, ordinals: set[int] | None, spool: Path) -> tuple[in
         for count, (number, line) in enumerate(non_blank_lines(path), start=1):
             if ordinals is not None and count not in ordinals:
                 continue
-            problem = None
+            problem = seen = None
             if len(line) > MOST_RECORD_BYTES:
                 text = line[: 4 * _RAW_CHARACTERS_OF_A_LONG_RECORD].decode(errors="replace")
                 text = text[:_RAW_CHARACTERS_OF_A_LONG_RECORD]
@@ -104,8 +106,8 @@ def _spool_lines(path: Path, ordinals: set[int] | None, spool: Path) -> tuple[in
                     text = line.decode("utf-8")
                 except UnicodeDecodeError as error:
                     text = line.decode("utf-8", errors="replace")
-                    problem = f"not valid UTF-8 at its byte {error.start + 1}"
-            record = json.dumps({"position": number, "raw": text, "problem": problem})
+                    problem, seen = "not valid UTF-8", f"byte {error.start + 1}"
+            record = json.dumps({"position": number, "raw": text, "problem": problem, "seen": seen})
             longest = max(longest, len(record))
             stream.write(record + "\n")
     return count, longest
@@ -128,10 +130,13 @@ def judge(connection: duckdb.DuckDBPyConnection, table: Table, unit: Numbered) -
                 WHEN problem IS NOT NULL THEN problem
                 WHEN NOT _is_json THEN {not_json_expression("raw")}
                 WHEN NOT _is_object THEN 'not a JSON object but ' || {_KIND_OF_VALUE}
-                ELSE {reason_expression(columns)} END AS reason
+                ELSE {reason_expression(columns)} END AS reason,
+            CASE WHEN problem IS NOT NULL THEN seen
+                WHEN NOT _is_json THEN {unseen_expression("raw")}
+                WHEN _is_object THEN {seen_expression(columns)} END AS value
         FROM (
             SELECT {value_columns(columns)}, * FROM (
-                SELECT position, raw, problem, _is_json, _is_object, {texts} FROM (
+                SELECT position, raw, problem, seen, _is_json, _is_object, {texts} FROM (
                     SELECT *, CASE WHEN _is_json THEN json_type(raw) = 'OBJECT' ELSE false END
                         AS _is_object
                     FROM (SELECT *, problem IS NULL AND json_valid(raw) AS _is_json FROM _raw)
@@ -154,8 +159,9 @@ def judge(connection: duckdb.DuckDBPyConnection, table: Table, unit: Numbered) -
         [unit.arrival],
     )
     connection.execute(
-        f"""INSERT INTO {REJECTED}
-        SELECT CAST(? AS BIGINT), position, reason, raw FROM _judged WHERE reason <> ''""",
+        f"""INSERT INTO {REJECTED} BY NAME
+        SELECT CAST(? AS BIGINT) AS arrival, position, reason, value, raw
+        FROM _judged WHERE reason <> ''""",
         [unit.arrival],
     )
     (good,) = connection.execute("SELECT count(*) FROM _judged WHERE reason = ''").fetchall()[0]

@@ -55,7 +55,8 @@ def load_raw(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the table `_raw`, which `judge` judges, of a file that `spool_records` wrote."""
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE _raw AS
-        SELECT position, coalesce(raw, CAST(record AS VARCHAR), 'null') AS raw, problem
+        SELECT position, coalesce(raw, CAST(record AS VARCHAR), 'null') AS raw, problem,
+            CAST(NULL AS VARCHAR) AS seen
         FROM read_json(?, format = 'newline_delimited', maximum_object_size = ?,
             columns = {position: 'BIGINT', record: 'JSON', raw: 'VARCHAR', problem: 'VARCHAR'})""",
         [glob.escape(str(path)), _MOST_LINE_BYTES],

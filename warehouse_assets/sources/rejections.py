@@ -14,8 +14,8 @@ def reject_once(
 ) -> tuple[int, int]:
     """Commit to `rejected_records` what of the table `REJECTED` is not in it yet.
 
-    A record is in it if it was rejected for the same reason before: with the same raw text, at
-    whatever position. Returns how many records were committed and how many were not.
+    A record is in it if one with the same raw text was rejected before, at whatever position.
+    Returns how many records were committed and how many were not.
 
     Args:
         source: the table that the records were for, whose lock is held.
@@ -31,9 +31,9 @@ def reject_once(
         lake.view(connection, REJECTED_RECORDS, handle)
         connection.execute(
             f"""CREATE OR REPLACE TEMP TABLE _new_rejected AS
-            SELECT min(position) AS position, reason, raw FROM {REJECTED}
-            ANTI JOIN (SELECT reason, raw FROM {table.name} WHERE source = ?) USING (reason, raw)
-            GROUP BY reason, raw""",
+            SELECT position, reason, value, raw FROM {REJECTED}
+            ANTI JOIN (SELECT raw FROM {table.name} WHERE source = ?) USING (raw)
+            QUALIFY row_number() OVER (PARTITION BY raw ORDER BY position) = 1""",
             [source],
         )
         ((new,),) = connection.execute("SELECT count(*) FROM _new_rejected").fetchall()

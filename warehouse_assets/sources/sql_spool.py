@@ -89,7 +89,7 @@ class Spool:
             return
         values = ", ".join(f"'{name}', {_shown(page, name)}" for name in page.names)
         self.connection.execute(
-            f"""INSERT INTO {REJECTED}
+            f"""INSERT INTO {REJECTED} (arrival, position, reason, raw)
             SELECT 0, {POSITION}, {PROBLEM},
                 CASE WHEN strlen(raw) > {MOST_RECORD_BYTES}
                 THEN left(raw, {_CHARACTERS_OF_A_LONG_RECORD}) ELSE raw END

@@ -17,7 +17,7 @@ STAGED = "_staged"
 It has a column `arrival` whether that table has one or not."""
 
 REJECTED = "_rejected"
-"""Temporary table of records that cannot be used: arrival, position, reason, raw."""
+"""Temporary table of records that cannot be used: arrival, position, reason, value, raw."""
 
 _CHARACTERS_OF_A_UNIT = 1000
 
@@ -58,7 +58,7 @@ def create_stage(connection: duckdb.DuckDBPyConnection, table: Table | None) -> 
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {UNKNOWN} (arrival BIGINT, field VARCHAR)")
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {REJECTED}
-        (arrival BIGINT, position BIGINT, reason VARCHAR, raw VARCHAR)"""
+        (arrival BIGINT, position BIGINT, reason VARCHAR, value VARCHAR, raw VARCHAR)"""
     )
 
 
@@ -67,6 +67,6 @@ def reject_unit(connection: duckdb.DuckDBPyConnection, unit: Unit, reason: str) 
     with unit.file.path.open("rb") as stream:
         raw = stream.read(_CHARACTERS_OF_A_UNIT).decode("utf-8", errors="replace")
     connection.execute(
-        f"INSERT INTO {REJECTED} VALUES (?, 0, ?, ?)",
+        f"INSERT INTO {REJECTED} (arrival, position, reason, raw) VALUES (?, 0, ?, ?)",
         [unit.arrival, reason, raw.replace("\0", "\N{REPLACEMENT CHARACTER}")],
     )

@@ -133,20 +133,20 @@ def test_reasons_of_rejected_records_are_printed(command: Command, mine: Path, o
     only("votes")
     votes = mine / "votes.jsonl"
     votes.write_text('{"Id":"1","PostId":"1","CreationDate":"2022-01-03"}\n{"Id":"x"\n{bad\n')
+    with votes.open("a") as stream:
+        stream.write('{"Id":"x","PostId":"1","CreationDate":"2022-01-03"}\n')
 
     result = command("ingest", votes)
 
     assert result.exit_code == 0
-    assert "votes: took 1 records of 1 files, rejected 2" in result.output
-    rejected = [line for line in result.output.splitlines() if "not valid JSON" in line]
-    # unit, reason, how many records, the first of them
-    assert [cell.strip() for cell in rejected[0].strip("│").split("│")] == [
-        "00000001-votes.jsonl",
-        "not valid JSON",
-        "2",
-        "2",
+    assert "votes: took 1 records of 1 files, rejected 3" in result.output
+    rejected = [line for line in result.output.splitlines() if "│ 00000001-votes" in line]
+    # unit, reason, what was seen at first, how many records, the first of them
+    assert [[cell.strip() for cell in line.strip("│").split("│")] for line in rejected] == [
+        ["00000001-votes.jsonl", "not valid JSON", "null", "2", "2"],
+        ["00000001-votes.jsonl", "Id is not a whole number", "x", "1", "4"],
     ]
-    assert "FAILED votes.rejected_share_is_low: 2 records were rejected" in result.output
+    assert "FAILED votes.rejected_share_is_low: 3 records were rejected" in result.output
 
 
 _GOOD_TRIP = (

@@ -15,6 +15,7 @@ from warehouse_assets.sources.growing_log import LogFile
 from warehouse_assets.sources.log_place import Piece
 from warehouse_assets.sources.log_spool import SpooledLines, spool_lines
 from warehouse_assets.sources.units import REJECTED, STAGED
+from warehouse_assets_tests.sources.stored import WHY
 
 
 @dataclass(frozen=True)
@@ -58,5 +59,5 @@ def stage_lines(folder: Path, content: bytes) -> StagedLines:
         stage_run_lines(cursor, spool(folder, content))
         names = identifiers(column_names(TEST_RUNS))
         rows = cursor.execute(f"SELECT {names} FROM {STAGED} ORDER BY 1").fetchall()
-        query = f"SELECT position, reason, raw FROM {REJECTED} ORDER BY 1"
+        query = f"SELECT position, {WHY}, raw FROM {REJECTED} ORDER BY 1"
         return StagedLines(rows, cursor.execute(query).fetchall())

@@ -175,7 +175,7 @@ def test_stray_bytes_do_not_shift_positions(tmp_path: Path) -> None:
     staged = stage_lines(tmp_path, content)
     assert [row[0] for row in staged.rows] == [1, len(marked) + 2 + 8 + 2 + len(inside) + 1]
     place = 2 + inside.index(b"\0") + 1
-    assert staged.reasons == [f"not valid JSON: it has a NUL byte at its byte {place}"]
+    assert staged.reasons == [f"not valid JSON: it has a NUL byte: byte {place}"]
 
 
 def test_long_lines_are_read_and_those_of_more_than_16_mib_are_not(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from warehouse_assets.sources.units import REJECTED, Unit
 from warehouse_assets.sources.unknown_fields import UNKNOWN
 from warehouse_assets.trips.files import write_trips
 from warehouse_assets.trips.tables import TRIPS
+from warehouse_assets_tests.sources.stored import WHY
 
 HEADER = "region,origin_coord,destination_coord,datetime,datasource\n"
 COLUMNS = "region, origin_lon, origin_lat, destination_lon, destination_lat, started_at, datasource"
@@ -95,7 +96,7 @@ def read(
                 [glob.escape(str(file))],
             ).fetchall()
         rejected = connection.execute(
-            f"SELECT arrival, position, reason, raw FROM {REJECTED} ORDER BY 1, 2"
+            f"SELECT arrival, position, {WHY}, raw FROM {REJECTED} ORDER BY 1, 2"
         ).fetchall()
         unknown = connection.execute(f"SELECT arrival, field FROM {UNKNOWN} ORDER BY 1, 2")
         found = unknown.fetchall()

@@ -13,6 +13,7 @@ from warehouse_assets.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.school.tables import TEST_RUNS
 from warehouse_assets.sources.growing_log import LogSource
 from warehouse_assets.sources.log_catch_up import TakenFromLog, catch_up_log
+from warehouse_assets_tests.sources.stored import WHY
 
 Row = tuple[Any, ...]
 
@@ -82,7 +83,7 @@ class Log:
         """The rejected records, sorted."""
         with self.lake.connect() as connection:
             self.lake.view_newest(connection, REJECTED_RECORDS)
-            query = f"SELECT {columns} FROM rejected_records ORDER BY ALL"
+            query = f"SELECT {columns.replace('reason', WHY)} FROM rejected_records ORDER BY ALL"
             return connection.execute(query).fetchall()
 
     def versions(self) -> tuple[int, int]:

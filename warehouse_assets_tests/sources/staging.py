@@ -14,6 +14,7 @@ from warehouse_assets.forum.tables import VOTES
 from warehouse_assets.sources.inbox import DeliveryFile
 from warehouse_assets.sources.json_records import stage_json_records
 from warehouse_assets.sources.units import REJECTED, STAGED, Unit
+from warehouse_assets_tests.sources.stored import WHY
 
 _ENGINE = duckdb.connect()
 _ENGINE.execute("SET GLOBAL TimeZone = 'UTC'")
@@ -75,6 +76,6 @@ def stage(
             f"SELECT {', '.join(columns)} FROM {STAGED} ORDER BY rowid"
         ).fetchall()
         rejected = connection.execute(
-            f"SELECT arrival, position, reason, raw FROM {REJECTED} ORDER BY 1, 2"
+            f"SELECT arrival, position, {WHY}, raw FROM {REJECTED} ORDER BY 1, 2"
         ).fetchall()
     return Staged(rows, rejected)

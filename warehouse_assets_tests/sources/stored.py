@@ -8,6 +8,9 @@ from sqlalchemy import Table
 from warehouse_assets.lake import Lake
 from warehouse_assets.schema import REJECTED_RECORDS
 
+WHY = "concat_ws(': ', reason, value) AS reason"
+"""SQL for why a record was rejected, and what was seen in it."""
+
 
 def make_lake(folder: Path) -> Lake:
     """An empty lake below `folder`."""
@@ -24,8 +27,8 @@ def stored(lake: Lake, table: Table, columns: str = "*") -> list[tuple[Any, ...]
 
 
 def rejected(lake: Lake, columns: str = "position, reason, raw") -> list[tuple[Any, ...]]:
-    """The rejected records, sorted."""
-    return stored(lake, REJECTED_RECORDS, columns)
+    """The rejected records, sorted; `reason` is with the value that was seen."""
+    return stored(lake, REJECTED_RECORDS, columns.replace("reason", WHY))
 
 
 def version(lake: Lake, table: Table) -> int:

@@ -141,8 +141,8 @@ def test_a_time_does_not_depend_on_the_zone_of_the_machine(
 def test_a_record_says_everything_that_is_wrong_with_it(tmp_path: Path) -> None:
     text = json.dumps({"Id": "x", "CreationDate": "epoch", "UserId": "1.5", "VoteTypeId": "2"})
     assert staged_both_ways(tmp_path, text).reasons == {
-        1: "Id is not a whole number: x; PostId is missing; UserId is not a whole number: 1.5; "
-        "CreationDate is not a date and time: epoch"
+        1: "Id is not a whole number; PostId is missing; UserId is not a whole number; "
+        "CreationDate is not a date and time: x; 1.5; epoch"
     }
 
 

@@ -62,8 +62,8 @@ BAD_LINES = [
     ("{", "not valid JSON"),
     ("}", "not valid JSON"),
     ("\\", "not valid JSON"),
-    ('{"a": "\x00"}', "not valid JSON: it has a NUL byte at its byte 8"),
-    ("é\ufeff{}", "not valid JSON: it has a byte-order mark at its byte 3"),
+    ('{"a": "\x00"}', "not valid JSON: it has a NUL byte: byte 8"),
+    ("é\ufeff{}", "not valid JSON: it has a byte-order mark: byte 3"),
     (vote_text(1)[:-1], "not valid JSON"),
     (vote_text(1)[:30], "not valid JSON"),
     (vote_text(1) + "}", "not valid JSON"),
@@ -114,16 +114,16 @@ def test_bytes_that_are_not_utf8_are_rejected_with_their_place(tmp_path: Path) -
     bad = vote_text(1).encode().replace(b'"1"', b'"\xff1"')
     staged = stage(tmp_path, vote_text(2).encode() + b"\n" + bad)
     place = bad.index(b"\xff") + 1
-    assert staged.reasons == {2: f"not valid UTF-8 at its byte {place}"}
+    assert staged.reasons == {2: f"not valid UTF-8: byte {place}"}
     assert staged.raws[2] == bad.decode(errors="replace")
 
 
 def test_a_file_that_is_not_json_is_rejected_line_by_line(tmp_path: Path) -> None:
     nul = len("\rIHDR") + 1  # those at its beginning are not part of it
     assert stage(tmp_path, PNG).reasons == {
-        1: "not valid UTF-8 at its byte 1",
+        1: "not valid UTF-8: byte 1",
         2: "not valid JSON",
-        3: f"not valid JSON: it has a NUL byte at its byte {nul}",
+        3: f"not valid JSON: it has a NUL byte: byte {nul}",
     }
     html = "<!DOCTYPE html>\n<html>\n\n</html>\n"
     assert stage(tmp_path, html).reasons == dict.fromkeys((1, 2, 4), "not valid JSON")
