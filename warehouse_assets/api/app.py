@@ -19,7 +19,6 @@ from warehouse_assets.api import (
     problems,
     published_answers,
     reviews_answers,
-    session,
     trip_groups,
     trip_pictures,
     weekly_average,
@@ -128,7 +127,6 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         trip_pictures.router,
         ingestions.router,
         deliveries.router,
-        session.router,
         health.metrics_router,
     ):
         app.include_router(router, responses=problems.GUARDED)

@@ -34,7 +34,6 @@ _LOOKED_AT = {
     b"origin": "origin",
     b"authorization": "authorization",
     b"x-api-key": "api_key",
-    b"cookie": "cookie",
     b"accept": "accept",
 }
 

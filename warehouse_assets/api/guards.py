@@ -1,5 +1,7 @@
 """Who may ask, before a route is looked for: only pages of this service, and who has a key."""
 
+import base64
+import binascii
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -7,17 +9,18 @@ from urllib.parse import urlsplit
 
 from fastapi.responses import Response
 
-from warehouse_assets.api import pages, problems
+from warehouse_assets.api import problems
 from warehouse_assets.api.keys import Keys
 from warehouse_assets.api.limits import RequestLimit
-from warehouse_assets.api.session import key_in_cookie
 from warehouse_assets.settings import Settings
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_HOSTS_KNOWN = 1000
 _BEARER = re.compile(r"bearer +(\S+)\s*", re.IGNORECASE)
+_BASIC = re.compile(r"basic +(\S+)\s*", re.IGNORECASE)
 _WITHOUT_KEY = frozenset({"/health/live", "/health/ready"})
-_SESSION = "/session"
+# Browsers ask for a name and a password at the latter; the key is the password.
+_CHALLENGE = 'Bearer realm="warehouse", Basic realm="warehouse", charset="UTF-8"'
 
 
 @dataclass
@@ -31,7 +34,6 @@ class Asked:
     origin: str = ""
     authorization: str = ""
     api_key: str = ""
-    cookie: str = ""
     accept: str = ""
 
 
@@ -93,8 +95,8 @@ class Clients:
         client = f"key {name}" if name else asked.client
         if wait := self._limit.seconds_to_wait(client):
             return _too_many(wait), name
-        if wanted and name is None and asked.path != _SESSION:
-            return _without_key(asked), None
+        if wanted and name is None:
+            return _without_key(), None
         return None, name
 
 
@@ -110,7 +112,18 @@ def _key_of(asked: Asked) -> str:
     """The key of a request, wherever it has it."""
     if found := _BEARER.fullmatch(asked.authorization):
         return found[1]
-    return asked.api_key or (key_in_cookie(asked.cookie) if asked.cookie else "")
+    if found := _BASIC.fullmatch(asked.authorization):
+        return _password(found[1])
+    return asked.api_key
+
+
+def _password(credentials: str) -> str:
+    """The password in the credentials of HTTP Basic; empty if there is none."""
+    try:
+        text = base64.b64decode(credentials, validate=True).decode("utf-8", "replace")
+    except binascii.Error:
+        return ""
+    return text.partition(":")[2]
 
 
 def _too_many(seconds: float) -> Response:
@@ -121,14 +134,12 @@ def _too_many(seconds: float) -> Response:
     )
 
 
-def _without_key(asked: Asked) -> Response:
-    headers = {"WWW-Authenticate": 'Bearer realm="warehouse"'}
-    if asked.method == "GET" and "text/html" in asked.accept.lower():
-        return pages.sign_in(headers)
+def _without_key() -> Response:
     return problems.answer(
         401,
-        "This service wants a key: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
-        headers=headers,
+        "This service wants a key: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`, or "
+        "as the password that a browser asks for.",
+        headers={"WWW-Authenticate": _CHALLENGE},
     )
 
 

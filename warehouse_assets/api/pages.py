@@ -1,6 +1,5 @@
 """The page for people, and what it is made of; nothing of it comes from other hosts."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
@@ -66,11 +65,6 @@ def home(request: Request, settings: TheSettings) -> Response:
 def openapi(request: Request) -> JSONResponse:
     """The description of the API."""
     return JSONResponse(request.app.openapi())
-
-
-def sign_in(headers: Mapping[str, str]) -> Response:
-    """The page that asks a browser for a key; it needs nothing else of this service."""
-    return FileResponse(_STATIC / "sign_in.html", 401, {**_FRESH, **headers})
 
 
 class _Static(StaticFiles):

@@ -14,8 +14,6 @@ from warehouse_assets.cli.service import serve
 from warehouse_assets.errors import SettingError
 from warehouse_assets_tests.api.serving import NoRuns, Served, eventually, serving, settings_of
 
-PAGE = {"Accept": "text/html,*/*;q=0.8"}
-
 
 def made_key(home: Path, *options: str) -> str:
     result = CliRunner().invoke(api_key, options, env={"WAREHOUSE_HOME": str(home)})
@@ -43,7 +41,7 @@ def test_every_route_but_health_wants_a_key(guarded: tuple[Served, str]) -> None
     ]
     for path, methods in routes.items():
         for method in methods:
-            if path.startswith("/health/") or path == "/session":
+            if path.startswith("/health/"):
                 continue
             response = served.client.request(method, served.address + path.replace("{", "x"))
             assert response.status_code == 401, path
@@ -67,30 +65,18 @@ def test_a_key_is_taken_from_either_header(guarded: tuple[Served, str]) -> None:
     assert status(served, Authorization=f"Basic {key}") == 401
 
 
-def test_a_browser_signs_in_with_a_cookie_that_no_script_reads(
-    guarded: tuple[Served, str],
-) -> None:
+def test_a_browser_is_asked_for_the_key_as_a_password(guarded: tuple[Served, str]) -> None:
     served, key = guarded
-    asked = served.client.get(served.address, headers=PAGE)
+    asked = served.client.get(served.address, headers={"Accept": "text/html,*/*;q=0.8"})
     assert asked.status_code == 401
-    assert 'action="/session"' in asked.text
+    assert 'Basic realm="warehouse"' in asked.headers["WWW-Authenticate"]
 
-    url = f"{served.address}/session"
-    assert served.client.post(url, data={"key": "wrong"}).status_code == 401
-    assert served.client.post(url, data={}).status_code == 422
-    assert served.client.post(url, data={"key": "x" * 5000}).status_code == 413
-    elsewhere = {"Origin": "http://example.com"}
-    assert served.client.post(url, data={"key": key}, headers=elsewhere).status_code == 403
-    signed_in = served.client.post(url, data={"key": key}, allow_redirects=False)
-    assert (signed_in.status_code, signed_in.headers["Location"]) == (303, "/")
-    cookie = signed_in.headers["Set-Cookie"].lower()
-    assert "httponly" in cookie
-    assert "samesite=strict" in cookie
-    assert "secure" not in cookie  # API_URL is http
-    assert served.client.get(served.address, headers=PAGE).status_code == 200
-    assert status(served) == 200
-    served.client.delete(url)
-    assert status(served) == 401
+    def answered(user: str, password: str) -> int:
+        return served.client.get(served.address, auth=(user, password)).status_code
+
+    assert [answered("", key), answered("ann", key)] == [200, 200]
+    assert [answered(key, ""), answered("ann", "wrong"), answered(key, key + "x")] == [401] * 3
+    assert status(served, Authorization="Basic =") == 401
 
 
 def test_the_file_may_change_while_the_service_runs(

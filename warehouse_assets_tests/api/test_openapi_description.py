@@ -58,7 +58,7 @@ def test_whatever_is_asked_by_the_description_is_answered_as_it_says(app: FastAP
             case.validate_response(response, checks=_CHECKS[is_absent:])
 
         check()
-    assert {"GET /product/{product_id}", "GET /answers/{name}", "POST /session"} <= asked
+    assert {"GET /product/{product_id}", "GET /answers/{name}", "POST /deliveries"} <= asked
 
 
 def test_what_is_stored_is_answered_as_the_description_says(app: FastAPI) -> None:

@@ -125,7 +125,6 @@ _BROKEN_OFF = [
     ("/deliveries", "application/json", b""),
     ("/deliveries", "application/json", _STEP[:40]),
     ("/deliveries", "application/json", _STEP),
-    ("/session", "application/x-www-form-urlencoded", b"key=abc"),
     ("/trips/ingestions", "text/csv", b"region,"),
     ("/trips/ingestions", "multipart/form-data; boundary=b", _FORM),
 ]
