@@ -6,10 +6,12 @@ are those of the samples, without damage, and in no order.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
+from warehouse_assets.samples.files import make_files
 from warehouse_assets.samples.trips import write_trips
 
 VOTES_PER_POST = 20
@@ -104,10 +106,10 @@ class Data:
     def make_trips(self) -> None:
         """Make the files of trips that are not there yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not self.trips_file.exists():
-            write_trips(self.trips_file, self.trips, _SEED)
-        if not self.next_trips_file.exists():
-            write_trips(self.next_trips_file, self.next_trips, _SEED, number=self.trips)
+        first = partial(write_trips, rows=self.trips, seed=_SEED)
+        make_files([self.trips_file], first)
+        further = partial(write_trips, rows=self.next_trips, seed=_SEED, number=self.trips)
+        make_files([self.next_trips_file], further)
 
     def make_forum(self) -> None:
         """Make the files of posts, votes and test runs that are not there yet."""

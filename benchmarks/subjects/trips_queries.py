@@ -6,6 +6,7 @@ DuckDB alone has made of the trips. The service is a process of its own, started
 it, on a warehouse that maintenance has put in order.
 """
 
+import csv
 import http.client
 import json
 import statistics
@@ -21,7 +22,7 @@ from benchmarks.servers import HOST, WAREHOUSE_SERVE, postgres_server, serving
 from benchmarks.subjects.homes import environment
 from benchmarks.subjects.trips_runs import HOME
 from benchmarks.subjects.trips_sql import AREA
-from warehouse_assets.samples.trips_cities import CITIES
+from warehouse_assets.samples.trips import CITIES
 
 Question = Mapping[str, str | float]
 """The parameters of one request."""
@@ -72,19 +73,20 @@ def postgres(context: Context, match: str = "") -> None:
 
 def _questions(match: str) -> Sequence[Question]:
     """A box about every fourth district, as far as one standard deviation; or every region."""
+    with CITIES.open(encoding="utf-8", newline="") as stream:
+        districts = list(csv.DictReader(stream))
     if not match:
-        return [{"region": city.region} for city in CITIES]
-    districts = [district for city in CITIES for district in city.districts]
-    half = {district: district.spread_km / _KM_PER_DEGREE for district in districts[::_EVERY]}
+        return [{"region": region} for region in dict.fromkeys(d["region"] for d in districts)]
     return [
         {
-            "min_lon": round(district.lon - degrees, 4),
-            "min_lat": round(district.lat - degrees, 4),
-            "max_lon": round(district.lon + degrees, 4),
-            "max_lat": round(district.lat + degrees, 4),
-            "match": match,
+            f"{side}_{axis}": round(
+                float(district[axis]) + sign * float(district["spread_km"]) / _KM_PER_DEGREE, 4
+            )
+            for side, sign in (("min", -1), ("max", 1))
+            for axis in ("lon", "lat")
         }
-        for district, degrees in half.items()
+        | {"match": match}
+        for district in districts[::_EVERY]
     ]
 
 

@@ -4,7 +4,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,8 @@ import click
 from warehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from warehouse_assets.samples.school_places import Places
-    from warehouse_assets.samples.simulator import Figures
+    from warehouse_assets.samples.places import Places
+    from warehouse_assets.samples.simulator import Simulation
 
 
 class _Amount(click.FloatRange):
@@ -56,11 +56,6 @@ _SECONDS_BETWEEN_LINES = 5
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for all of them.  [default: the inbox, and where the settings have the school]",
 )
-@click.option(
-    "--reset",
-    is_flag=True,
-    help="Make nothing; remove what this command and 'simulate' made, and nothing else.",
-)
 def samples(
     votes: int,
     students: int,
@@ -69,7 +64,6 @@ def samples(
     deliveries: int,
     seed: int,
     into: Path | None,
-    reset: bool,
 ) -> None:
     """Make sample sources: posts, votes, trips, a school, reviews and deliveries.
 
@@ -77,46 +71,34 @@ def samples(
 
     Posts, votes and trips are files like a supplier's. The school is a database of students, a
     file of batches and a log of test runs, reviews are a database, deliveries a feed of their
-    steps; what is there already is left as it is. The same size and seed make the same content.
-
-    With --reset, files that were made and have been changed by others since are left, too. The
-    warehouse keeps what it has taken.
+    steps. Whatever is there already is left as it is. The same size and seed make the same
+    content.
     """
-    from warehouse_assets.samples.deliveries_simulator import make_deliveries_samples
+    from warehouse_assets.samples.deliveries import write_deliveries_samples
     from warehouse_assets.samples.forum import write_forum_samples
     from warehouse_assets.samples.reviews import write_reviews_samples
-    from warehouse_assets.samples.school_files import writing
     from warehouse_assets.samples.school_samples import write_school_samples
     from warehouse_assets.samples.trips import write_trips_samples
 
-    inbox = into or Settings.from_environment().inbox
-    if reset:
-        _reset(_places(into), inbox)
-        return
-    notes: list[str | None] = []
-    databases: tuple[Path, ...] = ()
+    places = _places(into)
+    made = write_forum_samples(places.inbox, votes, seed)
+    if trips:
+        made |= write_trips_samples(places.inbox, trips, seed)
     if students:
-        places = _places(into)
-        notes.append(write_school_samples(places, students, seed))
-        databases = places.files
-    if reviews:
-        path = _place_of_reviews(into)
-        if path is None:
-            notes.append("REVIEWS_URL is a PostgreSQL database: no sample reviews are made there.")
-        else:
-            notes.append(write_reviews_samples(path, _places(into).made, reviews, seed))
-            databases = (*databases, path)
+        made |= write_school_samples(places, students, seed)
+    if reviews and places.reviews:
+        made |= write_reviews_samples(places.reviews, reviews, seed)
     if deliveries:
-        feed = _place_of_deliveries(into)
-        notes.append(make_deliveries_samples(feed, _places(into).made, deliveries, seed))
-        databases = (*databases, feed)
-    with writing(inbox):
-        files = write_forum_samples(inbox, votes, seed)
-        files += write_trips_samples(inbox, trips, seed) if trips else []
-    for path in (*files, *databases):
+        made |= write_deliveries_samples(places.deliveries, deliveries, seed)
+    for path in (path for path, is_new in made.items() if is_new):
         click.echo(path)
-    for note in filter(None, notes):
-        click.echo(note, err=True)
+    there = [str(path) for path, is_new in made.items() if not is_new]
+    if there:
+        click.echo(f"There already, and left as they are: {', '.join(there)}", err=True)
+    if reviews and not places.reviews:
+        click.echo(
+            "REVIEWS_URL is a PostgreSQL database: no sample reviews are made there.", err=True
+        )
 
 
 @click.command()
@@ -167,11 +149,10 @@ def simulate(
     their log, most of them with the flaws that real ones have. As many steps of deliveries are
     appended to their feed. The sources are where the settings have them; the batches are also
     served over HTTP. It goes on from where 'samples' or an
-    earlier simulation stopped; 'samples --reset' removes all of it.
+    earlier simulation stopped, and writes to no source that these have not made.
 
     Exit code: 0 when it was stopped or the time is up; 1 if a source cannot be written.
     """
-    from warehouse_assets.samples.deliveries_simulator import DeliveriesSimulation
     from warehouse_assets.samples.simulator import Plan, Simulation
 
     places = _places(None)
@@ -184,50 +165,16 @@ def simulate(
         rotate_every=rotate_every,
         journal=journal,
     )
-    feed = _place_of_deliveries(None)
-    deliveries = DeliveriesSimulation(feed, places.made, rate, seed)
-    with _stopping() as stopped, Simulation(places, plan) as simulation, deliveries:
-        _introduce(places, feed, simulation.server.address)
-        before = simulation.figures()
-        _show(simulation.run(stopped))
-    made = simulation.figures()
-    click.echo(f"Steps of deliveries made: {deliveries.records:,}.")
-    click.echo(f"Made: {_account(made.since(before))}.")
-    click.echo(f"Altogether: {_account(made)}.")
+    with _stopping() as stopped, Simulation(places, plan) as simulation:
+        _introduce(places, simulation.server.address)
+        _show(simulation, stopped)
+    click.echo(f"Made: {_account(simulation)}.")
 
 
 def _places(folder: Path | None) -> "Places":
-    from warehouse_assets.samples.school_places import Places
+    from warehouse_assets.samples.places import Places
 
     return Places.in_folder(folder) if folder else Places.of(Settings.from_environment())
-
-
-def _place_of_reviews(folder: Path | None) -> Path | None:
-    """Where sample reviews go; None if the settings have them where samples do not belong."""
-    if folder:
-        return folder.absolute() / "reviews.db"
-    settings = Settings.from_environment()
-    scheme, _, path = settings.reviews_url.partition(":///")
-    return Path(path.partition("?")[0]) if scheme == "sqlite" else None
-
-
-def _place_of_deliveries(folder: Path | None) -> Path:
-    """Where the sample feed of deliveries goes."""
-    if folder:
-        return folder.absolute() / "deliveries.jsonl"
-    return Settings.from_environment().deliveries_feed
-
-
-def _reset(places: "Places", inbox: Path) -> None:
-    from warehouse_assets.samples.made import remove_samples
-
-    removal = remove_samples(places, inbox)
-    for path in removal.removed:
-        click.echo(f"Removed {path}")
-    for path in removal.left:
-        click.echo(f"Left {path}: it was changed since by another program.", err=True)
-    if not removal.removed and not removal.left:
-        click.echo("There is nothing that was made as a sample.")
 
 
 @contextmanager
@@ -256,40 +203,42 @@ def _stopping() -> Iterator[Callable[[], bool]]:
         put_back()
 
 
-def _introduce(places: "Places", feed: Path, address: str) -> None:
+def _introduce(places: "Places", address: str) -> None:
     """Say where the sources are and how the server is read."""
     click.echo(f"Students:  {places.students}")
     click.echo(f"Batches:   {places.batches}")
     click.echo(f"Test runs: {places.log}")
-    click.echo(f"Deliveries: {feed}")
+    click.echo(f"Deliveries: {places.deliveries}")
     click.echo(f"The batches are served, too, at {address}/batches; to read them from there, set")
     click.echo(f"BATCHES_URL={address}")
     click.echo("Ctrl-C stops.")
 
 
-def _show(figures: Iterable["Figures"]) -> None:
+def _show(simulation: "Simulation", stopped: Callable[[], bool]) -> None:
     """Keep the figures up to date on a terminal; elsewhere print a line every few seconds."""
     from warehouse_assets.cli import terminal
 
     if sys.stdout.isatty():
         with terminal.out.status("") as status:
-            for now in figures:
-                status.update(_account(now))
+            for _ in simulation.run(stopped):
+                status.update(_account(simulation))
         return
-    for second, now in enumerate(figures, start=1):
+    for second, _ in enumerate(simulation.run(stopped), start=1):
         if second % _SECONDS_BETWEEN_LINES == 0:
-            click.echo(f"{time.strftime('%H:%M:%S')}  {_account(now)}")
+            click.echo(f"{time.strftime('%H:%M:%S')}  {_account(simulation)}")
 
 
-def _account(figures: "Figures") -> str:
+def _account(simulation: "Simulation") -> str:
+    figures, server = simulation.figures, simulation.server
     counted = [
         f"{figures.students:,} students ({figures.changes:,} changes)",
         f"{figures.batches:,} batches",
         f"{figures.runs:,} test runs",
         f"{figures.unusable:,} unusable lines",
+        f"{figures.deliveries:,} steps of deliveries",
     ]
     if figures.rotations:
         counted.append(f"{figures.rotations:,} rotations")
-    if figures.requests:
-        counted.append(f"{figures.requests:,} requests ({figures.failed_requests:,} failed)")
+    if server.requests:
+        counted.append(f"{server.requests:,} requests ({server.failures:,} failed)")
     return ", ".join(counted)

@@ -5,13 +5,13 @@ lines are damaged. The same seed and times give the same lines.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
 from warehouse_assets.deliveries.records import FIRST_STEP, LAST_STEP
+from warehouse_assets.samples.files import Made, make_files
 
 _CUSTOMERS = 400
 _MOST_ACTIVE = 40
@@ -108,17 +108,10 @@ def sample_lines(records: int, seed: int) -> Iterator[str]:
         yield life.next_line(_FIRST_DAY + number * _PAUSE)
 
 
-def write_deliveries_samples(path: Path, records: int, seed: int) -> bool:
-    """Write a sample feed to `path`, unless there is one; returns whether it was written."""
-    if path.exists():
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text("".join(f"{line}\n" for line in sample_lines(records, seed)), "utf-8")
-    try:
-        os.link(partial, path)  # never over a feed that somebody has begun meanwhile
-    except FileExistsError:
-        return False
-    finally:
-        partial.unlink()
-    return True
+def write_deliveries_samples(path: Path, records: int, seed: int) -> Made:
+    """Write a sample feed to `path`, unless there is one already."""
+
+    def write(part: Path) -> None:
+        part.write_text("".join(f"{line}\n" for line in sample_lines(records, seed)), "utf-8")
+
+    return make_files([path], write)

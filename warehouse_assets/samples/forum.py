@@ -6,11 +6,12 @@ The same size and seed give the same bytes, so that delivering them again change
 import gzip
 import json
 import random
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from warehouse_assets.samples.files import Made, make_files
 
 _FIRST_DAY = datetime.fromisoformat("2022-01-03")  # the supplier writes times without a zone
 _WEEKS = 52
@@ -20,16 +21,14 @@ _UNKNOWN_POST_SHARE = 0.002
 _QUIET_WEEK = 30  # no vote at all
 _BUSY_WEEKS = {7: 3.0, 8: 2.0, 41: 0.4}  # week -> how many times the usual votes
 
-_NAME = r"(posts-sample-\d+--?\d+\.json|votes-sample-\d+--?\d+-(1\.jsonl|2\.jsonl\.gz))"
-_SAMPLE = re.compile(rf"{_NAME}|\.{_NAME}\.part")
-
 Record = dict[str, Any]
 
 
-def write_forum_samples(folder: Path, votes: int, seed: int) -> list[Path]:
-    """Write a file of posts and two of votes into `folder`; returns their paths.
+def write_forum_samples(folder: Path, votes: int, seed: int) -> Made:
+    """Write a file of posts and two of votes into `folder`.
 
     Args:
+        folder: it is made if it is not there.
         votes: how many votes there are; there is a post for every 20 of them.
         seed: another seed makes other files.
     """
@@ -41,28 +40,18 @@ def write_forum_samples(folder: Path, votes: int, seed: int) -> list[Path]:
     # The second file brings some votes of the first again, one of them changed since.
     again = [*cast[max(half - 10, 0) : half], *({**vote, "VoteTypeId": "4"} for vote in cast[:1])]
     contents = {
-        f"posts-{name}.json": _array(posts),
-        f"votes-{name}-1.jsonl": _lines(cast[:half]),
-        f"votes-{name}-2.jsonl.gz": _lines([*again, *cast[half:]], damage=_DAMAGE),
+        folder / f"posts-{name}.json": _array(posts),
+        folder / f"votes-{name}-1.jsonl": _lines(cast[:half]),
+        folder / f"votes-{name}-2.jsonl.gz": _lines([*again, *cast[half:]], damage=_DAMAGE),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for filename, content in contents.items():
-        path = folder / filename
-        partial = folder / f".{filename}.part"
-        data = content.encode()
-        # Without a time in its header the compressed file depends on its content only.
-        partial.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
-        partial.replace(path)
-        paths.append(path)
-    return paths
 
+    def write(*parts: Path) -> None:
+        for part, (path, content) in zip(parts, contents.items(), strict=True):
+            data = content.encode()
+            # Without a time in its header the compressed file depends on its content only.
+            part.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
-def waiting_samples(folder: Path) -> list[Path]:
-    """The files in `folder` that have the names of samples, unfinished ones included."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if _SAMPLE.fullmatch(path.name))
+    return make_files(list(contents), write)
 
 
 _DAMAGE = (

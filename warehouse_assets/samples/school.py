@@ -1,12 +1,10 @@
 """What a school does, event by event: batches begin, students come and change, tests run.
 
 Only what happens is here, not how it is written down: that is in `school_lines` (a line of the
-log) and `school_files` (the sources). The same seed makes the same events but for their times,
-also where the school goes on from an earlier `Standing`.
+log) and `school_sources`. The same seed makes the same events but for their times.
 """
 
 import random
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from warehouse_assets.samples import school_lines
@@ -22,7 +20,7 @@ _SHARE_OF_TITLES_ALONE = 0.3
 _SHARE_OF_TITLES = 0.6
 _ACTIVE_STUDENTS = 300  # the newest ones; the others have finished
 _AHEAD = 3  # students are known to the producers of test runs before they are entered
-_LINES_OF_A_TERM = 3000
+_STUDENTS_OF_A_TERM = 75
 _HARDEST_TESTS = 9
 
 _FIRST_NAMES = ("Ada", "Bjørn", "Chloé", "Dmitri", "Emeka", "Farah", "Grace", "Hiroshi", "Zoë")
@@ -70,26 +68,13 @@ class Change(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of the log, without its end: a run, or why it is none, or neither if it is blank."""
+    """A line of the log, without its end; one without a run is unusable or blank."""
 
     text: bytes
-    run: Run | None
-    flaw: str | None
+    run: Run | None = None
 
 
 Event = Batch | Student | Change | Line
-
-
-@dataclass
-class Standing:
-    """How far a school has come: what the next event depends on beside the seed."""
-
-    events: int = 0
-    students: int = 0
-    changes: int = 0
-    batches: int = 0
-    lines: int = 0
-    last_batch_at: str = ""
 
 
 def seats(batches: int) -> int:
@@ -103,75 +88,78 @@ def seats(batches: int) -> int:
 
 
 class School:
-    """Makes events, each from the seed and the standing; `standing` moves on with each."""
+    """Makes events, which follow from the seed and from how many there were of each.
 
-    def __init__(self, seed: int, standing: Standing) -> None:
-        self.standing = standing
-        self._seed = seed
-        self._chance = random.Random()
+    Args:
+        seed: another one makes other events.
+        students: how many there are already.
+        batches: how many there are already.
+        last_batch_at: when the last of these was made.
+    """
+
+    def __init__(
+        self, seed: int, students: int = 0, batches: int = 0, last_batch_at: str = ""
+    ) -> None:
+        self.students = students
+        self.batches = batches
+        self._last_batch_at = last_batch_at
+        self._lines_due = 0
+        self._chance = random.Random(f"{seed} {students} {batches}")
 
     def is_complete_with(self, students: int) -> bool:
         """Whether that many students are entered and have run their tests."""
-        standing = self.standing
-        return standing.students >= students and standing.lines >= LINES_PER_STUDENT * students
+        return self.students >= students and not self._lines_due
 
     def next_event(self, now: str) -> Event:
         """What happens next, at the time `now`."""
-        standing = self.standing
-        # Each event has a beginning of its own, so that a school can go on anywhere.
-        self._chance.seed((self._seed << 48) + standing.events)
-        standing.events += 1
         # Batches begin in pairs: two of them are usually made in one second.
-        if standing.students >= seats(standing.batches) or standing.batches % 2:
+        if self.students >= seats(self.batches) or self.batches % 2:
             return self._batch(now)
-        if standing.lines >= LINES_PER_STUDENT * standing.students:
+        if not self._lines_due:
             return self._student(now)
         if self._chance.random() < _SHARE_OF_CHANGES:
             return self._change()
         return self._line()
 
     def _batch(self, now: str) -> Batch:
-        standing = self.standing
-        standing.batches += 1
+        self.batches += 1
         # A clock may be set back; the server's order would then not be that of the numbers.
-        standing.last_batch_at = max(now, standing.last_batch_at)
-        return Batch(standing.batches, f"Batch {standing.batches}", standing.last_batch_at)
+        self._last_batch_at = max(now, self._last_batch_at)
+        return Batch(self.batches, f"Batch {self.batches}", self._last_batch_at)
 
     def _student(self, now: str) -> Student:
-        self.standing.students += 1
-        return Student(self.standing.students, self._name(), self._batch_of_a_student(), now)
+        self.students += 1
+        self._lines_due = LINES_PER_STUDENT
+        return Student(self.students, self._name(), self._batch_of_a_student(), now)
 
     def _change(self) -> Change:
-        self.standing.changes += 1
-        student = max(self.standing.students - self._chance.randrange(_ACTIVE_STUDENTS), 1)
+        student = max(self.students - self._chance.randrange(_ACTIVE_STUDENTS), 1)
         if self._chance.choice((True, False)):
             return Change(student, self._name(), None)
-        return Change(student, None, self._chance.randint(1, self.standing.batches))
+        return Change(student, None, self._chance.randint(1, self.batches))
 
     def _name(self) -> str:
         return f"{self._chance.choice(_FIRST_NAMES)} {self._chance.choice(_LAST_NAMES)}"
 
     def _batch_of_a_student(self) -> int | None:
-        newest = self.standing.batches
+        newest = self.batches
         # Of the two newest, or of one that is still to begin, or it is not decided yet.
         batches = (newest, newest - 1, newest + 1, None)
         return self._chance.choices(batches, cum_weights=_SHARES_OF_BATCHES)[0]
 
     def _line(self) -> Line:
-        standing = self.standing
-        standing.lines += 1
+        self._lines_due -= 1
         luck = self._chance.random()
         if luck < _SHARE_OF_BLANK_LINES:
-            return Line(self._chance.choice((b"", b"  ")), None, None)
+            return Line(self._chance.choice((b"", b"  ")))
         if luck < _SHARE_OF_BLANK_LINES + _SHARE_OF_UNUSABLE_LINES:
-            flaw, text = school_lines.unusable(self._chance)
-            return Line(text, None, flaw)
+            return Line(self._chance.choice(school_lines.UNUSABLE))
         run = self._run()
-        return Line(school_lines.written(run, self._chance), run, None)
+        return Line(school_lines.written(run, self._chance), run)
 
     def _run(self) -> Run:
         chance = self._chance
-        newest = self.standing.students + _AHEAD
+        newest = self.students + _AHEAD
         student = newest - int(min(newest, _ACTIVE_STUDENTS) * chance.random() ** 2)
         gift = student * 7919 % 97 / 97  # as many hardly complete a lesson as complete all
         total = chance.randint(1, _HARDEST_TESTS)
@@ -182,7 +170,7 @@ class School:
     def _lesson(self) -> tuple[int | None, str | None]:
         """The lesson as the producer tells it: by its number, by its title or by both."""
         chance = self._chance
-        term = self.standing.lines // _LINES_OF_A_TERM
+        term = self.students // _STUDENTS_OF_A_TERM
         number = chance.randint(1, len(_PLAIN_LESSONS) + 4)
         special = {
             9: (None, _GUEST_LECTURE),

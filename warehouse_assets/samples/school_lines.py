@@ -16,24 +16,25 @@ class _Style(NamedTuple):
 _STYLES = (_Style(" ", ","), _Style("", ","), _Style(" ", ":"), _Style("", ":", is_reversed=True))
 _SHARES_OF_STYLES = (0.7, 0.8, 0.95, 1)  # each the sum up to it
 
-# What nobody can use, whatever they make of it: by kind, so that all of them occur.
-_UNUSABLE: dict[str, tuple[bytes, ...]] = {
-    "not JSON": (b"Traceback (most recent call last):", b"-- MARK --"),
-    "cut off": (b'{"result": "2 out of 2", "student_', b'{"result": "1/2", "student_id", 3'),
-    "two lines in one": (b'{"result": "1/{"result": "1/2", "student_id", 3, "lesson_id": 4}',),
-    "not an object": (b"[3, 4]", b"null", b'"2/2"'),
-    "not UTF-8": ('{"result": "2/2", "student_id": 3, "lesson_id": 4}'.encode("utf-16"),),
-    "no student": (b'{"result": "2/2", "lesson_id": 4}',),
-    "student is no number": (b'{"result": "2/2", "student_id", "anna", "lesson_id": 4}',),
-    "no lesson": (b'{"result": "2 out of 2", "student_id", 3}',),
-    "lesson is no number": (b'{"result": "2/2", "student_id": 3, "lesson_id": "four"}',),
-    "no result": (b'{"student_id", 3, "lesson_id": "4"}',),
-    "result is no score": (
-        b'{"result": "passed", "student_id", 3, "lesson_id": "4"}',
-        b'{"result": "2 out of", "student_id", 3, "lesson_id": "4"}',
-    ),
-}
-FLAWS = tuple(_UNUSABLE)
+UNUSABLE: tuple[bytes, ...] = (
+    b"Traceback (most recent call last):",
+    b"-- MARK --",
+    b'{"result": "2 out of 2", "student_',  # cut off
+    b'{"result": "1/2", "student_id", 3',
+    b'{"result": "1/{"result": "1/2", "student_id", 3, "lesson_id": 4}',  # two lines in one
+    b"[3, 4]",
+    b"null",
+    b'"2/2"',
+    '{"result": "2/2", "student_id": 3, "lesson_id": 4}'.encode("utf-16"),
+    b'{"result": "2/2", "lesson_id": 4}',
+    b'{"result": "2/2", "student_id", "anna", "lesson_id": 4}',
+    b'{"result": "2 out of 2", "student_id", 3}',
+    b'{"result": "2/2", "student_id": 3, "lesson_id": "four"}',
+    b'{"student_id", 3, "lesson_id": "4"}',
+    b'{"result": "passed", "student_id", 3, "lesson_id": "4"}',
+    b'{"result": "2 out of", "student_id", 3, "lesson_id": "4"}',
+)
+"""Lines that nobody can use, whatever they make of them."""
 
 
 class Run(NamedTuple):
@@ -66,9 +67,3 @@ def written(run: Run, chance: random.Random) -> bytes:
     if is_reversed:
         fields.reverse()
     return f"{{{f',{space}'.join(fields)}}}".encode()
-
-
-def unusable(chance: random.Random) -> tuple[str, bytes]:
-    """A line that cannot be used, after what is wrong with it."""
-    flaw = chance.choice(FLAWS)
-    return flaw, chance.choice(_UNUSABLE[flaw])

@@ -1,4 +1,4 @@
-"""The live simulation: a school whose sources grow while they are read, and now and then fail."""
+"""The live simulation: a school and deliveries whose sources grow while they are read, and fail."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,24 +6,23 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from random import Random
-from types import TracebackType
 
-from warehouse_assets.samples.school import Line, School
-from warehouse_assets.samples.school_places import Places
-from warehouse_assets.samples.school_samples import remember_as_live
-from warehouse_assets.samples.school_server import BatchServer
-from warehouse_assets.samples.school_writer import SchoolWriter
+from warehouse_assets.samples.batch_server import BatchServer
+from warehouse_assets.samples.deliveries import DeliveryLife
+from warehouse_assets.samples.files import append, end_line, writing
+from warehouse_assets.samples.places import Places
+from warehouse_assets.samples.school import Batch, Change, Event, Line, School, Student
+from warehouse_assets.samples.school_sources import SchoolSources, locked
 
 JOURNALS = ("rollback", "wal", "alternating")
 
 _TICK_SECONDS = 0.05
-_REPORT_SECONDS = 1.0
+_SECONDS_OF_A_LOCK = (0.2, 1.5)
 _LARGEST_GROUP = 1000
 _MOST_EVENTS_SLOWLY = 1000  # in a second
-_SECONDS_OF_A_JOURNAL = (3.0, 8.0)
-_SECONDS_BETWEEN_ROTATIONS = (10.0, 30.0)
-_SECONDS_BETWEEN_LOCKS = (3.0, 15.0)
-_SECONDS_OF_A_LOCK = (0.2, 1.5)
+_MOST_DELIVERIES = 2000.0  # steps in a second
+_USUAL_DELIVERIES = 200.0
+_ROTATED_LOGS = 100
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,9 @@ class Plan:
         rotate_every: lines after which the log is rotated; None for never, but for failures.
         keep: rotated logs that stay; older ones are deleted, with whatever nobody has read.
         journal: of the students' database, one of `JOURNALS`.
+        disturbed_every: seconds between failures of each kind, and between journals, from the
+            fewest to the most.
+        report_every: seconds between two pauses of `Simulation.run`.
     """
 
     rate: float = 20.0
@@ -47,157 +49,155 @@ class Plan:
     port: int = 0
     has_failures: bool = False
     rotate_every: int | None = None
-    keep: int = 100
+    keep: int = _ROTATED_LOGS
     journal: str = "rollback"
+    disturbed_every: tuple[float, float] = (3.0, 15.0)
+    report_every: float = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Figures:
-    """How much there is: made by this simulation, or since the school began."""
+    """How much a simulation has made."""
 
-    students: int
-    changes: int
-    batches: int
-    runs: int
-    unusable: int
-    rotations: int
-    requests: int
-    failed_requests: int
+    students: int = 0
+    changes: int = 0
+    batches: int = 0
+    runs: int = 0
+    unusable: int = 0
+    rotations: int = 0
+    deliveries: int = 0
 
-    def since(self, earlier: "Figures") -> "Figures":
-        """What was made since `earlier`."""
-        mine, theirs = vars(self), vars(earlier)
-        return Figures(**{name: mine[name] - theirs[name] for name in mine})
+    def count(self, event: Event) -> None:
+        """Count an event."""
+        self.students += isinstance(event, Student)
+        self.changes += isinstance(event, Change)
+        self.batches += isinstance(event, Batch)
+        if isinstance(event, Line):
+            self.runs += event.run is not None
+            self.unusable += event.run is None and bool(event.text.strip())
 
 
 class Simulation:
-    """A simulation over the school at `places`, which goes on from what was made before.
+    """A simulation over the sources at `places`, which goes on from what they hold.
 
     Use it as a context: at its end everything that was begun is written.
 
     Raises:
         BusyError: another process writes to the school.
         SettingError: the port cannot be had.
-        SourceError: a source was made or changed by something else, or cannot be written.
+        SourceError: a source was made by something else, or cannot be written.
     """
 
     def __init__(self, places: Places, plan: Plan) -> None:
+        self.figures = Figures()
         self._plan = plan
         self._chance = Random(plan.seed)
-        self._journal = _Pause(self._chance, *_SECONDS_OF_A_JOURNAL)
-        self._unlocked = _Pause(self._chance, *_SECONDS_BETWEEN_LOCKS)
-        self._unrotated = _Pause(self._chance, *_SECONDS_BETWEEN_ROTATIONS)
-        self._is_wal = plan.journal == "wal"
         self._lines_of_log = 0  # since it was rotated last, or since this simulation began
+        self._feed = places.deliveries
+        self._life = DeliveryLife(plan.seed)
         with ExitStack() as opened:
             # Its port comes first: without one nothing is made.
             self.server = BatchServer(
-                lambda: self._writer.batches,
+                lambda: self._sources.batches,
                 plan.port,
                 Random(plan.seed) if plan.has_failures else None,
             )
             opened.callback(self.server.close)
+            opened.enter_context(locked(places))
             # Slowly where there is time for it: so whoever reads meets halves of lines.
             is_slow = 0 < plan.rate <= _MOST_EVENTS_SLOWLY
-            self._writer = opened.enter_context(SchoolWriter(places, self._chance, is_slow))
-            remember_as_live(self._writer)
-            self._writer.use_wal(self._is_wal)
-            self._ledger = self._writer.ledger
-            self._school = School(plan.seed, self._ledger.standing)
+            self._sources = opened.enter_context(SchoolSources(places, self._chance, is_slow))
+            self._is_wal = plan.journal == "wal"
+            self._sources.use_wal(self._is_wal)
+            batches = self._sources.batches
+            last_batch_at = batches[-1].created_at if batches else ""
+            students = self._sources.count()
+            self._school = School(plan.seed, students, len(batches), last_batch_at)
+            with writing(self._feed):
+                self._feed.parent.mkdir(parents=True, exist_ok=True)
+                end_line(self._feed)
             self.server.start()
             self._opened = opened.pop_all()
 
     def __enter__(self) -> "Simulation":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._opened.__exit__(kind, error, traceback)
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
 
-    def figures(self) -> Figures:
-        """How much there is since the school began, and how often the server was asked."""
-        standing, totals = self._ledger.standing, self._ledger.totals
-        return Figures(
-            standing.students,
-            standing.changes,
-            standing.batches,
-            totals.runs,
-            totals.unusable,
-            totals.rotations,
-            self.server.requests,
-            self.server.failures,
-        )
-
-    def run(self, is_stopped: Callable[[], bool]) -> Iterator[Figures]:
-        """Let things happen until `is_stopped` or the time is up; gives the figures each second.
+    def run(self, is_stopped: Callable[[], bool]) -> Iterator[None]:
+        """Let things happen until `is_stopped` or the time is up; pauses now and then.
 
         Raises:
             BusyError: another program kept the students locked.
-            SourceError: a source was changed by something else, or cannot be written.
+            SourceError: a source cannot be written.
         """
-        begin = reported = time.monotonic()
+        plan = self._plan
+        steps = min(plan.rate or _USUAL_DELIVERIES, _MOST_DELIVERIES)
+        begin = reported = now = time.monotonic()
+        disturbances = {disturb: now + self._pause() for disturb in self._disturbances()}
         done = 0
-        while not is_stopped():
-            now = time.monotonic()
-            if self._plan.seconds is not None and now - begin >= self._plan.seconds:
-                break
-            due = self._due(now - begin, done)
-            if due > 0:
-                self._happen(due)
-                done += due
-            else:
+        while not is_stopped() and (plan.seconds is None or now - begin < plan.seconds):
+            # What a locked database held up is made good, yet in groups of a size.
+            due = int((now - begin) * plan.rate) - done if plan.rate else _LARGEST_GROUP
+            due = self._live(due)
+            done += due
+            self._deliver(int((now - begin) * steps) - self.figures.deliveries)
+            for disturb, moment in disturbances.items():
+                if moment <= now:
+                    disturb()
+                    disturbances[disturb] = time.monotonic() + self._pause()
+            if not due:
                 time.sleep(_TICK_SECONDS)
-            if now - reported >= _REPORT_SECONDS:
+            now = time.monotonic()
+            if now - reported >= plan.report_every:
                 reported = now
-                yield self.figures()
+                yield
 
-    def _due(self, seconds: float, done: int) -> int:
-        """How many events are to happen now, of which none is for the next log."""
-        # What a locked database held up is made good, yet in groups of a size.
-        due = int(seconds * self._plan.rate) - done if self._plan.rate else _LARGEST_GROUP
+    def _live(self, due: int) -> int:
+        """Let so many events happen, of which none is for the next log; returns how many did."""
         room = self._plan.rotate_every or _LARGEST_GROUP
-        return min(due, _LARGEST_GROUP, room - self._lines_of_log % room)
-
-    def _happen(self, count: int) -> None:
+        due = min(due, _LARGEST_GROUP, room - self._lines_of_log % room)
+        if due <= 0:
+            return 0
         now = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S.%f}"
-        events = [self._school.next_event(now) for _ in range(count)]
-        self._writer.write(events)
+        events = [self._school.next_event(now) for _ in range(due)]
+        self._sources.write(events)
+        for event in events:
+            self.figures.count(event)
         self._lines_of_log += sum(isinstance(event, Line) for event in events)
-        self._rotate()
-        if self._plan.journal == "alternating" and self._journal.is_over():
-            self._is_wal = not self._is_wal
-            self._writer.use_wal(self._is_wal)
-        if self._plan.has_failures and self._unlocked.is_over():
-            self._writer.lock_students(self._chance.uniform(*_SECONDS_OF_A_LOCK))
+        if self._plan.rotate_every and self._lines_of_log >= self._plan.rotate_every:
+            self._rotate()
+        return due
+
+    def _deliver(self, due: int) -> None:
+        """Append so many steps of deliveries to their feed."""
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        lines = [f"{self._life.next_line(now)}\n" for _ in range(due)]
+        with writing(self._feed):
+            append(self._feed, "".join(lines).encode())
+        self.figures.deliveries += len(lines)
+
+    def _disturbances(self) -> Iterator[Callable[[], None]]:
+        """What happens now and then."""
+        if self._plan.journal == "alternating":
+            yield self._change_journal
+        if self._plan.has_failures:
+            yield self._lock_students
+            if not self._plan.rotate_every:
+                yield self._rotate
+
+    def _pause(self) -> float:
+        return self._chance.uniform(*self._plan.disturbed_every)
 
     def _rotate(self) -> None:
-        if self._plan.rotate_every:
-            is_due = self._lines_of_log >= self._plan.rotate_every
-        else:
-            is_due = self._plan.has_failures and self._unrotated.is_over()
-        if is_due:
-            self._writer.rotate(self._plan.keep)
-            self._lines_of_log = 0
+        self._sources.rotate(self._plan.keep)
+        self._lines_of_log = 0
+        self.figures.rotations += 1
 
+    def _lock_students(self) -> None:
+        self._sources.lock_students(self._chance.uniform(*_SECONDS_OF_A_LOCK))
 
-class _Pause:
-    """A time of a length by chance, over and over."""
-
-    def __init__(self, chance: Random, shortest: float, longest: float) -> None:
-        self._chance = chance
-        self._range = shortest, longest
-        self._end = self._next_end()
-
-    def is_over(self) -> bool:
-        """Whether it is over; then the next one begins."""
-        if time.monotonic() < self._end:
-            return False
-        self._end = self._next_end()
-        return True
-
-    def _next_end(self) -> float:
-        return time.monotonic() + self._chance.uniform(*self._range)
+    def _change_journal(self) -> None:
+        self._is_wal = not self._is_wal
+        self._sources.use_wal(self._is_wal)

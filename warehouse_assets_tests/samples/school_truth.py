@@ -1,26 +1,27 @@
-"""The sources of a sample school read independently, and held against its ledger."""
+"""What the answers about a sample school must be, from the content of its sources.
+
+It is plain Python and shares nothing with the warehouse nor with what makes the sources.
+"""
 
 import json
-import re
 import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from warehouse_assets.samples.school_places import Places
+from warehouse_assets.samples.places import Places
+from warehouse_assets_tests.school import line_model
 
 Rows = list[tuple[Any, ...]]
 
-_SCORE = re.compile(r"(\d+)(?:/| out of )(\d+)")
-
-
-def rows(database: Path, query: str) -> Rows:
-    with closing(sqlite3.connect(database)) as connection:
-        return connection.execute(query).fetchall()
+_ENOUGH_LESSONS = 3
 
 
 def students(places: Places) -> Rows:
-    return rows(places.students, "SELECT * FROM students ORDER BY id")
+    with closing(sqlite3.connect(places.students, timeout=60)) as connection:
+        return connection.execute("SELECT * FROM students ORDER BY id").fetchall()
 
 
 def batches(places: Places) -> Rows:
@@ -29,13 +30,8 @@ def batches(places: Places) -> Rows:
 
 def log_files(places: Places) -> list[Path]:
     """The log and the rotated ones, the oldest first."""
-    name = places.log.name
-    rotated = {
-        int(path.suffix[1:]): path
-        for path in places.log.parent.glob(f"{name}.*")
-        if path.suffix[1:].isdigit()
-    }
-    files = [rotated[age] for age in sorted(rotated, reverse=True)]
+    rotated = places.log.parent.glob(f"{places.log.name}.*")
+    files = sorted(rotated, key=lambda path: -int(path.suffix[1:]))
     return [*files, places.log] if places.log.exists() else files
 
 
@@ -43,44 +39,39 @@ def log_bytes(places: Places) -> bytes:
     return b"".join(path.read_bytes() for path in log_files(places))
 
 
-def run_of(line: bytes) -> tuple[Any, ...] | None:
-    """The run that a line tells of; None if it is not usable."""
-    try:
-        record = json.loads(line.decode().replace('"student_id",', '"student_id":', 1))
-        score = _SCORE.fullmatch(record["result"])
-        student, lesson, title = (
-            record["student_id"],
-            record.get("lesson_id"),
-            record.get("lesson_title"),
-        )
-        number = None if lesson is None else int(lesson)
-    except (ValueError, KeyError, TypeError):
-        return None
-    if score is None or not isinstance(student, int) or number is None is title:
-        return None
-    return student, number, title, int(score[1]), int(score[2])
+def truth(places: Places) -> dict[str, Rows]:
+    """Every row that the warehouse must have, sorted by its text.
+
+    The ranking is batch, students, those of them that completed at least 3 different lessons, and
+    the rank, which is one more than there are batches with more such students.
+    """
+    runs, unusable = line_model.expected([path.read_bytes() for path in log_files(places)])
+    found: dict[str, Rows] = {
+        "students": [row[:3] for row in students(places)],
+        "batches": [row[:2] for row in batches(places)],
+        "runs": [row[:-1] for row in runs],
+        "unusable": [(position,) for position, _ in unusable],
+    }
+    found["ranking"] = ranking(found["students"], found["batches"], found["runs"])
+    return {name: sorted(rows, key=repr) for name, rows in found.items()}
 
 
-def lines(log: bytes) -> tuple[Rows, Rows]:
-    """The runs and the unusable lines of a log, with their positions; blank lines are nothing."""
-    assert log.endswith(b"\n") or not log
-    runs: Rows = []
-    unusable: Rows = []
-    position = 0
-    for line in log.split(b"\n")[:-1]:
-        run = run_of(line)
-        if run is not None:
-            runs.append((position, *run))
-        elif line.strip():
-            unusable.append((position, line))
-        position += len(line) + 1
-    return runs, unusable
-
-
-def assert_sources_are_as_recorded(places: Places) -> None:
-    ledger = places.ledger
-    assert students(places) == rows(ledger, "SELECT * FROM students ORDER BY id")
-    assert batches(places) == rows(ledger, "SELECT * FROM batches ORDER BY id")
-    runs, unusable = lines(log_bytes(places))
-    assert runs == rows(ledger, "SELECT * FROM runs ORDER BY position")
-    assert unusable == rows(ledger, "SELECT position, raw FROM unusable ORDER BY position")
+def ranking(students: Rows, batches: Rows, runs: Iterable[tuple[Any, ...]]) -> Rows:
+    """The ranking from the columns that `truth` has of the others, best first."""
+    runs = sorted(runs)
+    # Of each title the number that came with it last.
+    lessons = {title: lesson for _, _, lesson, title, _, _ in runs if None not in (lesson, title)}
+    completed: defaultdict[int, set[int | str]] = defaultdict(set)
+    for _, student, lesson, title, passed, total in runs:
+        if passed == total:
+            completed[student].add(lessons.get(title, title) if lesson is None else lesson)
+    counts = {batch: [0, 0] for batch, _ in batches}
+    for student, _, batch in students:
+        if batch in counts:
+            counts[batch][0] += 1
+            counts[batch][1] += len(completed.get(student, ())) >= _ENOUGH_LESSONS
+    strong = sorted((finished for _, finished in counts.values()), reverse=True)
+    rows = [
+        (batch, n, finished, strong.index(finished) + 1) for batch, (n, finished) in counts.items()
+    ]
+    return sorted(rows, key=lambda row: (row[3], row[0]))

@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from warehouse_assets_tests.house import House
 WEEKS = ("votes_per_post_per_week", "mean_votes_per_post_per_week")
 
 
-def contents(paths: list[Path]) -> dict[str, bytes]:
+def contents(paths: Iterable[Path]) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 

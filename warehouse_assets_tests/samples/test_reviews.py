@@ -1,4 +1,4 @@
-"""Sample reviews: what they are like, that they are there once, and that they go again."""
+"""Sample reviews: what they are like, and that they are there once."""
 
 import sqlite3
 from contextlib import closing
@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from warehouse_assets.errors import SourceError
-from warehouse_assets.samples.made import remove_samples
 from warehouse_assets.samples.reviews import write_reviews, write_reviews_samples
-from warehouse_assets.samples.reviews_rows import COLUMNS
-from warehouse_assets.samples.school_places import Places
 
 
 def rows(path: Path, select: str = "*") -> list[tuple[Any, ...]]:
@@ -37,7 +33,10 @@ def test_the_same_size_and_seed_make_the_same_rows(shop: Path, tmp_path: Path) -
 def test_columns_and_types_are_those_of_the_dataset(shop: Path) -> None:
     with closing(sqlite3.connect(shop)) as connection:
         columns = connection.execute("SELECT name, type FROM pragma_table_info('reviews')")
-        assert [name for name, _ in columns] == list(COLUMNS)
+        assert [name for name, _ in columns] == [
+            *("level_0", "index", "overall", "verified", "reviewTime", "reviewerID", "productID"),
+            *("reviewerName", "reviewText", "summary", "unixReviewTime", "vote"),
+        ]
     assert rows(shop, "count(*)") == [(3000,)]
     assert rows(shop, "DISTINCT typeof(overall), typeof(verified), typeof(summary)") == [
         ("real", "integer", "text")
@@ -59,52 +58,11 @@ def test_some_rows_are_as_they_should_not_be(shop: Path) -> None:
     assert rows(shop, "sum(vote = '1,234') > 0") == [(1,)]
 
 
-def test_samples_are_made_once_and_removed(tmp_path: Path) -> None:
-    places = Places.in_folder(tmp_path / "sources")
-    path = places.made.parent / "reviews.db"
+def test_samples_are_made_once_and_never_over_another_file(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "reviews.db"
 
-    assert write_reviews_samples(path, places.made, 50, 1) is None
+    assert write_reviews_samples(path, 50, 1) == {path: True}
     content = path.read_bytes()
-    assert write_reviews_samples(path, places.made, 50, 1) is None
-    note = write_reviews_samples(path, places.made, 60, 1)
-    assert note is not None
-    assert "sample reviews already, with 50 reviews and seed 1" in note
+    assert write_reviews_samples(path, 60, 1) == {path: False}
     assert path.read_bytes() == content
-
-    removal = remove_samples(places, tmp_path / "inbox")
-
-    assert (removal.removed, removal.left) == ([path], [])
-    assert not places.made.parent.exists()
-
-
-def test_a_database_that_was_changed_since_is_left(tmp_path: Path) -> None:
-    places = Places.in_folder(tmp_path)
-    path = tmp_path / "reviews.db"
-    write_reviews_samples(path, places.made, 50, 1)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DELETE FROM reviews WHERE level_0 = 1")
-        connection.commit()
-
-    removal = remove_samples(places, tmp_path / "inbox")
-
-    assert (removal.removed, removal.left) == ([], [path])
-
-
-def test_a_database_of_ones_own_is_never_touched(tmp_path: Path) -> None:
-    places = Places.in_folder(tmp_path)
-    mine = tmp_path / "reviews.db"
-    mine.write_text("mine")
-
-    note = write_reviews_samples(mine, places.made, 50, 1)
-
-    assert note == f"The database {mine} was not made as a sample: it stays as it is."
-    assert (remove_samples(places, tmp_path / "inbox").removed, mine.read_text()) == ([], "mine")
-
-
-def test_a_note_that_cannot_be_read_is_told_of(tmp_path: Path) -> None:
-    places = Places.in_folder(tmp_path)
-    write_reviews_samples(tmp_path / "reviews.db", places.made, 5, 1)
-    (places.made / "reviews.json").write_text("{")
-
-    with pytest.raises(SourceError, match="which says where sample reviews were made"):
-        remove_samples(places, tmp_path / "inbox")
+    assert list(path.parent.iterdir()) == [path]

@@ -3,25 +3,26 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 import requests
 
-from warehouse_assets.samples import simulator
-from warehouse_assets.samples.school_expected import expected_batch_completions
-from warehouse_assets.samples.school_places import Places
+from warehouse_assets.errors import BusyError, SourceError
+from warehouse_assets.samples.places import Places
 from warehouse_assets.samples.school_samples import write_school_samples
 from warehouse_assets.samples.simulator import Figures, Plan, Simulation
 from warehouse_assets_tests.samples.school_truth import (
-    assert_sources_are_as_recorded,
     batches,
     log_bytes,
     log_files,
-    rows,
     students,
+    truth,
 )
+
+OFTEN = (0.1, 0.2)
 
 
 def simulate(places: Places, plan: Plan) -> Figures:
@@ -29,7 +30,7 @@ def simulate(places: Places, plan: Plan) -> Figures:
     with Simulation(places, plan) as running:
         for _ in running.run(lambda: False):
             pass
-        return running.figures()
+    return running.figures
 
 
 @contextmanager
@@ -46,97 +47,107 @@ def going_on(places: Places, plan: Plan) -> Iterator[Simulation]:
             thread.join()
 
 
-def test_there_are_as_many_events_as_asked_for(places: Places) -> None:
-    simulate(places, Plan(rate=200, seconds=0.5))
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
-    (events,) = rows(places.ledger, "SELECT value FROM facts WHERE name = 'events'")[0]
-    assert 10 <= events <= 101  # fewer where the machine is busy
-    assert_sources_are_as_recorded(places)
+
+def assert_sources_hold(places: Places, figures: Figures) -> None:
+    """The sources hold what a simulation made that began with nothing."""
+    there = truth(places)
+    assert len(there["students"]) == figures.students
+    assert len(there["batches"]) == figures.batches
+    assert len(there["runs"]) == figures.runs
+    assert len(there["unusable"]) == figures.unusable
+    assert len(places.deliveries.read_bytes().splitlines()) == figures.deliveries
 
 
-def test_at_full_speed_there_are_thousands(places: Places) -> None:
-    figures = simulate(places, Plan(rate=0, seconds=0.5))
+def test_there_are_never_more_events_than_asked_for(places: Places) -> None:
+    figures = simulate(places, Plan(rate=200, seconds=0.5))
 
-    assert figures.runs > 1500
-    assert_sources_are_as_recorded(places)
+    assert 10 <= figures.runs + figures.unusable <= 101  # fewer where the machine is busy
+    assert 5 <= figures.deliveries <= 101
+    assert_sources_hold(places, figures)
 
 
 def test_the_log_is_rotated_after_so_many_lines(places: Places) -> None:
-    figures = simulate(places, Plan(rate=0, seconds=0.4, rotate_every=100, keep=3))
+    with going_on(places, Plan(rate=0, rotate_every=100, keep=3)) as running:
+        wait_for(lambda: running.figures.rotations > 3)
 
-    files = log_files(places)
-    rotated = [path for path in files if path != places.log]
-    assert figures.rotations > 3
+    rotated = [path for path in log_files(places) if path != places.log]
     assert {path.read_bytes().count(b"\n") for path in rotated} == {100}
     assert [path.name for path in rotated] == [f"test_runs.log.{age}" for age in (3, 2, 1)]
 
 
 def test_with_all_logs_kept_nothing_is_missing(places: Places) -> None:
-    figures = simulate(places, Plan(rate=0, seconds=0.3, rotate_every=300))
+    with going_on(places, Plan(rate=0, rotate_every=300)) as running:
+        wait_for(lambda: running.figures.rotations > 3)
 
-    assert figures.rotations > 3
-    assert_sources_are_as_recorded(places)
+    assert_sources_hold(places, running.figures)
 
 
-def test_the_figures_come_as_it_goes(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulator, "_REPORT_SECONDS", 0.05)
-    with Simulation(places, Plan(rate=500, seconds=0.5)) as running:
-        before = running.figures()
-        runs = [figures.runs for figures in running.run(lambda: False)]
+def test_it_pauses_as_it_goes(places: Places) -> None:
+    with Simulation(places, Plan(rate=500, seconds=0.5, report_every=0.05)) as running:
+        runs = [running.figures.runs for _ in running.run(lambda: False)]
 
-    assert len(runs) > 3
+    assert len(runs) >= 1
     assert runs == sorted(runs)
-    assert running.figures().since(before).runs >= runs[-1] > 0
 
 
 def test_it_goes_on_from_samples_and_from_itself(places: Places) -> None:
     write_school_samples(places, 30, seed=1)
     before = students(places), batches(places), log_bytes(places)
 
-    for _ in range(2):
-        simulate(places, Plan(rate=0, seconds=0.05, seed=1))
+    made = [simulate(places, Plan(rate=0, seconds=0.05, seed=1)).students for _ in range(2)]
 
-    numbers = [row[0] for row in students(places)]
-    assert numbers == list(range(1, len(numbers) + 1))
-    assert len(numbers) > 40
+    rows = students(places)
+    assert [row[0] for row in rows] == list(range(1, 31 + sum(made)))
+    assert min(made) > 0
     assert batches(places)[: len(before[1])] == before[1]
     assert log_bytes(places).startswith(before[2])
-    assert_sources_are_as_recorded(places)
-    created = [row[3] for row in students(places)]
+    created = [row[3] for row in rows]
     assert created == sorted(created)
 
 
-def test_a_simulated_school_is_not_taken_for_samples(places: Places) -> None:
-    simulate(places, Plan(rate=0, seconds=0.05))
-    count = len(students(places))
+def test_a_school_made_before_its_database_named_the_others_goes_on(places: Places) -> None:
+    write_school_samples(places, 30, seed=1)
+    with closing(sqlite3.connect(places.students)) as connection:
+        connection.execute("DROP TABLE sample_sources")
 
-    note = write_school_samples(places, 500, 1)
+    assert simulate(places, Plan(rate=0, seconds=0.05)).students > 0
 
-    assert note is not None
-    assert f"simulated, with {count} students: it stays as it is" in note
-    assert len(students(places)) == count
+
+def test_a_line_that_a_killed_simulation_left_unfinished_is_ended(places: Places) -> None:
+    write_school_samples(places, 5, seed=1)
+    lines = log_bytes(places).count(b"\n")
+    for path in (places.log, places.deliveries):
+        with path.open("ab") as stream:
+            stream.write(b'{"result": "2 out')
+
+    figures = simulate(places, Plan(rate=200, seconds=0.2))
+
+    there = log_bytes(places).split(b"\n")
+    assert there[lines] == b'{"result": "2 out'
+    assert there[-1] == b""
+    assert places.deliveries.read_bytes().count(b"\n") == 1 + figures.deliveries
 
 
 def test_a_reader_finds_the_last_line_cut_at_moments(places: Places) -> None:
-    cut = 0
-    with going_on(places, Plan(rate=400)):
-        end = time.monotonic() + 120
-        while cut <= 5 and time.monotonic() < end:
-            cut += not log_bytes(places).endswith(b"\n")
-            time.sleep(0.01)
-    assert cut > 5
-    assert_sources_are_as_recorded(places)
+    with going_on(places, Plan(rate=400)) as running:
+        for _ in range(5):
+            wait_for(lambda: log_bytes(places)[-1:] not in (b"", b"\n"))
+    assert_sources_hold(places, running.figures)
 
 
-def test_the_server_and_the_file_have_the_batches_of_the_record(places: Places) -> None:
+def test_the_server_and_the_file_have_the_same_batches(places: Places) -> None:
     with going_on(places, Plan(rate=0)) as running:
         seen: list[tuple[object, ...]] = []
         end = time.monotonic() + 120
         while len(seen) < 30 and time.monotonic() < end:
             page = requests.get(f"{running.server.address}/batches", timeout=60).json()
             seen = [tuple(record.values()) for record in page]
-            known = rows(places.ledger, "SELECT * FROM batches ORDER BY id")
-            assert known[: len(seen)] == seen
     assert len(seen) >= 30
     assert batches(places)[: len(seen)] == seen
     with pytest.raises(requests.ConnectionError):
@@ -144,78 +155,99 @@ def test_the_server_and_the_file_have_the_batches_of_the_record(places: Places) 
 
 
 def test_readers_of_the_students_see_whole_groups(places: Places) -> None:
-    with going_on(places, Plan(rate=3000, journal="alternating")):
-        counts = []
-        end = time.monotonic() + 0.8
-        while time.monotonic() < end:
-            counts.append(count_of_students(places))
+    plan = Plan(rate=3000, journal="alternating", disturbed_every=OFTEN)
+    with going_on(places, plan) as running:
+        counts = [len(students(places)) for _ in range(100)]
     assert counts == sorted(counts)
-    assert_sources_are_as_recorded(places)
+    assert_sources_hold(places, running.figures)
 
 
-def count_of_students(places: Places) -> int:
-    with closing(sqlite3.connect(places.students, timeout=10)) as connection:
-        (row,) = connection.execute("SELECT count(*) FROM students").fetchall()
-        return int(row[0])
+def test_failures_lock_the_students_and_rotate_the_log(places: Places) -> None:
+    def is_locked() -> bool:
+        with closing(sqlite3.connect(places.students, timeout=0)) as connection:
+            try:
+                connection.execute("SELECT count(*) FROM students").fetchall()
+            except sqlite3.OperationalError:
+                return True
+        return False
+
+    with going_on(places, Plan(rate=300, has_failures=True, disturbed_every=OFTEN)) as running:
+        wait_for(is_locked)
+        wait_for(lambda: running.figures.rotations > 1)
+    assert_sources_hold(places, running.figures)
 
 
-def test_failures_lock_the_students_and_rotate_the_log(
-    places: Places, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(simulator, "_SECONDS_BETWEEN_ROTATIONS", (0.1, 0.2))
-    monkeypatch.setattr(simulator, "_SECONDS_BETWEEN_LOCKS", (0.1, 0.2))
-    monkeypatch.setattr(simulator, "_SECONDS_OF_A_LOCK", (0.1, 0.15))
-    locked = 0
-    end = time.monotonic() + 120
-    with going_on(places, Plan(rate=300, has_failures=True)) as running:
-        while time.monotonic() < end and (locked < 3 or running.figures().rotations < 2):
-            locked += is_locked(places)
-            time.sleep(0.01)
-        assert running.figures().rotations > 1
-    assert locked > 2
-    assert_sources_are_as_recorded(places)
-
-
-def is_locked(places: Places) -> bool:
-    with closing(sqlite3.connect(places.students, timeout=0)) as connection:
-        try:
-            connection.execute("SELECT count(*) FROM students").fetchall()
-        except sqlite3.OperationalError:
-            return True
-    return False
-
-
-@pytest.mark.parametrize("journal", ["rollback", "wal", "alternating"])
-def test_the_journal_is_as_asked_for(
-    places: Places, monkeypatch: pytest.MonkeyPatch, journal: str
-) -> None:
-    monkeypatch.setattr(simulator, "_SECONDS_OF_A_JOURNAL", (0.05, 0.1))
-    expected = {"rollback": {1}, "wal": {2}, "alternating": {1, 2}}[journal]
+@pytest.mark.parametrize(
+    ("journal", "expected"), [("rollback", {1}), ("wal", {2}), ("alternating", {1, 2})]
+)
+def test_the_journal_is_as_asked_for(places: Places, journal: str, expected: set[int]) -> None:
     modes: set[int] = set()
-    begin = time.monotonic()
-    with going_on(places, Plan(rate=100, journal=journal)):
-        while modes != expected or time.monotonic() < begin + 0.3:
-            assert time.monotonic() < begin + 120
+    with going_on(places, Plan(rate=100, journal=journal, disturbed_every=OFTEN)) as running:
+
+        def have_been_seen() -> bool:
             # A byte of the header tells, without opening the database.
             modes.add(places.students.read_bytes()[18])
-            time.sleep(0.02)
-    assert modes == expected
-    assert_sources_are_as_recorded(places)
+            return modes == expected and running.figures.runs > 20
+
+        wait_for(have_been_seen)
+    assert_sources_hold(places, running.figures)
 
 
-def test_the_answer_can_be_computed_while_it_goes_on(places: Places) -> None:
-    with going_on(places, Plan(rate=0)):
-        counted: list[int] = []
-        while len(counted) < 3:
-            expected = expected_batch_completions(places.ledger)
-            counted.append(sum(finished for _, _, finished in expected))
-    assert counted == sorted(counted)
-
-
-def test_another_seed_makes_another_school(places: Places) -> None:
+def test_another_seed_makes_another_school(places: Places, tmp_path: Path) -> None:
+    other = Places.in_folder(tmp_path / "other")
     simulate(places, Plan(rate=0, seconds=0.05, seed=2))
-    text = log_bytes(places)
-    other = Places.in_folder(places.log.parent / "other")
     simulate(other, Plan(rate=0, seconds=0.05, seed=3))
 
-    assert log_bytes(other)[:500] != text[:500]
+    assert log_bytes(other)[:500] != log_bytes(places)[:500]
+
+
+@pytest.mark.parametrize("name", ["students.db", "batches.json", "test_runs.log"])
+def test_a_source_of_ones_own_is_refused_and_left(places: Places, name: str) -> None:
+    mine = places.log.parent / name
+    mine.parent.mkdir()
+    mine.write_text("mine")
+
+    with pytest.raises(SourceError, match=f"{name} is there already and was not made as a sample"):
+        Simulation(places, Plan())
+
+    assert mine.read_text() == "mine"
+    others = {path.name for path in mine.parent.iterdir()} - {".students.db.lock"}
+    assert others == {name}
+
+
+@pytest.mark.parametrize("field", ["batches", "log"])
+def test_another_log_or_file_of_batches_is_not_taken_for_that_of_the_school(
+    places: Places, tmp_path: Path, field: str
+) -> None:
+    write_school_samples(places, 5, seed=1)
+    mine = tmp_path / "mine"
+    mine.write_text("[]")
+    other = Places(**{**vars(places), field: mine})
+
+    with pytest.raises(
+        SourceError, match=r"now it would be .*\.\./mine.* Set BATCHES_URL and TEST"
+    ):
+        Simulation(other, Plan())
+
+    assert mine.read_text() == "[]"
+
+
+def test_batches_that_are_no_samples_are_refused(places: Places) -> None:
+    write_school_samples(places, 5, seed=1)
+    places.batches.write_text('[{"id": 7, "name": "mine", "created_at": "2026-01-01"}]')
+
+    with pytest.raises(SourceError, match=r"batches\.json is there already and was not made"):
+        Simulation(places, Plan())
+
+
+def test_one_process_at_a_time_writes(places: Places) -> None:
+    with Simulation(places, Plan()), pytest.raises(BusyError, match="'warehouse simulate' that is"):
+        Simulation(places, Plan())
+
+
+def test_a_moved_school_goes_on(places: Places, tmp_path: Path) -> None:
+    write_school_samples(places, 5, seed=1)
+    places.log.parent.rename(tmp_path / "moved")
+
+    moved = Places.in_folder(tmp_path / "moved")
+    assert simulate(moved, Plan(rate=0, seconds=0.05)).students > 0

@@ -1,7 +1,7 @@
 """One trial: a school lives at full speed while the warehouse catches up and is killed in it.
 
-In the end every student, batch, test run and unusable line that was made is there exactly once,
-and the ranking is what plain Python computes from the simulator's own records.
+In the end every student, batch, test run and unusable line that the sources hold is there exactly
+once, and the ranking is what plain Python computes from them.
 """
 
 import os
@@ -9,12 +9,10 @@ import random
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,8 @@ from typing import Any
 import dagster as dg
 
 from warehouse_assets.cli.runs import failed_steps
-from warehouse_assets.samples.school_expected import expected_batch_completions, expected_ranks
-from warehouse_assets.samples.school_places import Places
-from warehouse_assets.settings import Settings
+from warehouse_assets.samples.places import Places
+from warehouse_assets_tests.samples.school_truth import truth
 from warehouse_assets_tests.school.schoolhouse import SchoolHouse
 from warehouse_assets_tests.stress.warm import SECONDS_BEFORE_IT_HANGS, Child, DifferenceError
 
@@ -88,26 +85,6 @@ def found(home: Path) -> dict[str, list[tuple[Any, ...]]]:
         }
 
 
-def made(ledger: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """The same from the simulator's records."""
-    with closing(sqlite3.connect(ledger)) as connection:
-
-        def rows(query: str) -> list[tuple[Any, ...]]:
-            return sorted(connection.execute(query).fetchall(), key=repr)
-
-        completions = expected_batch_completions(ledger)
-        ranks = expected_ranks(completions)
-        return {
-            "students": rows("SELECT id, name, batch_id FROM students"),
-            "batches": rows("SELECT id, name FROM batches"),
-            "runs": rows(
-                "SELECT position, student_id, lesson_id, lesson_title, passed, total FROM runs"
-            ),
-            "unusable": rows("SELECT position FROM unusable"),
-            "ranking": sorted(((b, s, n, ranks[b]) for b, s, n in completions), key=repr),
-        }
-
-
 def trial(seed: int, folder: Path, lessons: Lessons, seconds: float, rate: int) -> None:
     """Let a school live for so long, with `rate` events per second, or 0 for all it can.
 
@@ -136,8 +113,7 @@ def trial(seed: int, folder: Path, lessons: Lessons, seconds: float, rate: int) 
     finally:
         simulator.kill()
     there = Child(partial(found, home), children).result()
-    places = Places.of(Settings.from_environment({"WAREHOUSE_HOME": str(home)}))
-    _compare(made(places.ledger), there)
+    _compare(truth(Places.in_folder(home / "sources")), there)
     lessons.students += len(there["students"])
     lessons.lines += len(there["runs"])
     lessons.rotations += len(_rotated(home))

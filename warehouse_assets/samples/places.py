@@ -1,4 +1,4 @@
-"""Where the sources of the sample school are, and which addresses its server may have."""
+"""Where samples go, and which address the server of batches may have."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,54 +14,66 @@ _THIS_MACHINE = ("127.0.0.1", "localhost")
 
 @dataclass(frozen=True)
 class Places:
-    """The files of the sample school; `made` is the folder that remembers what was made."""
+    """The files of the samples.
 
+    Attributes:
+        inbox: the folder of posts, votes and trips.
+        students: a SQLite database.
+        batches: what their server would answer.
+        log: of test runs.
+        reviews: a SQLite database; None where they are kept in another kind of database.
+        deliveries: the feed of their steps.
+        port: of the server of batches.
+    """
+
+    inbox: Path
     students: Path
     batches: Path
     log: Path
-    made: Path
+    reviews: Path | None
+    deliveries: Path
     port: int = DEFAULT_PORT
 
     @property
-    def ledger(self) -> Path:
-        """The file with everything that was made."""
-        return self.made / "school.db"
-
-    @property
-    def lock(self) -> Path:
-        """The file that whoever writes to the school holds."""
-        return self.made / "lock"
-
-    @property
-    def files(self) -> tuple[Path, Path, Path]:
-        """The three sources."""
+    def school(self) -> tuple[Path, Path, Path]:
+        """The three sources of the school."""
         return self.students, self.batches, self.log
 
     @classmethod
     def in_folder(cls, folder: Path) -> "Places":
-        """All of the school in one folder."""
+        """All of them in one folder."""
         folder = folder.absolute()
         return cls(
+            folder,
             folder / "students.db",
             folder / "batches.json",
             folder / "test_runs.log",
-            folder / ".made",
+            folder / "reviews.db",
+            folder / "deliveries.jsonl",
         )
 
     @classmethod
     def of(cls, settings: Settings) -> "Places":
-        """Where `settings` look for the school.
+        """Where `settings` look for them.
 
         Raises:
             SettingError: BATCHES_URL is an address that no server of this machine can have.
         """
-        default = cls.in_folder(settings.home / "sources")
-        batches, port = default.batches, DEFAULT_PORT
+        batches, port = settings.home / "sources" / "batches.json", DEFAULT_PORT
         if "://" in settings.batches_url:
             port = _port_here(settings.batches_url)
         else:
             batches = Path(settings.batches_url)
-        return cls(settings.students_db, batches, settings.test_runs_log, default.made, port)
+        scheme, _, reviews = settings.reviews_url.partition(":///")
+        return cls(
+            settings.inbox,
+            settings.students_db,
+            batches,
+            settings.test_runs_log,
+            Path(reviews.partition("?")[0]) if scheme == "sqlite" else None,
+            settings.deliveries_feed,
+            port,
+        )
 
 
 def _port_here(url: str) -> int:

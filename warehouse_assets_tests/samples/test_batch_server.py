@@ -8,9 +8,8 @@ import pytest
 import requests
 
 from warehouse_assets.errors import SettingError
-from warehouse_assets.samples import school_server
+from warehouse_assets.samples.batch_server import BatchServer
 from warehouse_assets.samples.school import Batch
-from warehouse_assets.samples.school_server import FAILURES, BatchServer
 
 # Four in a second: 250 batches from 10:00:00.100000 on.
 BATCHES = [
@@ -108,13 +107,10 @@ def test_a_closed_server_leaves_its_port(server: BatchServer) -> None:
         assert get(again).json() == []
 
 
-def test_every_failure_occurs_never_three_in_a_row_and_then_the_page_comes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(school_server, "_LONGEST_DELAY_SECONDS", 0.11)
+def test_every_failure_occurs_never_three_in_a_row_and_then_the_page_comes() -> None:
     seen: set[str] = set()
     in_a_row = 0
-    with BatchServer(lambda: BATCHES, chance=Random(1)) as server:
+    with BatchServer(lambda: BATCHES, chance=Random(1), longest_delay=0.11) as server:
         for _ in range(150):
             failure = answer(server)
             seen.add(failure)
@@ -140,7 +136,3 @@ def answer(server: BatchServer) -> str:
     except json.JSONDecodeError:
         return "a page" if response.text.startswith("<!DOCTYPE html>") else "no JSON"
     return ""
-
-
-def test_there_are_these_failures() -> None:
-    assert set(FAILURES) == {"error", "unavailable", "delay", "cut off", "broken off", "page"}

@@ -24,7 +24,6 @@ _HOST = "127.0.0.1"
 _TO_THE_SECOND = len("2026-11-20 13:51:54")
 _SHARE_OF_FAILURES = 0.25
 _MOST_FAILURES_IN_A_ROW = 2  # who tries three times gets through
-_LONGEST_DELAY_SECONDS = 1.5
 _MAINTENANCE = b"<!DOCTYPE html><html><body><h1>Down for maintenance</h1></body></html>"
 
 FAILURES = ("error", "unavailable", "delay", "cut off", "broken off", "page")
@@ -39,15 +38,21 @@ class BatchServer:
         batches: returns a sequence that is never changed afterwards.
         port: 0 for any that is free; `address` says which.
         chance: what fails and when; None for never.
+        longest_delay: of a late answer, in seconds.
 
     Raises:
         SettingError: the port cannot be had.
     """
 
     def __init__(
-        self, batches: Callable[[], Sequence[Batch]], port: int = 0, chance: Random | None = None
+        self,
+        batches: Callable[[], Sequence[Batch]],
+        port: int = 0,
+        chance: Random | None = None,
+        longest_delay: float = 1.5,
     ) -> None:
         self._batches = batches
+        self._longest_delay = longest_delay
         self._chance = chance
         self._failures_in_a_row = 0
         self._counting = threading.Lock()
@@ -107,7 +112,7 @@ class BatchServer:
 
     def delay(self) -> float:
         """For how many seconds an answer is late."""
-        return self._chance.uniform(0.1, _LONGEST_DELAY_SECONDS) if self._chance else 0
+        return self._chance.uniform(0.1, self._longest_delay) if self._chance else 0
 
 
 class _Server(ThreadingHTTPServer):
