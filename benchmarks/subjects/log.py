@@ -2,7 +2,7 @@
 
 The baseline does what a person would write in DuckDB for the same rows: it repairs each line, reads
 it with the columns' types (a bad line stops it), computes its position and writes Parquet,
-compressed like the lake's. The project does all of `catch_up_log`: it copies the lines, tells which
+compressed like the lake's. The project does all of `load_log`: it copies the lines, tells which
 of them cannot be used, and makes both commits of each part.
 """
 
@@ -14,10 +14,10 @@ import duckdb
 
 from benchmarks.context import Context
 from benchmarks.subjects.homes import lake_of, settings_of
+from warehouse_assets.ingest.log_files import LogSource
+from warehouse_assets.ingest.log_load import LoadedLog, load_log
 from warehouse_assets.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources.growing_log import LogSource
-from warehouse_assets.sources.log_catch_up import TakenFromLog, catch_up_log
 
 _NEXT_LINES = 1000
 
@@ -52,7 +52,7 @@ def duckdb_alone(context: Context) -> None:
 
 
 def catch_up_lines(context: Context) -> None:
-    """Measure `catch_up_log` of the whole log."""
+    """Measure `load_log` of the whole log."""
     settings = settings_of(context.folder / "home")
     with context.measuring():
         taken = _take(settings, context.data.log_file)
@@ -70,7 +70,7 @@ def next_template(context: Context, percent: int) -> None:
 
 
 def next_lines(context: Context, percent: int) -> None:
-    """Measure `catch_up_log` of the next lines of that log."""
+    """Measure `load_log` of the next lines of that log."""
     settings = settings_of(context.folder / "home")
     shutil.copytree(context.templates / f"log-{percent}", settings.home)
     log = settings.test_runs_log
@@ -82,6 +82,6 @@ def next_lines(context: Context, percent: int) -> None:
     context.details["MB read"] = context.bytes_read / 1e6
 
 
-def _take(settings: Settings, log: Path) -> TakenFromLog:
+def _take(settings: Settings, log: Path) -> LoadedLog:
     source = LogSource(log, is_given=True, setting="TEST_RUNS_LOG")
-    return catch_up_log(lake_of(settings), source, TEST_RUN_LINES, tell=lambda _: None)
+    return load_log(lake_of(settings), source, TEST_RUN_LINES, tell=lambda _: None)

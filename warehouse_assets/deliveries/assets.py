@@ -15,8 +15,8 @@ from warehouse_assets.graph.assets import source_asset, sql_asset
 from warehouse_assets.graph.failures import in_step
 from warehouse_assets.graph.metadata import log_metadata
 from warehouse_assets.graph.step import Step
+from warehouse_assets.ingest.log_load import load_log
 from warehouse_assets.lake import Written
-from warehouse_assets.sources.log_catch_up import catch_up_log
 
 GROUP = "deliveries"
 AVERAGE = "average_delivery_duration"
@@ -27,7 +27,7 @@ _SQL = Path(__file__).parent / "sql"
 
 def _take_deliveries(step: Step) -> tuple[Written, Mapping[str, Any]]:
     kind = delivery_lines(step.lake, timedelta(hours=step.settings.delivery_open_hours))
-    taken = catch_up_log(step.lake, feed_of(step.settings), kind, step.tell, step.progress)
+    taken = load_log(step.lake, feed_of(step.settings), kind, step.tell, step.progress)
     return taken.written, log_metadata(taken)
 
 

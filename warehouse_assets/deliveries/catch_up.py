@@ -9,20 +9,19 @@ from deltalake import DeltaTable
 
 from warehouse_assets.deliveries import records
 from warehouse_assets.deliveries.average import LATE, NOTHING_OPEN
-from warehouse_assets.deliveries.feed import SETTING, append, read_lines
+from warehouse_assets.deliveries.feed import SETTING, append
 from warehouse_assets.deliveries.session import Session
 from warehouse_assets.deliveries.state import Snapshot, snapshot
 from warehouse_assets.deliveries.state_database import StateDatabase
 from warehouse_assets.deliveries.tables import DELIVERIES
-from warehouse_assets.errors import SourceError
+from warehouse_assets.ingest.log import Segment, checkpoint_of, find_place, refuse_missing
+from warehouse_assets.ingest.log_files import LogSource, open_log
 from warehouse_assets.lake import Lake
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources.growing_log import LogSource, open_log
-from warehouse_assets.sources.log_marks import mark_of
-from warehouse_assets.sources.log_place import Marks, Piece, find_place
 
-_STEPS_REPLAYED_TOGETHER = 50_000
+_BYTES_TOGETHER = 3 << 20  # and up to a mebibyte more
+_STEPS_TOGETHER = 50_000
 
 
 def feed_of(settings: Settings) -> LogSource:
@@ -63,15 +62,25 @@ class DeliveryAverage:
         source: the feed.
         lake: what is replayed if the state is lost.
         open_for: for how long, in the time of the records, a delivery may stay open.
+        bytes_together: about so many bytes of the feed are taken in a transaction.
+        steps_together: so many steps of the lake are.
     """
 
     def __init__(
-        self, database: StateDatabase, source: LogSource, lake: Lake, open_for: timedelta
+        self,
+        database: StateDatabase,
+        source: LogSource,
+        lake: Lake,
+        open_for: timedelta,
+        bytes_together: int = _BYTES_TOGETHER,
+        steps_together: int = _STEPS_TOGETHER,
     ) -> None:
         self.database = database
         self.source = source
         self._lake = lake
         self._open_for = open_for
+        self._bytes_together = bytes_together
+        self._steps_together = steps_together
 
     @classmethod
     def of(cls, settings: Settings, lake: Lake) -> "DeliveryAverage":
@@ -99,9 +108,9 @@ class DeliveryAverage:
         append(self.source, lines)
         mark = self.snapshot().mark
         with open_log(self.source) as log:
-            place = find_place(log, Marks(mark, None))
-        if place.piece is not None:
-            return place.piece.position + place.waiting
+            place = find_place(log, mark, None)
+        if place.segment is not None:
+            return place.segment.position + place.waiting
         return (mark.position if mark else 0) + place.waiting
 
     def catch_up(
@@ -133,7 +142,8 @@ class DeliveryAverage:
             if is_over or is_enough():
                 break
         if is_over and waiting is None:
-            return Change(before, self.snapshot(), is_missing=self._tell_missing(tell))
+            tell(refuse_missing(self.source, "feed"))
+            return Change(before, self.snapshot(), is_missing=True)
         return Change(before, self.snapshot(), waiting or 0)
 
     def _take(
@@ -142,40 +152,36 @@ class DeliveryAverage:
         """Take lines of the feed; returns the bytes that wait, None without a feed, and if all."""
         mark = session.standing.mark
         with open_log(self.source) as log:
-            place = find_place(log, Marks(mark, None))
-            if place.piece is None:
+            place = find_place(log, mark, None)
+            if place.segment is None:
                 return (place.waiting if place.files else None), True
-            self._tell_where(place.piece, tell)
-            lines = read_lines(place.piece, records.latest_now())
-            touched = session.take(connection, lines.steps)
-            session.commit(connection, touched, mark=lines.mark, unusable=lines.unusable)
-            is_over = place.piece.file is log.present and lines.size == place.waiting
-            return place.waiting - lines.size, is_over
+            self._tell_where(place.segment, tell)
+            latest, steps, unusable = records.latest_now(), list[records.Step](), 0
+            for lines in place.segment.read(self._bytes_together):
+                for _, _, said in records.read_lines(lines, latest):
+                    if isinstance(said, str):
+                        unusable += 1
+                    else:
+                        steps.append(said)
+            touched = session.take(connection, steps)
+            session.commit(connection, touched, mark=place.segment.checkpoint, unusable=unusable)
+            waiting = place.waiting - place.segment.size
+            return waiting, place.segment.file is log.present and waiting == 0
 
-    def _tell_where(self, piece: Piece, tell: Callable[[str], object]) -> None:
-        if piece.lost_at is not None:
+    def _tell_where(self, segment: Segment, tell: Callable[[str], object]) -> None:
+        if segment.lost_at is not None:
             tell(
                 f"Warning: the feed {self.source.path} was truncated, or rotated and what was left "
                 "of it is gone; it is taken from its beginning. Records written just before may "
                 "never have been seen."
             )
 
-    def _tell_missing(self, tell: Callable[[str], object]) -> bool:
-        path = self.source.path
-        if self.source.is_given:
-            raise SourceError(
-                f"There is no feed at {path}, and no rotated one beside it goes on from where it "
-                f"was left. See why it is gone, or set {SETTING} to the file that grows."
-            )
-        tell(f"There is no feed at {path}, the default of {SETTING}: nothing to take.")
-        return True
-
     def _replay(
         self, session: Session, connection: sa.Connection, tell: Callable[[str], object]
     ) -> bool:
         """Take steps that the lake holds, in the feed's order; False if it holds none."""
         handle = self._lake.table(DELIVERIES).open_existing()
-        mark = mark_of(handle, str(DELIVERIES.name)) if handle else None
+        mark = checkpoint_of(handle, str(DELIVERIES.name)) if handle else None
         standing = session.standing
         if handle is None or mark is None:
             if standing.replayed_position is not None:  # the lake was lost, too
@@ -188,7 +194,7 @@ class DeliveryAverage:
         for open_for, part in _by_window(steps):
             session.average.keep_for(open_for)
             touched |= session.take(connection, part)
-        is_last = len(steps) < _STEPS_REPLAYED_TOGETHER
+        is_last = len(steps) < self._steps_together
         session.average.keep_for(self._open_for)
         session.commit(
             connection,
@@ -206,7 +212,7 @@ class DeliveryAverage:
                 """SELECT log_position, customer, delivery_step, occurred_at,
                     newest_at - horizon_at AS open_for
                 FROM deliveries WHERE log_position > ? ORDER BY log_position LIMIT ?""",
-                [-1 if after is None else after, _STEPS_REPLAYED_TOGETHER],
+                [-1 if after is None else after, self._steps_together],
             ).fetchall()
 
     def _unusable(self) -> int:

@@ -16,7 +16,7 @@ from warehouse_assets.graph.standard_checks import (
     rejected_share_is_low,
     source_is_fresh,
 )
-from warehouse_assets.sources.log_marks import mark_of
+from warehouse_assets.ingest.log import checkpoint_of
 
 
 def averages_agree() -> Check:
@@ -24,7 +24,7 @@ def averages_agree() -> Check:
 
     def judge(scene: Scene) -> Finding:
         handle = scene.handle(DELIVERIES)
-        mark = mark_of(handle, str(DELIVERIES.name)) if handle else None
+        mark = checkpoint_of(handle, str(DELIVERIES.name)) if handle else None
         if mark is None:
             return Finding()
         points = history(StateDatabase(scene.settings.state_url), mark.position, most=1)

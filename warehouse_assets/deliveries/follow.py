@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from warehouse_assets.deliveries.catch_up import Change, DeliveryAverage
-from warehouse_assets.sources.growing_log import LogSource
+from warehouse_assets.ingest.log_files import LogSource
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 # A feed that grows all the time is not taken in more parts than people can see.

@@ -1,139 +1,129 @@
 """The lines of the feed on their way into the lake: what each says, and whether it counts.
 
-Each line is read by the reader that the running average uses, and judged by its arithmetic, which
+Each line is read by the function that the running average uses, and judged by its arithmetic, which
 goes on from what the lake holds of the customers. So both agree on every line.
 """
 
-import csv
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import Any
 
 import duckdb
+from arro3.core import Array, DataType, Table
 
 from warehouse_assets.deliveries import records
 from warehouse_assets.deliveries.average import BEGINNING, RunningAverage
 from warehouse_assets.deliveries.tables import DELIVERIES
+from warehouse_assets.ingest.lines import Lines
+from warehouse_assets.ingest.log_load import LogKind
 from warehouse_assets.lake import Lake
-from warehouse_assets.sources.log_catch_up import LogKind
-from warehouse_assets.sources.log_lines import LINES, create_lines
-from warehouse_assets.sources.log_spool import SpooledLines
 from warehouse_assets.sources.units import REJECTED, STAGED, create_stage
 from warehouse_assets.sources.unknown_fields import note_names
 
-_LINES_TOGETHER = 10_000
-_STEPS = "_steps"
+_CUSTOMERS_TOGETHER = 10_000
+_PART = "_part"
 _STANDING = f"""SELECT customer, max(struct_pack(at := occurred_at, step := delivery_step)) AS last
-    FROM deliveries SEMI JOIN {_STEPS} USING (customer)
+    FROM deliveries
     WHERE delivery_step IN ({records.FIRST_STEP}, {records.LAST_STEP})
-        AND occurred_at >= horizon_at AND newest_at >= $horizon
+        AND occurred_at >= horizon_at AND newest_at >= ?
     GROUP BY customer"""
+_STEP_COLUMNS = {
+    "log_position": DataType.int64(),
+    "customer": DataType.int64(),
+    "delivery_step": DataType.int64(),
+    "occurred_us": DataType.int64(),
+    "newest_us": DataType.int64(),
+    "is_rejected": DataType.bool(),
+}
+_REJECTED_COLUMNS = {
+    "position": DataType.int64(),
+    "reason": DataType.utf8(),
+    "raw": DataType.utf8(),
+}
 
 
 def delivery_lines(lake: Lake, open_for: timedelta) -> LogKind:
-    """The feed of deliveries, as it is taken into `lake`.
+    """The feed of deliveries, as it is loaded into `lake`.
 
     Args:
         open_for: for how long, in the time of the records, a delivery may stay open.
     """
 
-    def stage(connection: duckdb.DuckDBPyConnection, spooled: SpooledLines) -> None:
-        lake.view_newest(connection, DELIVERIES)
+    def stage(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines]) -> None:
         create_stage(connection, DELIVERIES)
-        read = spooled.path.with_name("steps.csv")
-        average = _newest_of_the_lake(connection, open_for)
-        _read_lines(connection, create_lines(connection, spooled), read, average.newest)
-        connection.execute(
-            f"""CREATE OR REPLACE TEMP TABLE {_STEPS} AS SELECT * FROM read_csv(?, header = false,
-            columns = {{log_position: 'BIGINT', customer: 'BIGINT', delivery_step: 'BIGINT',
-                occurred_at: 'TIMESTAMP', newest_at: 'TIMESTAMP'}}, auto_detect = false)""",
-            [str(read)],
-        )
-        _recall(connection, average)
-        _judge(connection, average)
-        connection.execute(f"DROP TABLE {LINES}")
+        lake.view_newest(connection, DELIVERIES)
+        average, unknown = _average_of_the_lake(connection, open_for), set[str]()
+        for part in lines:
+            steps, rejected = _judged(part, average, unknown)
+            _insert(
+                connection,
+                STAGED,
+                f"""* EXCLUDE (occurred_us, newest_us), make_timestamp(occurred_us) AS occurred_at,
+                make_timestamp(newest_us) AS newest_at,
+                greatest(make_timestamp(newest_us) - to_microseconds({_microseconds(open_for)}),
+                    TIMESTAMP '{BEGINNING}') AS horizon_at""",
+                _STEP_COLUMNS,
+                steps,
+            )
+            _insert(connection, REJECTED, "*", _REJECTED_COLUMNS, rejected)
+        note_names(connection, unknown)
 
     return LogKind(str(DELIVERIES.name), DELIVERIES, stage)
 
 
-def _newest_of_the_lake(
+def _average_of_the_lake(
     connection: duckdb.DuckDBPyConnection, open_for: timedelta
 ) -> RunningAverage:
+    """The arithmetic where the lake has left it, as far as steps to come depend on it."""
     average = RunningAverage(open_for)
     (newest,) = connection.execute("SELECT max(newest_at) FROM deliveries").fetchall()[0]
     average.newest = newest or BEGINNING
-    return average
-
-
-def _read_lines(
-    connection: duckdb.DuckDBPyConnection, relations: Iterable[str], path: Path, newest: datetime
-) -> None:
-    """Write what the lines say to a file, and those that cannot be read to `REJECTED`."""
-    lines = " UNION ALL ".join(f"SELECT position, line, problem FROM {r}" for r in relations)
-    found = connection.execute(f"{lines} ORDER BY position")
-    latest = records.latest_now()
-    rejected: list[tuple[int, str, str]] = []
-    unknown: set[str] = set()
-    with path.open("w", encoding="ascii", newline="") as stream:
-        writer = csv.writer(stream)
-        while batch := found.fetchmany(_LINES_TOGETHER):
-            for position, line, problem in batch:
-                if problem is None and not (line or "").strip():
-                    continue
-                if problem is not None:
-                    rejected.append((position, problem, line))
-                    continue
-                try:
-                    customer, step, at = records.read_line(line, latest, unknown)
-                except records.RecordError as error:
-                    rejected.append((position, str(error), line))
-                    continue
-                newest = max(newest, at)
-                writer.writerow((position, customer, step, at, newest))
-    note_names(connection, unknown)
-    _reject(connection, rejected)
-
-
-def _recall(connection: duckdb.DuckDBPyConnection, average: RunningAverage) -> None:
-    """Give `average` the times of the customers as the lake has them."""
-    horizon = average.newest - min(average.open_for, average.newest - BEGINNING)
-    found = connection.execute(_STANDING, {"horizon": horizon})
-    while batch := found.fetchmany(_LINES_TOGETHER):
+    horizon = average.newest - min(open_for, average.newest - BEGINNING)
+    found = connection.execute(_STANDING, [horizon])
+    while batch := found.fetchmany(_CUSTOMERS_TOGETHER):
         for customer, last in batch:
             is_open = last["step"] == records.FIRST_STEP
             (average.opened if is_open else average.closed)[customer] = last["at"]
+    return average
 
 
-def _judge(connection: duckdb.DuckDBPyConnection, average: RunningAverage) -> None:
-    """Fill `STAGED` with the steps, and reject those that count for nothing."""
-    reasons: list[tuple[int, str, str]] = []
-    found = connection.execute(
-        f"SELECT log_position, customer, delivery_step, occurred_at FROM {_STEPS} ORDER BY 1"
-    )
-    while batch := found.fetchmany(_LINES_TOGETHER):
-        for position, customer, step, at in batch:
-            if reason := average.add(customer, step, at):
-                reasons.append((position, reason, ""))
-    _reject(connection, reasons)
-    connection.execute(
-        f"""INSERT INTO {STAGED} BY NAME
-        SELECT *, greatest(newest_at - to_microseconds($open_us), $beginning) AS horizon_at,
-            log_position IN (SELECT position FROM {REJECTED}) AS is_rejected
-        FROM {_STEPS} ORDER BY log_position""",
-        {"open_us": average.open_for // timedelta(microseconds=1), "beginning": BEGINNING},
-    )
-    connection.execute(
-        f"""UPDATE {REJECTED} SET raw = line FROM {LINES} AS lines
-        WHERE raw = '' AND {REJECTED}.position = lines.position"""
-    )
+def _judged(
+    lines: Lines, average: RunningAverage, unknown: set[str]
+) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Rows of `_STEP_COLUMNS` and of `_REJECTED_COLUMNS`."""
+    steps, rejected = [], []
+    for position, text, said in records.read_lines(lines, records.latest_now(), unknown):
+        reason = said if isinstance(said, str) else average.add(*said)
+        if not isinstance(said, str):
+            customer, step, at = said
+            times = _since_1970(at), _since_1970(average.newest)
+            steps.append((position, customer, step, *times, reason is not None))
+        if reason is not None:
+            raw = text.decode("utf-8").rstrip().replace("\0", "\N{REPLACEMENT CHARACTER}")
+            rejected.append((position, reason, raw))
+    return steps, rejected
 
 
-def _reject(connection: duckdb.DuckDBPyConnection, rejected: list[tuple[int, str, str]]) -> None:
-    if rejected:
-        rows = [
-            (position, reason, raw.rstrip().replace("\0", "\N{REPLACEMENT CHARACTER}"))
-            for position, reason, raw in rejected
+def _insert(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    values: str,
+    columns: dict[str, DataType],
+    rows: Sequence[tuple[Any, ...]],
+) -> None:
+    if rows:
+        arrays = [
+            Array(column, kind)
+            for column, kind in zip(zip(*rows, strict=True), columns.values(), strict=True)
         ]
-        connection.executemany(
-            f"INSERT INTO {REJECTED} (position, reason, raw) VALUES (?, ?, ?)", rows
-        )
+        connection.register(_PART, Table.from_arrays(arrays, names=list(columns)))
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT {values} FROM {_PART}")
+        connection.unregister(_PART)
+
+
+def _microseconds(time: timedelta) -> int:
+    return time // timedelta(microseconds=1)
+
+
+def _since_1970(moment: datetime) -> int:
+    return _microseconds(moment - datetime.fromisoformat("1970-01-01"))

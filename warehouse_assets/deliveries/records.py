@@ -6,12 +6,12 @@ told in `times`. Only the standard library is needed here.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 
 from warehouse_assets.errors import PermanentError
-from warehouse_assets.sources.stray_bytes import STRAY_CHARACTERS, named_stray_byte
+from warehouse_assets.sources.stray_bytes import named_stray_byte
 from warehouse_assets.times import BLANK, BLANKS, read_time
 
 FIRST_STEP = 1
@@ -46,12 +46,30 @@ Step = tuple[int, int, datetime]
 """A step of a delivery: customer, step, and its time without a zone."""
 
 
-def read_line(text: str, latest: datetime, unknown: set[str] | None = None) -> Step:
-    """What a line of the feed says.
+def read_lines(
+    lines: Iterable[tuple[int, bytes, str | None]],
+    latest: datetime,
+    unknown: set[str] | None = None,
+) -> Iterator[tuple[int, bytes, "Step | str"]]:
+    """Position and text of each line that is not blank, and its step or why it has none.
 
     Args:
+        lines: position, text without stray bytes, and why it cannot be used whatever it says.
         latest: the latest time that a record may have.
         unknown: names of fields that mean nothing here are added to it, up to a hundred or so.
+    """
+    for position, text, problem in lines:
+        if problem is not None:
+            yield position, text, problem
+        elif not text.isspace() and text:
+            try:
+                yield position, text, read_line(text.decode("utf-8"), latest, unknown)
+            except RecordError as error:
+                yield position, text, str(error)
+
+
+def read_line(text: str, latest: datetime, unknown: set[str] | None = None) -> Step:
+    """What a line of the feed says; see `read_lines`.
 
     Raises:
         RecordError: it cannot be used; the message says why.
@@ -59,9 +77,6 @@ def read_line(text: str, latest: datetime, unknown: set[str] | None = None) -> S
     try:
         record = _decode(text)
     except (ValueError, RecursionError):
-        behind = text.lstrip(STRAY_CHARACTERS)
-        if len(behind) < len(text):
-            return read_line(behind, latest, unknown)
         raise RecordError(f"not valid JSON{named_stray_byte(text)}") from None
     if unknown is not None and type(record) is dict and not record.keys() <= _ALL_NAMES:
         names = (name for name in record if name not in _ALL_NAMES | unknown)

@@ -25,7 +25,7 @@ from warehouse_assets.deliveries.state_database import (
     microseconds_of,
     time_of,
 )
-from warehouse_assets.sources.log_marks import Mark
+from warehouse_assets.ingest.log import Checkpoint
 
 _POINTS_OF_HISTORY = 20_000
 _CUSTOMERS_AT_ONCE = 1000
@@ -48,7 +48,7 @@ class Standing:
 
     open_seconds: float
     revision: int = 0
-    mark: Mark | None = None
+    mark: Checkpoint | None = None
     replayed_position: int | None = None
     records: int = 0
     unusable: int = 0
@@ -124,7 +124,7 @@ class Session:
         connection: sa.Connection,
         touched: set[int],
         *,
-        mark: Mark | None,
+        mark: Checkpoint | None,
         unusable: int = 0,
         replayed_position: int | None = None,
     ) -> None:

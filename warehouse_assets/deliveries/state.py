@@ -18,7 +18,7 @@ from warehouse_assets.deliveries.state_database import (
     StateDatabase,
     time_of,
 )
-from warehouse_assets.sources.log_marks import Mark
+from warehouse_assets.ingest.log import Checkpoint
 
 _MARK = ("feed_base", "feed_position", "feed_digest", "feed_file")
 
@@ -61,7 +61,7 @@ class Snapshot:
     revision: int = 0
     changed_at: float = 0.0
     position: int = 0
-    mark: Mark | None = None
+    mark: Checkpoint | None = None
     records: int = 0
     unusable: int = 0
     rejected: int = 0
@@ -143,13 +143,13 @@ def history(database: StateDatabase, up_to: int | None = None, most: int = 60) -
     ]
 
 
-def mark_in(row: sa.Row[Any]) -> Mark | None:
+def mark_in(row: sa.Row[Any]) -> Checkpoint | None:
     """The mark that a row of the table `STATE` holds."""
     values = [getattr(row, name) for name in _MARK]
-    return None if None in values else Mark(*values)
+    return None if None in values else Checkpoint(*values)
 
 
-def columns_of(mark: Mark | None) -> dict[str, int | None]:
+def columns_of(mark: Checkpoint | None) -> dict[str, int | None]:
     """The columns of the table `STATE` that hold `mark`."""
     parts = (mark.base, mark.position, mark.digest, mark.file_number) if mark else (None,) * 4
     return dict(zip(_MARK, parts, strict=True))

@@ -31,7 +31,7 @@ STATE = Table(
     Column("revision", BigInteger, nullable=False),
     Column("changed_at", Double, nullable=False),
     Column("open_seconds", Double, nullable=False),
-    # Up to where the feed is in the state, as `Mark`; null while the lake is replayed.
+    # Up to where the feed is in the state, as `Checkpoint`; null while the lake is replayed.
     Column("feed_base", BigInteger),
     Column("feed_position", BigInteger),
     Column("feed_digest", BigInteger),

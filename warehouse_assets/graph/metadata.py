@@ -8,9 +8,9 @@ import duckdb
 from deltalake import DeltaTable
 from sqlalchemy import Table
 
+from warehouse_assets.ingest.log_load import LoadedLog
 from warehouse_assets.lake import Lake
 from warehouse_assets.schema import aggregates, duckdb_type, identifiers, key_names
-from warehouse_assets.sources.log_catch_up import TakenFromLog
 
 _PREVIEW_ROWS = 5
 _PREVIEW_COLUMNS = 12
@@ -18,7 +18,7 @@ _MOST_ROWS_TO_SORT = 1_000_000  # of more, which rows come first is not worth re
 _MOST_CHARACTERS_IN_A_CELL = 80
 
 
-def log_metadata(taken: TakenFromLog) -> dict[str, Any]:
+def log_metadata(taken: LoadedLog) -> dict[str, Any]:
     """What a catch-up with a log took."""
     return {
         "is_source_missing": taken.is_missing,

@@ -8,6 +8,8 @@ from typing import Any
 from warehouse_assets.graph.assets import source_asset, sql_asset
 from warehouse_assets.graph.metadata import log_metadata, unknown_metadata
 from warehouse_assets.graph.step import Step
+from warehouse_assets.ingest.log_files import LogSource
+from warehouse_assets.ingest.log_load import load_log
 from warehouse_assets.lake import Written
 from warehouse_assets.school import batches as batches_source
 from warehouse_assets.school import students as students_source
@@ -21,9 +23,7 @@ from warehouse_assets.school.tables import (
     STUDENTS,
     TEST_RUNS,
 )
-from warehouse_assets.sources.growing_log import LogSource
 from warehouse_assets.sources.keyed import CaughtUp
-from warehouse_assets.sources.log_catch_up import catch_up_log
 
 GROUP = "school"
 _SQL = Path(__file__).parent / "sql"
@@ -73,7 +73,7 @@ def _take_batches(step: Step) -> _Taken:
 def _take_test_runs(step: Step) -> _Taken:
     is_given = _LOG_SETTING in step.settings.given
     source = LogSource(step.settings.test_runs_log, is_given, _LOG_SETTING)
-    taken = catch_up_log(step.lake, source, TEST_RUN_LINES, step.tell, step.progress)
+    taken = load_log(step.lake, source, TEST_RUN_LINES, step.tell, step.progress)
     return taken.written, log_metadata(taken)
 
 

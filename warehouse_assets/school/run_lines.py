@@ -8,8 +8,12 @@ A result is `2/3` or `2 out of 3`, in whole numbers. More tests passed than ther
 check tells of it. A run of no tests at all, `0/0`, is a completed one, as far as it goes.
 """
 
+from collections.abc import Iterator
+
 import duckdb
 
+from warehouse_assets.ingest.lines import Lines, arrow_table
+from warehouse_assets.ingest.log_load import LogKind
 from warehouse_assets.schema import column_names, identifiers
 from warehouse_assets.school.tables import TEST_RUNS
 from warehouse_assets.sources.json_fields import (
@@ -23,13 +27,11 @@ from warehouse_assets.sources.json_fields import (
     unusable_expression,
     value_columns,
 )
-from warehouse_assets.sources.log_catch_up import LogKind
-from warehouse_assets.sources.log_lines import LINES, create_lines
-from warehouse_assets.sources.log_spool import SpooledLines
 from warehouse_assets.sources.units import REJECTED, STAGED, create_stage
 from warehouse_assets.sources.unknown_fields import known_fields, note_fields_of
 from warehouse_assets.times import BLANK, is_blank
 
+_LINES = "_lines"
 _COLUMNS = field_columns(TEST_RUNS)
 _FIELDS = ["result", *(column.info["field"] for column in _COLUMNS)]
 _RESULT = rf"^{BLANK}*([0-9]+){BLANK}*(?:/|out{BLANK}+of){BLANK}*([0-9]+){BLANK}*$"
@@ -70,42 +72,36 @@ _SEEN = f"""CASE WHEN problem IS NULL AND record IS NULL THEN {unseen_expression
         {seen_expression(_COLUMNS)}), '') END"""
 
 
-def stage_run_lines(connection: duckdb.DuckDBPyConnection, spooled: SpooledLines) -> None:
+def stage_run_lines(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines]) -> None:
     """Fill the tables `STAGED` and `REJECTED` with the test runs in lines of the log."""
     create_stage(connection, TEST_RUNS)
     connection.execute(f"ALTER TABLE {STAGED} ADD COLUMN _has_other_fields BOOLEAN")
-    for lines in create_lines(connection, spooled):
-        connection.execute(
-            f"""INSERT INTO {STAGED} BY NAME
-            SELECT {identifiers(column_names(TEST_RUNS))}, {_IS_UNUSABLE} AS _is_unusable,
-                {_HAS_OTHER_FIELDS} AS _has_other_fields
-            FROM ({_records(lines)})"""
-        )
-        if connection.execute(f"FROM {STAGED} WHERE _has_other_fields LIMIT 1").fetchall():
-            some = _those_where("_has_other_fields", lines)
-            source = f"(SELECT 0 AS arrival, record AS json FROM ({_records(some)}))"
-            note_fields_of(connection, source, {*known_fields(TEST_RUNS), *_FIELDS})
-            connection.execute(f"UPDATE {STAGED} SET _has_other_fields = false")
-        if connection.execute(f"FROM {STAGED} WHERE _is_unusable LIMIT 1").fetchall():
-            _reject(connection, lines)
-    connection.execute(f"DROP TABLE {LINES}")
-
-
-def _reject(connection: duckdb.DuckDBPyConnection, lines: str) -> None:
-    """Look a second time at those of `lines` that cannot be used."""
+    connection.register(_LINES, arrow_table(lines))
     connection.execute(
-        f"""INSERT INTO {REJECTED} BY NAME
-        SELECT log_position AS position, {_REASON} AS reason, {_SEEN} AS value,
-            replace(rtrim(line, E' \\t\\r\\f'), chr(0), '\N{REPLACEMENT CHARACTER}') AS raw
-        FROM ({_records(_those_where("_is_unusable", lines))})"""
+        f"""INSERT INTO {STAGED} BY NAME
+        SELECT {identifiers(column_names(TEST_RUNS))}, {_IS_UNUSABLE} AS _is_unusable,
+            {_HAS_OTHER_FIELDS} AS _has_other_fields
+        FROM ({_records(_LINES)})"""
     )
-    connection.execute(f"DELETE FROM {STAGED} WHERE _is_unusable")
+    if connection.execute(f"FROM {STAGED} WHERE _has_other_fields LIMIT 1").fetchall():
+        some = _those_where("_has_other_fields")
+        source = f"(SELECT 0 AS arrival, record AS json FROM ({_records(some)}))"
+        note_fields_of(connection, source, {*known_fields(TEST_RUNS), *_FIELDS})
+    if connection.execute(f"FROM {STAGED} WHERE _is_unusable LIMIT 1").fetchall():
+        connection.execute(
+            f"""INSERT INTO {REJECTED} BY NAME
+            SELECT log_position AS position, {_REASON} AS reason, {_SEEN} AS value,
+                replace(rtrim(line, E' \\t\\r\\f'), chr(0), '\N{REPLACEMENT CHARACTER}') AS raw
+            FROM ({_records(_those_where("_is_unusable"))})"""
+        )
+        connection.execute(f"DELETE FROM {STAGED} WHERE _is_unusable")
+    connection.unregister(_LINES)
 
 
-def _those_where(condition: str, lines: str) -> str:
-    """SQL for those of `lines` whose record in the stage has a property."""
+def _those_where(condition: str) -> str:
+    """SQL for the lines whose record in the stage has a property."""
     chosen = f"(SELECT log_position AS position FROM {STAGED} WHERE {condition})"
-    return f"(FROM {lines} AS lines SEMI JOIN {chosen} AS chosen USING (position))"
+    return f"(FROM {_LINES} AS lines SEMI JOIN {chosen} AS chosen USING (position))"
 
 
 def _records(lines: str) -> str:

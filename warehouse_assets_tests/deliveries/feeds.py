@@ -17,14 +17,14 @@ from warehouse_assets.deliveries.feed import SETTING
 from warehouse_assets.deliveries.lines import delivery_lines
 from warehouse_assets.deliveries.state import Snapshot
 from warehouse_assets.deliveries.state_database import StateDatabase
+from warehouse_assets.ingest.log_files import LogSource
+from warehouse_assets.ingest.log_load import LoadedLog, load_log
 from warehouse_assets.lake import Lake
-from warehouse_assets.sources.growing_log import LogSource
-from warehouse_assets.sources.log_catch_up import TakenFromLog, catch_up_log
 from warehouse_assets_tests.deliveries.steps import WINDOW, Result, Step, record_of
 
 
 class Feed:
-    """Everything about one feed, in `folder`."""
+    """Everything about one feed, in `folder`; transactions are of `together` bytes or steps."""
 
     def __init__(
         self,
@@ -32,10 +32,12 @@ class Feed:
         url: str | None = None,
         window: timedelta = WINDOW,
         is_given: bool = True,
+        together: int = 10**6,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "deliveries.jsonl"
         self.window = window
+        self.together = together
         self.state = folder / "state.db"
         self.source = LogSource(self.path, is_given, SETTING)
         self.lake = Lake(folder / "lake", folder / "tmp", 10**9)
@@ -45,7 +47,9 @@ class Feed:
     def another(self) -> DeliveryAverage:
         """The same, as another process would have it."""
         database = StateDatabase(self.url, self.lake.folder)
-        return DeliveryAverage(database, self.source, self.lake, self.window)
+        return DeliveryAverage(
+            database, self.source, self.lake, self.window, self.together, self.together
+        )
 
     def write(self, steps: Iterable[Step]) -> None:
         """Append records."""
@@ -56,10 +60,10 @@ class Feed:
         with self.path.open("ab") as stream:
             stream.write(text.encode() if isinstance(text, str) else text)
 
-    def take_into_lake(self) -> TakenFromLog:
+    def take_into_lake(self) -> LoadedLog:
         """Catch the lake up."""
         kind = delivery_lines(self.lake, self.window)
-        return catch_up_log(self.lake, self.source, kind, lambda _: None)
+        return load_log(self.lake, self.source, kind, lambda _: None)
 
 
 def come_to(snapshot: Snapshot, result: Result) -> bool:

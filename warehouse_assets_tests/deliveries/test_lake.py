@@ -7,11 +7,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.deliveries import catch_up as catch_up_module
 from warehouse_assets.deliveries.assets import _SQL
 from warehouse_assets.deliveries.average import LATE, NOTHING_OPEN
 from warehouse_assets.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
@@ -114,15 +112,14 @@ def assert_agree(feed: Feed, steps: list[Step]) -> None:
 
 
 def test_any_sequence_taken_in_any_parts_comes_to_the_same_in_lake_state_and_replay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     numbers = count()
-    monkeypatch.setattr(catch_up_module, "_STEPS_REPLAYED_TOGETHER", 7)
 
     @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(any_steps(40), st.data())
     def holds(steps: list[Step], data: st.DataObject) -> None:
-        feed = Feed(tmp_path / str(next(numbers)))
+        feed = Feed(tmp_path / str(next(numbers)), together=7)
         feed.path.touch()
         cut = data.draw(st.integers(0, len(steps)))
         feed.write(steps[:cut])

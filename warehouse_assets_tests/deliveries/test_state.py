@@ -12,17 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.deliveries import feed as feed_module
-from warehouse_assets.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.deliveries.state import Snapshot, history
 from warehouse_assets.deliveries.state_database import StateDatabase, StateError
 from warehouse_assets.errors import SourceError
-from warehouse_assets.sources.growing_log import LogSource
+from warehouse_assets.ingest.lines import MOST_LINE_BYTES
 from warehouse_assets_tests.deliveries.feeds import Feed, come_to, dying_at, killed_at
 from warehouse_assets_tests.deliveries.steps import (
     NOON,
     ORIGINAL,
-    WINDOW,
     Step,
     any_steps,
     expected,
@@ -41,12 +38,8 @@ def _url(kind: str) -> str | None:
 
 @pytest.fixture(params=_KINDS)
 def feed(request: pytest.FixtureRequest, tmp_path: Path) -> Feed:
-    return Feed(tmp_path, _url(request.param))
-
-
-@pytest.fixture
-def small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_module, "_BYTES_TOGETHER", 200)
+    """A feed that is taken in transactions of a few lines."""
+    return Feed(tmp_path, _url(request.param), together=200)
 
 
 def many(customers: int, rounds: int) -> list[Step]:
@@ -104,13 +97,11 @@ def test_lines_that_cannot_be_used_are_counted(feed: Feed) -> None:
 
 
 def test_a_line_longer_than_any_record_is_passed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(feed_module, "MOST_RECORD_BYTES", 1000)
-    monkeypatch.setattr(feed_module, "_BYTES_TOGETHER", 300)
     feed = Feed(tmp_path)
     feed.write([(1, 1, NOON)])
-    feed.append("[" * 5000 + "\n")
+    feed.append("[" * (MOST_LINE_BYTES + 1) + "\n")
     feed.write([(1, 4, NOON + timedelta(minutes=1))])
 
     now = feed.average.catch_up().after
@@ -168,7 +159,6 @@ def test_without_any_state_there_is_an_empty_one_and_no_file(tmp_path: Path) -> 
     assert not feed.state.exists()
 
 
-@pytest.mark.usefixtures("small_transactions")
 def test_customers_of_long_ago_are_deleted_and_history_is_kept(feed: Feed) -> None:
     feed.write(many(customers=3, rounds=30))
 
@@ -185,7 +175,6 @@ def test_customers_of_long_ago_are_deleted_and_history_is_kept(feed: Feed) -> No
     assert history(feed.average.database, points[0].position) == points[:1]
 
 
-@pytest.mark.usefixtures("small_transactions")
 def test_what_is_enough_leaves_the_rest_for_next_time(feed: Feed) -> None:
     feed.write(many(2, 20))
 
@@ -198,10 +187,9 @@ def test_what_is_enough_leaves_the_rest_for_next_time(feed: Feed) -> None:
 
 @pytest.mark.parametrize("kind", _KINDS)
 def test_any_sequence_cut_anywhere_and_dead_anywhere_comes_to_the_same(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, tmp_path: Path
 ) -> None:
     numbers = count()
-    monkeypatch.setattr(feed_module, "_BYTES_TOGETHER", 150)
 
     @settings(
         max_examples=10 if kind == "sqlite" else 4,
@@ -210,7 +198,7 @@ def test_any_sequence_cut_anywhere_and_dead_anywhere_comes_to_the_same(
     )
     @given(any_steps(25), st.data())
     def holds(steps: list[Step], data: st.DataObject) -> None:
-        feed = Feed(tmp_path / str(next(numbers)), _url(kind))
+        feed = Feed(tmp_path / str(next(numbers)), _url(kind), together=150)
         feed.path.touch()
         taken = list(steps)
         if len(steps) > data.draw(st.integers(0, 10)):
@@ -233,12 +221,10 @@ def test_any_sequence_cut_anywhere_and_dead_anywhere_comes_to_the_same(
 
 
 def _take(folder: Path, url: str, kill_at: int) -> None:
-    feed_module._BYTES_TOGETHER = 1000
-    source = LogSource(folder / "deliveries.jsonl", True, "DELIVERIES_FEED")
-    database = StateDatabase(url)
+    average = Feed(folder, url, together=1000).average
     if kill_at:
-        killed_at(database, kill_at)
-    DeliveryAverage(database, source, Feed(folder).lake, WINDOW).catch_up()
+        killed_at(average.database, kill_at)
+    average.catch_up()
 
 
 def processes(*works: tuple[Callable[..., None], tuple[object, ...]]) -> list[int | None]:

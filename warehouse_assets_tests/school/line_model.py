@@ -28,7 +28,7 @@ def lines_of(files: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
             lines.append(last)
         position = base
         for line in lines:
-            if with_blanks(line).strip(b" \t\r\f"):
+            if line[stray_bytes(line) :].strip(b" \t\r\f"):
                 yield position, line
             position += len(line) + 1
         base += len(content)
@@ -37,7 +37,7 @@ def lines_of(files: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
 def expected(files: Sequence[bytes]) -> tuple[list[Row], list[tuple[int, str]]]:
     """The rows of `test_runs`, and position and raw text of rejected lines."""
     rows, rejected = [], []
-    for position, line in ((at, with_blanks(line)) for at, line in lines_of(files)):
+    for position, line in ((at, line[stray_bytes(line) :]) for at, line in lines_of(files)):
         values = values_of(line)
         if values is None:
             raw = line.decode("utf-8", errors="replace").rstrip(" \t\r\f")
@@ -45,11 +45,6 @@ def expected(files: Sequence[bytes]) -> tuple[list[Row], list[tuple[int, str]]]:
         else:
             rows.append((position, *values))
     return rows, rejected
-
-
-def with_blanks(line: bytes) -> bytes:
-    """The line with blanks in place of NUL bytes and byte-order marks at its beginning."""
-    return b" " * stray_bytes(line) + line[stray_bytes(line) :]
 
 
 def stray_bytes(line: bytes) -> int:

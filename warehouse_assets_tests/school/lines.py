@@ -2,18 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from tempfile import mkdtemp
+from io import BytesIO
 from typing import Any
 
 import duckdb
 
+from warehouse_assets.ingest.lines import LineReader
 from warehouse_assets.schema import column_names, identifiers
 from warehouse_assets.school.run_lines import stage_run_lines
 from warehouse_assets.school.tables import TEST_RUNS
-from warehouse_assets.sources.growing_log import LogFile
-from warehouse_assets.sources.log_place import Piece
-from warehouse_assets.sources.log_spool import SpooledLines, spool_lines
 from warehouse_assets.sources.units import REJECTED, STAGED
 from warehouse_assets_tests.sources.stored import WHY
 
@@ -36,27 +33,15 @@ class StagedLines:
         return [reason for _, reason, _ in self.rejected]
 
 
-def spool(
-    folder: Path, content: bytes, *, offset: int = 0, most_bytes: int = 10**9, is_final: bool = True
-) -> SpooledLines:
-    """Spool the lines of a file with this content, which begins at position 0."""
-    folder = Path(mkdtemp(dir=folder))
-    path = folder / "test_runs.log"
-    path.write_bytes(content)
-    with path.open("rb") as stream:
-        piece = Piece(LogFile(path, stream), offset, 0, is_final, False, None)
-        return spool_lines(piece, folder, most_bytes)
-
-
 @cache
 def _engine() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
-def stage_lines(folder: Path, content: bytes) -> StagedLines:
+def stage_lines(content: bytes) -> StagedLines:
     """Read the lines of a file with this content; the last may lack its line end."""
     with _engine().cursor() as cursor:
-        stage_run_lines(cursor, spool(folder, content))
+        stage_run_lines(cursor, LineReader(BytesIO(content), len(content)).read())
         names = identifiers(column_names(TEST_RUNS))
         rows = cursor.execute(f"SELECT {names} FROM {STAGED} ORDER BY 1").fetchall()
         query = f"SELECT position, {WHY}, raw FROM {REJECTED} ORDER BY 1"

@@ -1,10 +1,9 @@
 """Whatever lines come, the reader and a plain Python model agree on every one of them."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets_tests.school.line_model import expected
@@ -15,7 +14,7 @@ def line(student_id: Any, lesson_title: str) -> str:
     return json.dumps({"result": "2/2", "student_id": student_id, "lesson_title": lesson_title})
 
 
-def test_many_lines_in_many_blocks(tmp_path: Path) -> None:
+def test_many_lines_in_many_blocks() -> None:
     def text(number: int) -> str:
         if number % 1000 == 7:
             return f"bad {number}"
@@ -24,7 +23,7 @@ def test_many_lines_in_many_blocks(tmp_path: Path) -> None:
         )
 
     content = "".join(text(number) + "\n" for number in range(60_000)).encode()
-    staged = stage_lines(tmp_path, content)
+    staged = stage_lines(content)
     rows, rejected = expected([content])
     assert staged.rows == rows
     assert [(position, raw) for position, _, raw in staged.rejected] == rejected
@@ -93,15 +92,11 @@ any_lines = st.one_of(usual_lines, written_lines(), cut_lines, junk).map(
 ends = st.sampled_from([b"\n", b"\n", b"\r\n"])
 
 
-@settings(
-    max_examples=27, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=27, deadline=None)
 @given(st.lists(st.tuples(any_lines, ends), min_size=1, max_size=12))
-def test_the_reader_and_a_model_agree_on_every_line(
-    tmp_path: Path, written: list[tuple[bytes, bytes]]
-) -> None:
+def test_the_reader_and_a_model_agree_on_every_line(written: list[tuple[bytes, bytes]]) -> None:
     content = b"".join(text + end for text, end in written)
-    staged = stage_lines(tmp_path, content)
+    staged = stage_lines(content)
     rows, rejected = expected([content])
     assert staged.rows == rows
     assert [(position, raw) for position, _, raw in staged.rejected] == rejected

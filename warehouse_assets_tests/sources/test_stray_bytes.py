@@ -12,8 +12,8 @@ from warehouse_assets.deliveries.tables import DELIVERIES
 from warehouse_assets.sources.json_array import json_array
 from warehouse_assets_tests.deliveries.feeds import Feed
 from warehouse_assets_tests.deliveries.steps import NOON, record_of
+from warehouse_assets_tests.ingest.logs import Log, run_line
 from warehouse_assets_tests.sources import csv_files
-from warehouse_assets_tests.sources.logs import Log, run_line
 from warehouse_assets_tests.sources.staging import stage, vote_text
 from warehouse_assets_tests.sources.stored import rejected, stored
 

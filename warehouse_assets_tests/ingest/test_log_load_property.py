@@ -5,14 +5,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.sources import log_catch_up, log_spool
 from warehouse_assets_tests.crashes import Killed, dying_at
+from warehouse_assets_tests.ingest.logs import Log, run_line
 from warehouse_assets_tests.school.line_model import expected, lines_of, values_of
-from warehouse_assets_tests.sources.logs import Log, run_line
 
 Step = tuple[str, bytes]
 
@@ -58,10 +56,8 @@ def cut_steps(
 @contextmanager
 def log_in_small_parts() -> Iterator[Log]:
     """A log of which a part is a few lines."""
-    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_catch_up, "_MOST_BYTES_TOGETHER", 200)
-        patch.setattr(log_spool, "_BLOCK_BYTES", 100)
-        yield Log(Path(folder), is_given=False)
+    with TemporaryDirectory() as folder:
+        yield Log(Path(folder), is_given=False, part=200)
 
 
 def do(log: Log, step: Step) -> None:

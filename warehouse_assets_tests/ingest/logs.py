@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from warehouse_assets.ingest.log_files import LogSource
+from warehouse_assets.ingest.log_load import LoadedLog, load_log
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Listener, nobody
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.school.tables import TEST_RUNS
-from warehouse_assets.sources.growing_log import LogSource
-from warehouse_assets.sources.log_catch_up import TakenFromLog, catch_up_log
 from warehouse_assets_tests.sources.stored import WHY
 
 Row = tuple[Any, ...]
@@ -24,9 +24,10 @@ def run_line(student: int, lesson: int = 1) -> bytes:
 
 
 class Log:
-    """A log below `folder`, and a lake that catches up with it."""
+    """A log below `folder`, and a lake that it is loaded into, `part` bytes at a time."""
 
-    def __init__(self, folder: Path, *, is_given: bool = True) -> None:
+    def __init__(self, folder: Path, *, is_given: bool = True, part: int = 10**6) -> None:
+        self.part = part
         folder.mkdir(parents=True, exist_ok=True)
         self.lake = Lake(folder / "lake", folder / "tmp", 10**9)
         self.path = folder / "sources" / "test_runs.log"
@@ -65,9 +66,11 @@ class Log:
         if self.path.exists():
             os.truncate(self.path, 0)
 
-    def take(self, progress: Listener = nobody) -> TakenFromLog:
+    def take(self, progress: Listener = nobody) -> LoadedLog:
         """Catch up."""
-        return catch_up_log(self.lake, self.source, TEST_RUN_LINES, self.told.append, progress)
+        return load_log(
+            self.lake, self.source, TEST_RUN_LINES, self.told.append, progress, self.part
+        )
 
     def rows(self, columns: str = "*") -> list[Row]:
         """The rows of `test_runs`, sorted."""

@@ -2,18 +2,19 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from warehouse_assets import crash_points
 from warehouse_assets.errors import ConflictError, SourceError
-from warehouse_assets.lake import Lake, append
+from warehouse_assets.ingest.log_load import LoadedLog, load_log
+from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress
+from warehouse_assets.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.school.tables import TEST_RUNS
-from warehouse_assets.sources import log_catch_up, log_spool
 from warehouse_assets.sources.file_marks import taken_at
-from warehouse_assets.sources.log_catch_up import TakenFromLog
-from warehouse_assets_tests.sources.logs import Log, run_line
+from warehouse_assets_tests.crashes import hooked
+from warehouse_assets_tests.ingest.logs import Log, run_line
 
 ONE, TWO, THREE, FOUR = (run_line(number) for number in (1, 2, 3, 4))
 SIZE = len(ONE)
@@ -29,12 +30,12 @@ def test_new_lines_are_taken_once(log: Log) -> None:
     first = log.take()
     assert log.rows() == [(0, 1, 1, None, 2, 2, True), (SIZE + 1, 2, 1, None, 2, 2, True)]
     assert first.written.inserted == 2
-    assert first == TakenFromLog(
+    assert first == LoadedLog(
         records=2, bytes_read=2 * SIZE + 1, written=first.written, to_position=2 * SIZE + 1
     )
 
     versions = log.versions()
-    assert log.take() == TakenFromLog(from_position=2 * SIZE + 1, to_position=2 * SIZE + 1)
+    assert log.take() == LoadedLog(from_position=2 * SIZE + 1, to_position=2 * SIZE + 1)
     assert log.versions() == versions
 
     log.write(THREE)
@@ -80,9 +81,8 @@ def test_what_cannot_be_used_is_rejected_once(log: Log) -> None:
     ]
 
 
-def test_a_log_is_taken_in_parts(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_catch_up, "_MOST_BYTES_TOGETHER", 1000)
-    monkeypatch.setattr(log_spool, "_BLOCK_BYTES", 500)
+def test_a_log_is_taken_in_parts(log: Log) -> None:
+    log.part = 1000
     log.write(*(run_line(100 + number) for number in range(50)), b"bad\n", ONE[:-1])
     heard: list[Progress] = []
 
@@ -109,7 +109,7 @@ def test_when_it_was_taken_is_remembered(log: Log) -> None:
 
 def test_a_log_at_the_default_place_may_be_missing(tmp_path: Path) -> None:
     log = Log(tmp_path, is_given=False)
-    assert log.take() == TakenFromLog(is_missing=True)
+    assert log.take() == LoadedLog(is_missing=True)
     assert log.told == [
         f"There is no log at {log.path}, the default of TEST_RUNS_LOG: nothing to take."
     ]
@@ -143,20 +143,19 @@ def test_a_log_may_be_a_link_and_have_any_name(tmp_path: Path) -> None:
     assert log.rejected("unit") == [("te?st [*] 'run\N{REPLACEMENT CHARACTER}",)]
 
 
-def test_what_another_machine_took_meanwhile_is_not_taken_twice(
-    log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def be_second(*arguments: Any) -> Any:
-        monkeypatch.setattr(log_catch_up, "append", append)
-        log.take()
-        return append(*arguments)
+def test_what_another_machine_took_meanwhile_is_not_taken_twice(log: Log, tmp_path: Path) -> None:
+    other = Lake(log.lake.folder, tmp_path / "other", 10**9)
+
+    def be_second(point: str, _: str) -> None:
+        if point == "lines read":
+            crash_points.hook = None
+            load_log(other, log.source, TEST_RUN_LINES, log.told.append)
 
     log.write(ONE, b"bad\n")
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         # The locks are of one machine.
         patch.setattr(Lake, "lock", lambda *_, **__: nullcontext())
-        patch.setattr(log_catch_up, "append", be_second)
-        with pytest.raises(ConflictError):
+        with hooked(be_second), pytest.raises(ConflictError):
             log.take()
     assert log.take().records == 0
     assert log.students() == [(0, 1)]

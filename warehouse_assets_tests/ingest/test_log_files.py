@@ -1,15 +1,17 @@
 """The files of a log: which belong to it, in which order, and which holds a mark."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from warehouse_assets.errors import SourceError
-from warehouse_assets.sources import growing_log
-from warehouse_assets.sources.growing_log import LogChangedError, LogSource, OpenLog, open_log
-from warehouse_assets.sources.log_marks import WINDOW_BYTES, Mark, digest_of
+from warehouse_assets.ingest.lines import TAIL_BYTES
+from warehouse_assets.ingest.log import Checkpoint, files_since
+from warehouse_assets.ingest.log_files import LogChangedError, LogSource, digest_of, open_log
 
 
 @pytest.fixture
@@ -26,9 +28,9 @@ def put(source: LogSource, suffix: str, content: bytes = b"", at: int | None = N
     return path
 
 
-def mark_in(path: Path, offset: int) -> Mark:
-    window = path.read_bytes()[:offset][-WINDOW_BYTES:]
-    return Mark(0, offset, digest_of(window), path.stat().st_ino)
+def mark_in(path: Path, offset: int) -> Checkpoint:
+    window = path.read_bytes()[:offset][-TAIL_BYTES:]
+    return Checkpoint(0, offset, digest_of(window), path.stat().st_ino)
 
 
 def names(source: LogSource) -> list[str]:
@@ -36,10 +38,10 @@ def names(source: LogSource) -> list[str]:
         return [file.path.name for file in log.files]
 
 
-def found(source: LogSource, mark: Mark) -> str | None:
+def found(source: LogSource, mark: Checkpoint) -> str | None:
     with open_log(source) as log:
-        file = log.find(mark)
-        return None if file is None else file.path.name
+        files = files_since(log, mark)
+        return files[0].path.name if files else None
 
 
 def test_rotated_logs_are_known_by_their_names(source: LogSource) -> None:
@@ -93,7 +95,7 @@ def test_of_files_that_hold_the_same_the_renamed_one_is_meant(source: LogSource)
 
 def test_of_copies_the_present_log_is_meant_and_else_the_longest(source: LogSource) -> None:
     path = put(source, "", b"same\n")
-    mark = Mark(0, 5, mark_in(path, 5).digest, 1)
+    mark = Checkpoint(0, 5, mark_in(path, 5).digest, 1)
     put(source, ".1", b"same\nmore\n")
     put(source, ".2", b"same\nmuch more\n")
     assert found(source, mark) == "runs.log"
@@ -102,22 +104,20 @@ def test_of_copies_the_present_log_is_meant_and_else_the_longest(source: LogSour
 
 
 def test_what_was_copied_twice_is_read_once(source: LogSource) -> None:
-    content = b"x" * WINDOW_BYTES + b"\n"
-    mark = mark_in(put(source, "", content), WINDOW_BYTES)
+    content = b"x" * TAIL_BYTES + b"\n"
+    mark = mark_in(put(source, "", content), TAIL_BYTES)
     put(source, ".2", content + b"a\n", at=20)
     put(source, ".1", content, at=30)
     put(source, "-3", b"", at=35)
     put(source, "", b"b\n", at=40)
     with open_log(source) as log:
-        file = log.find(mark)
-        assert file is not None
-        since = [file.path.name for file in log.since(file, mark)]
+        since = [file.path.name for file in files_since(log, mark)]
     assert since == ["runs.log.2", "runs.log"]
 
 
 def test_only_the_window_before_a_mark_is_compared(source: LogSource) -> None:
-    content = bytearray(b"x" * (WINDOW_BYTES + 10))
-    mark = mark_in(put(source, "", bytes(content)), WINDOW_BYTES + 5)
+    content = bytearray(b"x" * (TAIL_BYTES + 10))
+    mark = mark_in(put(source, "", bytes(content)), TAIL_BYTES + 5)
     content[0] = content[4] = content[-1] = 0
     put(source, "", bytes(content))
     assert found(source, mark) == "runs.log"
@@ -180,29 +180,33 @@ def test_a_rotation_in_between_is_noticed(
     source: LogSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(source, "", b"first\n", at=1)
-    original, rotations = growing_log._open, 0
-
-    def rotate_first(*arguments: Any) -> OpenLog:
-        nonlocal rotations
-        rotations += 1
-        if rotations <= 2:
-            source.path.rename(source.path.with_name(f"runs.log.{rotations}"))
-            put(source, "", b"next\n", at=rotations + 1)
-        return original(*arguments)
-
-    monkeypatch.setattr(growing_log, "_open", rotate_first)
+    before_opening(monkeypatch, source, [partial(rotate, source, number) for number in (1, 2)])
     assert names(source) == ["runs.log.1", "runs.log.2", "runs.log"]
-    assert rotations == 3
 
 
 def test_rotations_without_end_are_told(source: LogSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = growing_log._open
-
-    def rotate(*arguments: Any) -> OpenLog:
-        put(source, "").unlink()
-        put(source, f".{len(list(source.path.parent.iterdir()))}")
-        return original(*arguments)
-
-    monkeypatch.setattr(growing_log, "_open", rotate)
+    put(source, "", b"first\n", at=1)
+    before_opening(
+        monkeypatch, source, [partial(rotate, source, number) for number in range(1, 1000)]
+    )
     with pytest.raises(LogChangedError, match="renamed all the time"):
         names(source)
+
+
+def rotate(source: LogSource, number: int) -> None:
+    source.path.rename(source.path.with_name(f"runs.log.{number}"))
+    put(source, "", b"next\n", at=number + 1)
+
+
+def before_opening(
+    monkeypatch: pytest.MonkeyPatch, source: LogSource, actions: list[Callable[[], None]]
+) -> None:
+    """Do one of `actions` each time before the log is opened to be read."""
+    original, remaining = Path.open, iter(actions)
+
+    def open_later(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if (path, mode) == (source.path, "rb") and (action := next(remaining, None)):
+            action()
+        return original(path, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", open_later)

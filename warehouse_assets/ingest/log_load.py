@@ -1,12 +1,12 @@
-"""Catching a table up with a growing log, exactly once, whatever dies in between.
+"""Loading what is new in a growing log into its table, exactly once, whatever dies in between.
 
-New lines are taken in parts, and each part in two commits: its lines that cannot be used are
+New lines are loaded in parts, and each part in two commits: its lines that cannot be used are
 committed to `rejected_records`, then its good ones to the table. With each commit the table
-remembers, as transactions, the mark up to which it holds the log. The records say where reading
-goes on; what of it `rejected_records` holds already is not added to it again.
+remembers, as transactions, the checkpoint up to which it holds the log. The records say where
+reading goes on; what of it `rejected_records` holds already is not added to it again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -15,21 +15,25 @@ from deltalake import DeltaTable
 from sqlalchemy import Table
 
 from warehouse_assets.crash_points import crash_point
-from warehouse_assets.errors import SourceError
+from warehouse_assets.ingest.lines import Lines
+from warehouse_assets.ingest.log import (
+    Checkpoint,
+    Place,
+    Segment,
+    checkpoint_of,
+    find_place,
+    refuse_missing,
+    transactions_of,
+)
+from warehouse_assets.ingest.log_files import LogSource, open_log
 from warehouse_assets.lake import Lake, LakeTable, Written, append
 from warehouse_assets.lake.lake import conflict
 from warehouse_assets.progress import Listener, Progress, nobody, query_progress
 from warehouse_assets.schema import REJECTED_RECORDS
-from warehouse_assets.sources.growing_log import LogSource, open_log
-from warehouse_assets.sources.log_marks import Mark, digest_of, mark_of, transactions_of
-from warehouse_assets.sources.log_place import Marks, Piece, Place, find_place
-from warehouse_assets.sources.log_spool import SpooledLines, spool_lines
 from warehouse_assets.sources.units import REJECTED, STAGED
 from warehouse_assets.sources.unknown_fields import keep_unknown_fields
 
-# Parts of this size are committed one by one: about a million lines. A greater one takes memory
-# that it costs time to get.
-_MOST_BYTES_TOGETHER = 64 * 10**6
+_MOST_BYTES_TOGETHER = 64 * 10**6  # about a million lines, which are held in memory
 
 _LOST = (
     "the log was truncated, or it was rotated and the file it became is gone: lines written from "
@@ -40,13 +44,13 @@ _LOST = (
 class Stage(Protocol):
     """Reads lines into the tables `STAGED` and `REJECTED` of the connection."""
 
-    def __call__(self, connection: duckdb.DuckDBPyConnection, spooled: SpooledLines) -> None:
-        """Read `spooled`; in both tables a line has the position at which it begins."""
+    def __call__(self, connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines]) -> None:
+        """Read all of `lines`; in both tables a line has the position at which it begins."""
 
 
 @dataclass(frozen=True)
 class LogKind:
-    """A log that is taken in one way.
+    """A log that is loaded in one way.
 
     Args:
         name: its source in `rejected_records`.
@@ -60,8 +64,8 @@ class LogKind:
 
 
 @dataclass(frozen=True)
-class TakenFromLog:
-    """What a catch-up did.
+class LoadedLog:
+    """What a load did.
 
     Args:
         records: good lines.
@@ -88,18 +92,20 @@ class TakenFromLog:
     unknown_fields: tuple[str, ...] = ()
 
 
-def catch_up_log(
+def load_log(
     lake: Lake,
     source: LogSource,
     kind: LogKind,
     tell: Callable[[str], None],
     progress: Listener = nobody,
-) -> TakenFromLog:
-    """Take every complete line that the lake does not hold yet.
+    most_bytes: int = _MOST_BYTES_TOGETHER,
+) -> LoadedLog:
+    """Load every complete line that the lake does not hold yet.
 
     Args:
         tell: told in words what is worth knowing meanwhile.
-        progress: told how much of the bytes waiting has been taken.
+        progress: told how much of the bytes waiting has been loaded.
+        most_bytes: about so many are committed together.
 
     Raises:
         SourceError: the log cannot be read, or it is missing where someone said it is.
@@ -107,10 +113,10 @@ def catch_up_log(
         ConflictError: another machine took some of it at the same time.
     """
     with lake.lock(kind.name, on_wait=tell):
-        return _CatchUp(lake, source, kind, tell, progress).run()
+        return _Load(lake, source, kind, tell, progress, most_bytes).run()
 
 
-class _CatchUp:
+class _Load:
     """The two tables of a log and up to where they hold it, while the lock is held."""
 
     def __init__(
@@ -120,115 +126,108 @@ class _CatchUp:
         kind: LogKind,
         tell: Callable[[str], None],
         progress: Listener,
+        most_bytes: int,
     ) -> None:
         self.lake = lake
         self.source = source
         self.kind = kind
         self.tell = tell
         self.progress = progress
+        self.most_bytes = most_bytes
         self.table = lake.table(kind.table)
-        self.rejected = lake.table(REJECTED_RECORDS)
-        tables = (self.table, self.rejected)
-        self._opened = {table.name: table.open() for table in tables}
-        self.marks = Marks(*(mark_of(self._opened[table.name], kind.name) for table in tables))
+        self.rejects = lake.table(REJECTED_RECORDS)
+        self._opened = {table.name: table.open() for table in (self.table, self.rejects)}
+        self.loaded = checkpoint_of(self._opened[self.table.name], kind.name)
+        self.rejected = checkpoint_of(self._opened[self.rejects.name], kind.name)
 
     @property
     def _held(self) -> int:
         """The position up to which the table holds the log."""
-        return self.marks.taken.position if self.marks.taken else 0
+        return self.loaded.position if self.loaded else 0
 
-    def run(self) -> TakenFromLog:
-        """Take part by part what is there; what is written meanwhile is left for next time."""
-        account = TakenFromLog(from_position=self._held, to_position=self._held)
+    def run(self) -> LoadedLog:
+        """Load part by part what is there; what is written meanwhile is left for next time."""
+        account = LoadedLog(from_position=self._held, to_position=self._held)
         while True:
             with open_log(self.source) as log:
-                place = find_place(log, self.marks)
-                if place.piece is None:
+                place = find_place(log, self.loaded, self.rejected)
+                if place.segment is None:
                     return self._at_the_end(place, account)
-                self._tell_where(place.piece, is_present=place.piece.file is log.present)
-                before = account.bytes_read
-                account = self._take(place.piece, account, before + place.waiting)
-                size = account.bytes_read - before
-                if place.piece.file is log.present and size < _MOST_BYTES_TOGETHER:
-                    return replace(account, lag=place.waiting - size)
+                is_present = place.segment.file is log.present
+                self._tell_where(place.segment, is_present)
+                account = self._load(place.segment, account, account.bytes_read + place.waiting)
+                if is_present and place.segment.size < self.most_bytes:
+                    return replace(account, lag=place.waiting - place.segment.size)
 
-    def _at_the_end(self, place: Place, account: TakenFromLog) -> TakenFromLog:
-        """The account when no line is left to be taken."""
+    def _at_the_end(self, place: Place, account: LoadedLog) -> LoadedLog:
+        """The account when no line is left to be loaded."""
         if place.files:
             return replace(account, lag=place.waiting)
-        path, setting = self.source.path, self.source.setting
-        if self.source.is_given:
-            raise SourceError(
-                f"There is no log at {path}, and no rotated one beside it goes on from where it "
-                f"was left. See why it is gone, or set {setting} to the file that grows."
-            )
-        self.tell(f"There is no log at {path}, the default of {setting}: nothing to take.")
+        self.tell(refuse_missing(self.source))
         return replace(account, is_missing=True)
 
-    def _tell_where(self, piece: Piece, *, is_present: bool) -> None:
+    def _tell_where(self, segment: Segment, is_present: bool) -> None:
         path = self.source.path
-        if piece.lost_at is not None:
+        if segment.lost_at is not None:
             self.tell(
                 f"Warning: the log {path} was truncated, or rotated and what was left of it is "
                 "gone; it is taken from its beginning. Lines written just before may never have "
-                f"been seen: rejected_records tells where (position {piece.lost_at}). Keep the "
+                f"been seen: rejected_records tells where (position {segment.lost_at}). Keep the "
                 "newest rotated log beside it, and not packed, or take lines more often."
             )
         elif not is_present:
-            self.tell(f"The log {path} was rotated: what is left in {piece.file.path} comes first.")
-        elif piece.is_restart:
+            rotated = segment.file.path
+            self.tell(f"The log {path} was rotated: what is left in {rotated} comes first.")
+        elif segment.is_restart:
             self.tell(f"The log {path} was rotated: it is taken from its beginning.")
 
-    def _take(self, piece: Piece, before: TakenFromLog, total: int) -> TakenFromLog:
-        """Read the lines at the beginning of `piece` and commit what they hold."""
+    def _load(self, segment: Segment, before: LoadedLog, total: int) -> LoadedLog:
+        """Read the lines at the beginning of `segment` and commit what they hold."""
 
         def report(share: float | None) -> None:
             if share is None:
                 self.progress(Progress(self.kind.name, "checking"))
                 return
-            done = before.bytes_read + int(share * spooled.size)
+            done = before.bytes_read + int(share * segment.size)
             self.progress(Progress(self.kind.name, "reading", done, total, "bytes"))
 
-        with self.lake.connect() as connection, self.lake.scratch_folder() as folder:
+        with self.lake.connect() as connection:
             crash_point("lines to be read", self.kind.name)
-            spooled = spool_lines(piece, folder, _MOST_BYTES_TOGETHER)
             report(0)
             with query_progress(connection, report):
-                self.kind.stage(connection, spooled)
-            if piece.lost_at is not None:
+                self.kind.stage(connection, segment.read(self.most_bytes))
+            if segment.lost_at is not None:
                 connection.execute(
                     f"INSERT INTO {REJECTED} BY NAME SELECT ? AS position, ? AS reason, '' AS raw",
-                    [piece.lost_at, _LOST.format(self._held)],
+                    [segment.lost_at, _LOST.format(self._held)],
                 )
             (records,), (rejected,) = connection.execute(
                 f"SELECT count(*) FROM {STAGED} UNION ALL SELECT count(*) FROM {REJECTED}"
             ).fetchall()
-            position = spooled.position + spooled.size
-            mark = Mark(piece.base, position, digest_of(spooled.window), piece.file.number)
             units = {0: self.source.name}
             unknown = keep_unknown_fields(self.lake, connection, self.kind.table, units)
             crash_point("lines read", self.kind.name)
-            self._commit_rejected(connection, mark)
+            self._commit_rejected(connection, segment.checkpoint)
             crash_point("rejects committed", self.kind.name)
-            written = self._commit_records(connection, mark)
+            written = self._commit_records(connection, segment.checkpoint)
         crash_point("rows committed", self.kind.name)
         report(1)
         return replace(
             before,
             records=before.records + records,
             rejected=before.rejected + rejected,
-            bytes_read=before.bytes_read + spooled.size,
+            bytes_read=before.bytes_read + segment.size,
             written=before.written + written,
-            to_position=position,
-            restarts=before.restarts + piece.is_restart,
+            to_position=segment.checkpoint.position,
+            restarts=before.restarts + segment.is_restart,
             unknown_fields=tuple(dict.fromkeys((*before.unknown_fields, *unknown))),
         )
 
-    def _commit_rejected(self, connection: duckdb.DuckDBPyConnection, mark: Mark) -> None:
+    def _commit_rejected(self, connection: duckdb.DuckDBPyConnection, mark: Checkpoint) -> None:
         """Commit what `rejected_records` does not hold yet, up to `mark`."""
-        with self.lake.lock(self.rejected.name):
-            handle = self._handle(self.rejected, self.marks.rejected)
-            held = self.marks.rejected.position if self.marks.rejected else 0
+        with self.lake.lock(self.rejects.name):
+            handle = self._handle(self.rejects, self.rejected)
+            held = self.rejected.position if self.rejected else 0
             if mark.position <= held:
                 return
             connection.execute(
@@ -240,17 +239,17 @@ class _CatchUp:
             query = f"""SELECT *, now() AT TIME ZONE 'UTC' AS rejected_at
                 FROM {REJECTED}, _unit WHERE position >= held"""
             transactions = transactions_of(mark, self.kind.name)
-            append(connection, self.rejected, handle, query, transactions)
-            self.marks = replace(self.marks, rejected=mark)
+            append(connection, self.rejects, handle, query, transactions)
+            self.rejected = mark
 
-    def _commit_records(self, connection: duckdb.DuckDBPyConnection, mark: Mark) -> Written:
-        handle = self._handle(self.table, self.marks.taken)
+    def _commit_records(self, connection: duckdb.DuckDBPyConnection, mark: Checkpoint) -> Written:
+        handle = self._handle(self.table, self.loaded)
         transactions = transactions_of(mark, self.kind.name)
         written = append(connection, self.table, handle, f"FROM {STAGED}", transactions)
-        self.marks = replace(self.marks, taken=mark)
+        self.loaded = mark
         return written
 
-    def _handle(self, table: LakeTable, mark: Mark | None) -> DeltaTable:
+    def _handle(self, table: LakeTable, mark: Checkpoint | None) -> DeltaTable:
         """A handle on the newest version of `table`, which holds the log up to `mark`."""
         # Most often one part is all there is, and opening takes longer than writing it.
         handle = self._opened.pop(table.name, None)
@@ -258,6 +257,6 @@ class _CatchUp:
             handle = table.open()
         else:
             handle.update_incremental()
-        if mark_of(handle, self.kind.name) != mark:
+        if checkpoint_of(handle, self.kind.name) != mark:
             raise conflict(table.name)
         return handle

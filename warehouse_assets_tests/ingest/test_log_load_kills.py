@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from warehouse_assets.sources import log_catch_up, log_spool
 from warehouse_assets_tests.crashes import Killed, dying_at, killed_at
+from warehouse_assets_tests.ingest.logs import Log, run_line
 from warehouse_assets_tests.school.line_model import expected
-from warehouse_assets_tests.sources.logs import Log, run_line
 
 # Two parts of the log, with lines that are rejected in each and at its beginning.
 LINES = [b"bad 1\n", run_line(1), b"\n", run_line(2), b"bad 2\n", run_line(3), b"bad 3\n"]
@@ -26,11 +25,9 @@ STEPS = [
 
 
 @pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Log:
-    """A log that is taken in parts of a few lines."""
-    monkeypatch.setattr(log_catch_up, "_MOST_BYTES_TOGETHER", 2 * SIZE)
-    monkeypatch.setattr(log_spool, "_BLOCK_BYTES", SIZE)
-    return Log(tmp_path)
+def log(tmp_path: Path) -> Log:
+    """A log that is loaded in parts of a few lines."""
+    return Log(tmp_path, part=2 * SIZE)
 
 
 def assert_everything_is_there_once(log: Log) -> None:
@@ -161,7 +158,7 @@ def test_a_copy_that_lacks_what_only_the_rejected_records_hold(
 ) -> None:
     log.write(run_line(1))
     log.take()
-    monkeypatch.setattr(log_catch_up, "_MOST_BYTES_TOGETHER", 1000)
+    log.part = 1000
     log.write(run_line(2))
     copied = log.path.read_bytes()
     log.write(b"bad 1\n")

@@ -1,22 +1,24 @@
-"""A log that grows while it is read: its file, the rotated files beside it, and marks in them.
+"""A log that grows while it is read: which files it has, and what they hold.
 
-What has been taken ends at a mark: a position, and what the file held just before it. Positions
-count the bytes of the log on and on, whichever file they are in. Rotated files are those named
-`NAME.1`, `NAME-20261121` and the like; packed ones (`.gz`) cannot be read.
+Rotated files are those named `NAME.1`, `NAME-20261121` and the like; packed ones (`.gz`) cannot be
+read.
 """
 
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from warehouse_assets.errors import SourceError, TransientError
-from warehouse_assets.sources.log_marks import SIGNED_64_BITS, WINDOW_BYTES, Mark, digest_of
+import xxhash
 
+from warehouse_assets.errors import SourceError, TransientError
+from warehouse_assets.ingest.lines import TAIL_BYTES
+
+_SIGNED_64_BITS = 2**63 - 1  # the numbers that Delta can hold
 _BLOCK_BYTES = 1 << 20
 _ATTEMPTS = 20
 _ROTATED = re.compile(r"[.\-_](?:.*\d.*|old)", re.DOTALL)
@@ -56,29 +58,28 @@ class LogFile:
         self.stream = stream
         self.size = status.st_size
         self.modified_ns = status.st_mtime_ns
-        self.number = status.st_ino & SIGNED_64_BITS
+        self.number = status.st_ino & _SIGNED_64_BITS
 
     def window(self, offset: int) -> bytes:
         """What is before `offset`, as far as it is compared."""
-        start = max(offset - WINDOW_BYTES, 0)
+        start = max(offset - TAIL_BYTES, 0)
         self.stream.seek(start)
         return self.stream.read(offset - start)
-
-    def holds(self, mark: Mark) -> bool:
-        """Whether `mark` may be in this file: whether it holds the same before it."""
-        return self.size >= mark.offset and digest_of(self.window(mark.offset)) == mark.digest
 
     def has_line(self, offset: int) -> bool:
         """Whether a line ends behind `offset`."""
         self.stream.seek(offset)
         while offset < self.size:
             block = self.stream.read(min(_BLOCK_BYTES, self.size - offset))
-            if b"\n" in block:
-                return True
-            if not block:
-                break
+            if b"\n" in block or not block:
+                return bool(block)
             offset += len(block)
         return False
+
+
+def digest_of(window: bytes) -> int:
+    """The hash of what is before a checkpoint, as Delta can hold it."""
+    return xxhash.xxh3_64_intdigest(window) & _SIGNED_64_BITS
 
 
 @dataclass(frozen=True)
@@ -102,32 +103,6 @@ class OpenLog:
                 "in it. Give this user permission to read it, or move it away."
             )
 
-    def find(self, mark: Mark) -> LogFile | None:
-        """The file that `mark` is in.
-
-        A file that was moved or copied may have another number, and a new one an old number: what
-        it holds decides. Where several hold the same, the number does, then the present file goes
-        first, then the longest: the others are copies.
-
-        Raises:
-            SourceError: it may be a file that cannot be read.
-        """
-        holding = [file for file in self.files if file.holds(mark)]
-        if self.present not in holding:
-            self.check_readable()
-        return max(holding, key=lambda file: self._likelihood(file, mark), default=None)
-
-    def _likelihood(self, file: LogFile, mark: Mark) -> tuple[bool, bool, int]:
-        return file.number == mark.file_number, file is self.present, file.size
-
-    def since(self, first: LogFile, mark: Mark) -> list[LogFile]:
-        """`first`, in which `mark` is, and the files with anything in them written after it."""
-        later = [file for file in self.files[self.files.index(first) + 1 :] if file.size > 0]
-        if first.number == mark.file_number or mark.offset < WINDOW_BYTES:
-            return [first, *later]
-        # It was copied, and may have been copied more than once.
-        return [first, *(file for file in later if not file.holds(mark))]
-
 
 @contextmanager
 def open_log(source: LogSource) -> Iterator[OpenLog]:
@@ -140,10 +115,9 @@ def open_log(source: LogSource) -> Iterator[OpenLog]:
     with ExitStack() as opened:
         for _ in range(_ATTEMPTS):
             listed = _listed(source)
-            log = _open(source, listed, opened)
-            numbers = {file.path: file.number for file in log.files}
-            numbers |= {path: listed[path] for path in log.unreadable}
-            if numbers == _listed(source):
+            files, unreadable = _opened(source, listed, opened)
+            numbers = {file.path: file.number for file in files}
+            if numbers | {path: listed[path] for path in unreadable} == _listed(source):
                 break
             opened.close()
         else:
@@ -151,30 +125,29 @@ def open_log(source: LogSource) -> Iterator[OpenLog]:
                 f"The files beside the log {source.path} are renamed all the time. Nothing was "
                 "taken; the same run again looks at them anew."
             )
-        yield log
+        rotated = [file for file in files if file.path != source.path]
+        rotated.sort(key=lambda file: _age_order(file, source))
+        present = next((file for file in files if file.path == source.path), None)
+        yield OpenLog(rotated, present, unreadable)
 
 
-def _open(source: LogSource, paths: Iterable[Path], opened: ExitStack) -> OpenLog:
-    rotated: list[LogFile] = []
+def _opened(
+    source: LogSource, paths: dict[Path, int], opened: ExitStack
+) -> tuple[list[LogFile], list[Path]]:
+    """The files that can be read, open, and the paths of those that cannot."""
+    files: list[LogFile] = []
     unreadable: list[Path] = []
-    present = None
     for path in paths:
         try:
             # Unbuffered, so that what is read a second time is what is there then.
-            file = LogFile(path, opened.enter_context(path.open("rb", buffering=0)))
+            files.append(LogFile(path, opened.enter_context(path.open("rb", buffering=0))))
         except FileNotFoundError:  # renamed since
             continue
         except OSError as error:
             if path == source.path:
                 raise _unreadable(source, error) from error
             unreadable.append(path)
-            continue
-        if path == source.path:
-            present = file
-        else:
-            rotated.append(file)
-    rotated.sort(key=lambda file: _age_order(file, source))
-    return OpenLog(rotated, present, unreadable)
+    return files, unreadable
 
 
 def _age_order(file: LogFile, source: LogSource) -> tuple[int, int, str]:
@@ -185,17 +158,22 @@ def _age_order(file: LogFile, source: LogSource) -> tuple[int, int, str]:
 
 def _listed(source: LogSource) -> dict[Path, int]:
     """The paths of the files of a log, and the numbers of the files."""
-    folder, name = source.path.parent, source.path.name
     found: dict[Path, int] = {}
     try:
-        paths = [path for path in folder.iterdir() if _is_of_the_log(path.name, name)]
-        for path in paths:
+        for path in source.path.parent.iterdir():
+            suffix = path.name.removeprefix(source.path.name)
+            if path != source.path and (
+                len(suffix) == len(path.name)
+                or not _ROTATED.fullmatch(suffix)
+                or _NOT_A_LOG.fullmatch(suffix)
+            ):
+                continue
             try:
                 status = path.stat()
             except FileNotFoundError:  # renamed since
                 continue
             if stat.S_ISREG(status.st_mode):
-                found[path] = status.st_ino & SIGNED_64_BITS
+                found[path] = status.st_ino & _SIGNED_64_BITS
             elif path == source.path:
                 raise SourceError(
                     f"The log {path} is not a file. Set {source.setting} to the file that grows."
@@ -207,13 +185,6 @@ def _listed(source: LogSource) -> dict[Path, int]:
     # The log may be a link to the newest of dated ones.
     present = found.get(source.path)
     return {p: number for p, number in found.items() if p == source.path or number != present}
-
-
-def _is_of_the_log(entry: str, name: str) -> bool:
-    if not entry.startswith(name):
-        return False
-    suffix = entry.removeprefix(name)
-    return not suffix or bool(_ROTATED.fullmatch(suffix) and not _NOT_A_LOG.fullmatch(suffix))
 
 
 def _unreadable(source: LogSource, error: OSError) -> SourceError:

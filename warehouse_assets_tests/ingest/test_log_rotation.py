@@ -1,13 +1,18 @@
 """A log that is rotated or truncated: what is finished first, and what is told to be lost."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import duckdb
 import pytest
 
-from warehouse_assets.sources import log_spool
-from warehouse_assets.sources.growing_log import LogChangedError
-from warehouse_assets_tests.sources.logs import Log, run_line
+from warehouse_assets.ingest.lines import Lines
+from warehouse_assets.ingest.log_files import LogChangedError
+from warehouse_assets.ingest.log_load import LogKind, load_log
+from warehouse_assets.school.run_lines import stage_run_lines
+from warehouse_assets.school.tables import TEST_RUNS
+from warehouse_assets_tests.crashes import hooked
+from warehouse_assets_tests.ingest.logs import Log, run_line
 
 ONE, TWO, THREE, FOUR = (run_line(number) for number in (1, 2, 3, 4))
 SIZE = len(ONE)
@@ -204,42 +209,38 @@ def test_a_log_may_be_a_link_to_the_newest_of_dated_ones(log: Log) -> None:
     assert log.rejected() == []
 
 
-def test_a_log_that_is_truncated_while_it_is_read_is_left_alone(
-    log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_that_is_truncated_before_it_is_read_is_left_alone(log: Log) -> None:
+    def truncate(point: str, _: str) -> None:
+        if point == "lines to be read":
+            log.truncate()
+            log.write(FOUR, FOUR, FOUR, FOUR)
+
     log.write(ONE, TWO)
     log.take()
     log.write(THREE)
-    original = log_spool._whole_lines
-
-    def truncate_first(*arguments: Any) -> Any:
-        log.truncate()
-        log.write(FOUR, FOUR, FOUR, FOUR)
-        return original(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(log_spool, "_whole_lines", truncate_first)
-        with pytest.raises(LogChangedError, match="truncated or overwritten while it was read"):
-            log.take()
+    with (
+        hooked(truncate),
+        pytest.raises(LogChangedError, match="truncated or overwritten while it was read"),
+    ):
+        log.take()
     assert log.students() == [(0, 1), (SIZE, 2)]
     log.take()
     assert [student for _, student in log.students()] == [1, 2, 4, 4, 4, 4]
 
 
-def test_a_truncation_between_two_looks_is_noticed(
-    log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = log_spool._whole_lines
+def test_a_truncation_after_lines_were_read_is_noticed(log: Log) -> None:
+    def truncating(lines: Iterator[Lines]) -> Iterator[Lines]:
+        for part in lines:
+            log.truncate()
+            log.write(FOUR, FOUR)
+            yield part
 
-    def truncate_last(*arguments: Any) -> Any:
-        yield from original(*arguments)
-        log.truncate()
-        log.write(FOUR, FOUR)
+    def stage(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines]) -> None:
+        stage_run_lines(connection, truncating(lines))
 
     log.write(ONE, TWO)
-    with monkeypatch.context() as patch:
-        patch.setattr(log_spool, "_whole_lines", truncate_last)
-        with pytest.raises(LogChangedError):
-            log.take()
+    kind = LogKind("test_runs", TEST_RUNS, stage)
+    with pytest.raises(LogChangedError):
+        load_log(log.lake, log.source, kind, log.told.append)
     log.take()
     assert log.students() == [(0, 4), (SIZE, 4)]
