@@ -159,7 +159,7 @@ class DeliveryAverage:
             latest, steps, unusable = records.latest_now(), list[records.Step](), 0
             for lines in place.segment.read(self._bytes_together):
                 for _, _, said in records.read_lines(lines, latest):
-                    if isinstance(said, str):
+                    if isinstance(said, records.RecordError):
                         unusable += 1
                     else:
                         steps.append(said)

@@ -38,6 +38,7 @@ _STEP_COLUMNS = {
 _REJECTED_COLUMNS = {
     "position": DataType.int64(),
     "reason": DataType.utf8(),
+    "value": DataType.utf8(),
     "raw": DataType.utf8(),
 }
 
@@ -92,15 +93,19 @@ def _judged(
 ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Rows of `_STEP_COLUMNS` and of `_REJECTED_COLUMNS`."""
     steps, rejected = [], []
+    fault: tuple[str, str | None] | None
     for position, text, said in records.read_lines(lines, records.latest_now(), unknown):
-        reason = said if isinstance(said, str) else average.add(*said)
-        if not isinstance(said, str):
+        if isinstance(said, records.RecordError):
+            fault = (said.reason, said.seen)
+        else:
             customer, step, at = said
+            reason = average.add(customer, step, at)
+            fault = (reason, None) if reason else None
             times = _since_1970(at), _since_1970(average.newest)
             steps.append((position, customer, step, *times, reason is not None))
-        if reason is not None:
+        if fault:
             raw = text.decode("utf-8").rstrip().replace("\0", "\N{REPLACEMENT CHARACTER}")
-            rejected.append((position, reason, raw))
+            rejected.append((position, *fault, raw))
     return steps, rejected
 
 

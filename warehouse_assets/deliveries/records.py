@@ -11,7 +11,6 @@ from datetime import datetime, timedelta, timezone
 from itertools import islice
 
 from warehouse_assets.errors import PermanentError
-from warehouse_assets.sources.stray_bytes import named_stray_byte
 from warehouse_assets.times import BLANK, BLANKS, read_time
 
 FIRST_STEP = 1
@@ -35,11 +34,19 @@ _decode = json.JSONDecoder().decode
 
 
 class RecordError(PermanentError):
-    """A record is not what a step of a delivery is; `field` is the one that is wrong, if one is."""
+    """A record is not what a step of a delivery is.
 
-    def __init__(self, reason: str, field: str | None = None) -> None:
-        super().__init__(reason)
+    Attributes:
+        reason: the kind of fault.
+        field: the field that is wrong, if one is.
+        seen: what was seen, if anything.
+    """
+
+    def __init__(self, reason: str, field: str | None = None, seen: str | None = None) -> None:
+        super().__init__(reason if seen is None else f"{reason}: {seen}")
+        self.reason = reason
         self.field = field
+        self.seen = seen
 
 
 Step = tuple[int, int, datetime]
@@ -47,25 +54,26 @@ Step = tuple[int, int, datetime]
 
 
 def read_lines(
-    lines: Iterable[tuple[int, bytes, str | None]],
+    lines: Iterable[tuple[int, bytes, tuple[str, str | None] | None]],
     latest: datetime,
     unknown: set[str] | None = None,
-) -> Iterator[tuple[int, bytes, "Step | str"]]:
+) -> Iterator[tuple[int, bytes, "Step | RecordError"]]:
     """Position and text of each line that is not blank, and its step or why it has none.
 
     Args:
-        lines: position, text without stray bytes, and why it cannot be used whatever it says.
+        lines: position, text without stray bytes, and why it cannot be used whatever it says, with
+            what was seen.
         latest: the latest time that a record may have.
         unknown: names of fields that mean nothing here are added to it, up to a hundred or so.
     """
     for position, text, problem in lines:
         if problem is not None:
-            yield position, text, problem
+            yield position, text, RecordError(problem[0], seen=problem[1])
         elif not text.isspace() and text:
             try:
                 yield position, text, read_line(text.decode("utf-8"), latest, unknown)
             except RecordError as error:
-                yield position, text, str(error)
+                yield position, text, error
 
 
 def read_line(text: str, latest: datetime, unknown: set[str] | None = None) -> Step:
@@ -77,7 +85,7 @@ def read_line(text: str, latest: datetime, unknown: set[str] | None = None) -> S
     try:
         record = _decode(text)
     except (ValueError, RecursionError):
-        raise RecordError(f"not valid JSON{named_stray_byte(text)}") from None
+        raise _no_json(text) from None
     if unknown is not None and type(record) is dict and not record.keys() <= _ALL_NAMES:
         names = (name for name in record if name not in _ALL_NAMES | unknown)
         unknown.update(islice(names, MOST_FIELDS - len(unknown)))
@@ -90,8 +98,7 @@ def checked(record: object, latest: datetime) -> Step:
         raise RecordError("not a JSON object")
     step = read_record(record)
     if step[2] > latest:
-        shown = step[2].isoformat(" ")
-        raise RecordError(f"Timestamp is more than a day after now: {shown}", "Timestamp")
+        raise _wrong("Timestamp", "more than a day after now", step[2].isoformat(" "))
     return step
 
 
@@ -115,24 +122,21 @@ def read_record(record: Mapping[str, object]) -> Step:
     if type(step) is not int:
         step = _whole(step, "Delivery Step")
     if not FIRST_STEP <= step <= LAST_STEP:
-        raise RecordError(f"Delivery Step is not 1 to 4: {_shown(step)}", "Delivery Step")
+        raise _wrong("Delivery Step", "not 1 to 4", step)
     if type(customer) is not int:
         customer = _whole(customer, "Customer")
     if not -LARGEST_CUSTOMER <= customer <= LARGEST_CUSTOMER:
-        raise RecordError(f"Customer is too great a number: {_shown(customer)}", "Customer")
+        raise _wrong("Customer", "too great a number", customer)
     if isinstance(at, datetime):
         return customer, step, _in_utc(at)
     moment = read_time(at) if isinstance(at, str) else None
     if moment is None:
-        raise _no_time(at)
+        raise _wrong("Timestamp", "not a date and time", at)
     return customer, step, moment
 
 
 def _field(record: Mapping[str, object], name: str) -> object:
-    for spelling in _NAMES[name]:
-        if spelling in record:
-            return record[spelling]
-    raise RecordError(f"{name} is missing", name)
+    return next((record[spelling] for spelling in _NAMES[name] if spelling in record), None)
 
 
 def _whole(value: object, name: str) -> int:
@@ -140,9 +144,7 @@ def _whole(value: object, name: str) -> int:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
-    if _is_missing(value):
-        raise RecordError(f"{name} is missing", name)
-    raise RecordError(f"{name} is not a whole number: {_shown(value)}", name)
+    raise _wrong(name, "not a whole number", value)
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -151,21 +153,24 @@ def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(timezone.utc).replace(tzinfo=None)
     except OverflowError:
-        raise _no_time(moment) from None
+        raise _wrong("Timestamp", "not a date and time", moment) from None
 
 
-def _no_time(value: object) -> RecordError:
-    if _is_missing(value):
-        return RecordError("Timestamp is missing", "Timestamp")
-    return RecordError(f"Timestamp is not a date and time: {_shown(value)}", "Timestamp")
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip(BLANKS))
-
-
-def _shown(value: object) -> str:
+def _wrong(name: str, fault: str, value: object) -> RecordError:
+    """What is said of a field that is not what it should be, or that is missing."""
+    if value is None or (isinstance(value, str) and not value.strip(BLANKS)):
+        return RecordError(f"{name} is missing", name)
     text = value if isinstance(value, str) else repr(value)
-    if len(text) <= _MOST_CHARACTERS_SHOWN:
-        return text
-    return text[:_MOST_CHARACTERS_SHOWN] + "…"
+    if len(text) > _MOST_CHARACTERS_SHOWN:
+        text = text[:_MOST_CHARACTERS_SHOWN] + "…"
+    return RecordError(f"{name} is {fault}", name, text)
+
+
+def _no_json(text: str) -> RecordError:
+    """What is said of a text that is not JSON: what cannot be seen in it is named."""
+    for character, name in (("\0", "a NUL byte"), ("\ufeff", "a byte-order mark")):
+        before, found, _ = text.partition(character)
+        if found:
+            place = f"byte {len(before.encode()) + 1}"
+            return RecordError(f"not valid JSON: it has {name}", seen=place)
+    return RecordError("not valid JSON")

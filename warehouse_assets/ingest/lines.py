@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, count
 from operator import add
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
 
@@ -32,8 +32,16 @@ _SCHEMA = Schema(
         Field("position", DataType.int64()),
         Field("line", DataType.utf8()),
         Field("problem", DataType.utf8()),
+        Field("seen", DataType.utf8()),
     ]
 )
+
+
+class Problem(NamedTuple):
+    """Why a line cannot be used whatever it says, and what was seen."""
+
+    reason: str
+    seen: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,24 +56,26 @@ class Lines:
 
     positions: "array[int]"
     texts: list[bytes]
-    problems: Mapping[int, str]
+    problems: Mapping[int, Problem]
 
-    def __iter__(self) -> Iterator[tuple[int, bytes, str | None]]:
+    def __iter__(self) -> Iterator[tuple[int, bytes, Problem | None]]:
         """Position, text and problem of each line."""
         problem_of = self.problems.get
         for index, (position, text) in enumerate(zip(self.positions, self.texts, strict=True)):
             yield position, text, problem_of(index)
 
     def to_arrow(self) -> RecordBatch:
-        """The same with the columns `position`, `line` and `problem`, null where there is none."""
+        """The same with the columns `position`, `line`, `problem` and `seen`, null without one."""
         problems: list[str | None] = [None] * len(self.texts)
+        seen = problems.copy()
         for index, problem in self.problems.items():
-            problems[index] = problem
+            problems[index], seen[index] = problem
         return RecordBatch.from_arrays(
             [
                 Array.from_buffer(self.positions),
                 Array(self.texts, DataType.binary()).cast(DataType.utf8()),
                 Array(problems, DataType.utf8()),
+                Array(seen, DataType.utf8()),
             ],
             schema=_SCHEMA,
         )
@@ -170,7 +180,7 @@ class LineReader:
         del texts[-1]
         positions = self._positions(texts)
         self._note(len(content), content)
-        problems: dict[int, str] = {}
+        problems: dict[int, Problem] = {}
         if may_have_stray_bytes(content):
             texts = [without_stray_bytes(text) for text in texts]
         if len(content) > self._longest or not _is_utf8(content):
@@ -204,17 +214,17 @@ class LineReader:
         self.tail = (self.tail + content[-TAIL_BYTES:])[-TAIL_BYTES:]
 
 
-def _checked(text: bytes, longest: int) -> tuple[bytes, str | None]:
+def _checked(text: bytes, longest: int) -> tuple[bytes, Problem | None]:
     """A text in valid UTF-8, and why it is not what was read."""
     if len(text) > longest:
         shown = text[:_BYTES_OF_A_LONG_LINE].decode("utf-8", errors="replace")
-        problem = f"longer than {longest >> 20} MiB"
+        problem = Problem(f"longer than {longest >> 20} MiB")
         return shown[:_CHARACTERS_OF_A_LONG_LINE].encode(), problem
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:
         shown = text.decode("utf-8", errors="replace")
-        return shown.encode(), f"not valid UTF-8 at its byte {error.start + 1}"
+        return shown.encode(), Problem("not valid UTF-8", f"byte {error.start + 1}")
     return text, None
 
 

@@ -65,8 +65,9 @@ _REASON = f"""CASE WHEN problem IS NOT NULL THEN problem
         nullif({reason_expression(_COLUMNS)}, ''),
         CASE WHEN {is_blank(text_name(1))} AND lesson_title IS NULL
             THEN 'lesson_id and lesson_title are missing' END) END"""
-_SEEN = f"""CASE WHEN problem IS NULL AND record IS NULL THEN {unseen_expression("line")}
-    WHEN problem IS NULL AND json_type(record) = 'OBJECT' THEN nullif(concat_ws('; ',
+_SEEN = f"""CASE WHEN problem IS NOT NULL THEN seen
+    WHEN record IS NULL THEN {unseen_expression("line")}
+    WHEN json_type(record) = 'OBJECT' THEN nullif(concat_ws('; ',
         CASE WHEN NOT {is_blank("result")} AND (tests_passed IS NULL OR tests_total IS NULL)
             THEN {shown_expression("result")} END,
         {seen_expression(_COLUMNS)}), '') END"""

@@ -40,16 +40,6 @@ def may_have_stray_bytes(lines: bytes) -> bool:
     return b"\0" in lines or MARK in lines
 
 
-def named_stray_byte(text: str) -> str:
-    """What cannot be seen in a text that is not JSON, as the end of a reason; '' if nothing."""
-    for character, name in (("\0", "a NUL byte"), ("\ufeff", "a byte-order mark")):
-        before, found, _ = text.partition(character)
-        if found:
-            place = len(before.encode("utf-8", "surrogateescape")) + 1
-            return f": it has {name} at its byte {place}"
-    return ""
-
-
 def copy_without_stray_bytes(path: Path, target: Path) -> bool:
     """Copy a file, line by line, without them; returns whether there are any.
 

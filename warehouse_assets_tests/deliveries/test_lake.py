@@ -25,6 +25,7 @@ from warehouse_assets_tests.deliveries.steps import (
     expected,
     step_of,
 )
+from warehouse_assets_tests.sources.stored import WHY
 
 QUERY = (_SQL / "delivery_durations.sql").read_text()
 
@@ -76,7 +77,7 @@ def test_what_cannot_be_used_is_rejected_with_its_place_and_reason(tmp_path: Pat
     taken = feed.take_into_lake()
 
     position = [sum(len(line) + 1 for line in lines[:n]) for n in range(len(lines) + 1)]
-    found = rows(feed, "SELECT position, reason, raw FROM rejected_records ORDER BY position")
+    found = rows(feed, f"SELECT position, {WHY}, raw FROM rejected_records ORDER BY position")
     assert found == [
         (position[1], NOTHING_OPEN, lines[1]),
         (position[2], "not valid JSON", lines[2]),
@@ -87,7 +88,7 @@ def test_what_cannot_be_used_is_rejected_with_its_place_and_reason(tmp_path: Pat
             "Timestamp is more than a day after now: 2999-01-01 00:00:00",
             lines[6],
         ),
-        (position[7], "not valid UTF-8 at its byte 1", "\N{REPLACEMENT CHARACTER}"),
+        (position[7], "not valid UTF-8: byte 1", "\N{REPLACEMENT CHARACTER}"),
     ]
     assert rows(feed, "SELECT log_position FROM deliveries WHERE is_rejected ORDER BY 1") == [
         (position[1],),

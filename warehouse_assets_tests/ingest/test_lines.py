@@ -8,12 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.ingest.lines import MOST_LINE_BYTES, TAIL_BYTES, LineReader, arrow_table
+from warehouse_assets.ingest.lines import (
+    MOST_LINE_BYTES,
+    TAIL_BYTES,
+    LineReader,
+    Problem,
+    arrow_table,
+)
 from warehouse_assets_tests.school.line_model import stray_bytes
 
-Line = tuple[int, str, str | None]
+Line = tuple[int, str, Problem | None]
 LONGEST = 40
-TOO_LONG = "longer than 0 MiB"
+TOO_LONG = Problem("longer than 0 MiB")
 
 
 def read(
@@ -36,11 +42,10 @@ def read(
                 return lines
             connection.register("lines", arrow_table(parts))
             found = connection.execute("FROM lines").fetchall()
-            assert found == [
-                (at, text.decode(), problem) for part in parts for at, text, problem in part
-            ]
-            lines += found
-            number += len(found)
+            seen = [(at, text.decode(), problem) for part in parts for at, text, problem in part]
+            assert found == [(at, text, *(problem or (None, None))) for at, text, problem in seen]
+            lines += seen
+            number += len(seen)
             assert reader.tail == content[offset : offset + reader.size][-TAIL_BYTES:]
             offset += reader.size
 
@@ -58,7 +63,7 @@ def expected(content: bytes, offset: int, is_final: bool) -> list[Line]:
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
-                problem = f"not valid UTF-8 at its byte {error.start + 1}"
+                problem = Problem("not valid UTF-8", f"byte {error.start + 1}")
         found.append((position, line.decode("utf-8", errors="replace"), problem))
         position += len(raw) + 1
     return found
@@ -118,7 +123,7 @@ def test_a_line_or_a_hole_of_any_size_is_not_held() -> None:
     tracemalloc.start()
     (too_long,), rest = list(LineReader(Endless(b"x", size), size + 4).read())
     assert (too_long[0], len(too_long[1])) == (0, 1000)
-    assert too_long[2] == "longer than 16 MiB"
+    assert too_long[2] == Problem("longer than 16 MiB")
     assert list(rest) == [(size + 2, b"2", None)]
     (behind,), rest = list(LineReader(Endless(b"\0", size), size + 4).read())
     assert (behind, list(rest)) == ((0, b"1", None), [(size + 2, b"2", None)])

@@ -76,7 +76,7 @@ def test_what_cannot_be_used_is_rejected_once(log: Log) -> None:
     columns = "source, unit, position, reason, raw"
     assert log.rejected(columns) == [
         ("test_runs", "test_runs.log", SIZE, "not valid JSON", "bad"),
-        ("test_runs", "test_runs.log", 2 * SIZE + 4, "not valid UTF-8 at its byte 1", "\ufffd"),
+        ("test_runs", "test_runs.log", 2 * SIZE + 4, "not valid UTF-8: byte 1", "\ufffd"),
         ("test_runs", "test_runs.log", 2 * SIZE + 6, "not valid JSON", "worse"),
     ]
 

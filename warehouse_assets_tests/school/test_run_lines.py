@@ -155,7 +155,7 @@ def test_positions_are_counted_in_bytes_whatever_the_lines_hold() -> None:
         (17, "\\x01"),
         (22, "a\rb"),
     ]
-    assert staged.reasons[0] == "not valid UTF-8 at its byte 1"
+    assert staged.reasons[0] == "not valid UTF-8: byte 1"
     assert set(staged.reasons[1:]) == {"not valid JSON"}
 
 

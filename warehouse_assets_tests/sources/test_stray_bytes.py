@@ -97,7 +97,7 @@ def test_a_line_behind_stray_bytes_is_taken(tmp_path: Path, read: Reader, text: 
     [
         (of_votes, "not valid JSON: it has a NUL byte: byte 2"),
         (of_test_runs, "not valid JSON: it has a NUL byte: byte 2"),
-        (of_deliveries, "not valid JSON: it has a NUL byte at its byte 2"),
+        (of_deliveries, "not valid JSON: it has a NUL byte: byte 2"),
         (of_trips, "a NUL byte in field 1"),
     ],
 )
