@@ -24,9 +24,9 @@ from warehouse_assets.api import (
     weekly_average,
 )
 from warehouse_assets.api.access_log import AccessLog
-from warehouse_assets.api.ages import Ages
 from warehouse_assets.api.deps import Runs, Service
-from warehouse_assets.api.following import JournalWatch
+from warehouse_assets.api.event_stream import JournalWatch
+from warehouse_assets.api.freshness import Ages
 from warehouse_assets.api.front import Front
 from warehouse_assets.api.guards import Clients, OwnPagesOnly
 from warehouse_assets.api.kept_connections import kept_connections

@@ -6,8 +6,8 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Query, Request
 
-from warehouse_assets.api.ages import Ages
-from warehouse_assets.api.following import JournalWatch
+from warehouse_assets.api.event_stream import JournalWatch
+from warehouse_assets.api.freshness import Ages
 from warehouse_assets.api.keys import Keys
 from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.problems import Refusal

@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from warehouse_assets.api import problems
 from warehouse_assets.api.access_log import AccessLog
 from warehouse_assets.api.guards import Asked, Clients, OwnPagesOnly
+from warehouse_assets.api.ids import with_encoded_id
 from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.quick import QuickAnswers
-from warehouse_assets.api.reviewed_ids import with_encoded_id
 
 _HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "

@@ -9,7 +9,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api.deps import TheIngestion, TheIngestions, TheService
-from warehouse_assets.api.following import follow
+from warehouse_assets.api.event_stream import follow
 from warehouse_assets.api.problems import Refusal, problems
 from warehouse_assets.api.receiving import BODY_TYPES, FORM_FIELDS, FORM_TYPE, Receiving
 from warehouse_assets.ingestions import ENDS, Ingestion

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Scope
 
+from warehouse_assets.api.ids import LONGEST, decoded, split
 from warehouse_assets.api.kept_connections import KeptConnections, UnreachableError
 from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.reviewed import (
@@ -25,7 +26,6 @@ from warehouse_assets.api.reviewed import (
     day_of,
     place_of,
 )
-from warehouse_assets.api.reviewed_ids import LONGEST, decoded, split
 from warehouse_assets.api.shapes import MEDIA_TYPES, Shape, preferred
 from warehouse_assets.api.validators import etag, headers_of, is_unchanged, target
 from warehouse_assets.days import ANY_DAY, Days

@@ -1,17 +1,17 @@
-"""Receiving one file as the body of a request, in whatever form it comes."""
+"""Receiving one file as the body of a request, or in a form."""
 
-from collections.abc import AsyncIterator, Mapping
-from functools import partial
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import anyio
+from anyio.to_thread import run_sync
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from warehouse_assets.api import webhooks
 from warehouse_assets.api.deps import Service
-from warehouse_assets.api.multipart import Content, Field, FileBegins, Piece, pieces
 from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.uploads import Upload
 from warehouse_assets.ingestions import Ingestion
@@ -28,7 +28,7 @@ BODY_TYPES = (
 FORM_TYPE = "multipart/form-data"
 FORM_FIELDS: Mapping[str, Any] = {
     "file": {"type": "string", "format": "binary"},
-    "name": {"type": "string", "description": "Before the file."},
+    "name": {"type": "string"},
     "webhook": {"type": "string"},
 }
 """The fields of a form, as OpenAPI describes them."""
@@ -36,6 +36,8 @@ FORM_FIELDS: Mapping[str, Any] = {
 _BYTES_WRITTEN_AT_ONCE = 1 << 20
 _LEAST_BYTES_TO_TELL_THE_FORMAT = 2
 _MOST_BYTES_AROUND_A_FILE = 1 << 17  # of a form: boundaries, headers, other fields
+_MOST_FIELDS = 20
+_MOST_BYTES_OF_A_FIELD = 4096
 _SECONDS_OF_SILENCE = 60.0
 
 
@@ -58,8 +60,13 @@ class Receiving:
             Refusal: there is no file, it is too large, or something else about it is wrong.
         """
         try:
-            async for piece in self._pieces(request):
-                await self._take(piece)
+            async for part in self._parts(request):
+                self._buffer += part
+                self._check_size((self._upload.bytes if self._upload else 0) + len(self._buffer))
+                is_first = self._upload is None
+                least = _LEAST_BYTES_TO_TELL_THE_FORMAT if is_first else _BYTES_WRITTEN_AT_ONCE
+                if len(self._buffer) >= least:
+                    await self._write()
             return await self._finish()
         except ClientDisconnect:
             self._break_off("The upload was broken off by its sender")
@@ -73,16 +80,16 @@ class Receiving:
             self._break_off(f"The upload was broken off {cause}")
             raise
 
-    def _pieces(self, request: Request) -> AsyncIterator[Piece]:
-        content_type = request.headers.get("content-type", "")
-        media_type = content_type.partition(";")[0].strip().lower()
+    def _parts(self, request: Request) -> AsyncIterator[bytes]:
+        """The content of the file, part by part."""
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if request.headers.get("content-encoding", "identity").lower() not in {"identity", "gzip"}:
             raise Refusal(415, "The body may be packed by gzip, and by nothing else.")
         length = request.headers.get("content-length")
         size = int(length) if length and length.isdecimal() else None
         if media_type == FORM_TYPE:
             self._check_size((size or 0) - _MOST_BYTES_AROUND_A_FILE)
-            return pieces(content_type.encode("latin-1"), _chunks(request))
+            return self._of_form(request)
         if media_type and media_type not in BODY_TYPES:
             raise Refusal(
                 415,
@@ -93,52 +100,69 @@ class Receiving:
             )
         self._check_size(size or 0)
         self._size = size
-        return _body(request, self._name)
+        return _chunks(request)
 
-    async def _take(self, piece: Piece) -> None:
-        if isinstance(piece, FileBegins):
-            self._name = self._name or piece.name
-        elif isinstance(piece, Field):
-            self._take_field(piece)
-        else:
-            self._buffer += piece.data
-            written = self._upload.bytes if self._upload else 0
-            self._check_size(written + len(self._buffer))
-            is_first = self._upload is None
-            least = _LEAST_BYTES_TO_TELL_THE_FORMAT if is_first else _BYTES_WRITTEN_AT_ONCE
-            if len(self._buffer) >= least:
-                await self._write()
+    async def _of_form(self, request: Request) -> AsyncIterator[bytes]:
+        """The content of the file of a form, which is kept in a temporary file until then."""
+        parser = MultiPartParser(
+            request.headers,
+            self._bounded(_chunks(request)),
+            max_files=1,
+            max_fields=_MOST_FIELDS,
+            max_part_size=_MOST_BYTES_OF_A_FIELD,
+        )
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            raise Refusal(422, f"The body is not a form with one file: {error.message}") from None
+        try:
+            file = self._heed(form)
+            while file is not None and (part := await file.read(_BYTES_WRITTEN_AT_ONCE)):
+                yield part
+        finally:
+            await form.close()
 
-    def _take_field(self, field: Field) -> None:
-        if field.name == "webhook":
-            if field.value and self._webhook is not None:
-                raise Refusal(422, "There are two webhooks; give one.", at="webhook")
-            self._webhook = self._checked(field.value or None) or self._webhook
-        elif field.name == "name":
-            if self._upload is not None or self._buffer:
-                raise Refusal(422, "The field name has to come before the file.", at="name")
-            self._name = field.value
-        else:
-            there_are = ", ".join(FORM_FIELDS)
-            reason = f"A form has no field {field.name!r}; there are: {there_are}."
-            raise Refusal(422, reason, at=field.name)
+    async def _bounded(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+        """A form's body, before anything of it is stored."""
+        received = 0
+        async for chunk in chunks:
+            received += len(chunk)
+            self._check_size(received - _MOST_BYTES_AROUND_A_FILE)
+            yield chunk
+
+    def _heed(self, form: FormData) -> UploadFile | None:
+        """Take the fields of a form to heart; returns its file, if it has one."""
+        found: UploadFile | None = None
+        for field, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                found = value
+                self._size = value.size
+                self._name = self._name or value.filename or ""
+            elif field == "webhook":
+                if value and self._webhook is not None:
+                    raise Refusal(422, "There are two webhooks; give one.", at="webhook")
+                self._webhook = self._checked(value or None) or self._webhook
+            elif field == "name":
+                self._name = value
+            else:
+                there_are = ", ".join(FORM_FIELDS)
+                reason = f"A form has no field {field!r}; there are: {there_are}."
+                raise Refusal(422, reason, at=field)
+        return found
 
     async def _write(self) -> None:
         content, self._buffer = self._buffer, bytearray()
         if self._upload is None:
-            service = self._service
-            self._upload = await run_in_threadpool(
-                partial(
-                    Upload,
-                    service.inbox,
-                    service.ingestions,
-                    self._name,
-                    bytes(content[:_LEAST_BYTES_TO_TELL_THE_FORMAT]),
-                    self._size,
-                    self._webhook,
-                )
+            self._upload = await run_sync(
+                Upload,
+                self._service.inbox,
+                self._service.ingestions,
+                self._name,
+                bytes(content[:_LEAST_BYTES_TO_TELL_THE_FORMAT]),
+                self._size,
+                self._webhook,
             )
-        await run_in_threadpool(self._upload.write, content)
+        await run_sync(self._upload.write, content)
 
     async def _finish(self) -> Ingestion:
         if self._buffer:
@@ -147,7 +171,7 @@ class Receiving:
             raise Refusal(
                 422, "There is no content: the file is empty, or there is none.", at="file"
             )
-        return await run_in_threadpool(self._upload.finish, self._webhook)
+        return await run_sync(self._upload.finish)
 
     def _break_off(self, reason: str) -> None:
         # Called while tasks are being cancelled, too: it must not wait for anybody.
@@ -169,12 +193,6 @@ class Receiving:
         if reason is not None:
             raise Refusal(422, f"The webhook cannot be told: {reason}.", at="webhook")
         return webhook
-
-
-async def _body(request: Request, name: str) -> AsyncIterator[Piece]:
-    yield FileBegins(name)
-    async for chunk in _chunks(request):
-        yield Content(chunk)
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:

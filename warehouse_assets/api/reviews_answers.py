@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api.deps import TheWarehouse
+from warehouse_assets.api.ids import TheProduct, TheUser
 from warehouse_assets.api.problems import Refusal, problems
 from warehouse_assets.api.publications import without_nul
 from warehouse_assets.api.reviewed import (
@@ -24,7 +25,6 @@ from warehouse_assets.api.reviewed import (
     day_of,
     place_of,
 )
-from warehouse_assets.api.reviewed_ids import TheProduct, TheUser
 from warehouse_assets.api.shapes import (
     Shape,
     TheShape,

@@ -17,7 +17,6 @@ from warehouse_assets.errors import SourceError, is_disk_full
 from warehouse_assets.ingestions import (
     Ingestion,
     Ingestions,
-    Webhook,
     file_name,
     id_in,
     new_id,
@@ -73,14 +72,8 @@ class Upload:
         self._stream.write(content)
         self.bytes += len(content)
 
-    def finish(self, webhook: str | None = None) -> Ingestion:
-        """Put the file, which is whole, into the inbox.
-
-        Args:
-            webhook: an address that became known only after the content.
-        """
-        if webhook is not None:
-            self.ingestion.set_webhook(Webhook(webhook))
+    def finish(self) -> Ingestion:
+        """Put the file, which is whole, into the inbox."""
         self._stream.flush()
         os.fsync(self._stream.fileno())
         # It is complete, whatever its age: nobody has to wait for it to settle.

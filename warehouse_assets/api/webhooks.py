@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from warehouse_assets.api.following import JournalWatch, follow
+from warehouse_assets.api.event_stream import JournalWatch, follow
 from warehouse_assets.ingestions import Event, Ingestion, Ingestions, Webhook
 
 _UNTOLD = frozenset({"received", "progress"})

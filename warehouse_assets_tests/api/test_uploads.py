@@ -125,10 +125,61 @@ def test_no_name_in_a_form_leads_out_of_the_inbox(served: Served, name: str, ste
     assert path.read_bytes() == FILE
 
 
-def test_a_form_may_tell_the_name_before_the_file(served: Served) -> None:
-    response = served.send_form(name=(None, "other"), file=("x.csv", FILE))
+def test_a_form_may_tell_the_name_before_the_file_or_after_it(served: Served) -> None:
+    before = served.send_form(name=(None, "other"), file=("x.csv", FILE))
+    after = served.send_form(file=("x.csv", FILE), name=(None, "other"))
 
-    assert served.ingestion(response).name == "other"
+    assert [served.ingestion(response).name for response in (before, after)] == ["other"] * 2
+
+
+_FORM = "multipart/form-data; boundary=b0undary"
+
+
+def part(disposition: str, content: bytes) -> bytes:
+    return f"--b0undary\r\nContent-Disposition: {disposition}\r\n\r\n".encode() + content + b"\r\n"
+
+
+# Starlette leaves the file of a part that has no end to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (_FORM, part('form-data; name="file"; filename="x"', FILE)),  # its end is missing
+        (_FORM, b"no form at all"),
+        (_FORM, 2 * part('form-data; name="file"; filename="x"', FILE) + b"--b0undary--\r\n"),
+        (_FORM, part('form-data; name="name"', b"x" * 5000) + b"--b0undary--\r\n"),
+        (_FORM, 30 * part('form-data; name="name"', b"x") + b"--b0undary--\r\n"),
+        (_FORM, part('form-data; name="nmae"', b"x") + b"--b0undary--\r\n"),
+        (_FORM, b"--b0undary\r\nX: " + b"y" * 100_000),
+        ("multipart/form-data", b""),
+        ("multipart/form-data; boundary=", b""),
+        (f"multipart/form-data; boundary={'x' * 5000}", b""),
+    ],
+)
+def test_what_is_no_form_with_one_file_is_refused_and_leaves_nothing(
+    served: Served, content_type: str, body: bytes
+) -> None:
+    response = served.send(body, headers={"Content-Type": content_type})
+
+    assert response.status_code == 422, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert served.inbox == []
+    assert served.service.ingestions.all() == []
+
+
+def test_a_form_that_turns_out_too_large_is_refused_before_anything_is_stored(
+    served: Served,
+) -> None:
+    def content() -> Iterator[bytes]:
+        yield b'--b0undary\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
+        for _ in range(11):
+            yield b"x" * 1_000_000
+
+    response = served.send(content(), headers={"Content-Type": _FORM})
+
+    assert response.status_code == 413
+    assert served.inbox == []
+    assert served.service.ingestions.all() == []
 
 
 def test_an_empty_file_is_refused_and_leaves_nothing(served: Served) -> None:
