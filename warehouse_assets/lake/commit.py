@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import duckdb
+from arro3.core import Table as ArrowTable
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
@@ -62,9 +63,8 @@ def counts(
 ) -> tuple[int, ...]:
     """How many rows of `relation` meet each of `conditions`."""
     filters = ", ".join(f"count(*) FILTER ({condition})" for condition in conditions)
-    row = connection.execute(f"SELECT {filters} FROM {relation}").fetchone()
-    assert row is not None  # an aggregate without GROUP BY has one row
-    return row
+    (row,) = connection.execute(f"SELECT {filters} FROM {relation}").fetchall()
+    return tuple(row)
 
 
 def commit_files(
@@ -127,7 +127,9 @@ def delta_merge(
         with _full_disk_explained(table):
             result = (
                 handle.merge(
-                    connection.sql(source),
+                    # Read to its end first: Delta leaves the last batch unread, and DuckDB then
+                    # takes no further statement.
+                    ArrowTable(connection.sql(source)),
                     predicate=" AND ".join(f'old."{key}" = new."{key}"' for key in keys),
                     source_alias="new",
                     target_alias="old",

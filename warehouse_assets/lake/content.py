@@ -66,11 +66,11 @@ def replace_by_content(
 
 def _bytes(connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable) -> int:
     """How many bytes the table has, not compressed."""
-    row = connection.execute(
+    ((size,),) = connection.execute(
         "SELECT coalesce(sum(total_uncompressed_size), 0) FROM parquet_metadata(?)",
         [table.files(handle)],
-    ).fetchone()
-    return int(row[0]) if row else 0
+    ).fetchall()
+    return int(size)
 
 
 def _compare(connection: duckdb.DuckDBPyConnection, table: LakeTable) -> None:

@@ -62,18 +62,18 @@ def write_parquet(
     name = f"{kind}-{uuid4()}.parquet"
     path = table.path / name
     is_long = any(isinstance(column.type, LongText) for column in table.declaration.columns)
-    rows = _ROWS_OF_A_GROUP_WITH_LONG_TEXT if is_long else _ROWS_OF_A_GROUP
-    options = _OF_SHORT_VALUES if has_short_values else f"COMPRESSION zstd, ROW_GROUP_SIZE {rows}"
+    size_of_group = _ROWS_OF_A_GROUP_WITH_LONG_TEXT if is_long else _ROWS_OF_A_GROUP
+    usual = f"COMPRESSION zstd, ROW_GROUP_SIZE {size_of_group}"
+    options = _OF_SHORT_VALUES if has_short_values else usual
     crash_point("Parquet to be written", table.name)
     try:
-        row = connection.execute(
+        rows = connection.execute(
             f"COPY ({query}) TO ? (FORMAT parquet, {options}, RETURN_STATS)", [str(path)]
-        ).fetchone()
+        ).fetchall()
     except duckdb.Error:
         path.unlink(missing_ok=True)
         raise
-    assert row is not None  # RETURN_STATS gives one row per file
-    _, records, size, _, columns, _ = row
+    ((_, records, size, _, columns, *_),) = rows  # one for each file
     if records == 0:
         path.unlink()
         return []

@@ -32,8 +32,8 @@ def rejected_whole(lake: Lake, kind: FileKind, file: DeliveryFile) -> str:
             f"""SELECT reason FROM {REJECTED_RECORDS.name}
             WHERE source = ? AND position = 0 AND starts_with(unit, ?)""",
             [kind.name, unit_name(arrival or 0, "")],
-        ).fetchone()
-    return str(found[0]) if found else ""
+        ).fetchall()
+    return str(found[0][0]) if found else ""
 
 
 def taken_at(handle: DeltaTable, kind: str) -> float | None:

@@ -150,10 +150,10 @@ class _Rows:
         columns = ", ".join(
             f'left("{name}", {_CHARACTERS_SHOWN}), strlen("{name}")' for name in names
         )
-        row = self._engine.execute(
+        rows = self._engine.execute(
             f"SELECT {columns} FROM {self._relation} ORDER BY {length} DESC LIMIT 1"
-        ).fetchone()
-        values = iter(row or ())
+        ).fetchall()
+        values = iter(next(iter(rows), ()))
         return ", ".join(f"{name} = {next(values)!r} … ({next(values):,} bytes)" for name in names)
 
 

@@ -59,9 +59,8 @@ def test_two_scratch_folders_of_a_process_are_two(lake: Lake) -> None:
 
 def test_what_does_not_fit_into_memory_is_spilled_into_the_scratch_folder(lake: Lake) -> None:
     with lake.connect() as connection:
-        row = connection.sql("SELECT current_setting('temp_directory')").fetchone()
-        assert row is not None
-        assert Path(row[0]).parent == lake.scratch
+        ((folder,),) = connection.execute("SELECT current_setting('temp_directory')").fetchall()
+        assert Path(folder).parent == lake.scratch
 
 
 @pytest.mark.parametrize(
@@ -71,20 +70,19 @@ def test_duckdb_leaves_memory_to_the_rest_of_the_process(
     tmp_path: Path, limit: int, for_duckdb: float
 ) -> None:
     with Lake(tmp_path / "lake", tmp_path / "tmp", limit).connect() as connection:
-        row = connection.sql("SELECT current_setting('memory_limit')").fetchone()
-    assert row is not None
-    number, unit = row[0].split()
+        ((memory,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    number, unit = memory.split()
     in_bytes = float(number) * {"MiB": 2**20, "GiB": 2**30}[unit]
     assert in_bytes == pytest.approx(for_duckdb, rel=0.05)
 
 
 def test_the_engine_does_not_fetch_extensions(lake: Lake) -> None:
     with lake.connect() as connection:
-        settings = connection.sql(
+        settings = connection.execute(
             """SELECT current_setting('autoinstall_known_extensions'),
                 current_setting('autoload_known_extensions')"""
-        ).fetchone()
-    assert settings == (False, False)
+        ).fetchall()
+    assert settings == [(False, False)]
 
 
 def test_a_file_in_place_of_the_lake_is_explained(tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ def test_a_time_without_a_zone_is_not_shifted_on_a_machine_elsewhere(
     kinds.append([EVERY_KIND])
     assert kinds.rows() == [EVERY_KIND]
     with kinds.lake.connect() as connection:
-        zone = connection.sql("SELECT current_setting('TimeZone')").fetchone()
-    assert zone == ("UTC",)
+        zone = connection.execute("SELECT current_setting('TimeZone')").fetchall()
+    assert zone == [("UTC",)]
 
 
 @pytest.mark.parametrize(
