@@ -13,7 +13,6 @@ from warehouse_assets.forum.assets import ASSETS as FORUM_ASSETS
 from warehouse_assets.forum.checks import CHECKS as FORUM_CHECKS
 from warehouse_assets.forum.files import POSTS_FILES, UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.forum.sensors import forum_inbox_sensor
-from warehouse_assets.garbage import look_less_often
 from warehouse_assets.graph.assets import collected_asset
 from warehouse_assets.graph.automation import (
     catch_up_schedule,
@@ -100,6 +99,5 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
 tell_misspelt_settings(dg.get_dagster_logger().warning)
 defs = build_defs()
 
-look_less_often()
 # Here, since Dagster writes a third of a run's events before the first step begins.
 keep_open_in(Settings.from_environment().dagster_home)

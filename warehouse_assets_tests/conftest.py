@@ -12,7 +12,6 @@ import duckdb
 import pytest
 from sqlalchemy.pool import QueuePool
 
-from warehouse_assets.garbage import look_less_often
 from warehouse_assets.lake.engine import Engine
 from warehouse_assets.settings import SETTINGS, Settings
 from warehouse_assets_tests.house import House
@@ -37,7 +36,6 @@ def pytest_collection_finish() -> None:
     # The garbage collector would look at what was imported all the time.
     gc.collect()
     gc.freeze()
-    look_less_often()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from dotenv import load_dotenv
 from warehouse_assets.cli import keys, service, simulation
 from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.errors import WarehouseAssetsError, trouble_of_disk
-from warehouse_assets.garbage import look_less_often
 from warehouse_assets.misspelt import tell_misspelt_settings
 from warehouse_assets.settings import Settings
 from warehouse_assets.terminal_text import visible
@@ -73,7 +72,6 @@ def main() -> None:
     warehouse ingest      take what is in the inbox, compute and publish what follows
     warehouse answers     show the answers
     """
-    look_less_often()
     load_dotenv(Path(".env"))  # as Dagster's own commands do
     tell_misspelt_settings(lambda message: click.echo(f"Warning: {message}", err=True))
 
