@@ -30,7 +30,7 @@ run: .venv/installed
 
 # The Dagster UI, with schedules and sensors, on http://127.0.0.1:3000.
 ui: .venv/installed
-	$(BIN)/dagster dev
+	$(BIN)/dg dev
 
 test: .venv/installed
 	$(BIN)/pytest --numprocesses 3 --dist worksteal --quiet
@@ -44,6 +44,7 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/dg check defs
 
 format: .venv/installed
 	$(BIN)/ruff format .
