@@ -6,9 +6,10 @@ the service's settings have (`API_KEY`, `APP_URL`) is common, so that there more
 
 import os
 from collections.abc import Callable, Mapping
-from difflib import SequenceMatcher
+from difflib import get_close_matches
 
-from warehouse_assets.settings import SETTINGS, Setting
+from warehouse_assets.errors import SettingError
+from warehouse_assets.settings import SETTINGS, Settings
 
 _NEAR = 0.85  # of 1, which is equal: a letter or two of a name of usual length
 _COMMON = "API_"
@@ -17,12 +18,12 @@ _told: set[str] = set()
 
 def misspelt_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables that are no settings but nearly so, with the settings that may be meant."""
-    known = {setting.variable: setting for setting in SETTINGS}
+    known = [setting.variable for setting in SETTINGS]
     found = {}
-    for name in sorted(environment.keys() - known.keys()):
-        likeness, meant = max((_likeness(name.upper(), variable), variable) for variable in known)
-        if likeness >= _NEAR and _may_be(name, environment[name], known[meant]):
-            found[name] = meant
+    for name in sorted(environment.keys() - set(known)):
+        near = get_close_matches(name.upper(), known, 1, _NEAR)
+        if near and _may_be(name, environment[name], near[0]):
+            found[name] = near[0]
     return found
 
 
@@ -40,20 +41,12 @@ def tell_misspelt_settings(
             )
 
 
-def _likeness(name: str, variable: str) -> float:
-    matcher = SequenceMatcher(None, name, variable, autojunk=False)
-    # The cheap bounds spare the comparison of most.
-    if matcher.real_quick_ratio() < _NEAR or matcher.quick_ratio() < _NEAR:
-        return 0
-    return matcher.ratio()
-
-
-def _may_be(name: str, value: str, setting: Setting) -> bool:
+def _may_be(name: str, value: str, variable: str) -> bool:
     """Whether the variable is likely to be meant as the setting, and not for other software."""
-    if not setting.variable.startswith(_COMMON):
+    if not variable.startswith(_COMMON):
         return True
     try:
-        setting.read(value)
-    except ValueError:
+        Settings.from_environment({variable: value})
+    except SettingError:
         return False
     return name.upper().startswith(_COMMON) and bool(value)

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from warehouse_assets.errors import SettingError
-from warehouse_assets.setting_readers import without_password
+from warehouse_assets.setting_types import without_password
 from warehouse_assets.settings import Settings
 
 DEFAULT_PORT = 8765

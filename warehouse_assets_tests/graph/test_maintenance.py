@@ -1,7 +1,6 @@
 """Maintenance as a job: nothing that people see changes."""
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -44,7 +43,7 @@ def grown(house: House, grown_home: Path) -> House:
 
 def keeping_nothing(house: House) -> Settings:
     """The settings, without travelling back in time."""
-    return replace(house.settings, time_travel_days=0)
+    return house.settings.model_copy(update={"time_travel_days": 0})
 
 
 def test_the_job_keeps_every_row_and_the_next_run_finds_nothing_new(grown: House) -> None:

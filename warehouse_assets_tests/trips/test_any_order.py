@@ -1,7 +1,6 @@
 """Whatever happens in whatever order, each trip is counted once: in lake and warehouse."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -67,7 +66,7 @@ class Life:
         elif what == "publish":
             journeys.publish_all(self.house)
         elif what == "maintain":
-            settings = replace(self.house.settings, time_travel_days=0)
+            settings = self.house.settings.model_copy(update={"time_travel_days": 0})
             list(maintain_all(self.house.lake, self.house.warehouse, settings))
         elif what == "another zoom":
             self.zoom = 5 if self.zoom == 14 else 14

@@ -1,10 +1,14 @@
-"""How the text of each kind of setting is read; a `ValueError` says what it must be instead."""
+"""The types of settings that are more than a number, and how their texts are read.
+
+A `ValueError` says what a text must be instead.
+"""
 
 import re
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
-import sqlalchemy as sa
+from pydantic import BeforeValidator, Field
 
 _BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES |= {f"{unit}I": 1024**power for power, unit in enumerate("KMGT", start=1)}
@@ -38,7 +42,7 @@ def without_password(text: str) -> str:
     return f"{scheme}://{_PASSWORD_OPTION.sub('***', rest)}"
 
 
-def path(text: str) -> Path:
+def _path(text: str) -> Path:
     """A path, absolute; `~` is a home folder."""
     try:
         return Path(text).expanduser().absolute()
@@ -46,22 +50,22 @@ def path(text: str) -> Path:
         raise ValueError("there is no such user's home folder") from None
 
 
-def lake_folder(text: str) -> Path:
+def _lake_folder(text: str) -> Path:
     """A folder of this machine in which Delta tables can be."""
     scheme, separator, rest = text.partition("://")
     if separator and (scheme != "file" or not rest.startswith("/")):
         raise ValueError("only folders of this machine can hold the lake so far")
-    folder = path(rest if separator else text)
+    folder = _path(rest if separator else text)
     if found := _UNUSABLE_IN_A_LAKE.search(str(folder)):
         raise ValueError(f"the lake cannot be in a folder with {found[0]} in its name")
     return folder
 
 
-def batches_url(text: str) -> str:
+def _batches_url(text: str) -> str:
     """An address without a slash at its end, or the absolute path of a `.json` file."""
     scheme, separator, rest = text.partition("://")
     if not separator and text.lower().endswith(".json"):
-        return str(path(text))
+        return str(_path(text))
     if not separator or scheme.lower() not in {"http", "https"} or not rest.strip("/"):
         raise ValueError("it must be an address, http://HOST/… or https://…, or a .json file")
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
@@ -77,14 +81,7 @@ def batches_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def yes_or_no(text: str) -> bool:
-    """Yes or no."""
-    if text.lower() not in {"yes", "no"}:
-        raise ValueError("it must be yes or no")
-    return text.lower() == "yes"
-
-
-def database_url(text: str) -> str:
+def _database_url(text: str) -> str:
     """An SQLAlchemy URL of a SQLite file or of a PostgreSQL database."""
     scheme, _, rest = text.partition("://")
     if scheme in _POSTGRESQL and rest.strip("/"):
@@ -95,11 +92,13 @@ def database_url(text: str) -> str:
             "it must be an SQLAlchemy URL of a SQLite file, sqlite:///PATH, or of a PostgreSQL "
             "database, postgresql://USER@HOST/DATABASE"
         )
-    return f"sqlite:///{path(path_text)}{question_mark}{options}"
+    return f"sqlite:///{_path(path_text)}{question_mark}{options}"
 
 
 def _postgresql_url(text: str) -> str:
     """`text`, in which a password is where it is never shown."""
+    import sqlalchemy as sa
+
     try:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
@@ -114,7 +113,7 @@ def _postgresql_url(text: str) -> str:
     return named.render_as_string(hide_password=False)
 
 
-def size(text: str) -> int:
+def _size(text: str) -> int:
     """Bytes, from a number and a unit such as GB or MiB."""
     match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*([KMGT]I?)?B?", text.strip().upper())
     if match is None:
@@ -122,66 +121,15 @@ def size(text: str) -> int:
     return int(float(match[1]) * _BYTES[match[2] or ""])
 
 
-def memory(text: str) -> int:
+def _memory(text: str) -> int:
     """Bytes of memory, at least as many as one run needs."""
-    limit = size(text)
+    limit = _size(text)
     if limit < _SMALLEST_MEMORY_LIMIT:
         raise ValueError("less than 512MB is too little to work with")
     return limit
 
 
-def _number(text: str, low: float, high: float) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError("it must be a number") from None
-    if not low <= number <= high:
-        raise ValueError(f"it must be from {low:g} to {high:g}")
-    return number
-
-
-def seconds(text: str) -> float:
-    """Seconds, at most an hour."""
-    return _number(text, 0, 3600)
-
-
-def timeout(text: str) -> float:
-    """Seconds that something may take, at most a day."""
-    return _number(text, 1, 86_400)
-
-
-def days(text: str) -> int:
-    """Whole days, at most ten years."""
-    if not text.isdigit():
-        raise ValueError("it must be a whole number of days")
-    return int(_number(text, 0, 3660))
-
-
-def share(text: str) -> float:
-    """A share, from 0 to 1."""
-    return _number(text, 0, 1)
-
-
-def hours(text: str) -> float:
-    """Hours, at most ten years."""
-    return _number(text, 0.01, 24 * 3660)
-
-
-def zoom(text: str) -> int:
-    """The zoom of Web-Mercator tiles."""
-    if not text.isdigit():
-        raise ValueError("it must be a whole number")
-    return int(_number(text, 0, 24))
-
-
-def port(text: str) -> int:
-    """A port."""
-    if not text.isdigit():
-        raise ValueError("it must be a whole number")
-    return int(_number(text, 1, 65535))
-
-
-def address(text: str) -> str:
+def _address(text: str) -> str:
     """An address without a slash at its end."""
     scheme, separator, rest = text.partition("://")
     if scheme.lower() not in {"http", "https"} or not separator or not rest.strip("/"):
@@ -189,7 +137,7 @@ def address(text: str) -> str:
     return text.rstrip("/")
 
 
-def key_hashes(text: str) -> tuple[str, ...]:
+def _key_hashes(text: str) -> tuple[str, ...]:
     """SHA-256 hashes in hexadecimal digits, separated by commas."""
     hashes = tuple(part.strip().lower() for part in text.split(",") if part.strip())
     if not all(re.fullmatch("[0-9a-f]{64}", found) for found in hashes):
@@ -197,20 +145,28 @@ def key_hashes(text: str) -> tuple[str, ...]:
     return hashes
 
 
-def count(text: str) -> int:
-    """A whole number from 0."""
-    if not text.isdigit():
-        raise ValueError("it must be a whole number")
-    return int(_number(text, 0, 10**9))
-
-
-def positive(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdigit():
-        raise ValueError("it must be a whole number")
-    return int(_number(text, 1, 10**9))
-
-
-def hosts(text: str) -> frozenset[str]:
+def _hosts(text: str) -> frozenset[str]:
     """Names of hosts, separated by commas."""
     return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
+
+
+LocalPath = Annotated[Path, BeforeValidator(_path)]
+LakeFolder = Annotated[Path, BeforeValidator(_lake_folder)]
+# These may hold a password.
+BatchesUrl = Annotated[str, BeforeValidator(_batches_url), Field(repr=False)]
+DatabaseUrl = Annotated[str, BeforeValidator(_database_url), Field(repr=False)]
+Size = Annotated[int, BeforeValidator(_size)]
+Memory = Annotated[int, BeforeValidator(_memory)]
+Address = Annotated[str, BeforeValidator(_address)]
+KeyHashes = Annotated[tuple[str, ...], BeforeValidator(_key_hashes)]
+Hosts = Annotated[frozenset[str], BeforeValidator(_hosts)]
+
+Hours = Annotated[float, Field(ge=0.01, le=24 * 3660)]
+Seconds = Annotated[float, Field(ge=0, le=3600)]
+Timeout = Annotated[float, Field(ge=1, le=86_400)]  # in seconds
+Share = Annotated[float, Field(ge=0, le=1)]
+Days = Annotated[int, Field(ge=0, le=3660)]
+Zoom = Annotated[int, Field(ge=0, le=24)]  # of Web-Mercator tiles
+Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
+Positive = Annotated[int, Field(ge=1, le=10**9)]
