@@ -23,11 +23,12 @@ from warehouse_assets.graph.checks import checks_of
 from warehouse_assets.graph.dead_runs import dead_runs_sensor
 from warehouse_assets.graph.history import keep_open_in
 from warehouse_assets.graph.resources import build_resources
+from warehouse_assets.graph.sql_sources import sql_source_sensor
 from warehouse_assets.graph.standard_checks import declared_checks
 from warehouse_assets.misspelt import tell_misspelt_settings
 from warehouse_assets.reviews.assets import ASSETS as REVIEWS_ASSETS
 from warehouse_assets.reviews.checks import CHECKS as REVIEWS_CHECKS
-from warehouse_assets.reviews.sensors import reviews_sensor
+from warehouse_assets.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.schema import REJECTED_RECORDS, UNKNOWN_FIELDS
 from warehouse_assets.school.assets import ASSETS as SCHOOL_ASSETS
 from warehouse_assets.school.checks import CHECKS as SCHOOL_CHECKS
@@ -86,7 +87,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             forum_inbox_sensor(dg.AssetSelection.groups("forum") | quality, FILE_KINDS),
             trips_inbox_sensor(dg.AssetSelection.groups("trips") | quality, FILE_KINDS),
             log_sensor(dg.AssetSelection.groups("school") | quality),
-            reviews_sensor(dg.AssetSelection.groups("reviews") | quality),
+            sql_source_sensor(REVIEWS_SOURCE, dg.AssetSelection.groups("reviews") | quality),
             feed_sensor(),
             follow_sources_sensor(),
             dead_runs_sensor,

@@ -17,17 +17,18 @@ from warehouse_assets.api.app import build_app
 from warehouse_assets.deliveries.average import RunningAverage
 from warehouse_assets.deliveries.records import RecordError
 from warehouse_assets.deliveries.tables import DELIVERIES
+from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake
 from warehouse_assets.school.batches import BatchesClient, batches_client, catch_up_batches
-from warehouse_assets.school.students import catch_up_students
+from warehouse_assets.school.sources import STUDENTS_SOURCE
 from warehouse_assets.school.tables import BATCHES, STUDENTS
 from warehouse_assets.times import BLANKS, read_time, time_expression
 from warehouse_assets_tests.api.serving import NoRuns, serving, settings_of
 from warehouse_assets_tests.deliveries.feeds import Feed
+from warehouse_assets_tests.ingest.sqlite_databases import make_database
 from warehouse_assets_tests.sources import http_server
 from warehouse_assets_tests.sources.csv_files import HEADER
 from warehouse_assets_tests.sources.csv_files import read as read_trips
-from warehouse_assets_tests.sources.sqlite_sources import make_database
 from warehouse_assets_tests.sources.staging import stage, vote_text
 from warehouse_assets_tests.sources.stored import make_lake, rejected, stored
 
@@ -166,7 +167,8 @@ def _taken(folder: Path, client: BatchesClient) -> Judged:
 def students(folder: Path) -> Judged:
     lake = make_lake(folder)
     rows = [(n, "x", 1, text) for n, text in enumerate(TEXTS)]
-    catch_up_students(lake, make_database(folder / "students.db", rows), True, str)
+    database = make_database(folder / "students.db", rows)
+    load_sql(lake, STUDENTS_SOURCE, f"sqlite:///{database}", True, str)
     found = stored(lake, STUDENTS, "id, created_at")
     # A student need not have a time.
     assert [n for n, at in found if at is None] == [TEXTS.index(text) for text in MISSING]

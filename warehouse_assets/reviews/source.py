@@ -1,66 +1,14 @@
-"""Catching `reviews` up with their database: which of its rows can be used, and as what."""
+"""The database of reviews: which of its rows can be used, and as what."""
 
-from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
-
-from warehouse_assets.lake import Lake
-from warehouse_assets.progress import Listener, nobody
+from warehouse_assets.ingest.sql_reader import POSITION, PROBLEM, SqlSource
+from warehouse_assets.ingest.sql_staging import TEXTS, VALUE
 from warehouse_assets.reviews.tables import REVIEWS
-from warehouse_assets.sources.json_fields import field_columns
-from warehouse_assets.sources.keyed import CaughtUp
-from warehouse_assets.sources.sql_columns import Wanted
-from warehouse_assets.sources.sql_snapshot import Snapshot, catch_up_snapshot
-from warehouse_assets.sources.sql_spool import PROBLEM, TEXTS
-from warehouse_assets.sources.sql_table import POSITION, sql_table
-
-SETTING = "REVIEWS_URL"
+from warehouse_assets.sources.json_fields import field_columns, shown_expression
 
 _FIELDS = [str(column.info["field"]) for column in field_columns(REVIEWS)]
-_WANTED = Wanted(
-    "reviews",
-    _FIELDS,
-    [["overall"], ["reviewerID"], ["productID"], ["unixReviewTime", "reviewTime"]],
-)
 _WHOLE_NUMBERS = ("level_0", "index", "verified")
 # Seconds since 1970 of the first and after the last day that has a date of four digits.
 _YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800
-
-
-def catch_up_reviews(
-    lake: Lake,
-    url: str,
-    is_given: bool,
-    tell: Callable[[str], object],
-    progress: Listener = nobody,
-) -> CaughtUp:
-    """Make the reviews of the lake those of the database at `url`, an SQLAlchemy URL.
-
-    A review that is no longer there goes, one that was changed is another one. A source that
-    looks as it did when it was read last is not read.
-
-    Args:
-        is_given: whether it must be there.
-        tell: told in words what is worth knowing meanwhile.
-        progress: told how many rows have been read.
-
-    Raises:
-        SourceError: the database is not there though given, or not what it should be.
-        BusyError: it could not be read now.
-    """
-    snapshot = Snapshot(REVIEWS, _WANTED, _JUDGED, "content_hash", "occurrence")
-    return catch_up_snapshot(lake, snapshot, url, SETTING, is_given, tell, progress)
-
-
-def glance_at_reviews(url: str) -> str | None:
-    """What changes, at once or soon, when the reviews do; None if there are none to look at now.
-
-    Raises:
-        SourceError: the database cannot be read, or is not what it should be.
-        BusyError: it could not be read now.
-    """
-    with closing(sql_table(url, SETTING, _WANTED, Path(), str)) as source:
-        return source.glance()
 
 
 def _given(name: str) -> str:
@@ -88,7 +36,13 @@ def _hash() -> str:
 _TEXT_FIELDS = [name for name in _FIELDS if name not in {*_WHOLE_NUMBERS, "overall"}]
 _TEXT_FIELDS.remove("unixReviewTime")
 
-_JUDGED = f"""
+_NUL_CASES = " ".join(
+    f"""WHEN contains("{name}", chr(0))
+    THEN ['{name} has the character NUL, which PostgreSQL cannot hold', NULL]"""
+    for name in _TEXT_FIELDS
+)
+
+_VALIDATED = f"""
 WITH given AS (
     SELECT {POSITION}, {PROBLEM} AS _text_problem,
         {", ".join(f'"{name}"' for name in _TEXT_FIELDS)},
@@ -110,32 +64,45 @@ WITH given AS (
         CASE WHEN _seconds >= {_YEAR_1} AND _seconds < {_YEAR_10000}
             THEN CAST(floor(_seconds) AS BIGINT) END AS "unixReviewTime"
     FROM given
-), judged AS (
+), validated AS (
     SELECT *,
         coalesce(
             make_timestamp("unixReviewTime" * 1000000),
             CASE WHEN _day >= TIMESTAMP '0001-01-01' THEN _day END
         ) AS reviewed_at,
         CASE
-            WHEN _text_problem IS NOT NULL THEN _text_problem
+            WHEN _text_problem IS NOT NULL THEN [_text_problem, NULL]
+            {_NUL_CASES}
             WHEN _overall IS NOT NULL AND NOT coalesce(isfinite(overall), false)
-                THEN 'overall is not a number'
+                THEN ['overall is not a number', _overall]
             WHEN _verified IS NOT NULL AND verified IS NULL
-                THEN 'verified is not a whole number'
-            WHEN _level_0 IS NOT NULL AND level_0 IS NULL THEN 'level_0 is not a whole number'
-            WHEN _index IS NOT NULL AND "index" IS NULL THEN 'index is not a whole number'
+                THEN ['verified is not a whole number', _verified]
+            WHEN _level_0 IS NOT NULL AND level_0 IS NULL
+                THEN ['level_0 is not a whole number', _level_0]
+            WHEN _index IS NOT NULL AND "index" IS NULL
+                THEN ['index is not a whole number', _index]
             WHEN _unix IS NOT NULL AND (_seconds IS NULL OR isnan(_seconds))
-                THEN 'unixReviewTime is not a number'
+                THEN ['unixReviewTime is not a number', _unix]
             WHEN _unix IS NOT NULL AND "unixReviewTime" IS NULL
-                THEN 'unixReviewTime is not in the years 1 to 9999'
+                THEN ['unixReviewTime is not in the years 1 to 9999', _unix]
             WHEN _unix IS NULL AND _day < TIMESTAMP '0001-01-01'
-                THEN 'reviewTime is not in the years 1 to 9999'
+                THEN ['reviewTime is not in the years 1 to 9999', "reviewTime"]
             WHEN _unix IS NULL AND _day IS NULL AND nullif(trim("reviewTime"), '') IS NOT NULL
-                THEN 'there is no unixReviewTime, and reviewTime is not MM D, YYYY'
+                THEN ['there is no unixReviewTime, and reviewTime is not MM D, YYYY', "reviewTime"]
             WHEN _unix IS NULL AND _day IS NULL
-                THEN 'there is neither unixReviewTime nor reviewTime'
-        END AS {PROBLEM}
+                THEN ['there is neither unixReviewTime nor reviewTime', NULL]
+        END AS _fault
     FROM typed
 )
-SELECT *, CASE WHEN {PROBLEM} IS NULL THEN {_hash()} END AS content_hash FROM judged
+SELECT *, _fault[1] AS {PROBLEM}, {shown_expression("_fault[2]")} AS {VALUE},
+    CASE WHEN _fault IS NULL THEN {_hash()} END AS content_hash
+FROM validated
 """
+
+REVIEWS_SOURCE = SqlSource(
+    REVIEWS,
+    "REVIEWS_URL",
+    lambda settings: settings.reviews_url,
+    required=[["overall"], ["reviewerID"], ["productID"], ["unixReviewTime", "reviewTime"]],
+    validated=_VALIDATED,
+)

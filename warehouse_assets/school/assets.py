@@ -7,13 +7,14 @@ from typing import Any
 
 from warehouse_assets.graph.assets import source_asset, sql_asset
 from warehouse_assets.graph.metadata import log_metadata, unknown_metadata
+from warehouse_assets.graph.sql_sources import sql_source_asset
 from warehouse_assets.graph.step import Step
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.log_load import load_log
 from warehouse_assets.lake import Written
 from warehouse_assets.school import batches as batches_source
-from warehouse_assets.school import students as students_source
 from warehouse_assets.school.run_lines import TEST_RUN_LINES
+from warehouse_assets.school.sources import STUDENTS_SOURCE
 from warehouse_assets.school.tables import (
     BATCH_COMPLETIONS,
     BATCHES,
@@ -44,14 +45,6 @@ def _account(caught_up: CaughtUp) -> _Taken:
     }
 
 
-def _take_students(step: Step) -> _Taken:
-    path = step.settings.students_db
-    is_given = students_source.SETTING in step.settings.given
-    return _account(
-        students_source.catch_up_students(step.lake, path, is_given, step.tell, step.progress)
-    )
-
-
 def _take_batches(step: Step) -> _Taken:
     settings = step.settings
     client = batches_source.batches_client(
@@ -77,7 +70,7 @@ def _take_test_runs(step: Step) -> _Taken:
     return taken.written, log_metadata(taken)
 
 
-students = source_asset(STUDENTS, GROUP, ["sqlite"], _take_students)
+students = sql_source_asset(STUDENTS_SOURCE, GROUP, ["sqlite"])
 batches = source_asset(BATCHES, GROUP, ["json"], _take_batches)
 test_runs = source_asset(TEST_RUNS, GROUP, ["log"], _take_test_runs)
 lessons = sql_asset(LESSONS, [TEST_RUNS], GROUP, _SQL)

@@ -7,9 +7,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake, replace
 from warehouse_assets.reviews import tables
-from warehouse_assets.reviews.source import catch_up_reviews
+from warehouse_assets.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse, publish
 from warehouse_assets_tests.api.serving import Served, serving, settings_of
@@ -41,7 +42,7 @@ class ReviewHouse:
         added = list(reviews)
         self.reviews += added
         self.source.insert(added)
-        catch_up_reviews(self.lake, self.source.url, True, str)
+        load_sql(self.lake, REVIEWS_SOURCE, self.source.url, True, str)
         for table in (tables.PRODUCT_REVIEWS_DAILY, tables.REVIEWER_REVIEWS_DAILY):
             query = (_SQL / f"{table.name}.sql").read_text("utf-8")
             with self.lake.connect() as connection:

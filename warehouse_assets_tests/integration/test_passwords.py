@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from warehouse_assets.api.publications import connect
 from warehouse_assets.deliveries.state_database import StateDatabase
 from warehouse_assets.errors import SourceError, WarehouseError
-from warehouse_assets.reviews.source import glance_at_reviews
+from warehouse_assets.ingest.sql import glance
+from warehouse_assets.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
 from warehouse_assets_tests.postgres import execute, postgres_url
@@ -42,7 +43,7 @@ def test_a_password_of_any_characters_is_taken(url: sa.URL, scheme: str) -> None
     with closing(connect(sa.make_url(settings.warehouse_url))) as kept:
         assert kept.info.user == "odd"
     with pytest.raises(SourceError, match="has no table reviews") as raised:
-        glance_at_reviews(settings.reviews_url)
+        glance(REVIEWS_SOURCE, settings.reviews_url)
     assert not any(part in str(raised.value) for part in (PASSWORD, "c:r", "c%2Fr"))
 
 

@@ -1,16 +1,20 @@
 """What the tests of the reviews family share."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from warehouse_assets.ingest.sql import load_sql
+from warehouse_assets.ingest.sql_reader import Limits
 from warehouse_assets.lake import Lake
-from warehouse_assets.reviews.source import catch_up_reviews
+from warehouse_assets.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.sources.keyed import CaughtUp
 from warehouse_assets_tests.reviews.databases import COLUMNS, KINDS, Database
 
-CatchUp = Callable[[Database], CaughtUp]
+CatchUp = Callable[..., CaughtUp]
 
 
 @pytest.fixture(params=KINDS)
@@ -28,7 +32,12 @@ def lake(tmp_path: Path) -> Lake:
 @pytest.fixture
 def catch_up(lake: Lake) -> CatchUp:
     """Catches the lake up with a database."""
-    return lambda database: catch_up_reviews(lake, database.url, True, str)
+
+    def load(database: Database, **limits: Any) -> CaughtUp:
+        source = replace(REVIEWS_SOURCE, limits=Limits(**{"settled_seconds": -1, **limits}))
+        return load_sql(lake, source, database.url, True, str)
+
+    return load
 
 
 @pytest.fixture(params=KINDS)

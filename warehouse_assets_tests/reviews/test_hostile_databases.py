@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.errors import BusyError, SourceError
+from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake
-from warehouse_assets.reviews.source import catch_up_reviews
-from warehouse_assets.sources import sql_table
-from warehouse_assets.sources.sqlite_file import SqliteFile
+from warehouse_assets.reviews.source import REVIEWS_SOURCE
 from warehouse_assets_tests.postgres import execute, postgres_url, server_url
 from warehouse_assets_tests.reviews.conftest import CatchUp
 from warehouse_assets_tests.reviews.databases import Database, review
@@ -59,7 +58,7 @@ def test_a_server_without_encoding_may_hold_anything(lake: Lake) -> None:
         "INSERT INTO reviews VALUES (5, 'A', 'B', 2, convert_from('\\xe9', 'SQL_ASCII'))",
     )
 
-    catch_up_reviews(lake, url, True, str)
+    load_sql(lake, REVIEWS_SOURCE, url, True, str)
 
     assert stored(lake, 'summary, "unixReviewTime"') == [("é", 1)]
     ((position, reason, _),) = rejected(lake)
@@ -70,13 +69,10 @@ def sa_name(url: str) -> str:
     return url.partition("?")[0].rpartition("/")[2]
 
 
-def test_a_locked_file_is_waited_for_and_then_left(
-    sqlite: Database, catch_up: CatchUp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(SqliteFile.__init__, "__defaults__", (0.1,))
+def test_a_locked_file_is_waited_for_and_then_left(sqlite: Database, catch_up: CatchUp) -> None:
     sqlite.insert([review(1)])
     with sqlite.under_way("DELETE FROM reviews"), pytest.raises(BusyError, match="locked by"):
-        catch_up(sqlite)
+        catch_up(sqlite, patience_seconds=0.1)
 
 
 def test_a_log_that_is_being_written_is_read_to_its_last_commit(
@@ -104,13 +100,12 @@ def test_a_view_is_read_as_a_table_is(lake: Lake, database: Database, catch_up: 
 
 
 def test_pages_get_smaller_where_texts_are_long(
-    lake: Lake, database: Database, catch_up: CatchUp, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, database: Database, catch_up: CatchUp
 ) -> None:
-    monkeypatch.setattr(sql_table, "_BYTES_AT_ONCE", 20_000)
     reviews = [review(n, reviewText="long " * (n % 7) * 100) for n in range(1200)]
     database.insert(reviews)
 
-    catch_up(database)
+    catch_up(database, bytes_at_once=20_000)
 
     assert stored(lake, SOURCE_COLUMNS) == given(reviews)
 
@@ -126,7 +121,7 @@ def test_a_server_that_does_not_answer_is_told_without_its_password(lake: Lake) 
     url = "postgresql://ann:secret@127.0.0.1:1/shop"
 
     with pytest.raises(SourceError) as caught:
-        catch_up_reviews(lake, url, True, str)
+        load_sql(lake, REVIEWS_SOURCE, url, True, str)
 
     words = str(caught.value)
     assert "postgresql://ann:***@127.0.0.1:1/shop cannot be read" in words
@@ -135,16 +130,17 @@ def test_a_server_that_does_not_answer_is_told_without_its_password(lake: Lake) 
 
 
 def test_a_file_that_is_missing_is_told_of_or_is_an_error(lake: Lake, tmp_path: Path) -> None:
-    url, told = f"sqlite:///{tmp_path / 'none.db'}", list[str]()
+    path, told = tmp_path / "none.db", list[str]()
+    url = f"sqlite:///{path}"
 
-    assert catch_up_reviews(lake, url, False, told.append).is_missing
-    assert told == [f"No reviews to read: there is no database at {url} (setting REVIEWS_URL)."]
+    assert load_sql(lake, REVIEWS_SOURCE, url, False, told.append).is_missing
+    assert told == [f"No reviews to read: there is no database {path} (setting REVIEWS_URL)."]
     with pytest.raises(SourceError, match="Correct the setting, or put the database there"):
-        catch_up_reviews(lake, url, True, str)
+        load_sql(lake, REVIEWS_SOURCE, url, True, str)
 
 
 def test_a_file_that_is_no_database_is_told_of(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "r.db").write_text("hello, this is text that is longer than a header" * 10)
 
     with pytest.raises(SourceError, match="not a SQLite database"):
-        catch_up_reviews(lake, f"sqlite:///{tmp_path / 'r.db'}", True, str)
+        load_sql(lake, REVIEWS_SOURCE, f"sqlite:///{tmp_path / 'r.db'}", True, str)

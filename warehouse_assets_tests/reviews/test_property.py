@@ -12,8 +12,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake
-from warehouse_assets.reviews.source import catch_up_reviews
+from warehouse_assets.reviews.source import REVIEWS_SOURCE
 from warehouse_assets_tests.reviews.stored import rejected, stored
 
 NAMES = ("overall", "verified", "reviewTime", "unixReviewTime", "reviewerID", "productID")
@@ -87,7 +88,7 @@ def test_every_row_is_kept_or_rejected(rows: list[tuple[Any, ...]]) -> None:
             connection.commit()
         lake = Lake(Path(folder) / "lake", Path(folder) / "tmp", 10**9)
 
-        catch_up_reviews(lake, f"sqlite:///{path}", True, str)
+        load_sql(lake, REVIEWS_SOURCE, f"sqlite:///{path}", True, str)
 
         good, bad = Counter[Any](), []
         for position, row in enumerate(rows, start=1):

@@ -1,33 +1,37 @@
 """The sensor starts a run when the database of reviews has changed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from warehouse_assets.definitions import build_defs
+from warehouse_assets.graph.sql_sources import sql_source_sensor
+from warehouse_assets.ingest.sql_reader import Limits
+from warehouse_assets.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources import sqlite_file
 from warehouse_assets_tests.reviews.databases import Database, review
+
+SENSOR = sql_source_sensor(
+    replace(REVIEWS_SOURCE, limits=Limits(settled_seconds=-1)), dg.AssetSelection.groups("reviews")
+)
 
 
 def tick(settings: Settings, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult:
-    defs = build_defs({"settings": settings})
     context = dg.build_sensor_context(
-        instance=instance, cursor=cursor, resources={"settings": settings}, definitions=defs
+        instance=instance,
+        cursor=cursor,
+        resources={"settings": settings},
+        definitions=build_defs({"settings": settings}),
     )
-    result = defs.get_repository_def().get_sensor_def("reviews_sensor")(context)
+    result = SENSOR(context)
     assert isinstance(result, dg.SensorResult)
     return result
 
 
 def test_a_run_starts_for_each_change(
-    database: Database,
-    tmp_path: Path,
-    instance: dg.DagsterInstance,
-    monkeypatch: pytest.MonkeyPatch,
+    database: Database, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    monkeypatch.setattr(sqlite_file, "_SETTLED_SECONDS", -1)
     settings = Settings.from_environment(
         {"WAREHOUSE_HOME": str(tmp_path), "REVIEWS_URL": database.url}
     )

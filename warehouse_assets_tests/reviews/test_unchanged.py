@@ -1,23 +1,21 @@
 """A source that has not changed is not read again; one that has always is."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from warehouse_assets.ingest.sql import glance
+from warehouse_assets.ingest.sql_reader import Limits
 from warehouse_assets.lake import Lake
-from warehouse_assets.reviews.source import glance_at_reviews
-from warehouse_assets.sources import sql_snapshot, sqlite_file
+from warehouse_assets.reviews.source import REVIEWS_SOURCE
 from warehouse_assets_tests.postgres import execute
 from warehouse_assets_tests.reviews.conftest import CatchUp
 from warehouse_assets_tests.reviews.databases import Database, review
 from warehouse_assets_tests.reviews.stored import stored
 
-
-@pytest.fixture(autouse=True)
-def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trust files that were changed a moment ago; these tests do not change them in one tick."""
-    monkeypatch.setattr(sqlite_file, "_SETTLED_SECONDS", -1)
+SOURCE = replace(REVIEWS_SOURCE, limits=Limits(settled_seconds=-1))
 
 
 @pytest.fixture
@@ -73,32 +71,31 @@ def test_a_transaction_under_way_is_noticed_when_it_ends(
 
 
 def test_a_large_source_that_only_looks_different_is_remembered(
-    database: Database, catch_up: CatchUp, monkeypatch: pytest.MonkeyPatch
+    database: Database, catch_up: CatchUp
 ) -> None:
-    monkeypatch.setattr(sql_snapshot, "_WORTH_REMEMBERING", 2)
     database.insert([review(1), review(2)])
     catch_up(database)
     database.execute("UPDATE reviews SET overall = 1.0")
     database.execute("UPDATE reviews SET overall = 5.0")
 
-    catch_up(database)
+    catch_up(database, worth_remembering=2)
 
     assert catch_up(database).is_unchanged_source
 
 
 def test_a_glance_tells_of_a_change(database: Database) -> None:
     database.insert([review(1)])
-    before = glance_at_reviews(database.url)
+    before = glance(SOURCE, database.url)
     assert before is not None
-    assert glance_at_reviews(database.url) == before
+    assert glance(SOURCE, database.url) == before
     database.insert([review(n) for n in range(2, 9)])
 
     # A server counts what a connection did shortly after it has ended.
     deadline = time.monotonic() + 120
-    while glance_at_reviews(database.url) == before and time.monotonic() < deadline:
+    while glance(SOURCE, database.url) == before and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert glance_at_reviews(database.url) != before
+    assert glance(SOURCE, database.url) != before
 
 
 def test_where_there_is_no_file_there_is_nothing_to_see(tmp_path: Path) -> None:
-    assert glance_at_reviews(f"sqlite:///{tmp_path / 'none.db'}") is None
+    assert glance(SOURCE, f"sqlite:///{tmp_path / 'none.db'}") is None

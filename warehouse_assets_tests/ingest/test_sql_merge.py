@@ -1,23 +1,24 @@
-"""Students come from the school's database, whole, while it is written."""
+"""Rows of a SQL table merged by key, as students are, while another program writes them."""
 
 import sqlite3
-import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from warehouse_assets.errors import BusyError, SourceError
+from warehouse_assets.ingest.sql import load_sql
+from warehouse_assets.ingest.sql_reader import Limits
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Progress
-from warehouse_assets.school import students
-from warehouse_assets.school.students import catch_up_students
+from warehouse_assets.school.sources import STUDENTS_SOURCE
 from warehouse_assets.school.tables import STUDENTS
-from warehouse_assets.sources import sqlite_file
 from warehouse_assets.sources.file_marks import taken_at
 from warehouse_assets.sources.keyed import CaughtUp
-from warehouse_assets.sources.sqlite_file import SqliteFile
-from warehouse_assets_tests.sources.sqlite_sources import (
+from warehouse_assets_tests.crashes import hooked, killed_at
+from warehouse_assets_tests.ingest.sqlite_databases import (
     another_program_writes,
     change,
     make_database,
@@ -25,6 +26,9 @@ from warehouse_assets_tests.sources.sqlite_sources import (
     student,
 )
 from warehouse_assets_tests.sources.stored import make_lake, rejected, stored, version
+
+SETTLED = Limits(settled_seconds=-1)
+PAGED = Limits(first_rows=2)
 
 
 @pytest.fixture
@@ -37,19 +41,17 @@ def path(tmp_path: Path) -> Path:
     return make_database(tmp_path / "students.db", [student(n) for n in (1, 2, 3)])
 
 
-def take(lake: Lake, path: Path, is_given: bool = True) -> CaughtUp:
-    return catch_up_students(lake, path, is_given, str)
+def url(path: Path) -> sa.URL:
+    return sa.URL.create("sqlite", database=str(path))
+
+
+def take(lake: Lake, path: Path, is_given: bool = True, limits: Limits = PAGED) -> CaughtUp:
+    return load_sql(lake, replace(STUDENTS_SOURCE, limits=limits), url(path), is_given, str)
 
 
 def in_lake(lake: Lake) -> list[tuple[object, ...]]:
     columns = "id, name, batch_id, strftime(created_at, '%Y-%m-%d %H:%M:%S.%f')"
     return sorted(stored(lake, STUDENTS, columns))
-
-
-def settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a file be trusted at once."""
-    monkeypatch.setattr(sqlite_file, "_SETTLED_SECONDS", 0.01)
-    time.sleep(0.02)
 
 
 def test_students_are_taken_and_changes_are_not_missed(lake: Lake, path: Path) -> None:
@@ -76,60 +78,56 @@ def test_students_that_were_deleted_stay(lake: Lake, path: Path) -> None:
     assert version(lake, STUDENTS) == before
 
 
-def test_an_unchanged_database_is_not_read(
-    lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settle(monkeypatch)
-    assert not take(lake, path).is_unchanged_source
+def test_an_unchanged_database_is_not_read(lake: Lake, path: Path) -> None:
+    assert not take(lake, path, limits=SETTLED).is_unchanged_source
     last = taken_at(lake.table(STUDENTS).open(), "students")
     assert last is not None
-    with monkeypatch.context() as patch:
-        patch.setattr(SqliteFile, "opened", None)
-        assert take(lake, path) == CaughtUp(is_unchanged_source=True)
-    change(path, "UPDATE students SET name = 'Bob' WHERE id = 3")
-    time.sleep(0.02)
-    assert take(lake, path).written.updated == 1
-    assert in_lake(lake) == rows(path)
-    assert take(lake, path).is_unchanged_source
+    assert take(lake, path, limits=SETTLED) == CaughtUp(is_unchanged_source=True)
+    change(path, "UPDATE students SET name = 'Bob' WHERE id = 3", "DELETE FROM students WHERE id=1")
+    assert take(lake, path, limits=SETTLED).written.updated == 1
+    assert in_lake(lake)[1:] == rows(path)
+    assert take(lake, path, limits=SETTLED).is_unchanged_source
 
 
-def test_a_database_that_changed_just_now_is_read_again(
-    lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite_file, "_SETTLED_SECONDS", 3600.0)
+def test_a_database_that_changed_just_now_is_read_again(lake: Lake, path: Path) -> None:
     take(lake, path)
-    assert take(lake, path).records == 3
+    assert take(lake, path, limits=Limits(settled_seconds=3600)).records == 3
 
 
-def test_a_change_while_reading_is_not_missed(
-    lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settle(monkeypatch)
-    monkeypatch.setattr("warehouse_assets.sources.sqlite_rows._ROWS_AT_ONCE", 1)
-    original = SqliteFile.fingerprint
+def test_a_change_while_reading_is_not_missed(lake: Lake, path: Path) -> None:
+    def change_when_read(point: str, _: str) -> None:
+        if point == "rows read":
+            change(path, "UPDATE students SET batch_id = batch_id + 1 WHERE id = 1")
 
-    def changed_afterwards(file: SqliteFile) -> int | None:
-        found = original(file)
-        change(path, "UPDATE students SET batch_id = batch_id + 1 WHERE id = 1")
-        return found
+    with hooked(change_when_read):
+        take(lake, path, limits=SETTLED)
+    assert not take(lake, path, limits=SETTLED).is_unchanged_source
+    assert in_lake(lake) == rows(path)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(SqliteFile, "fingerprint", changed_afterwards)
+
+@pytest.mark.parametrize("point", ["rows read", "rejects committed", "rows committed"])
+def test_a_load_that_died_is_done_again(lake: Lake, path: Path, point: str) -> None:
+    change(path, "INSERT INTO students VALUES (4, 'd', 'none', NULL)")
+    with killed_at(point):
         take(lake, path)
-    time.sleep(0.02)
-    change(path, "UPDATE students SET batch_id = batch_id + 1 WHERE id = 1")
-    time.sleep(0.02)
     take(lake, path)
-    assert in_lake(lake) == rows(path)
+    assert [row[0] for row in in_lake(lake)] == [1, 2, 3]
+    assert len(rejected(lake)) == 1
+
+
+@pytest.mark.parametrize("columns", ["id TEXT, name, batch_id, created_at", "id, name, batch_id"])
+def test_of_rows_with_one_key_the_last_counts(lake: Lake, tmp_path: Path, columns: str) -> None:
+    path = make_database(tmp_path / "s.db", (), f"CREATE TABLE students ({columns})")
+    change(path, *(f"INSERT INTO students (id, name) VALUES ('7', '{name}')" for name in "abc"))
+    assert take(lake, path).written.inserted == 1
+    assert stored(lake, STUDENTS, "id, name") == [(7, "c")]
 
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"])
 def test_a_growing_database_is_taken_whole_in_the_end(lake: Lake, path: Path, mode: str) -> None:
     with another_program_writes(path, mode):
-        deadline = time.monotonic() + 0.5
-        while time.monotonic() < deadline:
-            take(lake, path)
-    take(lake, path)
+        take(lake, path, limits=Limits())
+    take(lake, path, limits=Limits())
     assert in_lake(lake) == rows(path)
     assert rejected(lake) == []
 
@@ -157,7 +155,7 @@ def test_values_of_a_wrong_type_are_rejected_with_their_row(lake: Lake, path: Pa
     assert {row[:2] for row in rejected(lake, "source, unit")} == {
         ("students", "00000001-students.db")
     }
-    assert "x'00ff'" in rejected(lake)[1][2]
+    assert rejected(lake)[1][2] == ('{"id":11,"name":"x\'00ff\'","batch_id":1,"created_at":null}')
     again = take(lake, path)
     assert (again.rejected, again.rejected_before) == (0, 5)
     change(path, "UPDATE students SET batch_id = 8 WHERE id = 10")
@@ -173,8 +171,8 @@ def test_columns_that_may_be_missing_are_null(lake: Lake, tmp_path: Path) -> Non
 
 def test_progress_is_told(lake: Lake, path: Path) -> None:
     heard: list[Progress] = []
-    catch_up_students(lake, path, True, str, heard.append)
-    assert heard == [Progress("students", "reading", 3, 3, "records")]
+    load_sql(lake, STUDENTS_SOURCE, url(path), True, str, heard.append)
+    assert heard == [Progress("students", "reading", 3, 3, "rows")] * 2
 
 
 def test_a_database_that_is_not_there_is_no_error_unless_it_was_given(
@@ -182,7 +180,7 @@ def test_a_database_that_is_not_there_is_no_error_unless_it_was_given(
 ) -> None:
     told: list[str] = []
     missing = tmp_path / "none" / "students.db"
-    taken = catch_up_students(lake, missing, False, told.append)
+    taken = load_sql(lake, STUDENTS_SOURCE, url(missing), False, told.append)
     assert taken == CaughtUp(is_missing=True)
     assert str(missing) in told[0]
     with pytest.raises(SourceError, match="STUDENTS_DB") as raised:
@@ -203,15 +201,9 @@ def test_a_database_that_is_none_is_an_error_even_at_its_default_place(
         take(lake, path, is_given=False)
 
 
-def test_a_database_that_stays_locked_is_told_and_taken_later(
-    lake: Lake, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def impatient(path: Path, setting: str) -> SqliteFile:
-        return SqliteFile(path, setting, patience_seconds=0.1)
-
-    monkeypatch.setattr(students, "SqliteFile", impatient)
+def test_a_database_that_stays_locked_is_told_and_taken_later(lake: Lake, path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(BusyError, match="STUDENTS_DB"):
-            take(lake, path)
+            take(lake, path, limits=Limits(patience_seconds=0.1))
     assert take(lake, path).written.inserted == 3

@@ -1,0 +1,96 @@
+"""A table of a SQL database as an asset, and its sensor: a family declares a `SqlSource`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import dagster as dg
+
+from warehouse_assets.errors import WarehouseAssetsError
+from warehouse_assets.graph.assets import source_asset
+from warehouse_assets.graph.metadata import unknown_metadata
+from warehouse_assets.graph.step import Step
+from warehouse_assets.ingest.sql import glance, load_sql
+from warehouse_assets.ingest.sql_reader import SqlSource
+from warehouse_assets.lake import Written
+from warehouse_assets.settings import Settings
+
+# Of PostgreSQL each look is a connection.
+_SECONDS_BETWEEN_TICKS = 30
+# A run whose process was killed stays unfinished for ever; it is waited for no longer than this.
+_LONGEST_RUN = timedelta(minutes=30)
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def sql_source_asset(
+    source: SqlSource, group: str, kinds: Sequence[str] = ("sql",)
+) -> dg.AssetsDefinition:
+    """The asset of a table that is loaded from a table of a SQL database.
+
+    Args:
+        kinds: what Dagster shows of the database.
+    """
+
+    def load(step: Step) -> tuple[Written, Mapping[str, Any]]:
+        url, is_given = source.url(step.settings), source.setting in step.settings.given
+        loaded = load_sql(step.lake, source, url, is_given, step.tell, step.progress)
+        return loaded.written, {
+            "is_source_missing": loaded.is_missing,
+            "is_source_unchanged": loaded.is_unchanged_source,
+            "records_taken": loaded.records,
+            "records_rejected": loaded.rejected,
+            "bytes_read": loaded.bytes_read,
+            **unknown_metadata(loaded.unknown_fields),
+        }
+
+    return source_asset(source.table, group, kinds, load)
+
+
+def sql_source_sensor(source: SqlSource, target: dg.AssetSelection) -> dg.SensorDefinition:
+    """Starts a run of `target` when the database of `source` has changed; one at a time.
+
+    A SQLite file that is written all the time does not settle, and is left to the schedule.
+    """
+    job = f"take_{source.name}"
+    description = f"Starts a run when the database of {source.name} has changed ({source.setting})."
+
+    @dg.sensor(
+        name=f"{source.name}_sensor",
+        description=description,
+        job=dg.define_asset_job(job, selection=target, description=description),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
+    ) -> dg.SensorResult:
+        before = context.cursor or ""
+        try:
+            now = glance(source, source.url(settings))
+        except WarehouseAssetsError as error:
+            return dg.SensorResult(skip_reason=str(error), cursor=before)
+        if now is None:
+            reason = f"There are no {source.name} to look at, or they are being written."
+        elif now == before:
+            reason = f"The database of {source.name} has not changed."
+        elif _is_running(context.instance, job):
+            reason = f"A run that takes the {source.name} has not ended yet."
+        else:
+            return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=now)
+        return dg.SensorResult(skip_reason=reason, cursor=before)
+
+    return sensor
+
+
+def _is_running(instance: dg.DagsterInstance, job: str) -> bool:
+    unfinished = dg.RunsFilter(
+        job_name=job,
+        statuses=_UNFINISHED,
+        created_after=datetime.now(timezone.utc) - _LONGEST_RUN,
+    )
+    return instance.get_runs_count(unfinished) > 0
