@@ -262,7 +262,7 @@ def test_sensors_run_by_themselves_unless_switched_off() -> None:
         "trips_inbox_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "test_runs_log_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "reviews_sensor": (dg.DefaultSensorStatus.RUNNING, 30),
-        "deliveries_feed_sensor": (dg.DefaultSensorStatus.RUNNING, 1),
+        "deliveries_feed_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
         "follow_sources": (dg.DefaultSensorStatus.RUNNING, 5),
         "dead_runs_sensor": (dg.DefaultSensorStatus.RUNNING, 60),
     }

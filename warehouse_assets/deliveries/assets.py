@@ -7,8 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from warehouse_assets.deliveries.account import account_of
-from warehouse_assets.deliveries.catch_up import DeliveryAverage, feed_of
+from warehouse_assets.deliveries.catch_up import Change, DeliveryAverage, feed_of
 from warehouse_assets.deliveries.lines import delivery_lines
 from warehouse_assets.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
 from warehouse_assets.graph.assets import source_asset, sql_asset
@@ -50,8 +49,31 @@ def average_delivery_duration(
 ) -> dg.MaterializeResult[Any]:
     """Take what is new in the feed; a sensor may do so at the same time."""
     with in_step(context):
-        change = delivery_average.catch_up(context.log.info)
-        return dg.MaterializeResult(metadata=account_of(delivery_average, change))
+        return dg.MaterializeResult(
+            metadata=account_of(delivery_average.catch_up(context.log.info))
+        )
+
+
+def account_of(change: Change) -> dict[str, Any]:
+    """Metadata of a materialisation after `change`; Dagster draws the numbers over time."""
+    now = change.after
+    account: dict[str, Any] = {
+        "average": "none yet" if now.average is None else str(now.average),
+        "successes": now.successes,
+        "abandoned": now.abandoned,
+        "open": now.open,
+        "rejected": now.rejected + now.unusable,
+        "repetitions": now.repetitions,
+        "records": now.records,
+        "records_taken": now.records - change.before.records,
+        "lag_bytes": change.lag,
+        "feed_position": now.position,
+        "is_source_missing": change.is_missing,
+        "is_unchanged": not change.is_any,
+    }
+    if now.average is not None:
+        account["average_minutes"] = now.average / timedelta(minutes=1)
+    return account
 
 
 ASSETS = (deliveries, delivery_durations, average_delivery_duration)

@@ -1,27 +1,37 @@
-"""Catching the running average up with the feed, and replaying the lake where the state is lost."""
+"""The running average, kept up to date with the feed, and made again from the lake if it is lost.
 
+The feed is the event log of deliveries: a growing file of JSON lines, which is read like any log.
+"""
+
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from deltalake import DeltaTable
+from filelock import FileLock, Timeout
 
 from warehouse_assets.deliveries import records
 from warehouse_assets.deliveries.average import LATE, NOTHING_OPEN
-from warehouse_assets.deliveries.feed import SETTING, append
-from warehouse_assets.deliveries.session import Session
-from warehouse_assets.deliveries.state import Snapshot, snapshot
+from warehouse_assets.deliveries.state import Session, Snapshot, snapshot
 from warehouse_assets.deliveries.state_database import StateDatabase
 from warehouse_assets.deliveries.tables import DELIVERIES
+from warehouse_assets.errors import BusyError, SourceError, naming
 from warehouse_assets.ingest.log import Segment, checkpoint_of, find_place, refuse_missing
 from warehouse_assets.ingest.log_files import LogSource, open_log
 from warehouse_assets.lake import Lake
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
 
+SETTING = "DELIVERIES_FEED"
 _BYTES_TOGETHER = 3 << 20  # and up to a mebibyte more
 _STEPS_TOGETHER = 50_000
+_SECONDS_TO_WAIT = 30
 
 
 def feed_of(settings: Settings) -> LogSource:
@@ -38,12 +48,14 @@ class Change:
         after: the state that it left; others may have changed it, too.
         lag: bytes of the feed that have not been taken.
         is_missing: whether there is no feed, and need not be one.
+        is_cut: whether more could have been taken.
     """
 
     before: Snapshot
     after: Snapshot
     lag: int = 0
     is_missing: bool = False
+    is_cut: bool = False
 
     @property
     def is_any(self) -> bool:
@@ -105,13 +117,21 @@ class DeliveryAverage:
             BusyError: another writer did not end in time.
             StateError: the state cannot be read.
         """
-        append(self.source, lines)
+        append_lines(self.source, lines)
         mark = self.snapshot().mark
         with open_log(self.source) as log:
             place = find_place(log, mark, None)
         if place.segment is not None:
             return place.segment.position + place.waiting
         return (mark.position if mark else 0) + place.waiting
+
+    def look(self) -> str:
+        """What changes whenever the feed does; '' without a feed that can be looked at."""
+        try:
+            status = self.source.path.stat()
+        except OSError:  # for which reason, catching up finds out
+            return ""
+        return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
 
     def catch_up(
         self, tell: Callable[[str], object] = str, is_enough: Callable[[], bool] = lambda: False
@@ -131,42 +151,39 @@ class DeliveryAverage:
         before = self.snapshot()
         self.database.prepare()
         session = Session(self.database, self._open_for)
-        waiting: int | None = None
         while True:
             with self.database.exclusive() as connection:
                 session.begin(connection)
-                if session.standing.mark is None and self._replay(session, connection, tell):
-                    is_over = False
-                else:
+                waiting, is_over = self._replay(session, connection, tell), False
+                if waiting is None:
                     waiting, is_over = self._take(session, connection, tell)
+            if is_over and waiting is None:
+                tell(refuse_missing(self.source, "feed"))
+                return Change(before, self.snapshot(), is_missing=True)
             if is_over or is_enough():
-                break
-        if is_over and waiting is None:
-            tell(refuse_missing(self.source, "feed"))
-            return Change(before, self.snapshot(), is_missing=True)
-        return Change(before, self.snapshot(), waiting or 0)
+                return Change(before, self.snapshot(), waiting or 0, is_cut=not is_over)
 
     def _take(
         self, session: Session, connection: sa.Connection, tell: Callable[[str], object]
     ) -> tuple[int | None, bool]:
         """Take lines of the feed; returns the bytes that wait, None without a feed, and if all."""
-        mark = session.standing.mark
         with open_log(self.source) as log:
-            place = find_place(log, mark, None)
-            if place.segment is None:
+            place = find_place(log, session.checkpoint, None)
+            segment = place.segment
+            if segment is None:
                 return (place.waiting if place.files else None), True
-            self._tell_where(place.segment, tell)
+            self._tell_where(segment, tell)
             latest, steps, unusable = records.latest_now(), list[records.Step](), 0
-            for lines in place.segment.read(self._bytes_together):
+            for lines in segment.read(self._bytes_together):
                 for _, _, said in records.read_lines(lines, latest):
                     if isinstance(said, records.RecordError):
                         unusable += 1
                     else:
                         steps.append(said)
             touched = session.take(connection, steps)
-            session.commit(connection, touched, mark=place.segment.checkpoint, unusable=unusable)
-            waiting = place.waiting - place.segment.size
-            return waiting, place.segment.file is log.present and waiting == 0
+            session.commit(connection, touched, segment.checkpoint, unusable)
+            waiting = place.waiting - segment.size
+            return waiting, segment.file is log.present and waiting == 0
 
     def _tell_where(self, segment: Segment, tell: Callable[[str], object]) -> None:
         if segment.lost_at is not None:
@@ -178,39 +195,43 @@ class DeliveryAverage:
 
     def _replay(
         self, session: Session, connection: sa.Connection, tell: Callable[[str], object]
-    ) -> bool:
-        """Take steps that the lake holds, in the feed's order; False if it holds none."""
-        handle = self._lake.table(DELIVERIES).open_existing()
-        mark = checkpoint_of(handle, str(DELIVERIES.name)) if handle else None
-        standing = session.standing
-        if handle is None or mark is None:
-            if standing.replayed_position is not None:  # the lake was lost, too
-                session.drop(connection)
-            return False
-        if standing.replayed_position is None:
-            tell("There is no state of deliveries: it is made again from the lake.")
-        steps = self._steps(handle, standing.replayed_position)
-        touched: set[int] = set()
-        for open_for, part in _by_window(steps):
-            session.average.keep_for(open_for)
-            touched |= session.take(connection, part)
-        is_last = len(steps) < self._steps_together
-        session.average.keep_for(self._open_for)
-        session.commit(
-            connection,
-            touched,
-            mark=mark if is_last else None,
-            replayed_position=None if is_last else int(str(steps[-1][0])),
-            unusable=self._unusable() if is_last else 0,
-        )
-        return True
+    ) -> int | None:
+        """Take steps that the lake holds where there is no state, in the order of the feed.
 
-    def _steps(self, handle: DeltaTable, after: int | None) -> list[tuple[object, ...]]:
+        Returns 0 if there were any, else None.
+        """
+        if session.checkpoint is not None:
+            return None
+        handle = self._lake.table(DELIVERIES).open_existing()
+        checkpoint = checkpoint_of(handle, str(DELIVERIES.name)) if handle else None
+        replayed = session.replayed_position
+        if handle is None or checkpoint is None:
+            if replayed is not None:  # the lake was lost, too
+                session.drop(connection)
+            return None
+        if replayed is None:
+            tell("There is no state of deliveries: it is made again from the lake.")
+        rows = self._steps(handle, replayed)
+        touched: set[int] = set()
+        for open_for, steps in groupby(rows, key=itemgetter(0)):
+            session.average.keep_for(open_for)
+            touched |= session.take(
+                connection, [(who, number, at) for _, _, who, number, at in steps]
+            )
+        session.average.keep_for(self._open_for)
+        if len(rows) < self._steps_together:
+            session.commit(connection, touched, checkpoint, self._unusable())
+        else:
+            session.commit(connection, touched, None, replayed_position=rows[-1][1])
+        return 0
+
+    def _steps(self, handle: DeltaTable, after: int | None) -> list[Any]:
+        """How long a delivery could stay open, position, customer, step and time."""
         with self._lake.connect() as connection:
             self._lake.view(connection, DELIVERIES, handle)
             return connection.execute(
-                """SELECT log_position, customer, delivery_step, occurred_at,
-                    newest_at - horizon_at AS open_for
+                """SELECT newest_at - horizon_at AS open_for, log_position, customer,
+                    delivery_step, occurred_at
                 FROM deliveries WHERE log_position > ? ORDER BY log_position LIMIT ?""",
                 [-1 if after is None else after, self._steps_together],
             ).fetchall()
@@ -227,17 +248,43 @@ class DeliveryAverage:
         return int(count)
 
 
-def _by_window(
-    rows: list[tuple[object, ...]],
-) -> list[tuple[timedelta, list[records.Step]]]:
-    """Steps in their order, together where the same time was allowed for a delivery."""
-    parts: list[tuple[timedelta, list[records.Step]]] = []
-    for _, customer, step, at, open_for in rows:
-        assert isinstance(customer, int)
-        assert isinstance(step, int)
-        assert isinstance(at, datetime)
-        assert isinstance(open_for, timedelta)
-        if not parts or parts[-1][0] != open_for:
-            parts.append((open_for, []))
-        parts[-1][1].append((customer, step, at))
-    return parts
+def append_lines(source: LogSource, lines: Sequence[bytes]) -> None:
+    """Append lines to the feed so that they survive a power cut.
+
+    A last line that was cut, by whoever wrote it, is ended first; it is rejected when it is read.
+
+    Raises:
+        SourceError: the feed cannot be written.
+        BusyError: another writer did not end in time.
+    """
+    path = source.path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            naming(path),
+            FileLock(_lock(path), timeout=_SECONDS_TO_WAIT),
+            path.open("ab+", buffering=0) as feed,
+        ):
+            size = feed.seek(0, os.SEEK_END)
+            data = b"".join(line + b"\n" for line in lines)
+            if size:
+                feed.seek(size - 1)
+                data = data if feed.read(1) == b"\n" else b"\n" + data
+            while data:
+                data = data[feed.write(data) :]
+            os.fsync(feed.fileno())
+    except Timeout:
+        raise BusyError(
+            f"The feed {path} was being written for {_SECONDS_TO_WAIT} s. Nothing was appended; "
+            "send the records again."
+        ) from None
+    except OSError as error:
+        raise SourceError(
+            f"The feed {path} cannot be written: {error.strerror}. Give this user permission to "
+            f"write it, free some space, or set {SETTING} to another file. Part of the records may "
+            "be in it: send them again, what is there twice counts once."
+        ) from error
+
+
+def _lock(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")

@@ -1,18 +1,16 @@
 """The sensor of the deliveries family."""
 
+import time
+
 import dagster as dg
 
-from warehouse_assets.deliveries.account import account_of
-from warehouse_assets.deliveries.assets import AVERAGE
+from warehouse_assets.deliveries.assets import AVERAGE, account_of
 from warehouse_assets.deliveries.catch_up import DeliveryAverage
-from warehouse_assets.deliveries.follow import follow
 from warehouse_assets.errors import WarehouseAssetsError
 
-_SECONDS_BETWEEN_TICKS = 1
-# The daemon goes round its sensors every five seconds, and begins no tick while the one before is
-# going on (they are threads of their own, by `dagster.yaml`): with a tick of this length, which its
-# beginning and its report prolong, the feed is watched most of the time in every round.
-_SECONDS_OF_A_TICK = 4.0
+_SECONDS_BETWEEN_TICKS = 5
+# A tick may take 60 s. Of a feed with more to take the next tick takes the rest.
+_SECONDS_OF_A_TICK = 20
 
 
 def feed_sensor() -> dg.SensorDefinition:
@@ -35,22 +33,26 @@ def feed_sensor() -> dg.SensorDefinition:
 
 
 def tick(
-    context: dg.SensorEvaluationContext,
-    average: DeliveryAverage,
-    seconds: float = _SECONDS_OF_A_TICK,
+    context: dg.SensorEvaluationContext, average: DeliveryAverage
 ) -> dg.SensorResult | dg.SkipReason:
-    """Follow the feed for a few seconds, then report the average if there was anything to take.
+    """Take what is new in the feed, if its file has changed, and report the average.
 
-    What was taken is remembered with the state, not by the sensor: a tick that is lost after it
-    only leaves its report out. The cursor is the revision of the state that was reported last, so
-    that the next one makes up for it.
+    The cursor is the feed's file as it was looked at last, and the revision of the state that was
+    reported. What was taken is remembered with the state, not by the sensor: a tick that is lost
+    after it only leaves its report out, and the next one makes up for it.
     """
+    seen, _, reported = (context.cursor or "").partition(" @ ")
+    looked, end = average.look(), time.monotonic() + _SECONDS_OF_A_TICK
+    if looked and looked == seen and not average.database.is_lost():
+        return dg.SkipReason("There is nothing new in the feed.")
     try:
-        change = follow(average, seconds, context.log.info)
-        reported = f"{change.after.revision} {change.after.changed_at}"
-        if change.after.revision == 0 or (not change.is_any and context.cursor == reported):
-            return dg.SkipReason("There is nothing new in the feed.")
-        event = dg.AssetMaterialization(AVERAGE, metadata=account_of(average, change))
+        change = average.catch_up(context.log.info, lambda: time.monotonic() >= end)
     except WarehouseAssetsError as error:
         return dg.SkipReason(str(error))
-    return dg.SensorResult(asset_events=[event], cursor=reported)
+    revision = f"{change.after.revision} {change.after.changed_at}"
+    cursor = f"{'' if change.is_cut else looked} @ {revision}"
+    if change.after.revision == 0 or (not change.is_any and reported == revision):
+        reason = "There is nothing new in the feed."
+        return dg.SensorResult(skip_reason=reason, cursor=cursor)
+    event = dg.AssetMaterialization(AVERAGE, metadata=account_of(change))
+    return dg.SensorResult(asset_events=[event], cursor=cursor)

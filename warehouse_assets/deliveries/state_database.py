@@ -1,7 +1,6 @@
 """The database of the running average's state: its tables, and transactions that exclude others.
 
-It is SQLite or PostgreSQL (STATE_URL). What is kept in it is in `state`, when it changes in
-`session`.
+It is SQLite or PostgreSQL (STATE_URL). What is kept in it and how it changes is in `state`.
 """
 
 import sqlite3
@@ -114,6 +113,10 @@ class StateDatabase:
         """Whether it is a file."""
         return self.url.get_backend_name() == "sqlite"
 
+    def is_lost(self) -> bool:
+        """Whether it is a file that is not there; looking costs next to nothing."""
+        return self.is_sqlite and not Path(self.url.database or "").exists()
+
     def prepare(self) -> None:
         """Make the tables that are not there.
 
@@ -141,6 +144,12 @@ class StateDatabase:
             self._refuse_another_lake(connection)
             yield connection
 
+    @staticmethod
+    def empty(connection: sa.Connection) -> None:
+        """Delete all that is kept."""
+        for table in (STATE, CUSTOMERS, HISTORY):
+            connection.execute(table.delete())
+
     def adopt(self) -> None:
         """Forget the state if it is of another lake; it is then made again from this one.
 
@@ -156,8 +165,7 @@ class StateDatabase:
         with self._explained(), self._connect("BEGIN IMMEDIATE") as connection, connection.begin():
             self._exclude_others(connection)
             if not known.is_of(origin):
-                for table in (STATE, CUSTOMERS, HISTORY):
-                    connection.execute(table.delete())
+                self.empty(connection)
             note(connection, _LAKE, origin)
 
     def _refuse_another_lake(self, connection: sa.Connection) -> None:
@@ -183,7 +191,7 @@ class StateDatabase:
         Raises:
             StateError: the database cannot be opened or read.
         """
-        if self.is_sqlite and not Path(self.url.database or "").exists():
+        if self.is_lost():
             yield None
             return
         with self._explained(), self._connect("BEGIN") as connection, connection.begin():

@@ -12,8 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from warehouse_assets.deliveries.catch_up import DeliveryAverage
-from warehouse_assets.deliveries.feed import SETTING
+from warehouse_assets.deliveries.catch_up import SETTING, DeliveryAverage
 from warehouse_assets.deliveries.lines import delivery_lines
 from warehouse_assets.deliveries.state import Snapshot
 from warehouse_assets.deliveries.state_database import StateDatabase

@@ -6,10 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from warehouse_assets.deliveries.account import chart
 from warehouse_assets.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.deliveries.sensors import tick
-from warehouse_assets.deliveries.state import history
 from warehouse_assets.deliveries.tables import TABLES
 from warehouse_assets_tests.deliveries.steps import ORIGINAL
 from warehouse_assets_tests.graph.runs import checks_of, evaluated, failed
@@ -35,7 +33,7 @@ def ticked(
     house: House, instance: dg.DagsterInstance, cursor: str | None = None
 ) -> dg.SensorResult | dg.SkipReason:
     with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
-        return tick(context, average(house), seconds=0)
+        return tick(context, average(house))
 
 
 def test_a_run_takes_the_feed_into_lake_warehouse_and_average(house: House) -> None:
@@ -97,20 +95,41 @@ def test_a_feed_that_was_given_and_is_missing_fails_its_assets(
 def test_the_sensor_reports_the_average_when_it_has_changed_and_only_then(
     house: House, instance: dg.DagsterInstance
 ) -> None:
-    assert isinstance(ticked(house, instance), dg.SkipReason)
+    nothing = ticked(house, instance)
+    assert isinstance(nothing, dg.SensorResult)
+    assert nothing.asset_events == []
     feed(house, *ORIGINAL)
 
-    first = ticked(house, instance)
+    first = ticked(house, instance, nothing.cursor)
     assert isinstance(first, dg.SensorResult)
     (event,) = first.asset_events
     assert isinstance(event, dg.AssetMaterialization)
     assert event.metadata["average"].value == "0:20:00"
     again = ticked(house, instance, first.cursor)
-
     assert isinstance(again, dg.SkipReason)
 
+    feed(house, ORIGINAL[0])
+    assert isinstance(ticked(house, instance, first.cursor), dg.SensorResult)
 
-@pytest.mark.parametrize("cursor", [None, "", "nonsense"])
+
+def test_a_sensor_with_nothing_new_only_looks(house: House, instance: dg.DagsterInstance) -> None:
+    feed(house, *ORIGINAL)
+    first = ticked(house, instance)
+    assert isinstance(first, dg.SensorResult)
+    folder = average(house).database.url.database
+    assert folder is not None
+    state = Path(folder)
+    state.rename(state.with_suffix(".elsewhere"))
+    assert isinstance(ticked(house, instance, first.cursor), dg.SensorResult), "it is made again"
+    state.write_bytes(b"no database")  # a look at it would be an error
+
+    skipped = ticked(house, instance, first.cursor)
+
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message == "There is nothing new in the feed."
+
+
+@pytest.mark.parametrize("cursor", [None, "", "nonsense", " @ ", "3 1764496800.0"])
 def test_what_a_lost_tick_has_taken_is_reported_by_the_next(
     house: House, instance: dg.DagsterInstance, cursor: str | None
 ) -> None:
@@ -129,17 +148,3 @@ def test_the_sensor_says_why_it_cannot_go_on(tmp_path: Path, instance: dg.Dagste
 
     assert isinstance(found, dg.SkipReason)
     assert "There is no feed at" in str(found.skip_message)
-
-
-def test_the_chart_is_of_the_last_changes(house: House) -> None:
-    minute = {"Delivery Step": 1, "Customer": 5, "Timestamp": "2020-01-01T12:40:00"}
-    ends = ["2020-01-01T13:20:00", "2020-01-01T14:00:00"]
-    feed(house, *ORIGINAL)
-    now = average(house).catch_up()
-    feed(house, minute, {**minute, "Delivery Step": 4, "Timestamp": ends[0]})
-    now = average(house).catch_up()
-
-    text = chart(history(average(house).database))
-    assert str(now.after.average) == "0:30:00"
-    assert text.startswith("`▁█`\n\nfrom 0:20:00 to 0:30:00, ")
-    assert chart([]) == "No delivery has been successful yet."

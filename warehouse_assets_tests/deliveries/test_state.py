@@ -4,6 +4,7 @@ import multiprocessing
 import shutil
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from warehouse_assets.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.deliveries.state import Snapshot, history
 from warehouse_assets.deliveries.state_database import StateDatabase, StateError
 from warehouse_assets.errors import SourceError
@@ -283,3 +285,16 @@ def test_the_state_of_another_lake_is_refused_until_it_is_adopted(
     assert (now.records, now.successes, now.open) == (1, 0, 1)
     with pytest.raises(StateError):
         feed.average.catch_up()
+
+
+def test_takers_at_once_take_each_record_once(feed: Feed) -> None:
+    feed.path.touch()
+    takers = [feed.another() for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        for customer in range(10):
+            feed.write([(customer, 1, NOON), (customer, 4, NOON + timedelta(minutes=customer + 1))])
+            list(pool.map(DeliveryAverage.catch_up, takers))
+
+    now = feed.average.snapshot()
+    assert (now.records, now.successes, now.repetitions) == (20, 10, 0)
+    assert now.average == timedelta(minutes=5.5)
