@@ -19,14 +19,14 @@ from warehouse_assets.deliveries.records import RecordError
 from warehouse_assets.deliveries.tables import DELIVERIES
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake
-from warehouse_assets.school.batches import BatchesClient, batches_client, catch_up_batches
+from warehouse_assets.school.batches import BatchesSource, load_batches
 from warehouse_assets.school.sources import STUDENTS_SOURCE
 from warehouse_assets.school.tables import BATCHES, STUDENTS
 from warehouse_assets.times import BLANKS, read_time, time_expression
 from warehouse_assets_tests.api.serving import NoRuns, serving, settings_of
 from warehouse_assets_tests.deliveries.feeds import Feed
+from warehouse_assets_tests.ingest import http_server
 from warehouse_assets_tests.ingest.sqlite_databases import make_database
-from warehouse_assets_tests.sources import http_server
 from warehouse_assets_tests.sources.csv_files import HEADER
 from warehouse_assets_tests.sources.csv_files import read as read_trips
 from warehouse_assets_tests.sources.staging import stage, vote_text
@@ -144,7 +144,7 @@ def _batches() -> list[dict[str, Any]]:
 def recorded_batches(folder: Path) -> Judged:
     path = folder / "batches.json"
     path.write_text(json.dumps(_batches()))
-    return _taken(folder, batches_client(str(path)))
+    return _taken(folder, str(path))
 
 
 def batches_of_a_server(folder: Path) -> Judged:
@@ -155,12 +155,12 @@ def batches_of_a_server(folder: Path) -> Judged:
         http_server.reply([] if request.parameters else ordered)(handler, request)
 
     with http_server.serving(page) as server:
-        return _taken(folder, batches_client(server.address))
+        return _taken(folder, server.address)
 
 
-def _taken(folder: Path, client: BatchesClient) -> Judged:
+def _taken(folder: Path, address: str) -> Judged:
     lake = make_lake(folder)
-    catch_up_batches(lake, client, True, str)
+    load_batches(lake, BatchesSource(address), True, str)
     return dict(stored(lake, BATCHES, "id, created_at")), _reasons(lake, "id")
 
 

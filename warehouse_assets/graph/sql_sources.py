@@ -12,6 +12,7 @@ from warehouse_assets.graph.metadata import unknown_metadata
 from warehouse_assets.graph.step import Step
 from warehouse_assets.ingest.sql import glance, load_sql
 from warehouse_assets.ingest.sql_reader import SqlSource
+from warehouse_assets.ingest.upsert import CaughtUp
 from warehouse_assets.lake import Written
 from warehouse_assets.settings import Settings
 
@@ -39,16 +40,21 @@ def sql_source_asset(
     def load(step: Step) -> tuple[Written, Mapping[str, Any]]:
         url, is_given = source.url(step.settings), source.setting in step.settings.given
         loaded = load_sql(step.lake, source, url, is_given, step.tell, step.progress)
-        return loaded.written, {
-            "is_source_missing": loaded.is_missing,
-            "is_source_unchanged": loaded.is_unchanged_source,
-            "records_taken": loaded.records,
-            "records_rejected": loaded.rejected,
-            "bytes_read": loaded.bytes_read,
-            **unknown_metadata(loaded.unknown_fields),
-        }
+        return loaded.written, loaded_metadata(loaded)
 
     return source_asset(source.table, group, kinds, load)
+
+
+def loaded_metadata(loaded: CaughtUp) -> dict[str, Any]:
+    """What a load of records or rows with keys, or of a snapshot, did."""
+    return {
+        "is_source_missing": loaded.is_missing,
+        "is_source_unchanged": loaded.is_unchanged_source,
+        "records_taken": loaded.records,
+        "records_rejected": loaded.rejected,
+        "bytes_read": loaded.bytes_read,
+        **unknown_metadata(loaded.unknown_fields),
+    }
 
 
 def sql_source_sensor(source: SqlSource, target: dg.AssetSelection) -> dg.SensorDefinition:

@@ -18,20 +18,20 @@ from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.postgres import PostgresReader
 from warehouse_assets.ingest.sql_reader import Page, SqlReader, SqlSource
-from warehouse_assets.ingest.sql_staging import Staging, validated
+from warehouse_assets.ingest.sql_staging import STAGED_ROWS, Staging
 from warehouse_assets.ingest.sqlite import SqliteReader
+from warehouse_assets.ingest.upsert import CaughtUp, upsert
+from warehouse_assets.ingest.validate import POSITION
 from warehouse_assets.lake import (
     Lake,
     Transactions,
     Written,
-    merge,
     register,
     replace,
     replace_by_content,
 )
 from warehouse_assets.progress import Listener, Progress, nobody
-from warehouse_assets.schema import column_names, identifiers
-from warehouse_assets.sources.keyed import CaughtUp
+from warehouse_assets.schema import column_names
 from warehouse_assets.sources.rejections import reject_once
 from warehouse_assets.sources.units import create_stage
 from warehouse_assets.sources.unknown_fields import keep_unknown_fields, known_fields, note_names
@@ -110,7 +110,8 @@ def _missing(
 
 def _definition(source: SqlSource) -> int:
     """Changes when the same source would make other rows."""
-    return _mark(validated(source), column_names(source.table))
+    validator = source.validator
+    return _mark(validator.query(""), validator.is_unusable, column_names(source.table))
 
 
 def _mark(*parts: object) -> int:
@@ -150,23 +151,14 @@ def _write(lake: Lake, staging: Staging, marks: Transactions) -> Written:
     handle, connection = table.open(), staging.connection
     definition_id = f"{source.name}/definition"
     lasting = {**marks, definition_id: _definition(source)}
-    transactions = {**lasting, f"{source.name}/taken_at": time.time_ns() // 10**6}
     if source.is_snapshot:
         is_same = handle.transaction_version(definition_id) == lasting[definition_id]
         # Of rows that were made of the source in another way, equal hashes may tell nothing.
         write = replace_by_content if is_same or not handle.file_uris() else replace
+        transactions = {**lasting, f"{source.name}/taken_at": time.time_ns() // 10**6}
         written = write(connection, lake, table, handle, staging.numbered(), transactions)
     else:
-        names = identifiers(column_names(source.table))
-        lake.view(connection, source.table, handle)
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE _different AS "
-            f'SELECT {names} FROM ({staging.latest()}) EXCEPT SELECT {names} FROM "{table.name}"'
-        )
-        ((different,),) = connection.execute("SELECT count(*) FROM _different").fetchall()
-        written = Written()
-        if different:
-            written = merge(connection, lake, table, handle, "_different", transactions)
+        written = upsert(lake, connection, source.table, handle, STAGED_ROWS, POSITION, lasting)
     is_known = all(handle.transaction_version(app) == mark for app, mark in lasting.items())
     if written.rows_changed or is_known or staging.rows < source.limits.worth_remembering:
         return written

@@ -15,14 +15,8 @@ import sqlalchemy as sa
 from arro3.core import Array, DataType, RecordBatch, Table
 
 from warehouse_assets.errors import SourceError
+from warehouse_assets.ingest.validate import POSITION, PROBLEM, Validator
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources.json_fields import field_columns
-
-POSITION = "_position"
-"""Column of a page: the number of the row in the source."""
-
-PROBLEM = "_problem"
-"""Column of a page: why the row cannot be used, if its texts are none; else null."""
 
 _FEWEST_ROWS, _FIRST_ROWS, _MOST_ROWS = 10, 1_000, 25_000
 _MOST_BYTES_SHOWN = 500
@@ -58,31 +52,28 @@ class SqlSource:
     content, and the number of the row among those of the same hash.
 
     Args:
-        table: its columns name those of the source in `info["field"]`.
+        validator: tells what of a row can be used, and as what; of a snapshot also its hash.
         setting: the setting that says where the database is; if it is set, it must be there.
         url: where it is, as a URL of SQLAlchemy.
-        required: of each of these groups of columns the source must have at least one; columns of
-            `table` that are not nullable are required anyway.
-        validated: a SELECT from `TEXTS` that gives `POSITION`, `PROBLEM`, `VALUE` and the columns
-            of `table` but the number in the key; empty if what is declared of the columns is all.
+        required: of each of these groups of columns the source must have at least one; columns
+            that are not nullable are required anyway.
     """
 
-    table: sa.Table
+    validator: Validator
     setting: str
     url: Callable[[Settings], sa.URL | str]
     required: Sequence[Sequence[str]] = ()
-    validated: str = ""
     limits: Limits = Limits()
+
+    @property
+    def table(self) -> sa.Table:
+        """The table of the lake."""
+        return self.validator.table
 
     @property
     def name(self) -> str:
         """The name of the table, in the lake and in the source."""
         return str(self.table.name)
-
-    @property
-    def fields(self) -> list[str]:
-        """The columns of the source that are wanted."""
-        return [str(column.info["field"]) for column in field_columns(self.table)]
 
     @property
     def is_snapshot(self) -> bool:
@@ -99,9 +90,11 @@ class SqlSource:
         Raises:
             SourceError: a required column is not there.
         """
-        pairs = {name: found_name(name, found) for name in self.fields}
+        pairs = {name: found_name(name, found) for name in self.validator.fields}
         present = {name: there for name, there in pairs.items() if there is not None}
-        needed = [[c.info["field"]] for c in field_columns(self.table) if not c.nullable]
+        needed = [
+            [c.info["field"]] for c in self.table.columns if "field" in c.info and not c.nullable
+        ]
         groups = [*self.required, *needed]
         missing = [" or ".join(group) for group in groups if not present.keys() & set(group)]
         if missing:

@@ -5,47 +5,23 @@ with the table; what cannot be used goes to the table `REJECTED`.
 """
 
 import glob
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
+from sqlalchemy import Integer
 
-from warehouse_assets.ingest.sql_reader import POSITION, PROBLEM, Page, SqlSource
-from warehouse_assets.schema import column_names, duckdb_type, identifiers, key_names
-from warehouse_assets.sources.json_fields import (
-    field_columns,
-    reason_expression,
-    seen_expression,
-    text_name,
-    value_columns,
-)
+from warehouse_assets.ingest.sql_reader import Page, SqlSource
+from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, text
+from warehouse_assets.schema import duckdb_type, identifiers, key_names
 from warehouse_assets.sources.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.sources.units import REJECTED
-
-TEXTS = "_texts"
-"""What a validating SELECT reads: `POSITION`, `PROBLEM`, and all wanted columns as text."""
-
-VALUE = "_value"
-"""Column of a validating SELECT: what was seen where something else was expected, or null."""
 
 STAGED_ROWS = "_staged_rows"
 """View of the rows that can be used, and their `POSITION`, when all pages have come."""
 
+_IS_UNUSABLE = "_is_unusable"
 _CHARACTERS_OF_A_LONG_RECORD = 1000
-
-
-def validated(source: SqlSource) -> str:
-    """The SELECT from `TEXTS` that tells what of a row can be used, and as what."""
-    if source.validated:
-        return source.validated
-    columns = field_columns(source.table)
-    texts = ", ".join(f'"{name}" AS {text_name(index)}' for index, name in enumerate(source.fields))
-    return f"""SELECT *, coalesce(_text_problem, nullif({reason_expression(columns)}, ''))
-            AS {PROBLEM},
-            CASE WHEN _text_problem IS NULL THEN {seen_expression(columns)} END AS {VALUE}
-        FROM (SELECT {value_columns(columns)}, * FROM (
-            SELECT {POSITION}, {PROBLEM} AS _text_problem, {texts} FROM {TEXTS}))"""
 
 
 @dataclass
@@ -59,27 +35,17 @@ class Staging:
     size: int = 0
     _files: list[str] = field(default_factory=list)
 
-    @property
-    def columns(self) -> Sequence[str]:
-        """The columns that are staged: those of the table, but for the number in its key."""
-        names = column_names(self.source.table)
-        return [n for n in names if n != number_name(self.source)]
-
     def add(self, page: Page) -> None:
         """Validate the rows of `page` and keep those that can be used."""
-        path = self.folder / f"{len(self._files)}.parquet"
+        path, validator = self.folder / f"{len(self._files)}.parquet", self.source.validator
         self.connection.register("_page", page.rows)
-        texts = ", ".join(
-            f'"{name}"' if name in page.names else f'NULL::VARCHAR AS "{name}"'
-            for name in self.source.fields
-        )
         self.connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW {TEXTS} AS "
-            f"SELECT {POSITION}, {PROBLEM}, {texts} FROM _page"
-        )
-        self.connection.execute(
-            f"COPY (SELECT {identifiers([*self.columns, POSITION, PROBLEM, VALUE])} "
-            f"FROM ({validated(self.source)})) TO ? (FORMAT parquet, COMPRESSION lz4_raw)",
+            f"""COPY (
+                SELECT {identifiers([*validator.columns, POSITION])},
+                    coalesce({PROBLEM} IS NOT NULL OR {validator.is_unusable}, false)
+                        AS {_IS_UNUSABLE}
+                FROM ({validator.query(self._texts(page))})
+            ) TO ? (FORMAT parquet, COMPRESSION lz4_raw)""",
             [str(path)],
         )
         self._files.append(glob.escape(str(path)))
@@ -88,32 +54,39 @@ class Staging:
         self.rows += page.rows.num_rows
         self.size += page.rows.nbytes
 
+    def _texts(self, page: Page) -> str:
+        """SQL for the page as a relation of texts."""
+        whole = {c.info.get("field") for c in self.source.table.c if isinstance(c.type, Integer)}
+        columns = ", ".join(
+            f"{_shown(name, name in whole) if name in page.names else 'NULL::VARCHAR'} "
+            f"AS {text(name)}"
+            for name in self.source.validator.fields
+        )
+        return f"SELECT {POSITION}, {PROBLEM}, {columns} FROM _page"
+
     def finish(self) -> None:
         """Make the view `STAGED_ROWS` of all that was added."""
-        columns = identifiers([*self.columns, POSITION])
+        names = self.source.validator.columns
+        columns = identifiers([*names, POSITION])
         if self._files:
             rows = self.connection.read_parquet(self._files)
-            rows.filter(f"{PROBLEM} IS NULL").select(columns).create_view(STAGED_ROWS, replace=True)
+            rows.filter(f"NOT {_IS_UNUSABLE}").select(columns).create_view(
+                STAGED_ROWS, replace=True
+            )
             return
         table = self.source.table
         types = ", ".join(
-            f'CAST(NULL AS {duckdb_type(table.c[name])}) AS "{name}"' for name in self.columns
+            f'CAST(NULL AS {duckdb_type(table.c[name])}) AS "{name}"' for name in names
         )
         self.connection.execute(
             f"CREATE OR REPLACE TEMP VIEW {STAGED_ROWS} AS "
             f"SELECT {types}, 0::BIGINT AS {POSITION} WHERE false"
         )
 
-    def latest(self) -> str:
-        """A SELECT of the staged rows, of several with one key the last."""
-        keys = identifiers(key_names(self.source.table))
-        return f"""SELECT {identifiers(self.columns)} FROM {STAGED_ROWS} QUALIFY
-            row_number() OVER (PARTITION BY {keys} ORDER BY {POSITION} DESC) = 1"""
-
     def numbered(self) -> str:
         """A SELECT of the staged rows, numbered among those with the same hash of content."""
         hashed, number = key_names(self.source.table)
-        fields = [column.name for column in field_columns(self.source.table)]
+        fields = [column.name for column in self.source.table.c if "field" in column.info]
         self.connection.execute(
             f"""CREATE OR REPLACE TEMP TABLE _numbers AS
             SELECT {POSITION}, row_number() OVER (
@@ -129,25 +102,27 @@ class Staging:
             FROM {STAGED_ROWS} LEFT JOIN _numbers USING ({POSITION})"""
 
     def _reject(self, page: Page, file: str) -> None:
-        bad = f"""SELECT {POSITION}, {PROBLEM}, {VALUE} FROM read_parquet(?)
-            WHERE {PROBLEM} IS NOT NULL"""
-        positions = {row[0] for row in self.connection.execute(bad, [file]).fetchall()}
-        if not positions:
+        found = self.connection.execute(
+            f"SELECT {POSITION} FROM read_parquet(?) WHERE {_IS_UNUSABLE}", [file]
+        ).fetchall()
+        if not found:
             return
         # A row that was rejected before is known by its raw text: that stays as it always was.
-        raw = page.raw(positions, as_text=self.source.is_snapshot)
-        self.connection.register("_raw", raw)
+        raw = page.raw({row[0] for row in found}, as_text=self.source.is_snapshot)
+        self.connection.register("_unusable", raw)
+        texts = f"""SELECT *, NULL::VARCHAR AS {SEEN}, CASE WHEN strlen(raw) > {MOST_RECORD_BYTES}
+                THEN left(raw, {_CHARACTERS_OF_A_LONG_RECORD}) ELSE raw END AS {RAW}
+            FROM ({self._texts(page)}) JOIN _unusable USING ({POSITION})"""
         self.connection.execute(
             f"""INSERT INTO {REJECTED} BY NAME
-            SELECT 0 AS arrival, {POSITION} AS position, {PROBLEM} AS reason, {VALUE} AS value,
-                CASE WHEN strlen(raw) > {MOST_RECORD_BYTES}
-                THEN left(raw, {_CHARACTERS_OF_A_LONG_RECORD}) ELSE raw END AS raw
-            FROM _raw JOIN ({bad}) USING ({POSITION})""",
-            [file],
+            SELECT *, 0 AS arrival FROM ({self.source.validator.rejects(texts)})"""
         )
-        self.connection.unregister("_raw")
+        self.connection.unregister("_unusable")
 
 
-def number_name(source: SqlSource) -> str | None:
-    """The column of a snapshot's key that numbers the rows of one content; None of others."""
-    return key_names(source.table)[-1] if source.is_snapshot else None
+def _shown(name: str, is_whole: bool) -> str:
+    """The text of a column; where whole numbers are wanted, true is 1 and false is 0."""
+    column = identifiers([name])
+    if not is_whole:
+        return column
+    return f"CASE lower({column}) WHEN 'true' THEN '1' WHEN 'false' THEN '0' ELSE {column} END"

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from warehouse_assets.graph.assets import source_asset, sql_asset
-from warehouse_assets.graph.metadata import log_metadata, unknown_metadata
-from warehouse_assets.graph.sql_sources import sql_source_asset
+from warehouse_assets.graph.metadata import log_metadata
+from warehouse_assets.graph.sql_sources import loaded_metadata, sql_source_asset
 from warehouse_assets.graph.step import Step
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.log_load import load_log
 from warehouse_assets.lake import Written
-from warehouse_assets.school import batches as batches_source
+from warehouse_assets.school.batches import SETTING, BatchesSource, load_batches
 from warehouse_assets.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.school.sources import STUDENTS_SOURCE
 from warehouse_assets.school.tables import (
@@ -24,7 +24,6 @@ from warehouse_assets.school.tables import (
     STUDENTS,
     TEST_RUNS,
 )
-from warehouse_assets.sources.keyed import CaughtUp
 
 GROUP = "school"
 _SQL = Path(__file__).parent / "sql"
@@ -33,34 +32,16 @@ _LOG_SETTING = "TEST_RUNS_LOG"
 _Taken = tuple[Written, Mapping[str, Any]]
 
 
-def _account(caught_up: CaughtUp) -> _Taken:
-    return caught_up.written, {
-        "is_source_missing": caught_up.is_missing,
-        "is_source_unchanged": caught_up.is_unchanged_source,
-        "records_taken": caught_up.records,
-        "records_rejected": caught_up.rejected,
-        "pages_read": caught_up.pages_read,
-        "bytes_read": caught_up.bytes_read,
-        **unknown_metadata(caught_up.unknown_fields),
-    }
-
-
 def _take_batches(step: Step) -> _Taken:
     settings = step.settings
-    client = batches_source.batches_client(
-        settings.batches_url, step.tell, timeout=settings.batches_timeout_seconds
+    source = BatchesSource(
+        settings.batches_url,
+        settings.batches_timeout_seconds,
+        timedelta(hours=settings.batches_overlap_hours),
+        settings.batches_pages_per_run,
     )
-    return _account(
-        batches_source.catch_up_batches(
-            step.lake,
-            client,
-            batches_source.SETTING in settings.given,
-            step.tell,
-            step.progress,
-            timedelta(hours=settings.batches_overlap_hours),
-            settings.batches_pages_per_run,
-        )
-    )
+    loaded = load_batches(step.lake, source, SETTING in settings.given, step.tell, step.progress)
+    return loaded.written, {**loaded_metadata(loaded), "pages_read": loaded.pages_read}
 
 
 def _take_test_runs(step: Step) -> _Taken:

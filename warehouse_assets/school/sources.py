@@ -3,10 +3,11 @@
 import sqlalchemy as sa
 
 from warehouse_assets.ingest.sql_reader import SqlSource
+from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.school.tables import STUDENTS
 
 STUDENTS_SOURCE = SqlSource(
-    STUDENTS,
+    Validator(STUDENTS),
     "STUDENTS_DB",
     lambda settings: sa.URL.create("sqlite", database=str(settings.students_db)),
 )

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from warehouse_assets.errors import BusyError, SourceError
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_reader import Limits
+from warehouse_assets.ingest.upsert import CaughtUp
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Progress
 from warehouse_assets.school.sources import STUDENTS_SOURCE
 from warehouse_assets.school.tables import STUDENTS
 from warehouse_assets.sources.file_marks import taken_at
-from warehouse_assets.sources.keyed import CaughtUp
 from warehouse_assets_tests.crashes import hooked, killed_at
 from warehouse_assets_tests.ingest.sqlite_databases import (
     another_program_writes,

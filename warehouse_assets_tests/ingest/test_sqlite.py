@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
 from warehouse_assets.errors import BusyError, SourceError
-from warehouse_assets.ingest.sql_reader import POSITION, PROBLEM, Limits, SqlSource
+from warehouse_assets.ingest.sql_reader import Limits, SqlSource
 from warehouse_assets.ingest.sqlite import SqliteReader
+from warehouse_assets.ingest.validate import POSITION, PROBLEM, Validator
 from warehouse_assets.settings import Settings
 from warehouse_assets_tests.ingest.sqlite_databases import (
     MODES,
@@ -48,7 +49,8 @@ def source(columns: Sequence[str] = COLUMNS, limits: Limits = HASTY) -> SqlSourc
         Column(f"column_{n}", Text if n else BigInteger, info={"field": name}, primary_key=n == 0)
         for n, name in enumerate(columns)
     ]
-    return SqlSource(Table("students", MetaData(), *fields), "STUDENTS_DB", _nowhere, limits=limits)
+    validator = Validator(Table("students", MetaData(), *fields))
+    return SqlSource(validator, "STUDENTS_DB", _nowhere, limits=limits)
 
 
 def reader(path: Path, scratch: Path = Path(), **more: Any) -> SqliteReader:

@@ -9,9 +9,9 @@ import pytest
 
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_reader import Limits
+from warehouse_assets.ingest.upsert import CaughtUp
 from warehouse_assets.lake import Lake
 from warehouse_assets.reviews.source import REVIEWS_SOURCE
-from warehouse_assets.sources.keyed import CaughtUp
 from warehouse_assets_tests.reviews.databases import COLUMNS, KINDS, Database
 
 CatchUp = Callable[..., CaughtUp]

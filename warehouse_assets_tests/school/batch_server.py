@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from warehouse_assets_tests.sources.http_server import Handler, Request, reply
+from warehouse_assets_tests.ingest.http_server import Handler, Request, reply
 
 DAY = datetime.fromisoformat("2026-11-20T13:51:54")
 SECOND = timedelta(seconds=1)

@@ -1,7 +1,7 @@
 """Batches come from a server, or from a file, once and completely, whatever happens on the way."""
 
+import json
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -9,26 +9,15 @@ from typing import Any
 import pytest
 
 from warehouse_assets.errors import SourceError
+from warehouse_assets.ingest.http import Patience
+from warehouse_assets.ingest.upsert import CaughtUp
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Progress
 from warehouse_assets.schema import REJECTED_RECORDS
-from warehouse_assets.school.batches import (
-    RecordedBatches,
-    RestBatches,
-    batches_client,
-    catch_up_batches,
-)
+from warehouse_assets.school.batches import BatchesSource, load_batches
 from warehouse_assets.school.tables import BATCHES
 from warehouse_assets.sources.file_marks import taken_at
-from warehouse_assets.sources.http_pages import Patience
-from warehouse_assets.sources.keyed import CaughtUp
-from warehouse_assets_tests.school.batch_server import (
-    DAY,
-    SECOND,
-    BatchServer,
-    batch,
-)
-from warehouse_assets_tests.sources.http_server import (
+from warehouse_assets_tests.ingest.http_server import (
     Answer,
     Handler,
     Request,
@@ -37,6 +26,12 @@ from warehouse_assets_tests.sources.http_server import (
     reply,
     reset,
     serving,
+)
+from warehouse_assets_tests.school.batch_server import (
+    DAY,
+    SECOND,
+    BatchServer,
+    batch,
 )
 from warehouse_assets_tests.sources.stored import make_lake, rejected, stored, version
 
@@ -57,11 +52,13 @@ def server(batches: BatchServer) -> Iterator[Server]:
         yield server
 
 
-def take(lake: Lake, server: Server, overlap: timedelta = timedelta(hours=1)) -> CaughtUp:
-    waits: list[float] = []
-    patience = Patience(attempts=3, read_seconds=2.0, sleep=waits.append)
-    client = RestBatches(server.address, str, patience)
-    return catch_up_batches(lake, client, True, str, overlap=overlap)
+def source(server: Server, **more: Any) -> BatchesSource:
+    patience = Patience(attempts=3, read_seconds=2.0, sleep=lambda _: None)
+    return BatchesSource(server.address, **{"patience": patience, **more})
+
+
+def take(lake: Lake, server: Server, **more: Any) -> CaughtUp:
+    return load_batches(lake, source(server, **more), True, str)
 
 
 def in_lake(lake: Lake) -> list[int]:
@@ -126,7 +123,7 @@ def test_how_late_a_batch_may_come_is_a_setting(
     take(lake, server)
     batches.batches.insert(1, batch(3, 1800))
     assert take(lake, server).written == Written()
-    assert take(lake, server, timedelta(hours=3)).written.inserted == 1
+    assert take(lake, server, overlap=timedelta(hours=3)).written.inserted == 1
 
 
 def test_a_time_of_tomorrow_hides_nothing(lake: Lake, batches: BatchServer, server: Server) -> None:
@@ -275,11 +272,9 @@ def test_a_server_that_never_ends_is_read_in_parts(lake: Lake, server: Server) -
     told: list[str] = []
     taken = 0
     for _ in range(4):
-        client = RestBatches(server.address)
         # An overlap longer than a page: known ones come again, and it goes on all the same.
-        done = catch_up_batches(
-            lake, client, True, told.append, overlap=timedelta(seconds=150), most_pages=3
-        )
+        some = source(server, overlap=timedelta(seconds=150), most_pages=3)
+        done = load_batches(lake, some, True, told.append)
         assert done.written.inserted > 0
         taken += done.written.inserted
         assert in_lake(lake) == list(range(taken))
@@ -290,7 +285,7 @@ def test_a_server_that_never_ends_is_read_in_parts(lake: Lake, server: Server) -
 
 def test_what_comes_is_kept_meanwhile(lake: Lake, server: Server) -> None:
     server.usual = endless = Endless(lake, page_size=500)
-    catch_up_batches(lake, RestBatches(server.address), True, str, most_pages=3)
+    take(lake, server, most_pages=3)
     # What came before is in the lake while a later page is read.
     assert endless.versions[-1] > endless.versions[0] == 0
 
@@ -298,7 +293,7 @@ def test_what_comes_is_kept_meanwhile(lake: Lake, server: Server) -> None:
 def test_a_server_of_bad_batches_without_end_is_left(lake: Lake, server: Server) -> None:
     server.usual = Endless(lake, are_good=False)
     told: list[str] = []
-    done = catch_up_batches(lake, RestBatches(server.address), True, told.append, most_pages=3)
+    done = load_batches(lake, source(server, most_pages=3), True, told.append)
     assert done.rejected >= 200
     assert len(told) == 1
 
@@ -309,8 +304,7 @@ def test_known_batches_are_passed_over_however_many_pages_they_fill(
     batches.batches = [batch(n, n / 10) for n in range(900)]
     take(lake, server)
     batches.batches += [batch(n, n / 10) for n in range(900, 950)]
-    client = RestBatches(server.address)
-    assert catch_up_batches(lake, client, True, str, most_pages=4).written.inserted == 50
+    assert take(lake, server, most_pages=4).written.inserted == 50
 
 
 def test_a_server_without_batches_gives_an_empty_table(lake: Lake, server: Server) -> None:
@@ -322,8 +316,8 @@ def test_a_server_without_batches_gives_an_empty_table(lake: Lake, server: Serve
 def test_progress_is_told(lake: Lake, batches: BatchServer, server: Server) -> None:
     batches.batches = [batch(1)]
     heard: list[Progress] = []
-    catch_up_batches(lake, RestBatches(server.address), True, str, heard.append)
-    assert heard[-1].table == "batches"
+    load_batches(lake, source(server), True, str, heard.append)
+    assert heard == [Progress("batches", "reading", 2, 2, "records")]
 
 
 def test_a_password_does_not_get_into_what_is_stored(lake: Lake, server: Server) -> None:
@@ -332,13 +326,6 @@ def test_a_password_does_not_get_into_what_is_stored(lake: Lake, server: Server)
     take(lake, server)
     ((unit,),) = rejected(lake, "unit")
     assert "me:***@" in unit
-
-
-def test_the_client_follows_from_the_address(tmp_path: Path) -> None:
-    assert isinstance(batches_client(str(tmp_path / "b.json")), RecordedBatches)
-    client = batches_client("HTTPS://host/x/")
-    assert isinstance(client, RestBatches)
-    client.close()
 
 
 @pytest.mark.parametrize(
@@ -353,11 +340,12 @@ def test_the_client_follows_from_the_address(tmp_path: Path) -> None:
         ("http://batches", "http://batches/batches"),
         ("http://host/mybatches", "http://host/mybatches/batches"),
         ("http://host/batches?key=1", "http://host/batches?key=1"),
+        ("HTTPS://host/x/", "https://host/x/batches"),
+        ("/tmp/batches.json", None),
     ],
 )
-def test_batches_may_be_named_in_the_address(address: str, asked: str) -> None:
-    with closing(batches_client(address)) as client:
-        assert client.address == asked
+def test_batches_may_be_named_in_the_address(address: str, asked: str | None) -> None:
+    assert BatchesSource(address).endpoint == asked
 
 
 def test_an_address_that_ends_in_batches_is_asked_as_it_is(
@@ -368,3 +356,62 @@ def test_an_address_that_ends_in_batches_is_asked_as_it_is(
     take(lake, server)
     assert in_lake(lake) == [1]
     assert {request.path for request in server.requests} == {"/batches"}
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    path = tmp_path / "batches.json"
+    path.write_text(json.dumps([batch(n, n // 200) for n in range(500)]))
+    return path
+
+
+def test_a_recorded_file_is_taken_whole_each_time(lake: Lake, recorded: Path) -> None:
+    file = BatchesSource(str(recorded))
+    first = load_batches(lake, file, True, str)
+    assert (first.written.inserted, first.pages_read) == (500, 1)
+    assert first.bytes_read == recorded.stat().st_size
+    before = version(lake, BATCHES)
+    again = load_batches(lake, file, True, str)
+    assert (again.written, again.pages_read) == (Written(), 1)
+    assert version(lake, BATCHES) == before
+    new = recorded.with_name("new.json")
+    new.write_text(json.dumps([batch(3, name="renamed"), batch(900)]))
+    new.replace(recorded)
+    third = load_batches(lake, file, True, str)
+    assert (third.written.inserted, third.written.updated) == (1, 1)
+
+
+def test_a_recorded_file_that_is_not_there_is_no_error_unless_it_was_given(
+    lake: Lake, tmp_path: Path
+) -> None:
+    file = BatchesSource(str(tmp_path / "none.json"))
+    told: list[str] = []
+    assert load_batches(lake, file, False, told.append) == CaughtUp(is_missing=True)
+    assert str(tmp_path / "none.json") in told[0]
+    with pytest.raises(SourceError, match="BATCHES_URL") as raised:
+        load_batches(lake, file, True, str)
+    assert str(tmp_path / "none.json") in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('[{"id": 1', "not whole JSON"),
+        ('{"id": 1}', "not an array"),
+        ("", "nothing"),
+        ("<html>", "HTML"),
+        (None, "directory"),
+    ],
+)
+def test_a_recorded_file_that_cannot_be_read_is_told(
+    lake: Lake, tmp_path: Path, content: str | None, words: str
+) -> None:
+    path = tmp_path / "b.json"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_text(content)
+    with pytest.raises(SourceError, match=words) as raised:
+        load_batches(lake, BatchesSource(str(path)), False, str)
+    for part in (str(path), "BATCHES_URL"):
+        assert part in str(raised.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.deliveries.tables import DELIVERIES
-from warehouse_assets.sources.json_array import json_array
+from warehouse_assets.ingest.json_array import json_array
 from warehouse_assets_tests.deliveries.feeds import Feed
 from warehouse_assets_tests.deliveries.steps import NOON, record_of
 from warehouse_assets_tests.ingest.logs import Log, run_line

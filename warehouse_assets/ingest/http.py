@@ -15,17 +15,28 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
-from itertools import count
 from random import SystemRandom
 from typing import TypeVar
 
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, TooManyRedirects
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+)
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
 from warehouse_assets.errors import SourceError
-from warehouse_assets.sources.json_array import NotAnArrayError, NotJsonError, excerpt, json_array
+from warehouse_assets.ingest.json_array import (
+    NotAnArrayError,
+    NotJsonError,
+    excerpt,
+    json_array,
+)
 
 _PACKAGE = "warehouse_assets"
 _MOST_REDIRECTS = 5
@@ -77,11 +88,12 @@ class Patience:
             seconds=seconds, setting=setting, read_seconds=seconds / 4, total_seconds=seconds / 2
         )
 
-    def wait(self, attempt: int, asked: float | None) -> float:
-        """Seconds to wait after the `attempt`-th attempt failed."""
-        if asked is not None:
-            return asked
-        longest = min(self.first_wait * 2.0 ** (attempt - 1), self.most_wait)
+    def wait(self, state: RetryCallState) -> float:
+        """Seconds to wait after an attempt failed."""
+        failure = state.outcome and state.outcome.exception()
+        if isinstance(failure, _FailedError) and failure.asked_wait is not None:
+            return failure.asked_wait
+        longest = min(self.first_wait * 2.0 ** (state.attempt_number - 1), self.most_wait)
         # Those who failed together should not come again together.
         return longest * _random.uniform(0.5, 1.0)
 
@@ -104,15 +116,12 @@ class HttpPages:
     """
 
     def __init__(
-        self,
-        address: str,
-        setting: str,
-        patience: Patience,
-        tell: Callable[[str], object],
+        self, address: str, setting: str, patience: Patience, tell: Callable[[str], object]
     ) -> None:
-        self.address = address
+        self.address = shown(address)
         self.pages_read = 0
         self.bytes_read = 0
+        self._address = address
         self._setting = setting
         self._patience = patience
         self._tell = tell
@@ -131,26 +140,21 @@ class HttpPages:
         Raises:
             SourceError: it does not, however often it is asked.
         """
-        end = time.monotonic() + self._patience.seconds
-        for attempt in count(1):
-            try:
-                elements = self._attempt(parameters, end - time.monotonic())
-            except _FailedError as failure:
-                times = "once" if attempt == 1 else f"{attempt} times"
-                if attempt == self._patience.attempts:
-                    raise self._error(f"tried {times}, at last: {failure}") from failure
-                seconds = self._patience.wait(attempt, failure.asked_wait)
-                if time.monotonic() + seconds >= end:
-                    raise self._out_of_time(times, failure) from failure
-                self._tell(
-                    f"{shown(self.address)} could not be read: {failure}. "
-                    f"Trying again in {seconds:.1f} s."
-                )
-                self._patience.sleep(seconds)
-            else:
-                self.pages_read += 1
-                return elements
-        raise AssertionError("attempts end")
+        patience, end = self._patience, time.monotonic() + self._patience.seconds
+        retry = Retrying(
+            retry=retry_if_exception_type(_FailedError),
+            stop=stop_after_attempt(patience.attempts) | stop_before_delay(patience.seconds),
+            wait=patience.wait,
+            before_sleep=self._tell_of_failure,
+            sleep=patience.sleep,
+            reraise=True,
+        )
+        try:
+            elements = retry(lambda: self._attempt(parameters, end - time.monotonic()))
+        except _FailedError as failure:
+            raise self._given_up(int(retry.statistics["attempt_number"]), failure) from failure
+        self.pages_read += 1
+        return elements
 
     def _attempt(self, parameters: Mapping[str, str], seconds: float) -> list[object]:
         seconds = max(min(seconds, self._patience.total_seconds), _SHORTEST_SECONDS)
@@ -181,7 +185,7 @@ class HttpPages:
         deadline = time.monotonic() + seconds
         limits = (self._patience.connect_seconds, self._patience.read_seconds)
         with self._session.get(
-            self.address,
+            self._address,
             params=parameters,
             timeout=(min(limits[0], seconds), min(limits[1], seconds)),
             stream=True,
@@ -211,15 +215,26 @@ class HttpPages:
             raise _FailedError(words, _asked_wait(response))
         raise self._error(f"{words}. {_HINTS.get(code, '')}".rstrip(". "))
 
-    def _out_of_time(self, times: str, failure: _FailedError) -> SourceError:
-        limit = f"{self._patience.seconds:g} seconds"
-        setting = f" (setting {self._patience.setting})" if self._patience.setting else ""
+    def _tell_of_failure(self, state: RetryCallState) -> None:
+        failure = state.outcome and state.outcome.exception()
+        self._tell(
+            f"{self.address} could not be read: {failure}. "
+            f"Trying again in {state.upcoming_sleep:.1f} s."
+        )
+
+    def _given_up(self, attempts: int, failure: _FailedError) -> SourceError:
+        patience = self._patience
+        times = "once" if attempts == 1 else f"{attempts} times"
+        if attempts == patience.attempts:
+            return self._error(f"tried {times}, at last: {failure}")
+        setting = f" (setting {patience.setting})" if patience.setting else ""
         asks = "" if failure.asked_wait is None else " and asks for a longer wait (Retry-After)"
-        return self._error(f"tried {times} within {limit}{setting}, at last: {failure}{asks}")
+        limit = f"{patience.seconds:g} seconds{setting}"
+        return self._error(f"tried {times} within {limit}, at last: {failure}{asks}")
 
     def _error(self, what: str) -> SourceError:
         return SourceError(
-            f"{shown(self.address)} cannot be read: {what}. See that the server runs and that "
+            f"{self.address} cannot be read: {what}. See that the server runs and that "
             f"the setting {self._setting} is its address. What was read before is kept; the next "
             "run continues there."
         )

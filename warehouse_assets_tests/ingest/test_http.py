@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from warehouse_assets.errors import SourceError
-from warehouse_assets.sources.http_pages import HttpPages, Patience, shown
-from warehouse_assets_tests.sources.http_server import (
+from warehouse_assets.ingest.http import HttpPages, Patience, shown
+from warehouse_assets_tests.ingest.http_server import (
     Answer,
     Server,
     chunked,
