@@ -11,7 +11,6 @@ from warehouse_assets.graph.checks import Check, Finding, Scene, checks_of
 from warehouse_assets.graph.standard_checks import (
     declared_checks,
     has_no_unknown_fields,
-    is_fresh,
     no_rows,
     rejected_share_is_low,
     source_is_fresh,
@@ -71,7 +70,6 @@ _CHECKS: dict[Table, list[Check]] = {
             "delivery_step is 1 to 4, and no time is later than the newest.",
             """SELECT * FROM deliveries
             WHERE delivery_step NOT BETWEEN 1 AND 4 OR occurred_at > newest_at""",
-            is_of_single_rows=True,
             blocks=True,
         ),
         rejected_share_is_low(),
@@ -83,11 +81,9 @@ _CHECKS: dict[Table, list[Check]] = {
             "values_are_plausible",
             "No delivery ends before it begins.",
             "SELECT * FROM delivery_durations WHERE duration_seconds < 0",
-            is_of_single_rows=True,
             blocks=True,
         ),
         averages_agree(),
-        is_fresh([DELIVERIES]),
     ],
 }
 

@@ -13,7 +13,6 @@ from warehouse_assets.graph.checks import Check, checks_of
 from warehouse_assets.graph.standard_checks import (
     declared_checks,
     has_no_unknown_fields,
-    is_fresh,
     no_rows,
     rejected_share_is_low,
     source_is_fresh,
@@ -28,7 +27,6 @@ def _dates_are_plausible(table: Table) -> Check:
         f"""SELECT id, creation_date FROM {table.name}
         WHERE creation_date < TIMESTAMP '2008-01-01'
             OR creation_date > now() AT TIME ZONE 'UTC' + INTERVAL 1 DAY""",
-        is_of_single_rows=True,
         depends_on_time=True,
         is_warning=True,
     )
@@ -50,7 +48,6 @@ _CHECKS: dict[Table, list[Check]] = {
             "view_count, answer_count, comment_count and favorite_count are 0 or more.",
             """SELECT id, view_count, answer_count, comment_count, favorite_count FROM posts
             WHERE view_count < 0 OR answer_count < 0 OR comment_count < 0 OR favorite_count < 0""",
-            is_of_single_rows=True,
             is_warning=True,
         ),
         rejected_share_is_low(),
@@ -76,7 +73,6 @@ _CHECKS: dict[Table, list[Check]] = {
             "votes is 1 or more and week_start is a Monday.",
             """SELECT * FROM votes_per_post_per_week
             WHERE votes < 1 OR isodow(week_start) <> 1""",
-            is_of_single_rows=True,
             blocks=True,
         ),
         no_rows(
@@ -88,7 +84,6 @@ _CHECKS: dict[Table, list[Check]] = {
             reads=[VOTES],
             is_warning=True,
         ),
-        is_fresh([VOTES]),
     ],
     MEAN_VOTES_PER_POST_PER_WEEK: [
         no_rows(
@@ -98,7 +93,6 @@ _CHECKS: dict[Table, list[Check]] = {
             WHERE isodow(week_start) <> 1 OR posts_voted_on < 0 OR votes < posts_voted_on
                 OR posts_existing < 0 OR mean_votes_per_post_voted_on < 1
                 OR mean_votes_per_post_existing < 0""",
-            is_of_single_rows=True,
             blocks=True,
         ),
         no_rows(
@@ -109,17 +103,14 @@ _CHECKS: dict[Table, list[Check]] = {
                 FROM mean_votes_per_post_per_week)
             WHERE week_start - week_before <> 7""",
         ),
-        is_fresh([POSTS, VOTES_PER_POST_PER_WEEK]),
     ],
     OUTLIER_WEEKS: [
         no_rows(
             "values_are_plausible",
             "week_number is from 0 to 53 and votes is 1 or more.",
             "SELECT * FROM outlier_weeks WHERE week_number NOT BETWEEN 0 AND 53 OR votes < 1",
-            is_of_single_rows=True,
             blocks=True,
         ),
-        is_fresh([VOTES]),
     ],
 }
 

@@ -19,7 +19,7 @@ from sqlalchemy import Table
 from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.graph.check_results import CheckResults, LookedAt, Result
 from warehouse_assets.graph.failures import in_step
-from warehouse_assets.lake import Lake, view_changes
+from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 
 
@@ -34,12 +34,10 @@ class Scene:
     table: Table
     lake: Lake
     settings: Settings
-    instance: dg.DagsterInstance
     stack: ExitStack
     passed_at: int | None = None
     _handles: dict[str, DeltaTable | None] = field(default_factory=dict)
     _readable: set[str] = field(default_factory=set)
-    _changes: set[str] = field(default_factory=set)
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -74,21 +72,6 @@ class Scene:
             handle = self.handle(table)
             files = self.lake.table(table).files(handle) if handle else []
             self.lake.view_files(self.connection, table, files, str(table.name))
-
-    def view_changes(self) -> str | None:
-        """Make what changed since `passed_at` readable in SQL; returns the name, None if unknown.
-
-        Checks that passed for the same version share it.
-        """
-        handle = self.handle(self.table)
-        if self.passed_at is None or handle is None:
-            return None
-        name = f"_changes_since_{self.passed_at}"
-        if name not in self._changes:
-            if not view_changes(self.connection, handle, self.passed_at, name):
-                return None
-            self._changes.add(name)
-        return name
 
 
 @dataclass(frozen=True)
@@ -153,7 +136,7 @@ def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition
         settings: dg.ResourceParam[Settings],
     ) -> Iterable[dg.AssetCheckResult]:
         with in_step(context), ExitStack() as stack:
-            scene = Scene(table, lake, settings, context.instance, stack)
+            scene = Scene(table, lake, settings, stack)
             names = sorted(key.name for key in context.selected_asset_check_keys)
             with CheckResults(lake.folder, str(table.name), by_name) as results:
                 made = [_make_if_readable(by_name[name], scene, results) for name in names]

@@ -4,13 +4,12 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-import dagster as dg
 import duckdb
 from sqlalchemy import Table
 
 from warehouse_assets.graph.checks import Check, Finding, Scene
 from warehouse_assets.graph.metadata import markdown
-from warehouse_assets.lake import changed_at
+from warehouse_assets.lake import view_changes
 from warehouse_assets.schema import (
     REJECTED_RECORDS,
     UNKNOWN_FIELDS,
@@ -23,9 +22,6 @@ from warehouse_assets.settings import Settings
 from warehouse_assets.sources.file_marks import taken_at
 from warehouse_assets.sources.unknown_fields import known_fields
 
-ADDED = "_added"
-"""Name in `query_of_added` of the rows added or changed since the check passed."""
-
 _SAMPLE_ROWS = 5
 _MOST_NAMED = 20
 
@@ -36,35 +32,26 @@ def no_rows(
     query: str,
     reads: Sequence[Table] = (),
     query_of_added: str = "",
-    is_of_single_rows: bool = False,
     depends_on_time: bool = False,
     is_warning: bool = False,
     blocks: bool = False,
 ) -> Check:
     """A check that passes if `query`, a SELECT of violating rows, has none.
 
-    A check that passed can then look at what has changed since, if that is enough. If it finds
-    something there, the whole table decides: a row may have come and gone.
-
     Args:
         reads: the tables that the query reads beside the checked one.
-        query_of_added: has rows if the rows `ADDED` make violations where there were none.
-        is_of_single_rows: whether a row violates it or not depends on that row alone, so that
-            `query` may be run over the added rows instead of the table.
+        query_of_added: has rows if those in `_added`, which are new or changed since the check
+            passed, make violations where there were none; for a query that DuckDB cannot answer
+            from the statistics of the files. If it has rows, the whole table decides: a row may
+            have come and gone.
         depends_on_time: rows that violate it today may not do so tomorrow.
     """
 
     def judge(scene: Scene) -> Finding:
         connection = scene.connection
-        scene.view(*reads)
-        if (is_of_single_rows or query_of_added) and _view_added(scene):
-            if is_of_single_rows:
-                connection.sql(f"FROM {ADDED}").create_view(str(scene.table.name), replace=True)
-            else:
-                scene.view(scene.table)
-            if _count(connection, query if is_of_single_rows else query_of_added) == 0:
-                return Finding(metadata={"violations": 0})
-        scene.view(scene.table)
+        scene.view(scene.table, *reads)
+        if query_of_added and _view_added(scene) and _count(connection, query_of_added) == 0:
+            return Finding(metadata={"violations": 0})
         count = _count(connection, query)
         if count == 0:
             return Finding(metadata={"violations": 0})
@@ -88,13 +75,15 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
 
 
 def _view_added(scene: Scene) -> bool:
-    """Make the rows added or changed since the check passed readable as `ADDED`, if it is known."""
-    changes = scene.view_changes()
-    if changes is None:
+    """Make the rows added or changed since the check passed readable as `_added`, if known."""
+    handle = scene.handle(scene.table)
+    if scene.passed_at is None or handle is None:
+        return False
+    if not view_changes(scene.connection, handle, scene.passed_at, "_changes"):
         return False
     scene.connection.execute(
-        f"""CREATE OR REPLACE TEMP VIEW {ADDED} AS
-        SELECT {identifiers(column_names(scene.table))} FROM {changes}
+        f"""CREATE OR REPLACE TEMP VIEW _added AS
+        SELECT {identifiers(column_names(scene.table))} FROM _changes
         WHERE _change_type IN ('insert', 'update_postimage')"""
     )
     return True
@@ -113,7 +102,7 @@ def declared_checks(table: Table) -> list[Check]:
         f'SELECT {keys}, count(*) AS rows FROM "{table.name}" GROUP BY {keys} HAVING rows > 1',
         # Of keys that were unique, only one that came again can be there twice.
         query_of_added=f"""SELECT {keys}, count(*) AS rows
-            FROM (SELECT {keys} FROM "{table.name}" SEMI JOIN {ADDED} USING ({keys}))
+            FROM (SELECT {keys} FROM "{table.name}" SEMI JOIN _added USING ({keys}))
             GROUP BY {keys} HAVING rows > 1""",
         blocks=True,
     )
@@ -122,7 +111,6 @@ def declared_checks(table: Table) -> list[Check]:
         f"Every row has {', '.join(required)}.",
         f'SELECT {identifiers(required)} FROM "{table.name}" WHERE '
         + " OR ".join(f'"{name}" IS NULL' for name in required),
-        is_of_single_rows=True,
         blocks=True,
     )
     has_key = bool(keys) and not aggregates(table)
@@ -230,26 +218,4 @@ def source_is_fresh() -> Check:
         "Something was delivered not long ago (setting FRESHNESS_HOURS).",
         judge,
         is_warning=True,
-    )
-
-
-def is_fresh(reads: Sequence[Table]) -> Check:
-    """The table was computed after the tables that it reads last changed."""
-
-    def judge(scene: Scene) -> Finding:
-        key = dg.AssetKey(str(scene.table.name))
-        event = scene.instance.get_latest_materialization_event(key)
-        if event is None:  # another history than this one knows of it
-            return Finding()
-        later = [
-            str(read.name)
-            for read in reads
-            if (handle := scene.handle(read)) and (changed_at(handle) or 0) > event.timestamp
-        ]
-        if not later:
-            return Finding()
-        return Finding(f"{', '.join(later)} changed since {scene.table.name} was computed.")
-
-    return Check(
-        "is_fresh", "It was computed after its sources last changed.", judge, is_warning=True
     )

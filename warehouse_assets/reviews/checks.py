@@ -6,7 +6,6 @@ from warehouse_assets.graph.checks import Check, checks_of
 from warehouse_assets.graph.standard_checks import (
     declared_checks,
     has_no_unknown_fields,
-    is_fresh,
     no_rows,
     rejected_share_is_low,
     source_is_fresh,
@@ -28,7 +27,6 @@ def _values_are_plausible(table: Table) -> Check:
         f"""SELECT * FROM {table.name}
         WHERE reviews < 1 OR rated_reviews NOT BETWEEN 0 AND reviews
             OR verified_reviews NOT BETWEEN 0 AND reviews OR {_STARS} > rated_reviews""",
-        is_of_single_rows=True,
         blocks=True,
     )
 
@@ -52,7 +50,6 @@ _CHECKS: dict[Table, list[Check]] = {
             "overall is from 1 to 5, and verified is 0 or 1.",
             """SELECT overall, verified, "reviewerID", "productID", reviewed_at FROM reviews
             WHERE overall NOT BETWEEN 1 AND 5 OR verified NOT IN (0, 1)""",
-            is_of_single_rows=True,
             is_warning=True,
         ),
         no_rows(
@@ -62,7 +59,6 @@ _CHECKS: dict[Table, list[Check]] = {
             WHERE "unixReviewTime" IS NOT NULL AND trim("reviewTime") <> ''
                 AND CAST(try_strptime("reviewTime", '%m %d, %Y') AS DATE)
                     IS DISTINCT FROM CAST(reviewed_at AS DATE)""",
-            is_of_single_rows=True,
             is_warning=True,
         ),
         no_rows(
@@ -71,7 +67,6 @@ _CHECKS: dict[Table, list[Check]] = {
             """SELECT reviewed_at, "reviewerID", "productID" FROM reviews
             WHERE reviewed_at < TIMESTAMP '1990-01-01'
                 OR reviewed_at > now() AT TIME ZONE 'UTC' + INTERVAL 1 DAY""",
-            is_of_single_rows=True,
             depends_on_time=True,
             is_warning=True,
         ),
@@ -80,7 +75,6 @@ _CHECKS: dict[Table, list[Check]] = {
             "No review is there twice, the same in all that the source says of it.",
             """SELECT "reviewerID", "productID", reviewed_at, summary, occurrence FROM reviews
             WHERE occurrence > 1""",
-            is_of_single_rows=True,
             is_warning=True,
         ),
         no_rows(
@@ -88,7 +82,6 @@ _CHECKS: dict[Table, list[Check]] = {
             "Every review has a reviewerID and a productID.",
             """SELECT "reviewerID", "productID", overall, reviewed_at FROM reviews
             WHERE coalesce("reviewerID", '') = '' OR coalesce("productID", '') = ''""",
-            is_of_single_rows=True,
             is_warning=True,
         ),
         rejected_share_is_low(),
@@ -98,12 +91,10 @@ _CHECKS: dict[Table, list[Check]] = {
     PRODUCT_REVIEWS_DAILY: [
         _values_are_plausible(PRODUCT_REVIEWS_DAILY),
         _reviews_add_up(PRODUCT_REVIEWS_DAILY),
-        is_fresh([REVIEWS]),
     ],
     REVIEWER_REVIEWS_DAILY: [
         _values_are_plausible(REVIEWER_REVIEWS_DAILY),
         _reviews_add_up(REVIEWER_REVIEWS_DAILY),
-        is_fresh([REVIEWS]),
     ],
 }
 

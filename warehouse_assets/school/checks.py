@@ -6,7 +6,6 @@ from warehouse_assets.graph.checks import Check, checks_of
 from warehouse_assets.graph.standard_checks import (
     declared_checks,
     has_no_unknown_fields,
-    is_fresh,
     no_rows,
     rejected_share_is_low,
     source_is_fresh,
@@ -57,7 +56,6 @@ _CHECKS: dict[Table, list[Check]] = {
             "No more tests passed than there are.",
             """SELECT log_position, student_id, tests_passed, tests_total FROM test_runs
             WHERE tests_passed > tests_total""",
-            is_of_single_rows=True,
             is_warning=True,
         ),
         no_rows(
@@ -81,7 +79,7 @@ _CHECKS: dict[Table, list[Check]] = {
         has_no_unknown_fields(TEST_RUNS),
         source_is_fresh(),
     ],
-    LESSONS: [is_fresh([TEST_RUNS])],
+    LESSONS: [],
     LESSON_TITLES: [
         no_rows(
             "lessons_have_one_title",
@@ -90,7 +88,6 @@ _CHECKS: dict[Table, list[Check]] = {
             GROUP BY lesson_id HAVING titles > 1""",
             is_warning=True,
         ),
-        is_fresh([TEST_RUNS]),
     ],
     LESSON_COMPLETIONS: [
         no_rows(
@@ -98,7 +95,6 @@ _CHECKS: dict[Table, list[Check]] = {
             "runs is 1 or more, and there is a lesson_id or a lesson_title.",
             """SELECT * FROM lesson_completions
             WHERE runs < 1 OR (lesson_id IS NULL AND lesson_title IS NULL)""",
-            is_of_single_rows=True,
             blocks=True,
         ),
         no_rows(
@@ -110,7 +106,6 @@ _CHECKS: dict[Table, list[Check]] = {
             reads=[TEST_RUNS],
             is_warning=True,
         ),
-        is_fresh([TEST_RUNS, LESSON_TITLES, LESSONS]),
     ],
     BATCH_COMPLETIONS: [
         no_rows(
@@ -119,7 +114,6 @@ _CHECKS: dict[Table, list[Check]] = {
             """SELECT * FROM batch_completions
             WHERE students_with_3_lessons NOT BETWEEN 0 AND students OR batch_rank < 1
                 OR share_with_3_lessons NOT BETWEEN 0 AND 1""",
-            is_of_single_rows=True,
             blocks=True,
         ),
         no_rows(
@@ -130,7 +124,6 @@ _CHECKS: dict[Table, list[Check]] = {
             reads=[BATCHES],
             is_warning=True,
         ),
-        is_fresh([BATCHES, STUDENTS, LESSON_COMPLETIONS]),
     ],
 }
 

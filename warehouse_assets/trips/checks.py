@@ -6,7 +6,6 @@ from warehouse_assets.graph.checks import Check, checks_of
 from warehouse_assets.graph.standard_checks import (
     declared_checks,
     has_no_unknown_fields,
-    is_fresh,
     no_rows,
     rejected_share_is_low,
     source_is_fresh,
@@ -36,7 +35,6 @@ _CHECKS: dict[Table, list[Check]] = {
             """SELECT * FROM trips
             WHERE NOT (origin_lon BETWEEN -180 AND 180 AND destination_lon BETWEEN -180 AND 180
                 AND origin_lat BETWEEN -90 AND 90 AND destination_lat BETWEEN -90 AND 90)""",
-            is_of_single_rows=True,
             blocks=True,
         ),
         no_rows(
@@ -44,7 +42,6 @@ _CHECKS: dict[Table, list[Check]] = {
             "started_at is from 1990 on and not in the future.",
             """SELECT * FROM trips WHERE started_at < TIMESTAMP '1990-01-01'
                 OR started_at > now() AT TIME ZONE 'UTC' + INTERVAL 1 DAY""",
-            is_of_single_rows=True,
             depends_on_time=True,
             is_warning=True,
         ),
@@ -58,11 +55,9 @@ _CHECKS: dict[Table, list[Check]] = {
             "trips is 1 or more and the last trip was on that day.",
             """SELECT * FROM daily_trips
             WHERE trips < 1 OR CAST(last_trip_at AS DATE) <> day""",
-            is_of_single_rows=True,
             blocks=True,
         ),
         _trips_add_up(DAILY_TRIPS, TRIPS),
-        is_fresh([TRIPS]),
     ],
     WEEKLY_TRIPS: [
         no_rows(
@@ -71,11 +66,9 @@ _CHECKS: dict[Table, list[Check]] = {
             """SELECT * FROM weekly_trips
             WHERE trips < 1 OR isodow(week_start) <> 1
                 OR CAST(last_trip_at AS DATE) - week_start NOT BETWEEN 0 AND 6""",
-            is_of_single_rows=True,
             blocks=True,
         ),
         _trips_add_up(WEEKLY_TRIPS, DAILY_TRIPS),
-        is_fresh([DAILY_TRIPS]),
     ],
     TRIP_GROUPS: [
         no_rows(
@@ -84,11 +77,9 @@ _CHECKS: dict[Table, list[Check]] = {
             """SELECT * FROM trip_groups
             WHERE trips < 1 OR first_trip_at > last_trip_at
                 OR hour(first_trip_at) <> hour_of_day OR hour(last_trip_at) <> hour_of_day""",
-            is_of_single_rows=True,
             blocks=True,
         ),
         _trips_add_up(TRIP_GROUPS, TRIPS),
-        is_fresh([TRIPS]),
     ],
 }
 

@@ -94,7 +94,6 @@ def test_maintenance_does_not_make_a_source_fresh(
     monkeypatch.setattr(standard_checks, "time", SimpleNamespace(time=lambda: later))
 
     assert not results_of(grown, "votes")["source_is_fresh"].passed
-    assert results_of(grown, "outlier_weeks")["is_fresh"].passed
 
 
 def test_the_warehouse_has_statistics_and_no_write_ahead_log_left(grown: House) -> None:

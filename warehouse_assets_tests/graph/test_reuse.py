@@ -8,7 +8,7 @@ import pytest
 
 from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.graph.prepared import Homes, begin_with
-from warehouse_assets_tests.graph.runs import checks_of, evaluated, failed, results_of, run_checks
+from warehouse_assets_tests.graph.runs import checks_of, evaluated, failed, results_of
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.sources.deliveries import take
 
@@ -127,16 +127,6 @@ def test_added_rows_are_checked_against_all_there_are(
         assert results[check].passed is (violations == 0)
 
 
-def test_a_check_of_single_rows_reads_only_added_files(checked: House) -> None:
-    _damage_rows(checked, "votes")
-    add_rows(checked, "votes", _row(7, 1))
-    key = dg.AssetCheckKey(dg.AssetKey("votes"), "required_columns_are_filled")
-
-    _, evaluations = run_checks(checked, dg.AssetSelection.checks(key))
-
-    assert evaluations["votes.required_columns_are_filled"].passed
-
-
 def test_a_check_that_failed_looks_at_the_whole_table_again(house: House) -> None:
     add_rows(house, "votes", _row(7, None))
     assert not _only(house, "required_columns_are_filled").passed
@@ -169,16 +159,6 @@ def test_another_lake_with_the_same_versions_is_checked(checked: House, tmp_path
 
     assert checked.versions() == before
     assert "unchanged_since" not in _only(checked, "key_is_unique").metadata
-
-
-def test_one_check_of_the_change_does_not_hide_the_table_from_the_next(checked: House) -> None:
-    add_rows(checked, "votes", _row(1, 1))
-
-    results = results_of(checked, "votes")
-
-    assert results["required_columns_are_filled"].passed  # of the added row alone
-    assert results["key_is_unique"].metadata["violations"].value == 1
-    assert results["rejected_share_is_low"].metadata["rows"].value == 3
 
 
 def test_a_bad_row_that_has_gone_again_is_no_violation(checked: House) -> None:

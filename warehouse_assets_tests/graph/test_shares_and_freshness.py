@@ -10,7 +10,7 @@ import pytest
 from warehouse_assets.graph import standard_checks
 from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.graph.prepared import Homes, begin_with
-from warehouse_assets_tests.graph.runs import checks_of, failed, passed, results_of, run_checks
+from warehouse_assets_tests.graph.runs import checks_of, failed, passed, results_of
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.sources.deliveries import take
 
@@ -126,33 +126,6 @@ def test_a_run_that_takes_nothing_does_not_make_a_source_fresh(
     monkeypatch.setattr(standard_checks, "time", SimpleNamespace(time=lambda: later))
 
     assert passed(delivered, "source_is_fresh", "votes") == [False]
-
-
-def test_a_computed_table_is_stale_when_its_source_changed_until_it_is_computed_again(
-    delivered: House,
-) -> None:
-    tables = ("votes_per_post_per_week", "mean_votes_per_post_per_week", "outlier_weeks")
-    assert delivered.run(*tables, checks=False).success
-    assert passed(delivered, "is_fresh", *tables) == [True, True, True]
-
-    delivered.deliver("more-votes.jsonl", [vote(7, 1)])
-    take(delivered)
-
-    keys = [dg.AssetCheckKey(dg.AssetKey(table), "is_fresh") for table in tables]
-    _, evaluations = run_checks(delivered, dg.AssetSelection.checks(*keys))
-    # The mean reads the votes per post, which did not change.
-    assert failed(evaluations) == {"votes_per_post_per_week.is_fresh", "outlier_weeks.is_fresh"}
-    stale = evaluations["outlier_weeks.is_fresh"]
-    assert stale.severity is dg.AssetCheckSeverity.WARN
-    assert stale.description == "votes changed since outlier_weeks was computed."
-
-    delivered.run("votes_per_post_per_week", "outlier_weeks", checks=False)
-
-    assert passed(delivered, "is_fresh", *tables) == [True, False, True]
-
-
-def test_a_computed_table_unknown_to_the_history_counts_as_fresh(delivered: House) -> None:
-    assert results_of(delivered, "outlier_weeks")["is_fresh"].passed
 
 
 def test_a_check_shows_no_more_than_five_rows(house: House) -> None:
