@@ -193,6 +193,23 @@ class Settings(BaseModel):
         "0",
         "Requests that one client may make in a minute; 0 is any number.",
     )
+    api_connections: kinds.Positive = _setting(
+        "API_CONNECTIONS",
+        "8",
+        "Connections to PostgreSQL by which `warehouse serve` reads at once; further requests "
+        "queue. It has one more, which asks what is published.",
+    )
+    api_lock_timeout_seconds: kinds.Timeout = _setting(
+        "API_LOCK_TIMEOUT_SECONDS",
+        "2",
+        "Seconds that a request waits for a table of PostgreSQL that somebody has locked; then it "
+        "is answered 503.",
+    )
+    api_statement_timeout_seconds: kinds.Timeout = _setting(
+        "API_STATEMENT_TIMEOUT_SECONDS",
+        "30",
+        "Seconds that a statement of a request may take in PostgreSQL; then it is answered 503.",
+    )
     upload_limit: kinds.Size = _setting(
         "UPLOAD_LIMIT", "50GB", "Bytes that an uploaded file may have."
     )

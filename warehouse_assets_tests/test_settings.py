@@ -68,6 +68,9 @@ WRONG = [
     ("API_URL", "http://", "an address"),
     ("UPLOAD_LIMIT", "plenty", "a size such as"),
     ("UPLOAD_LIMIT", "-1", "a size such as"),
+    ("API_CONNECTIONS", "0", "from 1"),
+    ("API_LOCK_TIMEOUT_SECONDS", "0", "from 1"),
+    ("API_STATEMENT_TIMEOUT_SECONDS", "soon", "a number"),
 ]
 
 
@@ -110,6 +113,9 @@ def test_the_defaults() -> None:
         "api_keys": (),
         "api_keys_file": here / "data" / "api_keys",
         "api_requests_per_minute": 0,
+        "api_connections": 8,
+        "api_lock_timeout_seconds": 2,
+        "api_statement_timeout_seconds": 30,
         "upload_limit": 50_000_000_000,
         "webhook_hosts": frozenset({"127.0.0.1", "localhost"}),
     }

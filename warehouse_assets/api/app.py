@@ -7,36 +7,33 @@ from importlib.metadata import version
 from typing import Any
 
 import anyio.to_thread
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from warehouse_assets.api import (
+from warehouse_assets.api import problems
+from warehouse_assets.api.access_log import AccessLog
+from warehouse_assets.api.auth import Clients, OwnPagesOnly
+from warehouse_assets.api.database import open_database
+from warehouse_assets.api.deps import Runs, Service
+from warehouse_assets.api.event_stream import JournalWatch
+from warehouse_assets.api.freshness import Freshness
+from warehouse_assets.api.keys import Keys
+from warehouse_assets.api.limits import RequestLimit
+from warehouse_assets.api.metrics import Metrics
+from warehouse_assets.api.middleware import Middleware
+from warehouse_assets.api.routes import (
+    answers,
     deliveries,
     health,
     ingestions,
     pages,
-    parameters,
-    problems,
-    published_answers,
-    reviews_answers,
-    trip_groups,
-    trip_pictures,
-    weekly_average,
+    reviews,
+    trips,
 )
-from warehouse_assets.api.access_log import AccessLog
-from warehouse_assets.api.deps import Runs, Service
-from warehouse_assets.api.event_stream import JournalWatch
-from warehouse_assets.api.freshness import Ages
-from warehouse_assets.api.front import Front
-from warehouse_assets.api.guards import Clients, OwnPagesOnly
-from warehouse_assets.api.kept_connections import kept_connections
-from warehouse_assets.api.keys import Keys
-from warehouse_assets.api.limits import RequestLimit
-from warehouse_assets.api.metrics import Metrics
-from warehouse_assets.api.quick import QuickAnswers
 from warehouse_assets.api.runs import WarmRuns
 from warehouse_assets.api.uploads import remove_broken_off
 from warehouse_assets.api.webhooks import Webhooks
+from warehouse_assets.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets.settings import Settings
@@ -76,7 +73,7 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
     resources = build_resources(settings)
     journals = Ingestions(settings.ingestions)
     watch = JournalWatch(settings.ingestions)
-    quick = QuickAnswers(kept_connections(resources["warehouse"].url), metrics)
+    database = open_database(resources["warehouse"], settings)
 
     def address(ingestion: Ingestion) -> str:
         return settings.api_url + str(app.url_path_for("status", ingestion_id=ingestion.id))
@@ -87,17 +84,16 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         description=_DESCRIPTION,
         lifespan=_lifespan,
         responses=problems.problems(422),
-        dependencies=[Depends(parameters.only_known)],
         openapi_url=None,  # its own route would ignore parameters
         docs_url=None,  # they load their scripts from another host
         redoc_url=None,
         # To find out that nobody wants it takes as long as a kept answer; there is /metrics.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         front=partial(
-            Front,
+            Middleware,
             own_pages=OwnPagesOnly(settings),
             clients=Clients(keys, RequestLimit(settings.api_requests_per_minute)),
-            quick=quick,
+            database=database,
             metrics=metrics,
             log=log,
         ),
@@ -106,25 +102,24 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         settings=settings,
         lake=resources["lake"],
         warehouse=resources["warehouse"],
+        database=database,
         inbox=resources["inbox"],
         ingestions=journals,
+        average=DeliveryAverage.of(settings, resources["lake"]),
         watch=watch,
         webhooks=Webhooks(journals, watch, address),
         runs=WarmRuns() if runs is None else runs,
         keys=keys,
         metrics=metrics,
-        ages=Ages(resources["lake"]),
+        freshness=Freshness(resources["lake"]),
     )
-    app.state.quick = quick
     app.state.log = log
     problems.add_handlers(app)
     app.include_router(pages.router)
     for router in (
-        reviews_answers.router,
-        published_answers.router,
-        weekly_average.router,
-        trip_groups.router,
-        trip_pictures.router,
+        reviews.router,
+        answers.router,
+        trips.router,
         ingestions.router,
         deliveries.router,
         health.metrics_router,
@@ -144,12 +139,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if service.ingestions.waiting():
         service.runs.request()
     service.webhooks.resume()
-    app.state.quick.start()
     try:
         yield
     finally:
         service.end_streams()
         await service.webhooks.stop()
         await anyio.to_thread.run_sync(service.runs.stop)
-        app.state.quick.close()
+        await anyio.to_thread.run_sync(service.database.close)
         app.state.log.flush()

@@ -1,18 +1,18 @@
-"""What routes ask for, as annotated dependencies; the service itself is made in `app`."""
+"""What routes share, and how they ask for it; it is made in `app`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 
+from warehouse_assets.api.database import Database
 from warehouse_assets.api.event_stream import JournalWatch
-from warehouse_assets.api.freshness import Ages
+from warehouse_assets.api.freshness import Freshness
 from warehouse_assets.api.keys import Keys
 from warehouse_assets.api.metrics import Metrics
-from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.webhooks import Webhooks
-from warehouse_assets.ingestions import Ingestion, Ingestions
+from warehouse_assets.deliveries.catch_up import DeliveryAverage
+from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.inbox import Inbox
@@ -39,14 +39,16 @@ class Service:
     settings: Settings
     lake: Lake
     warehouse: Warehouse
+    database: Database
     inbox: Inbox
     ingestions: Ingestions
+    average: DeliveryAverage
     watch: JournalWatch
     webhooks: Webhooks
     runs: Runs
     keys: Keys
     metrics: Metrics
-    ages: Ages
+    freshness: Freshness
 
     def end_streams(self) -> None:
         """End the streams of events, which would otherwise hold up the end of the service."""
@@ -60,32 +62,9 @@ def service_of(request: Request) -> Service:
     return service
 
 
-TheService = Annotated[Service, Depends(service_of)]
+async def _service(request: Request) -> Service:
+    # Not the function above: FastAPI hands each that is not asynchronous to a thread.
+    return service_of(request)
 
 
-def _part(of: Callable[[Service], object]) -> object:
-    def dependency(service: TheService) -> object:
-        return of(service)
-
-    return Depends(dependency)
-
-
-TheSettings = Annotated[Settings, _part(lambda service: service.settings)]
-TheLake = Annotated[Lake, _part(lambda service: service.lake)]
-TheWarehouse = Annotated[Warehouse, _part(lambda service: service.warehouse)]
-TheIngestions = Annotated[Ingestions, _part(lambda service: service.ingestions)]
-
-
-def _ingestion(ingestion_id: str, ingestions: TheIngestions) -> Ingestion:
-    ingestion = ingestions.get(ingestion_id)
-    if ingestion is None:
-        raise Refusal(
-            404,
-            "There is no ingestion of that id, or it was over so long ago that it is forgotten.",
-        )
-    return ingestion
-
-
-TheIngestion = Annotated[Ingestion, Depends(_ingestion)]
-TheRegion = Annotated[str | None, Query(description="A region.", examples=["Prague"])]
-"""The region that a request may name."""
+TheService = Annotated[Service, Depends(_service)]

@@ -1,9 +1,10 @@
 """How old the data of each family is, by the lake."""
 
-import threading
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
+from anyio.to_thread import run_sync
 from sqlalchemy import Table
 
 from warehouse_assets.deliveries.tables import TABLES as DELIVERIES_TABLES
@@ -25,26 +26,29 @@ FAMILIES: Mapping[str, Sequence[Table]] = {
 _SECONDS_BETWEEN_LOOKS = 15.0
 
 
-class Ages:
+class Freshness:
     """When rows of each family were last written, looked up now and then."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._lock = threading.Lock()
+        self._lock = asyncio.Lock()
         self._next_look = 0.0
         self._found: Mapping[str, float | None] = {}
         self._by_version: dict[str, tuple[int, float | None]] = {}
 
-    def changed(self) -> Mapping[str, float | None]:
+    async def changed(self) -> Mapping[str, float | None]:
         """When each family changed, in seconds since 1970; None if it has no data here."""
-        with self._lock:
+        async with self._lock:
             if time.monotonic() >= self._next_look:
-                self._found = {
-                    family: max(filter(None, map(self._changed, tables)), default=None)
-                    for family, tables in FAMILIES.items()
-                }
+                self._found = await run_sync(self._look)
                 self._next_look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
             return self._found
+
+    def _look(self) -> Mapping[str, float | None]:
+        return {
+            family: max(filter(None, map(self._changed, tables)), default=None)
+            for family, tables in FAMILIES.items()
+        }
 
     def _changed(self, declaration: Table) -> float | None:
         table = self._lake.table(declaration)

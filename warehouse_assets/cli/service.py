@@ -25,7 +25,7 @@ def serve(host: str | None, port: int | None, is_open: bool) -> None:
     Exit code: 0 when it was told to end; 1 if it cannot listen or a folder cannot be used.
     """
     from warehouse_assets.api.app import build_app
-    from warehouse_assets.api.guards import is_of_this_machine
+    from warehouse_assets.api.auth import is_of_this_machine
     from warehouse_assets.api.server import listen
     from warehouse_assets.api.server import serve as serve_until_told
 

@@ -8,20 +8,15 @@ from typing import Any
 
 import pytest
 
-from warehouse_assets.api import deliveries
-from warehouse_assets.api.app import build_app
 from warehouse_assets.deliveries.catch_up import DeliveryAverage
-from warehouse_assets_tests.api.serving import NoRuns, Served, listening_to, serving, settings_of
+from warehouse_assets_tests.api.serving import Served, listening_to, serving, settings_of
 from warehouse_assets_tests.deliveries.steps import ORIGINAL
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     settings = settings_of(tmp_path / "home")
-    app = build_app(settings, NoRuns())
-    if not any(getattr(route, "path", "") == "/deliveries" for route in app.routes):
-        app.include_router(deliveries.router)
-    with serving(settings, app=app) as found:
+    with serving(settings) as found:
         yield found
 
 

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 
 from warehouse_assets.api.app import build_app
-from warehouse_assets.api.deps import TheWarehouse
+from warehouse_assets.api.deps import TheService
 from warehouse_assets_tests.api.serving import NoRuns, Served, serving, settings_of
 
 PROBLEM = "application/problem+json"
@@ -85,7 +85,7 @@ def test_a_fault_of_the_service_tells_nothing_of_its_inside(tmp_path: Path) -> N
     app = build_app(settings_of(tmp_path), NoRuns())
 
     @app.get("/fault")
-    def fault(warehouse: TheWarehouse) -> None:
+    def fault(service: TheService) -> None:
         raise KeyError("s3cret")
 
     with serving(settings_of(tmp_path), app=app) as served:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.api.pictures import Line, trips_by_week, trips_map
+from warehouse_assets.api.charts import Line, trips_by_week, trips_map
 from warehouse_assets.api.svg import COLOURS, OTHER_COLOUR
 from warehouse_assets.trips.areas import WeeklyTrips
 

@@ -1,12 +1,13 @@
 """A password of any characters opens the real server, wherever its URL goes."""
 
+import asyncio
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from warehouse_assets.api.publications import connect
+from warehouse_assets.api.database import open_database
 from warehouse_assets.deliveries.state_database import StateDatabase
 from warehouse_assets.errors import SourceError, WarehouseError
 from warehouse_assets.ingest.sql import glance
@@ -40,8 +41,11 @@ def test_a_password_of_any_characters_is_taken(url: sa.URL, scheme: str) -> None
         assert connection.scalar(sa.text("SELECT current_user")) == "odd"
     with StateDatabase(settings.state_url).reading() as state:
         assert state is None  # there is none yet
-    with closing(connect(sa.make_url(settings.warehouse_url))) as kept:
-        assert kept.info.user == "odd"
+    database = open_database(Warehouse(settings.warehouse_url), settings)
+    user = "SELECT current_user"
+    with closing(database):
+        told = asyncio.run(database.read(["posts"], lambda found: found.execute(user, {})))
+    assert told[0][0] == "odd"
     with pytest.raises(SourceError, match="has no table reviews") as raised:
         glance(REVIEWS_SOURCE, settings.reviews_url)
     assert not any(part in str(raised.value) for part in (PASSWORD, "c:r", "c%2Fr"))

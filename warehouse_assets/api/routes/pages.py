@@ -10,11 +10,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from warehouse_assets.api import parameters, problems
-from warehouse_assets.api.deps import TheSettings
+from warehouse_assets.api.deps import TheService
 
-router = APIRouter()
+router = APIRouter(route_class=parameters.StrictRoute)
 
-_STATIC = Path(__file__).with_name("static")
+_STATIC = Path(__file__).parents[1] / "static"
 
 
 class Offered(BaseModel):
@@ -44,7 +44,7 @@ _FRESH = {"Vary": "Accept", "Cache-Control": "no-cache"}
         **problems.GUARDED,
     },
 )
-def home(request: Request, settings: TheSettings) -> Response:
+async def home(request: Request, service: TheService) -> Response:
     """What the service offers, which tells that it is alive; for browsers a page."""
     if "text/html" in request.headers.get("accept", "").lower():
         return FileResponse(_STATIC / "index.html", headers=_FRESH)
@@ -55,14 +55,14 @@ def home(request: Request, settings: TheSettings) -> Response:
         "answers": str(request.url_for("answers")),
         "ingestions": str(request.url_for("latest")),
         "description": str(request.url_for("openapi")),
-        "upload_limit": settings.upload_limit,
+        "upload_limit": service.settings.upload_limit,
         "routes": sorted(request.app.openapi()["paths"]),
     }
     return JSONResponse(offered, headers=_FRESH)
 
 
 @router.get("/openapi.json", include_in_schema=False)
-def openapi(request: Request) -> JSONResponse:
+async def openapi(request: Request) -> JSONResponse:
     """The description of the API."""
     return JSONResponse(request.app.openapi())
 

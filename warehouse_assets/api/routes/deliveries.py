@@ -4,22 +4,23 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timezone
-from typing import Annotated, Any
+from typing import Any
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api.deps import TheService
+from warehouse_assets.api.formats import TimeWithoutZone
+from warehouse_assets.api.parameters import StrictRoute
 from warehouse_assets.api.problems import Refusal, problems
-from warehouse_assets.api.shapes import TimeWithoutZone
 from warehouse_assets.deliveries import records
 from warehouse_assets.deliveries.average import BEGINNING
 from warehouse_assets.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.deliveries.state import Snapshot
 
-router = APIRouter(prefix="/deliveries", tags=["deliveries"])
+router = APIRouter(prefix="/deliveries", tags=["deliveries"], route_class=StrictRoute)
 
 _MOST_BYTES = 10 * 10**6
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -96,19 +97,6 @@ class Average(BaseModel):
         )
 
 
-def _average_of(request: Request, service: TheService) -> DeliveryAverage:
-    """The running average, one for the life of the application."""
-    state = request.app.state
-    if not hasattr(state, "delivery_average"):
-        state.delivery_average = DeliveryAverage.of(service.settings, service.lake)
-    found = state.delivery_average
-    assert isinstance(found, DeliveryAverage)
-    return found
-
-
-TheAverage = Annotated[DeliveryAverage, Depends(_average_of)]
-
-
 @router.post(
     "",
     status_code=202,
@@ -117,7 +105,7 @@ TheAverage = Annotated[DeliveryAverage, Depends(_average_of)]
     openapi_extra=_BODY,
     summary="Send steps of deliveries",
 )
-async def append(request: Request, average: TheAverage) -> Appended:
+async def append(request: Request, service: TheService) -> Appended:
     """Append one step, or several in their order, to the feed; all of them or none.
 
     The answer comes when they are on the disk. What is sent again counts once.
@@ -127,7 +115,7 @@ async def append(request: Request, average: TheAverage) -> Appended:
         body += part
         if len(body) > _MOST_BYTES:
             raise Refusal(413, f"Send at most {_MOST_BYTES:,} bytes at once.")
-    return await anyio.to_thread.run_sync(_append, bytes(body), average)
+    return await anyio.to_thread.run_sync(_append, bytes(body), service.average)
 
 
 def _append(body: bytes, average: DeliveryAverage) -> Appended:
@@ -158,9 +146,9 @@ def _lines(body: bytes) -> Sequence[bytes]:
 
 
 @router.get("/average", responses=problems(503), summary="The average duration so far")
-def average_now(average: TheAverage) -> Average:
+async def average_now(service: TheService) -> Average:
     """The average duration of all successful deliveries, as the last tick of the sensor left it."""
-    return Average.of(average.snapshot())
+    return Average.of(await anyio.to_thread.run_sync(service.average.snapshot))
 
 
 @router.get(
@@ -169,13 +157,11 @@ def average_now(average: TheAverage) -> Average:
     responses=problems(503),
     summary="The average duration, as it moves",
 )
-async def average_events(
-    service: TheService, average: TheAverage
-) -> AsyncIterator[ServerSentEvent]:
+async def average_events(service: TheService) -> AsyncIterator[ServerSentEvent]:
     """A stream of server-sent events: the average now, and again whenever it has changed."""
     known: Snapshot | None = None
     while not service.watch.is_closed:
-        now = await anyio.to_thread.run_sync(average.snapshot, known)
+        now = await anyio.to_thread.run_sync(service.average.snapshot, known)
         if now is not known and (known is None or now != known):
             known = now
             data: Any = Average.of(now)

@@ -4,17 +4,21 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.deps import TheIngestion, TheIngestions, TheService
+from warehouse_assets.api.deps import TheService
 from warehouse_assets.api.event_stream import follow
+from warehouse_assets.api.parameters import StrictRoute
 from warehouse_assets.api.problems import Refusal, problems
 from warehouse_assets.api.receiving import BODY_TYPES, FORM_FIELDS, FORM_TYPE, Receiving
 from warehouse_assets.ingestions import ENDS, Ingestion
 
-router = APIRouter(prefix="/trips/ingestions", tags=["ingestions of trips"])
+router = APIRouter(
+    prefix="/trips/ingestions", tags=["ingestions of trips"], route_class=StrictRoute
+)
 
 _EXAMPLE_ID = "20261121-093042123456-5e0c7a1b"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -113,22 +117,39 @@ async def ingest(
 @router.get(
     "", response_model=IngestionList, responses=problems(422), summary="The latest ingestions"
 )
-def latest(
+async def latest(
     request: Request,
-    ingestions: TheIngestions,
+    service: TheService,
     limit: Annotated[int, Query(description="How many.", ge=1, le=100)] = 20,
     before: Annotated[
         str | None, Query(description="Only those older than the one of this id.")
     ] = None,
 ) -> IngestionList:
     """The ingestions of the last weeks, the newest first, a page at a time."""
-    older = [i for i in ingestions.all() if before is None or i.id < before]
-    page = older[:limit]
-    following = None
-    if len(older) > limit:
-        url = request.url_for("latest").include_query_params(limit=limit, before=page[-1].id)
-        following = str(url)
-    return IngestionList(ingestions=[_status(request, i) for i in page], next=following)
+
+    def read() -> IngestionList:
+        older = [i for i in service.ingestions.all() if before is None or i.id < before]
+        page = older[:limit]
+        following = None
+        if len(older) > limit:
+            url = request.url_for("latest").include_query_params(limit=limit, before=page[-1].id)
+            following = str(url)
+        return IngestionList(ingestions=[_status(request, i) for i in page], next=following)
+
+    return await run_sync(read)
+
+
+async def _ingestion(ingestion_id: str, service: TheService) -> Ingestion:
+    found = service.ingestions.get(ingestion_id)
+    if found is None:
+        raise Refusal(
+            404,
+            "There is no ingestion of that id, or it was over so long ago that it is forgotten.",
+        )
+    return found
+
+
+TheIngestion = Annotated[Ingestion, Depends(_ingestion)]
 
 
 @router.get(
@@ -137,12 +158,12 @@ def latest(
     responses=problems(404, 422),
     summary="The status of an ingestion",
 )
-def status(request: Request, ingestion: TheIngestion) -> IngestionStatus:
+async def status(request: Request, ingestion: TheIngestion) -> IngestionStatus:
     """How far one ingestion has come."""
-    return _status(request, ingestion)
+    return await run_sync(_status, request, ingestion)
 
 
-def _after(
+async def _after(
     ingestion: TheIngestion,
     after: Annotated[int, Query(description="Only events after this number.", ge=0)] = 0,
     last_event_id: Annotated[

@@ -3,17 +3,18 @@
 import time
 from datetime import datetime, timezone
 
-import sqlalchemy as sa
+from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.deps import TheService, TheWarehouse
+from warehouse_assets.api.deps import Service, TheService
 from warehouse_assets.api.metrics import MEDIA_TYPE
+from warehouse_assets.api.parameters import StrictRoute
 from warehouse_assets.api.problems import problems
 
-router = APIRouter(prefix="/health", tags=["health"])
-metrics_router = APIRouter(tags=["health"])
+router = APIRouter(prefix="/health", tags=["health"], route_class=StrictRoute)
+metrics_router = APIRouter(tags=["health"], route_class=StrictRoute)
 
 
 class Live(BaseModel):
@@ -48,19 +49,25 @@ async def live() -> Live:
 
 
 @router.get("/ready", responses=problems(503))
-def ready(warehouse: TheWarehouse, service: TheService) -> Ready:
+async def ready(service: TheService) -> Ready:
     """Whether the warehouse can be read, and how old the data is."""
-    with warehouse.read() as connection:
-        connection.execute(sa.select(sa.literal(1)))
+    if await service.database.published() is None:
+        await run_sync(_check_readable, service)
     now = time.time()
     families = {
         family: Age(
             changed_at=None if moment is None else datetime.fromtimestamp(moment, timezone.utc),
             age_seconds=None if moment is None else round(now - moment, 3),
         )
-        for family, moment in service.ages.changed().items()
+        for family, moment in (await service.freshness.changed()).items()
     }
     return Ready(status="ready", families=families)
+
+
+def _check_readable(service: Service) -> None:
+    """Raise what is wrong with the warehouse, unless only nothing is published yet."""
+    with service.warehouse.read():
+        pass
 
 
 @metrics_router.get(
@@ -73,11 +80,11 @@ def ready(warehouse: TheWarehouse, service: TheService) -> Ready:
         }
     },
 )
-def metrics(service: TheService) -> Response:
+async def metrics(service: TheService) -> Response:
     """Requests by route, their times, the age of the data, answers that were kept."""
     now = time.time()
     ages = {
         family: None if moment is None else now - moment
-        for family, moment in service.ages.changed().items()
+        for family, moment in (await service.freshness.changed()).items()
     }
     return Response(service.metrics.told(ages), headers={"Content-Type": MEDIA_TYPE})

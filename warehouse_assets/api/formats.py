@@ -1,28 +1,31 @@
-"""The shapes in which answers are told, JSON and CSV, and which of them a request wants."""
+"""The formats of answers, JSON and CSV, and which of them a request wants."""
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import pydantic_core
-from fastapi import Depends, Header, Query
-from fastapi.responses import Response
+from fastapi import Query, Request
 from pydantic import WithJsonSchema
 
-Shape = Literal["json", "csv"]
+Format = Literal["json", "csv"]
 
 # In JSON Schema "date-time" has a zone; this is OpenAPI's name for one without.
 TimeWithoutZone = Annotated[
     datetime, WithJsonSchema({"type": "string", "format": "date-time-local"})
 ]
 
-MEDIA_TYPES: Mapping[Shape, str] = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
+MEDIA_TYPES: Mapping[Format, str] = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 
 
-def preferred(accept: str) -> Shape:
+def preferred(accept: str) -> Format:
     """CSV if the header `Accept` says that it is liked more than JSON."""
+    if "csv" not in accept.lower():
+        return "json"
     likings = dict(_liking(part) for part in accept.lower().split(","))
     anything = likings.get("*/*", 0.0)
     csv_liking = likings.get("text/csv", likings.get("text/*", anything))
@@ -41,18 +44,26 @@ def _liking(part: str) -> tuple[str, float]:
     return media_type, 1.0
 
 
-def _shape(
-    shape: Annotated[
-        Shape | None,
-        Query(alias="format", description="Shape of the answer; by default what `Accept` says."),
-    ] = None,
-    accept: Annotated[str, Header(include_in_schema=False)] = "",
-) -> Shape:
-    return shape or preferred(accept)
+def wanted(request: Request, said: Format | None) -> Format:
+    """The format that a request wants: what its parameter `format` said, or else `Accept`."""
+    return said or preferred(request.headers.get("accept", ""))
 
 
-TheShape = Annotated[Shape, Depends(_shape)]
-"""The shape that a request wants."""
+FormatQuery = Annotated[
+    Format | None,
+    Query(alias="format", description="Format of the answer; by default what `Accept` says."),
+]
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: times are text, and what is no number is null."""
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def to_json(value: object) -> bytes:
@@ -69,13 +80,8 @@ def to_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def response(body: bytes, shape: Shape, headers: Mapping[str, str]) -> Response:
-    """The answer `body`."""
-    return Response(body, headers={**headers, "Content-Type": MEDIA_TYPES[shape]})
-
-
 def described(example: Any, csv_example: str, text: str = "The answer.") -> dict[str, Any]:
-    """The description of an answer in both shapes, for a route's `responses[200]`."""
+    """The description of an answer in both formats, for a route's `responses[200]`."""
     return {
         "description": text,
         "headers": VALIDATORS,

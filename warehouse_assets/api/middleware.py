@@ -1,4 +1,4 @@
-"""What every request passes before a route: guards, kept answers, headers, log and figures.
+"""What every request passes before a route: guards, the cache, headers, log and figures.
 
 It is one step and not several, since each costs as much as looking up a short answer.
 """
@@ -6,6 +6,7 @@ It is one step and not several, since each costs as much as looking up a short a
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from urllib.parse import quote
 
 from fastapi.responses import Response
@@ -14,10 +15,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from warehouse_assets.api import problems
 from warehouse_assets.api.access_log import AccessLog
-from warehouse_assets.api.guards import Asked, Clients, OwnPagesOnly
+from warehouse_assets.api.auth import Asked, Clients, OwnPagesOnly
+from warehouse_assets.api.cache import Cache, Kept, Key, RawHeaders
+from warehouse_assets.api.database import Database
+from warehouse_assets.api.formats import preferred
 from warehouse_assets.api.ids import with_encoded_id
 from warehouse_assets.api.metrics import Metrics
-from warehouse_assets.api.quick import QuickAnswers
+from warehouse_assets.api.published import is_unchanged, target, versions_of
 
 _HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -25,7 +29,6 @@ _HEADERS: Mapping[str, str] = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_RAW_HEADERS = [(k.lower().encode(), v.encode()) for k, v in _HEADERS.items()]
 # A picture has its styles inside, and needs nothing else.
 _POLICY_OF_PICTURES = "default-src 'none'; style-src 'unsafe-inline'"
 _SECONDS_UNTIL_ANOTHER_SERVICE = "10"
@@ -38,7 +41,7 @@ _LOOKED_AT = {
 }
 
 
-class Front:
+class Middleware:
     """Answers a request, or passes it on to the application behind."""
 
     def __init__(
@@ -46,14 +49,15 @@ class Front:
         app: ASGIApp,
         own_pages: OwnPagesOnly,
         clients: Clients,
-        quick: QuickAnswers,
+        database: Database,
         metrics: Metrics,
         log: AccessLog,
     ) -> None:
         self._app = app
         self._own_pages = own_pages
         self._clients = clients
-        self._quick = quick
+        self._database = database
+        self._cache = Cache()
         self._metrics = metrics
         self._log = log
 
@@ -73,29 +77,8 @@ class Front:
             if refusal is not None:
                 told.route = "refused"
                 await refusal(scope, receive, told.send)
-                return
-            # The server leaves the body of an answer to a HEAD out; a stream would have no end.
-            is_head = asked.method == "HEAD" and not asked.path.endswith("/events")
-            if asked.method == "GET" or is_head:
-                ready = await self._quick.answer(scope, asked.accept, if_none_match)
-                if ready is not None:
-                    told.route, told.status, told.bytes = ready.route, ready.status, len(ready.body)
-                    await send(
-                        {
-                            "type": "http.response.start",
-                            "status": ready.status,
-                            "headers": [*ready.headers, *_RAW_HEADERS],
-                        }
-                    )
-                    await send({"type": "http.response.body", "body": ready.body})
-                    return
-            inner = with_encoded_id({**scope, "method": "GET"} if is_head else scope)
-            received = _Received(receive)
-            try:
-                await self._app(inner, received.receive, told.send)
-            finally:
-                told.received = received.bytes
-                told.route = _route(inner)
+            else:
+                await self._answer(scope, asked, if_none_match, receive, told)
         except asyncio.CancelledError:
             # The server does that when it ends and a request takes longer than it waits.
             if not told.status:
@@ -105,6 +88,35 @@ class Front:
             raise
         finally:
             self._account(asked, told, name, time.perf_counter() - began)
+
+    async def _answer(
+        self, scope: Scope, asked: Asked, if_none_match: str, receive: Receive, told: "_Told"
+    ) -> None:
+        # The server leaves the body of an answer to a HEAD out; a stream would have no end.
+        is_head = asked.method == "HEAD" and not asked.path.endswith("/events")
+        key: Key | None = None
+        if is_head or asked.method == "GET":
+            key = target(scope), preferred(asked.accept)
+            kept = self._cache.get(key)
+            if kept and kept.is_of(await self._database.published() or {}):
+                self._metrics.count_kept(True)
+                await told.send_kept(kept, if_none_match)
+                return
+        inner = with_encoded_id(
+            {**scope, "state": {}, "method": "GET" if is_head else asked.method}
+        )
+        received = _Received(receive)
+        try:
+            await self._app(inner, received.receive, told.send)
+        finally:
+            told.received = received.bytes
+            told.route = _route(inner)
+        versions = versions_of(inner)
+        if key is None or versions is None:
+            return
+        self._metrics.count_kept(False)
+        if told.status == HTTPStatus.OK and told.body is not None:
+            self._cache.put(key, Kept(versions, told.route, told.headers, told.body))
 
     def _account(self, asked: Asked, told: "_Told", name: str | None, seconds: float) -> None:
         self._metrics.count(asked.method, told.route, told.status, seconds)
@@ -123,12 +135,17 @@ class Front:
 
 
 class _Told:
-    """Counts what is answered, and adds headers that keep pages to what this service serves."""
+    """What is answered, with headers that keep pages to what this service serves.
+
+    `body` is the body of an answer that was sent at once.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.route = "none"
         self.status = 0
+        self.headers: RawHeaders = ()
+        self.body: bytes | None = None
         self.bytes = 0
         self.received = 0
 
@@ -140,9 +157,26 @@ class _Told:
                 headers.setdefault("Content-Security-Policy", _POLICY_OF_PICTURES)
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
+            self.headers = tuple(message["headers"])
         else:
-            self.bytes += len(message.get("body", b""))
+            body = message.get("body", b"")
+            is_whole = not self.bytes and not message.get("more_body", False)
+            self.body = bytes(body) if is_whole else None
+            self.bytes += len(body)
         await self._send(message)
+
+    async def send_kept(self, kept: Kept, if_none_match: str) -> None:
+        """Send an answer that was kept, or that it is known to whoever asks."""
+        is_known = bool(if_none_match) and is_unchanged(if_none_match, kept.tag)
+        self.status = HTTPStatus.NOT_MODIFIED if is_known else HTTPStatus.OK
+        self.route = kept.route
+        headers = kept.headers_of_unchanged if is_known else kept.headers
+        body = b"" if is_known else kept.body
+        self.bytes = len(body)
+        await self._send(
+            {"type": "http.response.start", "status": int(self.status), "headers": headers}
+        )
+        await self._send({"type": "http.response.body", "body": body})
 
 
 class _Received:
