@@ -14,31 +14,43 @@ import duckdb
 
 from warehouse_assets.ingest.lines import Lines, arrow_table
 from warehouse_assets.ingest.log_load import LogKind
+from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Rule, Validator, text
 from warehouse_assets.schema import column_names, identifiers
 from warehouse_assets.school.tables import TEST_RUNS
-from warehouse_assets.sources.json_fields import (
-    field_columns,
-    not_json_expression,
-    reason_expression,
-    seen_expression,
-    shown_expression,
-    text_name,
-    unseen_expression,
-    unusable_expression,
-    value_columns,
-)
+from warehouse_assets.sources.json_fields import not_json_expression, unseen_expression
 from warehouse_assets.sources.units import REJECTED, STAGED, create_stage
 from warehouse_assets.sources.unknown_fields import known_fields, note_fields_of
 from warehouse_assets.times import BLANK, is_blank
 
 _LINES = "_lines"
-_COLUMNS = field_columns(TEST_RUNS)
-_FIELDS = ["result", *(column.info["field"] for column in _COLUMNS)]
 _RESULT = rf"^{BLANK}*([0-9]+){BLANK}*(?:/|out{BLANK}+of){BLANK}*([0-9]+){BLANK}*$"
+_TITLE = text("lesson_title")
+_HAS_NO_TESTS = "(tests_passed IS NULL OR tests_total IS NULL)"
 
-# What is not blank at all, which is told first, is told at once.
-_TITLE = (
-    f"""CASE WHEN lesson_title >= '!' OR NOT {is_blank("lesson_title")} THEN lesson_title END"""
+_VALIDATOR = Validator(
+    TEST_RUNS,
+    values={
+        "log_position": POSITION,
+        # What is not blank at all, which is told first, is told at once.
+        "lesson_title": f"CASE WHEN {_TITLE} >= '!' OR NOT {is_blank(_TITLE)} THEN {_TITLE} END",
+        "tests_passed": "TRY_CAST(_tests.passed AS BIGINT)",
+        "tests_total": "TRY_CAST(_tests.total AS BIGINT)",
+        "is_completed": "tests_passed = tests_total",
+    },
+    # What nearly no record is comes first: the rest is then not computed.
+    rules=[
+        Rule(f"{_HAS_NO_TESTS} AND {is_blank(text('result'))}", "result is missing"),
+        Rule(
+            f"{_HAS_NO_TESTS} AND NOT {is_blank(text('result'))}",
+            "result is not like 2/3 or 2 out of 3",
+            text("result"),
+        ),
+        Rule(
+            f"lesson_title IS NULL AND lesson_id IS NULL AND {is_blank(text('lesson_id'))}",
+            "lesson_id and lesson_title are missing",
+        ),
+    ],
+    more_fields=["result"],
 )
 
 # How nearly every line is repaired, at a quarter of the cost of the other way.
@@ -47,30 +59,13 @@ _USUAL_REPAIR = """replace(line, ', "student_id", ', ', "student_id": ')"""
 # a key; inside a value nothing is found, because a quote there is written with a backslash. Only
 # the elements of a list can be taken for keys, and what becomes of them is no JSON: such a line is
 # good if it is correct as it is.
-_ANY_REPAIR = rf"""regexp_replace(line, '([{{,]\s*"(?:{"|".join(_FIELDS)})"\s*),', '\1:', 'g')"""
+_KEYS = "|".join(_VALIDATOR.fields)
+_ANY_REPAIR = rf"""regexp_replace(line, '([{{,]\s*"(?:{_KEYS})"\s*),', '\1:', 'g')"""
 
-_IS_UNUSABLE = f"""problem IS NOT NULL OR tests_passed IS NULL OR tests_total IS NULL
-    OR {unusable_expression(_COLUMNS)} OR (lesson_id IS NULL AND lesson_title IS NULL)"""
 # Of fields that are null it is found out only by a second look.
 _HAS_OTHER_FIELDS = "len(json_keys(record)) <> " + " + ".join(
-    f"CAST(fields.{field} IS NOT NULL AS INTEGER)" for field in _FIELDS
+    f"CAST({text(field)} IS NOT NULL AS INTEGER)" for field in _VALIDATOR.fields
 )
-_REASON = f"""CASE WHEN problem IS NOT NULL THEN problem
-    WHEN record IS NULL THEN {not_json_expression("line")}
-    WHEN json_type(record) <> 'OBJECT' THEN 'not a JSON object'
-    ELSE concat_ws('; ',
-        CASE WHEN {is_blank("result")} THEN 'result is missing'
-            WHEN tests_passed IS NULL OR tests_total IS NULL
-            THEN 'result is not like 2/3 or 2 out of 3' END,
-        nullif({reason_expression(_COLUMNS)}, ''),
-        CASE WHEN {is_blank(text_name(1))} AND lesson_title IS NULL
-            THEN 'lesson_id and lesson_title are missing' END) END"""
-_SEEN = f"""CASE WHEN problem IS NOT NULL THEN seen
-    WHEN record IS NULL THEN {unseen_expression("line")}
-    WHEN json_type(record) = 'OBJECT' THEN nullif(concat_ws('; ',
-        CASE WHEN NOT {is_blank("result")} AND (tests_passed IS NULL OR tests_total IS NULL)
-            THEN {shown_expression("result")} END,
-        {seen_expression(_COLUMNS)}), '') END"""
 
 
 def stage_run_lines(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines]) -> None:
@@ -78,25 +73,27 @@ def stage_run_lines(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines
     create_stage(connection, TEST_RUNS)
     connection.execute(f"ALTER TABLE {STAGED} ADD COLUMN _has_other_fields BOOLEAN")
     connection.register(_LINES, arrow_table(lines))
+    # Only within a CASE does DuckDB leave out what follows a condition that settles the matter.
     connection.execute(
         f"""INSERT INTO {STAGED} BY NAME
-        SELECT {identifiers(column_names(TEST_RUNS))}, {_IS_UNUSABLE} AS _is_unusable,
+        SELECT {identifiers(column_names(TEST_RUNS))},
+            CASE WHEN {_VALIDATOR.is_unusable} THEN true ELSE false END AS _is_unusable,
             {_HAS_OTHER_FIELDS} AS _has_other_fields
-        FROM ({_records(_LINES)})"""
+        FROM ({_VALIDATOR.query(_texts(_LINES))})"""
     )
-    if connection.execute(f"FROM {STAGED} WHERE _has_other_fields LIMIT 1").fetchall():
-        some = _those_where("_has_other_fields")
-        source = f"(SELECT 0 AS arrival, record AS json FROM ({_records(some)}))"
-        note_fields_of(connection, source, {*known_fields(TEST_RUNS), *_FIELDS})
-    if connection.execute(f"FROM {STAGED} WHERE _is_unusable LIMIT 1").fetchall():
-        connection.execute(
-            f"""INSERT INTO {REJECTED} BY NAME
-            SELECT log_position AS position, {_REASON} AS reason, {_SEEN} AS value,
-                replace(rtrim(line, E' \\t\\r\\f'), chr(0), '\N{REPLACEMENT CHARACTER}') AS raw
-            FROM ({_records(_those_where("_is_unusable"))})"""
-        )
+    if _some(connection, "_has_other_fields"):
+        some = _texts(_those_where("_has_other_fields"))
+        source = f"(SELECT 0 AS arrival, record AS json FROM ({some}))"
+        note_fields_of(connection, source, {*known_fields(TEST_RUNS), *_VALIDATOR.fields})
+    if _some(connection, "_is_unusable"):
+        rejects = _VALIDATOR.rejects(_texts(_those_where("_is_unusable")))
+        connection.execute(f"INSERT INTO {REJECTED} BY NAME {rejects}")
         connection.execute(f"DELETE FROM {STAGED} WHERE _is_unusable")
     connection.unregister(_LINES)
+
+
+def _some(connection: duckdb.DuckDBPyConnection, condition: str) -> bool:
+    return bool(connection.execute(f"FROM {STAGED} WHERE {condition} LIMIT 1").fetchall())
 
 
 def _those_where(condition: str) -> str:
@@ -105,34 +102,28 @@ def _those_where(condition: str) -> str:
     return f"(FROM {_LINES} AS lines SEMI JOIN {chosen} AS chosen USING (position))"
 
 
-def _records(lines: str) -> str:
-    """SQL for what the lines of a relation say: values, null where there is none, and texts."""
-    structure = ", ".join(f'"{field}": "VARCHAR"' for field in _FIELDS)
-    texts = ", ".join(
-        f"fields.{column.info['field']} AS {text_name(index)}"
-        for index, column in enumerate(_COLUMNS)
-    )
-    return rf"""SELECT * REPLACE ({_TITLE} AS lesson_title),
-            tests_passed = tests_total AS is_completed
+def _texts(lines: str) -> str:
+    """SQL for the texts of a relation of lines, as the validator takes them."""
+    structure = ", ".join(f'"{field}": "VARCHAR"' for field in _VALIDATOR.fields)
+    texts = ", ".join(f"fields.{field} AS {text(field)}" for field in _VALIDATOR.fields)
+    return rf"""SELECT record, position AS {POSITION}, {texts},
+            regexp_extract(fields.result, '{_RESULT}', ['passed', 'total']) AS _tests,
+            CASE WHEN problem IS NOT NULL THEN problem
+                WHEN record IS NULL THEN {not_json_expression("line")}
+                WHEN json_type(record) <> 'OBJECT' THEN 'not a JSON object' END AS {PROBLEM},
+            CASE WHEN problem IS NOT NULL THEN seen
+                WHEN record IS NULL THEN {unseen_expression("line")} END AS {SEEN},
+            replace(rtrim(line, E' \t\r\f'), chr(0), '{chr(0xFFFD)}') AS {RAW}
         FROM (
-            SELECT {value_columns(_COLUMNS)}, position AS log_position,
-                TRY_CAST(tests.passed AS BIGINT) AS tests_passed,
-                TRY_CAST(tests.total AS BIGINT) AS tests_total, *
+            SELECT *, json_transform(record, '{{{structure}}}') AS fields
             FROM (
-                SELECT *, fields.result AS result, {texts},
-                    regexp_extract(fields.result, '{_RESULT}', ['passed', 'total']) AS tests
-                FROM (
-                    SELECT *, json_transform(record, '{{{structure}}}') AS fields
-                    FROM (
-                        SELECT *, CASE WHEN problem IS NOT NULL THEN NULL
-                            WHEN json_valid(repaired) THEN repaired
-                            WHEN json_valid({_ANY_REPAIR}) THEN {_ANY_REPAIR}
-                            WHEN json_valid(line) THEN line END AS record
-                        FROM (SELECT *, {_USUAL_REPAIR} AS repaired FROM {lines})
-                    )
-                    WHERE record IS NOT NULL OR regexp_matches(line, '\S')
-                )
+                SELECT *, CASE WHEN problem IS NOT NULL THEN NULL
+                    WHEN json_valid(repaired) THEN repaired
+                    WHEN json_valid({_ANY_REPAIR}) THEN {_ANY_REPAIR}
+                    WHEN json_valid(line) THEN line END AS record
+                FROM (SELECT *, {_USUAL_REPAIR} AS repaired FROM {lines})
             )
+            WHERE record IS NOT NULL OR regexp_matches(line, '\S')
         )"""
 
 

@@ -123,7 +123,7 @@ def test_what_is_not_a_whole_number_is_not_guessed(written: str) -> None:
         (line(lesson_id="x"), "lesson_id is not a whole number: x"),
         (
             "{}",
-            "result is missing; student_id is missing; lesson_id and lesson_title are missing",
+            "student_id is missing; result is missing; lesson_id and lesson_title are missing",
         ),
         ("x" * 61, "not valid JSON"),
         (line("x" * 61), f"result is not like 2/3 or 2 out of 3: {'x' * 60}…"),
