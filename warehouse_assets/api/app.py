@@ -1,5 +1,6 @@
 """Puts the service together: what its routes share, its routes, and what surrounds them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -139,10 +140,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if service.ingestions.waiting():
         service.runs.request()
     service.webhooks.resume()
+    following = asyncio.create_task(deliveries.follow(service))
     try:
         yield
     finally:
         service.end_streams()
+        await following
         await service.webhooks.stop()
         await anyio.to_thread.run_sync(service.runs.stop)
         await anyio.to_thread.run_sync(service.database.close)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.deps import TheService
+from warehouse_assets.api.deps import Service, TheService
 from warehouse_assets.api.formats import TimeWithoutZone
 from warehouse_assets.api.parameters import StrictRoute
 from warehouse_assets.api.problems import Refusal, problems
@@ -19,11 +20,14 @@ from warehouse_assets.deliveries import records
 from warehouse_assets.deliveries.average import BEGINNING
 from warehouse_assets.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.deliveries.state import Snapshot
+from warehouse_assets.errors import WarehouseAssetsError
 
 router = APIRouter(prefix="/deliveries", tags=["deliveries"], route_class=StrictRoute)
 
 _MOST_BYTES = 10 * 10**6
 _SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_BETWEEN_LOOKS_AT_THE_FEED = 0.2
+_logger = logging.getLogger(__name__)
 _STEP = {
     "type": "object",
     "required": ["Delivery Step", "Customer", "Timestamp"],
@@ -147,7 +151,7 @@ def _lines(body: bytes) -> Sequence[bytes]:
 
 @router.get("/average", responses=problems(503), summary="The average duration so far")
 async def average_now(service: TheService) -> Average:
-    """The average duration of all successful deliveries, as the last tick of the sensor left it."""
+    """The average duration of all successful deliveries so far."""
     return Average.of(await anyio.to_thread.run_sync(service.average.snapshot))
 
 
@@ -167,3 +171,26 @@ async def average_events(service: TheService) -> AsyncIterator[ServerSentEvent]:
             data: Any = Average.of(now)
             yield ServerSentEvent(id=str(now.revision), event="average", data=data)
         await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+async def follow(service: Service) -> None:
+    """Take what comes into the feed into the average at once, until the service ends.
+
+    A look at the feed's file costs next to nothing; without a file there is nothing to do.
+    """
+    seen = told = ""
+    while not service.watch.is_closed:
+        looked = await anyio.to_thread.run_sync(service.average.look)
+        if looked and looked != seen:
+            try:
+                await anyio.to_thread.run_sync(_catch_up, service)
+                told = ""
+            except WarehouseAssetsError as error:  # the sensor says so, too
+                if told != (told := str(error)):
+                    _logger.warning("%s", error)
+            seen = looked
+        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS_AT_THE_FEED)
+
+
+def _catch_up(service: Service) -> None:
+    service.average.catch_up(_logger.info, lambda: service.watch.is_closed)
