@@ -113,7 +113,7 @@ def test_a_reader_sees_one_state_and_cannot_write(cats: Warehouse) -> None:
         assert connection.scalar(count) == 1
         write_one(cats)
         assert connection.scalar(count) == 1
-    with pytest.raises(WarehouseError, match="is read-only"), cats.read() as connection:
+    with pytest.raises(WarehouseError, match="read-only transaction"), cats.read() as connection:
         connection.exec_driver_sql("DELETE FROM cats")
 
 
@@ -134,26 +134,22 @@ def test_a_connection_that_ends_in_mid_writing_is_worth_another_try(cats: Wareho
             execute(url_of(cats), terminate)
             connection.exec_driver_sql("INSERT INTO cats VALUES ('Ada')")
 
-    with pytest.raises(BusyError, match=r"ended the work|went away|broke off"):
+    with pytest.raises(BusyError, match=r"terminat|closed|gone"):
         write_and_be_ended()
     write_one(cats)
     assert read_all(cats) == ["Ada", "Tom"]
 
 
-def test_a_database_that_does_not_exist_is_explained(cats: Warehouse) -> None:
-    with pytest.raises(WarehouseError, match=r"no database.*\"nowhere\".*createdb"):
-        write_one(at(cats.url.set(database="nowhere")))
-
-
-def test_a_user_that_does_not_exist_is_explained(cats: Warehouse) -> None:
-    with pytest.raises(WarehouseError, match=r"does not know the user.*\"nobody\""):
-        read_all(at(cats.url.set(username="nobody")))
+def test_what_the_server_does_not_know_is_named(cats: Warehouse) -> None:
+    for url in (cats.url.set(database="nowhere"), cats.url.set(username="nowhere")):
+        with pytest.raises(BusyError, match=r'"nowhere" does not exist.*WAREHOUSE_URL'):
+            read_all(at(url))
 
 
 def test_a_server_that_is_away_is_worth_another_try_and_the_password_stays_secret() -> None:
     away = Warehouse("postgresql://me:secret@127.0.0.1:1/db")
     for act in (write_one, read_all):
-        with pytest.raises(BusyError, match=r"cannot be reached.*WAREHOUSE_URL") as raised:
+        with pytest.raises(BusyError, match=r"[Rr]efused.*Check.*WAREHOUSE_URL") as raised:
             act(away)
         assert "secret" not in str(raised.value)
         assert "me:***@127.0.0.1" in str(raised.value)
@@ -172,7 +168,7 @@ def test_a_user_without_rights_is_told_which(
 ) -> None:
     role = f"analyst_of_{own_cats.url.database}"
     execute(url_of(own_cats), f"CREATE ROLE {role} LOGIN")
-    with pytest.raises(WarehouseError, match=r"has not the right.*permission denied.*cats"):
+    with pytest.raises(WarehouseError, match=r"permission denied.*cats.*has to be allowed"):
         act(at(own_cats.url.set(username=role)))
 
 
@@ -181,7 +177,7 @@ def test_a_read_only_server_is_explained(own_cats: Warehouse) -> None:
         url_of(own_cats),
         f"ALTER DATABASE {own_cats.url.database} SET default_transaction_read_only = on",
     )
-    with pytest.raises(WarehouseError, match=r"is read-only.*standby"):
+    with pytest.raises(WarehouseError, match=r"read-only transaction.*standby"):
         write_one(own_cats)
 
 
@@ -202,15 +198,17 @@ class _SaidError(Exception):
 @pytest.mark.parametrize(
     ("code", "kind", "words"),
     [
-        ("53100", WarehouseError, "No space left on device"),
-        ("53300", BusyError, "no more connections"),
-        ("40001", ConflictError, "came first"),
-        ("40P01", BusyError, "Run again"),
-        ("57P01", BusyError, "ended the work"),
-        ("08006", BusyError, "broke off"),
-        ("55P03", BusyError, "locked by another program"),
+        ("08006", BusyError, "run again"),
         ("22P05", WarehouseError, "encoding UTF8"),
-        ("XX000", WarehouseError, "what the server said"),
+        ("28P01", WarehouseError, "lets this user in"),
+        ("3D000", WarehouseError, "has the database"),
+        ("40001", ConflictError, "came first"),
+        ("40P01", ConflictError, "run again"),
+        ("53100", BusyError, "Free space"),
+        ("53300", BusyError, "connections"),
+        ("55P03", BusyError, "Another program holds it"),
+        ("57P01", BusyError, "Nothing is half done"),
+        ("XX000", WarehouseError, "Nothing was changed"),
     ],
 )
 def test_codes_of_the_server_tell_what_helps(
@@ -220,8 +218,8 @@ def test_codes_of_the_server_tell_what_helps(
         OperationalError("SELECT 1", {}, _SaidError(code)), "postgresql://me@host/db"
     )
     assert type(said) is kind
+    assert str(said).startswith("The warehouse postgresql://me@host/db: what the server said. ")
     assert words in str(said)
-    assert "postgresql://me@host/db" in str(said)
 
 
 def test_maintaining_brings_statistics_up_to_date_and_tolerates_a_locked_table(

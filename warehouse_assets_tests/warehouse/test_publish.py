@@ -238,7 +238,7 @@ def test_rows_that_contradict_the_declaration_are_refused_and_the_old_ones_stay(
     pets.append([REX])
     publish_to(warehouse, pets)
     pets.append([TOM, TOM])
-    with pytest.raises(WarehouseError, match=r"does not accept a row: .*\bid\b"):
+    with pytest.raises(WarehouseError, match=r"\bid\b.*contradict the declaration"):
         publish(pets.lake, warehouse, pets.table, whole=True)
     assert query(warehouse, "SELECT * FROM pets") == [REX]
     assert query(warehouse, "SELECT version FROM _published") == [(1,)]
@@ -251,7 +251,7 @@ def test_a_null_where_none_may_be_is_refused(lake: Lake, warehouse: Warehouse) -
     pets.append([REX])
     publish_to(warehouse, pets)
     pets.append([(2, None, 1.0, 1)])
-    with pytest.raises(WarehouseError, match=r"does not accept a row: .*\bname\b"):
+    with pytest.raises(WarehouseError, match=r"\bname\b.*contradict the declaration"):
         publish_to(warehouse, pets)
     assert query(warehouse, "SELECT * FROM pets") == [REX]
 
