@@ -60,7 +60,9 @@ def read_time(text: str) -> datetime | None:
 
 def trimmed(text: str) -> str:
     """SQL for a text without the blanks around it."""
-    return f"trim({text}, '{BLANKS}')"
+    # Most texts have none; to see that takes a tenth of the time that trim takes.
+    ends = " OR ".join(f"ends_with({text}, chr({ord(blank)}))" for blank in BLANKS)
+    return f"CASE WHEN {text} >= '!' AND NOT ({ends}) THEN {text} ELSE trim({text}, '{BLANKS}') END"
 
 
 def is_blank(text: str) -> str:

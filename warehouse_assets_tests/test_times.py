@@ -26,9 +26,9 @@ from warehouse_assets.times import BLANKS, read_time, time_expression
 from warehouse_assets_tests.api.serving import NoRuns, serving, settings_of
 from warehouse_assets_tests.deliveries.feeds import Feed
 from warehouse_assets_tests.ingest import http_server
+from warehouse_assets_tests.ingest.csv_files import HEADER
+from warehouse_assets_tests.ingest.csv_files import read as read_trips
 from warehouse_assets_tests.ingest.sqlite_databases import make_database
-from warehouse_assets_tests.sources.csv_files import HEADER
-from warehouse_assets_tests.sources.csv_files import read as read_trips
 from warehouse_assets_tests.sources.staging import stage, vote_text
 from warehouse_assets_tests.sources.stored import make_lake, rejected, stored
 

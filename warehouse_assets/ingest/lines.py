@@ -22,6 +22,9 @@ MOST_LINE_BYTES = 16 << 20
 TAIL_BYTES = 4096
 """How much of the end of what was read is kept, to tell whether it is there still."""
 
+NOT_UTF8 = "not valid UTF-8"
+"""Why a line cannot be used; its text has replacement characters then."""
+
 BLOCK_BYTES = 1 << 20
 """How much is read at once."""
 
@@ -224,7 +227,7 @@ def _checked(text: bytes, longest: int) -> tuple[bytes, Problem | None]:
         text.decode("utf-8")
     except UnicodeDecodeError as error:
         shown = text.decode("utf-8", errors="replace")
-        return shown.encode(), Problem("not valid UTF-8", f"byte {error.start + 1}")
+        return shown.encode(), Problem(NOT_UTF8, f"byte {error.start + 1}")
     return text, None
 
 

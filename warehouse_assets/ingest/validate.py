@@ -135,10 +135,16 @@ class Validator:
         connection.execute("DROP TABLE _judged")
         return int(good)
 
-    def rejects(self, texts: str) -> str:
-        """SQL for position, reason, value and raw of those of `texts` that cannot be used."""
+    def rejects(self, texts: str, more: Sequence[str] = ()) -> str:
+        """SQL for position, reason, value and raw of those of `texts` that cannot be used.
+
+        Args:
+            more: columns of `texts` that are handed on.
+        """
+        names = "".join(f", {name}" for name in more)
         return f"""SELECT {POSITION} AS position, _reason AS reason, _value AS value, {RAW} AS raw
-            FROM (SELECT {POSITION}, {RAW}, {self._told()} FROM ({self.query(texts)}))
+                {names}
+            FROM (SELECT {POSITION}, {RAW}, {self._told()}{names} FROM ({self.query(texts)}))
             WHERE _reason <> ''"""
 
     def _told(self) -> str:

@@ -62,11 +62,17 @@ def create_stage(connection: duckdb.DuckDBPyConnection, table: Table | None) -> 
     )
 
 
-def reject_unit(connection: duckdb.DuckDBPyConnection, unit: Unit, reason: str) -> None:
-    """Reject a whole unit; the beginning of its content is kept as its raw text."""
+def reject_unit(
+    connection: duckdb.DuckDBPyConnection, unit: Unit, reason: str, value: str | None = None
+) -> None:
+    """Reject a whole unit; the beginning of its content is kept as its raw text.
+
+    Args:
+        value: what was seen that shows the reason.
+    """
     with unit.file.path.open("rb") as stream:
         raw = stream.read(_CHARACTERS_OF_A_UNIT).decode("utf-8", errors="replace")
     connection.execute(
-        f"INSERT INTO {REJECTED} (arrival, position, reason, raw) VALUES (?, 0, ?, ?)",
-        [unit.arrival, reason, raw.replace("\0", "\N{REPLACEMENT CHARACTER}")],
+        f"INSERT INTO {REJECTED} VALUES (?, 0, ?, ?, ?)",
+        [unit.arrival, reason, value, raw.replace("\0", "\N{REPLACEMENT CHARACTER}")],
     )

@@ -3,20 +3,14 @@
 from pathlib import Path
 
 from warehouse_assets.graph.assets import added_asset, file_asset, sql_asset
-from warehouse_assets.sources.file_kinds import FileKind
-from warehouse_assets.trips.files import is_trips, write_trips
+from warehouse_assets.ingest.csv import csv_files
 from warehouse_assets.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS, WEEKLY_TRIPS
 
 GROUP = "trips"
 _SQL = Path(__file__).parent / "sql"
 
-TRIPS_FILES = FileKind(
-    str(TRIPS.name),
-    TRIPS,
-    is_trips,
-    write=write_trips,
-    answers=[str(table.name) for table in (DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS)],
-    takes="trips (.csv, also .gz; by the name trips… or by the header)",
+TRIPS_FILES = csv_files(
+    TRIPS, answers=[str(table.name) for table in (DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS)]
 )
 
 trips = file_asset(TRIPS_FILES, GROUP, "csv")

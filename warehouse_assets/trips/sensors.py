@@ -6,7 +6,7 @@ import dagster as dg
 
 from warehouse_assets.graph.automation import inbox_sensor
 from warehouse_assets.sources.file_kinds import FileKind
-from warehouse_assets.trips.files import is_trips
+from warehouse_assets.trips.assets import TRIPS_FILES
 
 
 def trips_inbox_sensor(target: dg.AssetSelection, kinds: Sequence[FileKind]) -> dg.SensorDefinition:
@@ -16,5 +16,9 @@ def trips_inbox_sensor(target: dg.AssetSelection, kinds: Sequence[FileKind]) -> 
         kinds: all files that are taken from the inbox.
     """
     return inbox_sensor(
-        "trips_inbox", "Starts a run when trips have landed in the inbox.", is_trips, target, kinds
+        "trips_inbox",
+        "Starts a run when trips have landed in the inbox.",
+        TRIPS_FILES.recognises,
+        target,
+        kinds,
     )

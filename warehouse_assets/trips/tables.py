@@ -42,7 +42,7 @@ TRIPS = Table(
         "started_at",
         DateTime,
         nullable=False,
-        info={"field": "datetime"},
+        info={"field": "datetime", "also_called": ("date_time",)},
         comment="When the trip was: as written where that has no zone, else in UTC.",
     ),
     Column("datasource", Text, nullable=False, info={"field": "datasource"}, comment=_DATASOURCE),

@@ -12,7 +12,7 @@ import pytest
 
 from warehouse_assets.forum.tables import VOTES
 from warehouse_assets_tests.house import House, post, vote
-from warehouse_assets_tests.sources.csv_files import HEADER, trip
+from warehouse_assets_tests.ingest.csv_files import HEADER, trip
 
 CHECK = "has_no_unknown_fields"
 

@@ -12,8 +12,8 @@ from warehouse_assets.deliveries.tables import DELIVERIES
 from warehouse_assets.ingest.json_array import json_array
 from warehouse_assets_tests.deliveries.feeds import Feed
 from warehouse_assets_tests.deliveries.steps import NOON, record_of
+from warehouse_assets_tests.ingest import csv_files
 from warehouse_assets_tests.ingest.logs import Log, run_line
-from warehouse_assets_tests.sources import csv_files
 from warehouse_assets_tests.sources.staging import stage, vote_text
 from warehouse_assets_tests.sources.stored import rejected, stored
 
@@ -98,7 +98,7 @@ def test_a_line_behind_stray_bytes_is_taken(tmp_path: Path, read: Reader, text: 
         (of_votes, "not valid JSON: it has a NUL byte: byte 2"),
         (of_test_runs, "not valid JSON: it has a NUL byte: byte 2"),
         (of_deliveries, "not valid JSON: it has a NUL byte: byte 2"),
-        (of_trips, "a NUL byte in field 1"),
+        (of_trips, "region has a NUL byte"),
     ],
 )
 def test_a_nul_byte_inside_a_line_is_named(tmp_path: Path, read: Reader, reason: str) -> None:

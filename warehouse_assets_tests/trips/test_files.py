@@ -6,12 +6,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from warehouse_assets.ingest.csv import write_csv_records
 from warehouse_assets.lake import Lake
 from warehouse_assets.lake.transactions import commit_properties
 from warehouse_assets.schema import column_names
 from warehouse_assets.sources.inbox import DeliveryFile
 from warehouse_assets.sources.units import Unit
-from warehouse_assets.trips.files import is_trips, write_trips
+from warehouse_assets.trips.assets import TRIPS_FILES
 from warehouse_assets.trips.tables import TRIPS
 
 HEADER = "region,origin_coord,destination_coord,date_time,datasource\n"
@@ -45,14 +46,14 @@ def test_a_csv_file_is_trips_by_its_name_or_its_header(
     path = tmp_path / name
     for stored in (content.encode(), gzip.compress(content.encode())):
         path.write_bytes(stored)
-        assert is_trips(DeliveryFile.look_at(path)) is is_one
+        assert TRIPS_FILES.recognises(DeliveryFile.look_at(path)) is is_one
 
 
 def test_a_damaged_file_is_trips_by_its_name_only(tmp_path: Path) -> None:
     for name, is_one in (("trips.csv.gz", True), ("turin.csv.gz", False)):
         path = tmp_path / name
         path.write_bytes(gzip.compress(HEADER.encode())[:-9] + b"x")
-        assert is_trips(DeliveryFile.look_at(path)) is is_one
+        assert TRIPS_FILES.recognises(DeliveryFile.look_at(path)) is is_one
 
 
 def test_what_is_written_becomes_part_of_the_table_and_can_be_compacted(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_what_is_written_becomes_part_of_the_table_and_can_be_compacted(tmp_path
     handle = table.open()
     with lake.connect() as connection:
         units = [Unit(DeliveryFile.look_at(path), 7, "digest")]
-        (file,) = write_trips(connection, table, units, spool).files
+        (file,) = write_csv_records(connection, table, units, spool).files
     handle.create_write_transaction(
         [file.action], "append", handle.schema(), commit_properties=commit_properties({})
     )

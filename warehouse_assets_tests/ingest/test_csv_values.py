@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse_assets_tests.sources.csv_files import read, trip, trips
+from warehouse_assets_tests.ingest.csv_files import read, trip, trips
 
 POINTS = {
     "POINT (14.5 50)": (14.5, 50),
@@ -89,7 +89,7 @@ def test_points_off_the_earth_are_rejected(tmp_path: Path) -> None:
     found = read(tmp_path, trips(*lines))
     rule = "is not a longitude (-180 to 180) and a latitude (-90 to 90)"
     assert found.reasons == {
-        line: f"origin_coord {rule}: {text}; destination_coord {rule}: POINT (-9 93.25)"
+        line: f"origin_coord {rule}; destination_coord {rule}: {text}; POINT (-9 93.25)"
         for line, text in enumerate(OFF_THE_EARTH, start=2)
     }
 

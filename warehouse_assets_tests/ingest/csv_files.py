@@ -10,11 +10,11 @@ from typing import Any
 
 import duckdb
 
+from warehouse_assets.ingest.csv import write_csv_records
 from warehouse_assets.lake import LakeTable
 from warehouse_assets.sources.inbox import DeliveryFile
 from warehouse_assets.sources.units import REJECTED, Unit
 from warehouse_assets.sources.unknown_fields import UNKNOWN
-from warehouse_assets.trips.files import write_trips
 from warehouse_assets.trips.tables import TRIPS
 from warehouse_assets_tests.sources.stored import WHY
 
@@ -85,7 +85,7 @@ def read(
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         units.append(Unit(DeliveryFile.look_at(path), arrival, str(arrival)))
     with _engine(threads).cursor() as connection:
-        staged = write_trips(connection, LakeTable(TRIPS, lake), units, spool)
+        staged = write_csv_records(connection, LakeTable(TRIPS, lake), units, spool)
         written = {lake / each.action.path for each in staged.files}
         assert set(lake.iterdir()) == written
         rows: list[tuple[Any, ...]] = []
@@ -103,5 +103,4 @@ def read(
     rows.sort(key=lambda row: row[-2:])
     assert all(reason for _, _, reason, _ in rejected)
     assert sum(each.rows for each in staged.files) == len(rows)
-    assert not (spool / "rejects.json").exists()
     return Read([row[:-2] for row in rows], rejected, found, len(staged.files))

@@ -1,0 +1,276 @@
+"""Records of CSV files: good ones as rows of a table, bad ones with their reasons.
+
+A file is read once, by DuckDB, in one statement that stops at the first record that cannot be
+used. Only then it is read again, record by record (`csv_records`), which tells of each where it is
+and why it cannot be used.
+"""
+
+import glob
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+from sqlalchemy import Table, Text
+
+from warehouse_assets.ingest.csv_header import (
+    CsvFile,
+    Layout,
+    NotTheHeaderError,
+    open_csv,
+    recognises,
+)
+from warehouse_assets.ingest.csv_records import (
+    MOST_RECORD_BYTES,
+    OTHER_WIDTH,
+    Piece,
+    read_lines,
+    read_pieces,
+    record_reader,
+)
+from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
+from warehouse_assets.lake import LakeTable, WrittenFile
+from warehouse_assets.lake.commit import cast_query
+from warehouse_assets.lake.parquet import write_parquet
+from warehouse_assets.schema import column_names, identifiers
+from warehouse_assets.sources.file_kinds import FileKind, StagedFiles
+from warehouse_assets.sources.packed import UnreadableFileError
+from warehouse_assets.sources.units import REJECTED, STAGED, Unit, create_stage, reject_unit
+from warehouse_assets.sources.unknown_fields import known_fields, note_names
+from warehouse_assets.times import trimmed
+
+_PATHS, _ARRIVALS = "_csv_paths", "_csv_arrivals"
+_RECORDS = "_csv_records"
+# Of the file at once. A quarter of DuckDB's own number: memory that large comes from the system
+# each time, which clears it.
+_BUFFER_BYTES = 8 * 2**20
+
+_Files = Sequence[tuple[int, CsvFile]]  # with their arrival numbers
+
+
+def csv_files(table: Table, answers: Sequence[str] = ()) -> FileKind:
+    """The files of CSV that are for `table`; where that has a key, they are merged by it.
+
+    Args:
+        answers: the tables that hold what follows from a file, once they have been published.
+    """
+    name = str(table.name)
+
+    def stage(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path) -> None:
+        stage_csv_records(connection, table, units, spool)
+
+    return FileKind(
+        name,
+        table,
+        lambda file: recognises(file, table),
+        stage=stage if table.primary_key.columns else None,
+        write=None if table.primary_key.columns else write_csv_records,
+        answers=answers,
+        takes=f"{name} (.csv, also .gz; by the name {name}… or by the header)",
+    )
+
+
+def stage_csv_records(
+    connection: duckdb.DuckDBPyConnection, table: Table, units: Sequence[Unit], spool: Path
+) -> None:
+    """Fill the tables `STAGED` and `REJECTED` with the records of `units`.
+
+    Args:
+        table: its columns that are read name the CSV column in `info["field"]`; `arrival` is the
+            number of the unit.
+        units: files of CSV, plain or compressed by gzip, with a header.
+        spool: an empty folder for temporary files.
+    """
+    create_stage(connection, table)
+    names = ", ".join(f'"{name}"' for name in dict.fromkeys([*column_names(table), "arrival"]))
+
+    def write(query: str) -> list[WrittenFile]:
+        connection.execute(f"INSERT INTO {STAGED} BY NAME SELECT {names} FROM ({query})")
+        return []
+
+    _Reader(connection, table, spool, write).read(units)
+
+
+def write_csv_records(
+    connection: duckdb.DuckDBPyConnection, table: LakeTable, units: Sequence[Unit], spool: Path
+) -> StagedFiles:
+    """As `stage_csv_records`, but write the good records beside the files of `table`."""
+    create_stage(connection, None)
+
+    def write(query: str) -> list[WrittenFile]:
+        return write_parquet(connection, table, cast_query(table, query), has_short_values=True)
+
+    return StagedFiles(_Reader(connection, table.declaration, spool, write).read(units))
+
+
+class _Reader:
+    """Reads files; `write` keeps the rows that a query gives."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: Table,
+        spool: Path,
+        write: Callable[[str], list[WrittenFile]],
+    ) -> None:
+        self.connection = connection
+        self.table = table
+        self.spool = spool
+        self.write = write
+        self.validator = Validator(table)
+
+    def read(self, units: Sequence[Unit]) -> list[WrittenFile]:
+        """Write the good records of `units`; reject the others."""
+        groups: dict[Layout, list[tuple[int, CsvFile]]] = {}
+        for unit in units:
+            spool = self.spool / f"{unit.arrival}.csv"
+            try:
+                file = open_csv(unit.file.path, spool, self.table, unit.unpacked_limit)
+            except UnreadableFileError as error:
+                seen = error.seen if isinstance(error, NotTheHeaderError) else None
+                reject_unit(self.connection, unit, str(error), seen)
+                continue
+            if file is not None:
+                groups.setdefault(file.layout, []).append((unit.arrival, file))
+                unknown = set(file.ignored) - known_fields(self.table)
+                note_names(self.connection, unknown, unit.arrival)
+        return [
+            written for layout, files in groups.items() for written in self._read(layout, files)
+        ]
+
+    def _read(self, layout: Layout, files: _Files) -> list[WrittenFile]:
+        # Of many files DuckDB does not tell that a quote is open at the end of one.
+        may_be_open = len(files) > 1 and any(_has_quotes_at_end(file.path) for _, file in files)
+        if layout.is_usual and not may_be_open:
+            try:
+                return self._write_at_once(layout, files)
+            except (duckdb.InvalidInputException, duckdb.NotImplementedException):
+                pass  # A record cannot be used, or parts of the file were taken for others.
+        return self._write_by_record(layout, files)
+
+    def _write_at_once(self, layout: Layout, files: _Files) -> list[WrittenFile]:
+        """Write what DuckDB's own reader gives, which raises an error for any bad record."""
+        # What is written as files cannot have parameters.
+        self._set_variable(_PATHS, "VARCHAR", [glob.escape(str(file.path)) for _, file in files])
+        self._set_variable(_ARRIVALS, "BIGINT", [arrival for arrival, _ in files])
+        place = "1" if len(files) == 1 else "CAST(file_index AS BIGINT) + 1"
+        columns = ", ".join(f"'c{column}': 'VARCHAR'" for column in range(layout.width))
+        # Nothing is left to detection, and no text of a file means anything but itself.
+        texts = f"""
+            SELECT {self._texts(layout, "c{}", 0)},
+                getvariable('{_ARRIVALS}')[{place}] AS arrival
+            FROM read_csv(getvariable('{_PATHS}'), columns = {{{columns}}},
+                auto_detect = false, header = false, skip = 1, delim = {_sql(layout.delimiter)},
+                quote = '"', escape = '"', comment = '', strict_mode = true, null_padding = false,
+                max_line_size = {MOST_RECORD_BYTES}, buffer_size = {_BUFFER_BYTES},
+                compression = 'uncompressed', hive_partitioning = false)"""
+        # Of characters that cannot be seen a text of any other type has none.
+        is_odd = " OR ".join(
+            f"contains({text(str(column.info['field']))}, chr({code}))"
+            for column in self.table.columns
+            if "field" in column.info and isinstance(column.type, Text)
+            for code in (0, 0xFEFF)
+        )
+        is_bad = f"{self.validator.is_unusable} OR coalesce({is_odd or 'false'}, false)"
+        return self.write(
+            f"""SELECT * REPLACE (CASE WHEN {is_bad} THEN error('unusable') ELSE arrival END
+                AS arrival) FROM ({self.validator.query(texts)})"""
+        )
+
+    def _write_by_record(self, layout: Layout, files: _Files) -> list[WrittenFile]:
+        """Write the good ones of all records, and reject the others."""
+        names = [text(field) for field in self.validator.fields]
+        told = ", ".join(
+            f"CASE WHEN _is_bad THEN {name} END AS {name}" for name in [RAW, PROBLEM, SEEN, *names]
+        )
+        texts = f"SELECT {self._texts(layout, '_fields[{}]', 1)}, * FROM ({_records(layout)})"
+        self.connection.register(_RECORDS, record_reader(self._pieces(layout, files)))
+        path = self.spool / "judged.parquet"
+        self.connection.execute(
+            f"""COPY (
+                SELECT {identifiers(self.validator.columns)}, arrival, _is_bad, {POSITION}, {told}
+                FROM (SELECT *, {PROBLEM} IS NOT NULL OR {self.validator.is_unusable} AS _is_bad
+                    FROM ({self.validator.query(texts)}))
+            ) TO ? (FORMAT parquet)""",
+            [str(path)],
+        )
+        self.connection.unregister(_RECORDS)
+        judged = f"read_parquet({_sql(glob.escape(str(path)))}, hive_partitioning = false)"
+        bad = f"""SELECT arrival, {POSITION}, {", ".join([RAW, PROBLEM, SEEN, *names])}
+            FROM {judged} WHERE _is_bad"""
+        self.connection.execute(
+            f"INSERT INTO {REJECTED} BY NAME {self.validator.rejects(bad, ['arrival'])}"
+        )
+        return self.write(f"FROM {judged} WHERE NOT _is_bad")
+
+    def _texts(self, layout: Layout, form: str, first: int) -> str:
+        """The texts of the fields wanted, null where one is empty or not in the files."""
+        return ", ".join(
+            f"{'NULL' if place is None else _text(form.format(place + first))} AS {text(field)}"
+            for field, place in zip(self.validator.fields, layout.indices, strict=True)
+        )
+
+    def _pieces(self, layout: Layout, files: _Files) -> Iterator[tuple[int, Iterator[Piece]]]:
+        wanted = {
+            place: field
+            for field, place in zip(self.validator.fields, layout.indices, strict=True)
+            if place is not None
+        }
+        for arrival, file in files:
+            with file.path.open("rb") as stream:
+                lines = read_lines(stream, file.path.stat().st_size)
+                yield (
+                    arrival,
+                    read_pieces(lines, layout.delimiter, layout.width, wanted, file.header_lines),
+                )
+
+    def _set_variable(self, name: str, kind: str, values: list[str] | list[int]) -> None:
+        # As JSON, for DuckDB takes long over the elements of a list of Python.
+        self.connection.execute(
+            f"SET VARIABLE {name} = from_json(CAST(? AS JSON), '[\"{kind}\"]')",
+            [json.dumps(values)],
+        )
+
+
+def _records(layout: Layout) -> str:
+    """SQL for the records of `_RECORDS`, each with its fields, and those that are none."""
+    delimiter, width = _sql(layout.delimiter), layout.width
+    count = f"""CASE WHEN len(_fields) < {width} THEN len(_fields)
+        ELSE len(string_split(rtrim(_raw, {delimiter}), {delimiter})) END"""
+    return f"""
+        SELECT arrival, _position, _raw, _fields,
+            CASE WHEN _fits THEN _problem ELSE coalesce(_problem, '{OTHER_WIDTH}') END AS _problem,
+            CASE WHEN _fits OR _problem IS NOT NULL THEN _seen
+                ELSE {count} || ' where the header has {width}' END AS _seen
+        FROM (
+            SELECT *, CASE WHEN len(_fields) = {width} THEN true WHEN len(_fields) > {width}
+                THEN array_to_string(_fields[{width + 1}:], '') = '' ELSE false END AS _fits
+            FROM (
+                SELECT arrival, _position, _raw, _problem, _seen,
+                    CASE WHEN _record IS NULL THEN string_split(_raw, {delimiter})
+                        ELSE from_json(_record, '["VARCHAR"]') END AS _fields
+                FROM (
+                    SELECT * EXCLUDE (_lines), unnest(_lines) AS _raw,
+                        _line + generate_subscripts(_lines, 1) - 1 AS _position
+                    FROM (
+                        SELECT *, CASE WHEN _record IS NULL AND _problem IS NULL
+                            THEN string_split(_text, chr(10)) ELSE [_text] END AS _lines
+                        FROM {_RECORDS}))
+                WHERE CASE WHEN _raw >= '!' THEN true ELSE {trimmed("_raw")} <> '' END))"""
+
+
+def _text(field: str) -> str:
+    return f"nullif({field}, '')"
+
+
+def _has_quotes_at_end(path: Path) -> bool:
+    """Whether a quote may be open at the end of the file."""
+    with path.open("rb") as stream:
+        stream.seek(max(stream.seek(0, os.SEEK_END) - MOST_RECORD_BYTES, 0))
+        return b'"' in stream.read()
+
+
+def _sql(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
