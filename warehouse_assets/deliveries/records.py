@@ -86,6 +86,12 @@ def read_line(text: str, latest: datetime, unknown: set[str] | None = None) -> S
         record = _decode(text)
     except (ValueError, RecursionError):
         raise _no_json(text) from None
+    # A usable record has a text besides its names; what is there twice has more quotes than that.
+    if type(record) is dict and (
+        text.count('"') > 2 * len(record) + 2
+        or (len(record) > len(_NAMES) and len(record.keys() & _ALL_NAMES) > len(_NAMES))
+    ):
+        _refuse_repeated(text)
     if unknown is not None and type(record) is dict and not record.keys() <= _ALL_NAMES:
         names = (name for name in record if name not in _ALL_NAMES | unknown)
         unknown.update(islice(names, MOST_FIELDS - len(unknown)))
@@ -133,6 +139,14 @@ def read_record(record: Mapping[str, object]) -> Step:
     if moment is None:
         raise _wrong("Timestamp", "not a date and time", at)
     return customer, step, moment
+
+
+def _refuse_repeated(text: str) -> None:
+    """Raise RecordError if a field is there more than once: which value is meant is not guessed."""
+    pairs = json.loads(text, object_pairs_hook=list)
+    for name, spellings in _NAMES.items():
+        if sum(key in spellings for key, _ in pairs) > 1:
+            raise RecordError(f"{name} is there more than once", name)
 
 
 def _field(record: Mapping[str, object], name: str) -> object:

@@ -94,11 +94,21 @@ def test_a_missing_field_is_named(name: str) -> None:
         ("null", "not a JSON object"),
         ("{}", "Delivery Step is missing"),
         ("1" * 5000, "not valid JSON"),
+        (f'{json.dumps(RECORD)[:-1]}, "Customer": 8}}', "Customer is there more than once"),
+        (f'{json.dumps(RECORD)[:-1]}, "customer": 7}}', "Customer is there more than once"),
+        (f'{{"Timestamp": 1, {json.dumps(RECORD)[1:]}', "Timestamp is there more than once"),
     ],
 )
 def test_lines_that_are_no_records(line: str, reason: str) -> None:
     with pytest.raises(RecordError, match=f"^{reason}$"):
         read_line(line, latest_now())
+
+
+@pytest.mark.parametrize(
+    "more", ['"x": 1, "x": 2', '"note": "\\"Customer\\": 8"', '"x": {"Customer": 8}']
+)
+def test_what_no_field_is_read_from_may_be_there_more_than_once(more: str) -> None:
+    assert read_line(f"{json.dumps(RECORD)[:-1]}, {more}}}", latest_now()) == (7, 1, NOON)
 
 
 def test_a_clock_that_is_a_day_ahead_is_not_believed() -> None:
