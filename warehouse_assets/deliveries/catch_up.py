@@ -125,10 +125,15 @@ class DeliveryAverage:
             return place.segment.position + place.waiting
         return (mark.position if mark else 0) + place.waiting
 
-    def look(self) -> str:
-        """What changes whenever the feed does; '' without a feed that can be looked at."""
+    def look(self) -> str | None:
+        """What changes whenever the feed does; '' if that cannot be told, None if there is no feed.
+
+        It costs next to nothing.
+        """
         try:
             status = self.source.path.stat()
+        except FileNotFoundError:
+            return None
         except OSError:  # for which reason, catching up finds out
             return ""
         return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"

@@ -7,6 +7,7 @@ import dagster as dg
 from warehouse_assets.deliveries.assets import AVERAGE, account_of
 from warehouse_assets.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.errors import WarehouseAssetsError
+from warehouse_assets.ingest.log import refuse_missing
 
 _SECONDS_BETWEEN_TICKS = 5
 # A tick may take 60 s. Of a feed with more to take the next tick takes the rest.
@@ -43,6 +44,8 @@ def tick(
     """
     seen, _, reported = (context.cursor or "").partition(" @ ")
     looked, end = average.look(), time.monotonic() + _SECONDS_OF_A_TICK
+    if looked is None and not average.source.is_given:
+        return dg.SkipReason(refuse_missing(average.source, "feed"))
     if looked and looked == seen and not average.database.is_lost():
         return dg.SkipReason("There is nothing new in the feed.")
     try:
@@ -50,7 +53,7 @@ def tick(
     except WarehouseAssetsError as error:
         return dg.SkipReason(str(error))
     revision = f"{change.after.revision} {change.after.changed_at}"
-    cursor = f"{'' if change.is_cut else looked} @ {revision}"
+    cursor = f"{'' if change.is_cut else looked or ''} @ {revision}"
     if change.after.revision == 0 or (not change.is_any and reported == revision):
         reason = "There is nothing new in the feed."
         return dg.SensorResult(skip_reason=reason, cursor=cursor)
