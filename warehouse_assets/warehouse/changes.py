@@ -34,7 +34,7 @@ def publish_changes(
             _net_changes(engine, declaration)
         elif not _net_additions(engine, declaration):
             return None
-        return writer.write_changes(engine, declaration, progress)
+        return writer.write_changes(engine, progress)
 
 
 def _net_additions(engine: duckdb.DuckDBPyConnection, declaration: sa.Table) -> bool:

@@ -1,31 +1,28 @@
 """Comparing the rows of a published table with those of the lake, whatever their order.
 
-Each side comes to a number of rows and the sum of a hash of each, both computed by DuckDB. The
-rows of the database pass through a pipe, so that memory holds a few buffers. Of text only its MD5
-is sent, which both databases can compute or be taught.
+Each side comes to a number of rows and the sum of a hash of each, both computed by DuckDB, of the
+database for some thousands of rows at a time. Of text only its MD5 is sent, which both databases
+can compute or be taught.
 """
 
-import csv
 import hashlib
-import os
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any
 
 import duckdb
 import sqlalchemy as sa
+from arro3.core import Array, DataType, Table
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from warehouse_assets.errors import LakeError
 from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.lake.damage import remedy
-from warehouse_assets.schema import duckdb_type
+from warehouse_assets.schema import column_names, duckdb_type
 from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.notes import PUBLISHED
 from warehouse_assets.warehouse.postgresql_copy import NUL_REPLACED_BY
-from warehouse_assets.warehouse.publish import WRITERS
+from warehouse_assets.warehouse.writer import Writer
 
 _ROWS_AT_ONCE = 10_000
 
@@ -63,7 +60,7 @@ def difference(lake: Lake, warehouse: Warehouse, table: LakeTable) -> str:
         note, handle = _note(connection, table), table.open()
         if note is None or note.lake_table_id != str(handle.metadata().id):
             return ""
-        if not WRITERS[connection.dialect.name](connection).is_as_declared(table.declaration):
+        if not Writer(connection, table.declaration).is_as_declared():
             return "It is missing, or its columns, its key or its indexes are not as declared."
         try:
             with lake.connect() as engine:
@@ -132,79 +129,40 @@ def _of_warehouse(
             missing = f"coalesce(isnan({value}), {missing})"
             value = f"CASE WHEN isnan({value}) THEN NULL ELSE {value} + 0.0 END"
         columns.append(f"{value}, {missing}")
-    send = _send_sqlite if connection.dialect.name == "sqlite" else _send_postgresql
-    with _received(engine, declaration, _sum(columns)) as (stream, found):
-        send(connection, declaration, stream)
-    ((rows, total),) = found
+    rows, total = 0, None
+    for batch in _rows_of(connection, declaration):
+        engine.register("_rows", batch)
+        ((count, part),) = engine.execute(f"SELECT {_sum(columns)} FROM _rows").fetchall()
+        rows, total = rows + count, (total or 0) + part
     return rows, total
+
+
+def _rows_of(connection: sa.Connection, declaration: sa.Table) -> Iterator[Table]:
+    """The rows of a published table, as texts, thousands at a time."""
+    if connection.dialect.name == "sqlite":
+        raw: Any = connection.connection.dbapi_connection
+        raw.create_function("md5", 1, _md5, deterministic=True)
+        md5 = 'md5(CAST("{}" AS BLOB))'
+    else:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        md5 = "md5(convert_to(\"{}\", 'UTF8'))"
+    columns = ", ".join(
+        md5.format(column.name) if isinstance(column.type, sa.Text) else f'"{column.name}"'
+        for column in declaration.columns
+    )
+    query = f'SELECT {columns} FROM "{declaration.name}"'
+    streamed = connection.execution_options(stream_results=True, max_row_buffer=_ROWS_AT_ONCE)
+    for batch in streamed.exec_driver_sql(query).partitions(_ROWS_AT_ONCE):
+        texts = (
+            Array([None if value is None else str(value) for value in values], DataType.string())
+            for values in zip(*batch, strict=True)
+        )
+        yield Table.from_arrays(list(texts), names=column_names(declaration))
 
 
 def _sum(columns: list[str]) -> str:
     return f"count(*), sum(CAST(hash({', '.join(columns)}) AS HUGEINT))"
 
 
-def _send_sqlite(connection: sa.Connection, declaration: sa.Table, stream: TextIO) -> None:
-    columns = ", ".join(
-        f'md5(CAST("{c.name}" AS BLOB))' if isinstance(c.type, sa.Text) else f'"{c.name}"'
-        for c in declaration.columns
-    )
-    raw: Any = connection.connection.dbapi_connection
-    raw.create_function("md5", 1, _md5, deterministic=True)
-    cursor = raw.execute(f'SELECT 1, {columns} FROM "{declaration.name}"')
-    writer = csv.writer(stream, lineterminator="\n")
-    while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-        writer.writerows(rows)
-
-
 def _md5(value: bytes | None) -> str | None:
     return None if value is None else hashlib.md5(value, usedforsecurity=False).hexdigest()
-
-
-def _send_postgresql(connection: sa.Connection, declaration: sa.Table, stream: TextIO) -> None:
-    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-    columns = ", ".join(
-        f"md5(convert_to(\"{c.name}\", 'UTF8'))" if isinstance(c.type, sa.Text) else f'"{c.name}"'
-        for c in declaration.columns
-    )
-    cursor: Any = connection.connection.cursor()
-    try:
-        query = f'SELECT 1, {columns} FROM "{declaration.name}"'
-        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv, NULL '')", stream)
-    finally:
-        cursor.close()
-
-
-@contextmanager
-def _received(
-    engine: duckdb.DuckDBPyConnection, declaration: sa.Table, selected: str
-) -> Iterator[tuple[TextIO, list[Any]]]:
-    """A stream of lines of CSV, and what selecting from them gives once the block has ended."""
-    outlet, inlet = os.pipe()
-    names = ", ".join(
-        f"'{name}': 'VARCHAR'" for name in ("_", *(c.name for c in declaration.columns))
-    )
-    query = f"""SELECT {selected} FROM read_csv('/dev/fd/{outlet}', columns = {{{names}}},
-        auto_detect = false, header = false, delim = ',', quote = '', escape = '', nullstr = '')"""
-    found: list[Any] = []
-    failed: list[BaseException] = []
-
-    def receive() -> None:
-        try:
-            found.extend(engine.execute(query).fetchall())
-        except BaseException as error:
-            failed.append(error)
-        finally:
-            os.close(outlet)  # whoever goes on writing is told that nobody reads
-
-    thread = threading.Thread(target=receive, name="compare", daemon=True)
-    thread.start()
-    try:
-        with os.fdopen(inlet, "w", encoding="utf-8", errors="replace", newline="") as stream:
-            yield stream, found
-    except BrokenPipeError:
-        if not failed:
-            raise
-    finally:
-        thread.join()
-        if failed:
-            raise failed[0]

@@ -17,23 +17,17 @@ from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.progress import Listener, nobody
+from warehouse_assets.warehouse.catalogue import Catalogue
 from warehouse_assets.warehouse.changes import publish_changes
 from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.notes import COLUMNS, LAKE, NOTES, PUBLISHED
 from warehouse_assets.warehouse.origin import Origin, note, noted
-from warehouse_assets.warehouse.postgresql_writer import PostgresqlWriter
-from warehouse_assets.warehouse.sqlite_writer import SqliteWriter
 from warehouse_assets.warehouse.writer import Published, Writer
 
 __all__ = ["PUBLISHED", "Published", "adopt", "publish", "withdraw"]
 
 CHANNEL = "warehouse_published"
 """On which PostgreSQL is told, with the name of the table, when a publishing is committed."""
-
-WRITERS: dict[str, Callable[[sa.Connection], Writer]] = {
-    "sqlite": SqliteWriter,
-    "postgresql": PostgresqlWriter,
-}
 
 
 def publish(
@@ -72,11 +66,11 @@ def publish(
             # Another run has published a later version meanwhile, or the lake is an older copy.
             handle = table.open()
             version = handle.version()
-        writer = WRITERS[connection.dialect.name](connection)
+        writer = Writer(connection, table.declaration)
         is_known = (
             known is not None and known.lake_table_id == identity and known.version <= version
         )
-        is_as_declared = writer.is_as_declared(table.declaration)
+        is_as_declared = writer.is_as_declared()
         published = None
         if known is not None and is_known and is_as_declared and not whole:
             if known.version == version:
@@ -120,7 +114,7 @@ def withdraw(
             return
     with warehouse.write(on_wait) as connection:
         _refuse_another_lake(connection, lake, warehouse)
-        WRITERS[connection.dialect.name](connection).is_as_declared(table)
+        Catalogue(connection).has_table(str(table.name))
         table.drop(connection, checkfirst=True)
         for notes in (PUBLISHED, COLUMNS):
             connection.execute(notes.delete().where(notes.c.table_name == table.name))
@@ -168,7 +162,7 @@ def _publish_whole(
     """Give the table exactly the rows that the lake has of it."""
     with lake.connect() as engine:
         lake.view(engine, table.declaration, handle)
-        return writer.write_whole(engine, table.declaration, progress)
+        return writer.write_whole(engine, progress)
 
 
 def _describe(connection: sa.Connection, declaration: sa.Table) -> None:

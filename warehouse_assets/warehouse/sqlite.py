@@ -183,8 +183,6 @@ def _engine(url: sa.URL, seconds_to_wait: float) -> sa.Engine:
         # Readers see the state before a transaction until it ends, and never wait for it.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        # Else a table could not take the place of another one that a view reads.
-        connection.execute("PRAGMA legacy_alter_table = ON")
         # Changes are all over the indexes of a large table; 2 MB, the default, hold little of it.
         connection.execute(f"PRAGMA cache_size = {_CACHE}")
 

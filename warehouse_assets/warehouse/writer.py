@@ -1,18 +1,32 @@
-"""What writing rows into the warehouse's copy of a table means, whichever the database."""
+"""Writing a table of the warehouse, whole or what changed of it, within one transaction.
 
-from collections.abc import Callable
+In PostgreSQL a table that is there keeps its place where it can: its rows are deleted and come
+anew. Then readers go on seeing the old rows until the transaction ends, and what others have made
+of the table, such as grants and views, stays. (TRUNCATE, or another table in its place, would
+hold readers up, and show an older transaction an empty table.) Only a table of other columns is
+replaced. In SQLite, where no reader waits for a writer anyway, replacing costs less.
+
+PostgreSQL keeps text with the collation "C", so that its order is that of SQLite and of the lake,
+and a key never counts by itself (it is no SERIAL).
+"""
+
 from dataclasses import dataclass
-from typing import Protocol
 
 import duckdb
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateColumn, SetColumnComment, SetTableComment
 
-from warehouse_assets.errors import WarehouseError
 from warehouse_assets.progress import Listener
-from warehouse_assets.schema import aggregates
+from warehouse_assets.schema import aggregates, column_names, identifiers, key_names, value_names
+from warehouse_assets.warehouse.catalogue import Catalogue
+from warehouse_assets.warehouse.postgresql_grants import grants_on
+from warehouse_assets.warehouse.rows import Rows
 
 AFTER = "_after"
 """Relation of the changes: the table's columns and `_is_deleted`, each key once."""
+
+_ROWS_WORTH_STATISTICS = 10_000
 
 
 @dataclass(frozen=True)
@@ -33,61 +47,178 @@ class Published:
     rows_with_nul: int = 0
 
 
-class Writer(Protocol):
-    """Writes tables within the transaction that it was made for."""
+class Writer:
+    """Writes the table of a declaration within the transaction of `connection`."""
 
-    def is_as_declared(self, declaration: sa.Table) -> bool:
+    def __init__(self, connection: sa.Connection, declaration: sa.Table) -> None:
+        self._connection = connection
+        self._is_sqlite = connection.dialect.name == "sqlite"
+        self._catalogue = Catalogue(connection)
+        self._name = str(declaration.name)
+        self._table = declaration.to_metadata(sa.MetaData())
+        if not self._is_sqlite:
+            for column in self._table.columns:
+                column.autoincrement = False
+                if isinstance(column.type, sa.Text):
+                    column.type = sa.Text(collation="C")
+
+    def is_as_declared(self) -> bool:
         """Whether the table is there with its columns, key and indexes, whatever their names are.
 
         Raises:
-            WarehouseError: something else has its name; see `taken`.
+            WarehouseError: something else has its name.
         """
-        ...
+        return (
+            self._catalogue.has_table(self._name)
+            and self._columns_present() == self._columns_declared()
+            and self._catalogue.key(self._name) == key_names(self._table)
+            and self._indexes_declared() <= self._catalogue.indexes(self._name)
+        )
 
-    def write_whole(
-        self, engine: duckdb.DuckDBPyConnection, declaration: sa.Table, progress: Listener
-    ) -> Published:
+    def write_whole(self, engine: duckdb.DuckDBPyConnection, progress: Listener) -> Published:
         """Give the table the columns that are declared and the rows that `engine` has of it."""
-        ...
+        rows = Rows(engine, f'"{self._name}"', self._connection, self._table, progress)
+        with rows.explained():
+            if self._can_be_kept():
+                self._empty()
+                written = rows.write_into(self._table)
+                self._create_indexes()
+            else:
+                written = self._replace(rows)
+        return Published(written, 0, is_whole=True, rows_with_nul=rows.with_nul)
 
-    def write_changes(
-        self, engine: duckdb.DuckDBPyConnection, declaration: sa.Table, progress: Listener
-    ) -> Published:
-        """Apply the changes that are in `AFTER` to the table."""
-        ...
+    def write_changes(self, engine: duckdb.DuckDBPyConnection, progress: Listener) -> Published:
+        """Write the changes that are in `AFTER` beside the table, then apply them."""
+        rows = Rows(engine, AFTER, self._connection, self._table, progress)
+        if not rows.total:
+            return Published()
+        query = f"SELECT count(*) FROM {AFTER} WHERE _is_deleted"
+        ((deleted,),) = engine.execute(query).fetchall()
+        changes = _changes_of(self._table)
+        changes.create(self._connection)
+        with rows.explained():
+            rows.write_into(changes)
+            if rows.total >= _ROWS_WORTH_STATISTICS and not self._is_sqlite:
+                self._connection.exec_driver_sql(f'ANALYZE "{changes.name}"')
+            if deleted:
+                keys = key_names(self._table)
+                gone = sa.select(*(changes.c[key] for key in keys)).where(changes.c["_is_deleted"])
+                key = sa.tuple_(*(self._table.c[key] for key in keys))
+                self._connection.execute(sa.delete(self._table).where(key.in_(gone)))
+            if deleted < rows.total:
+                self._connection.execute(self._upsert(changes))
+        changes.drop(self._connection)
+        return Published(rows.total - deleted, deleted, rows_with_nul=rows.with_nul)
+
+    def _columns_present(self) -> list[tuple[str, str]]:
+        return [(column.name, column.type) for column in self._catalogue.columns(self._name)]
+
+    def _columns_declared(self) -> list[tuple[str, str]]:
+        dialect = self._connection.dialect
+        return [(c.name, c.type.compile(dialect=dialect)) for c in self._table.columns]
+
+    def _indexes_declared(self) -> set[tuple[str, ...]]:
+        return {tuple(index.columns.keys()) for index in self._table.indexes}
+
+    def _can_be_kept(self) -> bool:
+        """Whether the table may stay: it is there and has the first of the declared columns."""
+        present = self._columns_present()
+        return (
+            bool(present)
+            and not self._is_sqlite
+            and self._catalogue.key(self._name) == key_names(self._table)
+            and self._columns_declared()[: len(present)] == present
+        )
+
+    def _empty(self) -> None:
+        """Delete all rows, and declare what is declared otherwise than it is."""
+        self._connection.execute(sa.delete(self._table))
+        present = self._catalogue.columns(self._name)
+        for known, column in zip(present, self._table.columns, strict=False):
+            if known.is_required == column.nullable:
+                verb = "DROP" if column.nullable else "SET"
+                self._alter(f'ALTER COLUMN "{column.name}" {verb} NOT NULL')
+        for column in list(self._table.columns)[len(present) :]:
+            self._alter(f"ADD COLUMN {CreateColumn(column).compile(self._connection)}")
+        self._connection.execute(SetTableComment(self._table))
+        for column in self._table.columns:
+            self._connection.execute(SetColumnComment(column))
+
+    def _replace(self, rows: Rows) -> int:
+        """Make the table anew, with the grants that it had; returns how many rows it has."""
+        grants = [] if self._is_sqlite else grants_on(self._connection, self._name)
+        self._table.drop(self._connection, checkfirst=True)
+        keys = key_names(self._table)
+        bare = sa.Table(
+            self._name,
+            sa.MetaData(),
+            *(
+                sa.Column(c.name, c.type, nullable=c.nullable, comment=c.comment)
+                for c in self._table.columns
+            ),
+            comment=self._table.comment,
+        )
+        if keys and self._is_sqlite:
+            bare.append_constraint(sa.PrimaryKeyConstraint(*keys))
+        bare.create(self._connection)
+        written = rows.write_into(bare, is_new=True)
+        if keys and not self._is_sqlite:  # of rows that are there a key is made faster
+            self._alter(f"ADD PRIMARY KEY ({identifiers(keys)})")
+        self._create_indexes()
+        for grant in grants:
+            self._connection.exec_driver_sql(grant)
+        return written
+
+    def _create_indexes(self) -> None:
+        """Make the indexes that are declared and not there, whatever their names are."""
+        present = self._catalogue.indexes(self._name)
+        for index in self._table.indexes:
+            if tuple(index.columns.keys()) not in present:
+                # A table renamed by hand keeps its indexes, whose names are taken then.
+                free = self._catalogue.free_name(str(index.name))
+                index.name = sa.quoted_name(free, None)
+                index.create(self._connection)
+
+    def _alter(self, change: str) -> None:
+        self._connection.exec_driver_sql(f'ALTER TABLE "{self._name}" {change}')
+
+    def _upsert(self, changes: sa.Table) -> sa.Insert:
+        """The statement that writes the rows of `changes` that are not deleted."""
+        names, keys = column_names(self._table), key_names(self._table)
+        insert = sqlite.insert if self._is_sqlite else postgresql.insert
+        kept = sa.select(*(changes.c[name] for name in names)).where(~changes.c["_is_deleted"])
+        statement = insert(self._table).from_select(names, kept)
+        if not keys:
+            return statement
+        values = {
+            name: _combined(self._table, name, statement.excluded[name])
+            for name in value_names(self._table)
+        }
+        if not values:
+            return statement.on_conflict_do_nothing()
+        return statement.on_conflict_do_update(index_elements=keys, set_=values)
 
 
-def taken(declaration: sa.Table, kind: str) -> WarehouseError:
-    """The error of a table whose name something else has in the database, of the given kind."""
-    return WarehouseError(
-        f"The table {declaration.name} cannot be published: the warehouse has a {kind} of that "
-        "name, which was made by hand. Rename or drop it and run again. Nothing was changed."
+def _changes_of(table: sa.Table) -> sa.Table:
+    """A temporary table for changes of `table`."""
+    return sa.Table(
+        f"_changes_{table.name}",
+        sa.MetaData(),
+        *(sa.Column(column.name, column.type) for column in table.columns),
+        sa.Column("_is_deleted", sa.Boolean),
+        prefixes=["TEMPORARY"],
     )
 
 
-def free_name(name: str, is_taken: Callable[[str], object]) -> str:
-    """The name, or one made of it that nothing has: a table renamed by hand keeps its own."""
-    free, number = name, 0
-    while is_taken(free):
-        number += 1
-        free = f"{name}{number}"
-    return free
-
-
-def indexed_columns(declaration: sa.Table) -> list[tuple[str, ...]]:
-    """The columns of each index that is declared, the key's aside."""
-    return [tuple(column.name for column in index.columns) for index in declaration.indexes]
-
-
-def combined(
-    declaration: sa.Table, name: str, new: sa.ColumnElement[object]
+def _combined(
+    table: sa.Table, name: str, new: sa.ColumnElement[object]
 ) -> sa.ColumnElement[object]:
     """What the column `name` of a row that is there becomes when `new` comes; nulls do not count.
 
     Of a table that is not aggregated, `new` itself.
     """
-    old: sa.ColumnElement[object] = declaration.c[name]
-    function = aggregates(declaration).get(name)
+    old: sa.ColumnElement[object] = table.c[name]
+    function = aggregates(table).get(name)
     if function is None:
         return new
     if function == "sum":

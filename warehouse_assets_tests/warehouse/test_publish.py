@@ -1,12 +1,11 @@
 from datetime import date, datetime
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from warehouse_assets.errors import WarehouseError
-from warehouse_assets.lake import Lake, commit
+from warehouse_assets.lake import Lake, append, commit
 from warehouse_assets.progress import Progress
 from warehouse_assets.warehouse import Published, Warehouse, publish
 from warehouse_assets_tests.lake.tables import KINDS, PETS, TAGS, VISITS, Stored
@@ -211,25 +210,20 @@ def test_indexes_are_there_however_often_a_table_is_written_whole(
     assert {index.name for index in PETS.indexes} == {"ix_pets_weight"}
 
 
-def test_many_rows_are_told_of_as_they_are_written(
-    pets: Stored, sqlite_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    warehouse = sqlite_warehouse
-    module = import_module("warehouse_assets.warehouse.sqlite_writer")
-    monkeypatch.setattr(module, "_ROWS_AT_ONCE", 2)
-    pets.append([(number, None, None, None) for number in range(5)])
-    told: list[Progress] = []
-    publish(pets.lake, warehouse, pets.table, told.append)
-    assert told == [Progress("pets", "publishing", done, 5, "rows") for done in (2, 4, 5)]
-    told.clear()
-    pets.replace([(number, "x", None, None) for number in range(1, 4)])
-    publish(pets.lake, warehouse, pets.table, told.append)
-    assert told == [Progress("pets", "publishing", done, 5, "rows") for done in (4, 5)]
-    assert query(warehouse, "SELECT id, name FROM pets ORDER BY id") == [
-        (1, "x"),
-        (2, "x"),
-        (3, "x"),
-    ]
+def test_many_rows_are_told_of_as_they_are_written(pets: Stored, warehouse: Warehouse) -> None:
+    rows = (
+        "SELECT {} AS id, repeat('x', 50) AS name, NULL AS weight, 1 AS arrival FROM range(60000)"
+    )
+    for first, is_whole in ((0, True), (60_000, False)):
+        with pets.lake.connect() as engine:
+            more = rows.format(f"{first} + range")
+            append(engine, pets.table, pets.table.open(), more, {})
+        told: list[Progress] = []
+        assert publish(pets.lake, warehouse, pets.table, told.append).is_whole == is_whole
+        done = [progress.done for progress in told]
+        assert done == sorted(done)
+        assert len(done) > 1
+        assert told[-1] == Progress("pets", "publishing", 60_000, 60_000, "rows")
 
 
 def test_rows_that_contradict_the_declaration_are_refused_and_the_old_ones_stay(

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from warehouse_assets.errors import WarehouseError
-from warehouse_assets.lake import Lake, append
+from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress
 from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
 from warehouse_assets.warehouse.postgresql_copy import copy
@@ -269,16 +269,3 @@ def test_a_query_that_fails_half_way_copies_nothing(lake: Lake, warehouse: Wareh
     with pytest.raises(duckdb.Error, match="no more"):
         copy_numbers()
     assert tables(warehouse) == []
-
-
-def test_many_rows_are_told_of_as_they_are_written(pets: Stored, warehouse: Warehouse) -> None:
-    with pets.lake.connect() as engine:
-        rows = "SELECT range AS id, repeat('x', 50) AS name, NULL AS weight, 1 AS arrival"
-        many = f"{rows} FROM range(20000)"
-        append(engine, pets.table, pets.table.open(), many, {})
-    told: list[Progress] = []
-    publish(pets.lake, warehouse, pets.table, told.append)
-    done = [progress.done for progress in told]
-    assert done == sorted(done)
-    assert len(done) > 2
-    assert told[-1] == Progress("pets", "publishing", 20_000, 20_000, "rows")

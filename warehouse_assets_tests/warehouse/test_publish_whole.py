@@ -14,7 +14,6 @@ from warehouse_assets_tests.lake.tables import PETS, TAGS, Stored, with_column
 from warehouse_assets_tests.warehouse.copies import (
     contents,
     emptied,
-    in_a_new_database,
     indexes,
     publish_to,
     query,
@@ -188,17 +187,6 @@ def test_compaction_is_not_a_change(published: Stored, tags: Stored, warehouse: 
     assert query(warehouse, "SELECT version FROM _published WHERE table_name = 'pets'") == [
         (published.version(),)
     ]
-
-
-def test_leftovers_of_a_failed_writing_do_no_harm(
-    published: Stored, tags: Stored, warehouse: Warehouse, tmp_path: Path
-) -> None:
-    execute(warehouse, "CREATE TABLE _new_pets (leftover TEXT)")
-    execute(warehouse, "DROP TABLE pets")
-    assert_written_whole(warehouse, published, tags)
-    expected = in_a_new_database(warehouse, published, tmp_path)
-    assert contents(warehouse)["pets"] == expected["pets"]
-    assert "_new_pets" not in contents(warehouse)
 
 
 def test_an_index_declared_later_comes_with_the_next_whole_writing(

@@ -1,0 +1,124 @@
+"""What a database has of a table: its columns, key and indexes, or something else in its place."""
+
+from itertools import groupby
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from warehouse_assets.errors import WarehouseError
+
+
+class _Queries(NamedTuple):
+    """Each is given a `name`, and finds nothing where nothing has it."""
+
+    kind: sa.TextClause  # of whatever has the name
+    columns: sa.TextClause  # name, type and whether it is required, in order
+    indexes: sa.TextClause  # index, whether it is the key, column, in order
+
+
+_QUERIES = {
+    "sqlite": _Queries(
+        sa.text(
+            """SELECT type FROM sqlite_master
+            WHERE name = :name COLLATE NOCASE AND type <> 'trigger'"""
+        ),
+        sa.text('SELECT name, upper(type), "notnull" FROM pragma_table_info(:name) ORDER BY cid'),
+        sa.text(
+            """SELECT '' AS "index", 1 AS is_key, name, pk AS place
+            FROM pragma_table_info(:name) WHERE pk
+            UNION ALL
+            SELECT list.name, 0, info.name, info.seqno
+            FROM pragma_index_list(:name) AS list, pragma_index_info(list.name) AS info
+            WHERE list.origin = 'c' AND NOT list.partial
+            ORDER BY 1, 4"""
+        ),
+    ),
+    "postgresql": _Queries(
+        sa.text(
+            """SELECT CASE relkind::text WHEN 'r' THEN 'table' WHEN 'p' THEN 'table'
+                WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'i' THEN 'index'
+                WHEN 'S' THEN 'sequence' WHEN 'f' THEN 'foreign table'
+                WHEN 'c' THEN 'composite type' ELSE 'relation' END
+            FROM pg_class WHERE oid = to_regclass(quote_ident(:name))"""
+        ),
+        sa.text(
+            """SELECT attname, upper(format_type(atttypid, atttypmod))
+                || coalesce(' COLLATE "' || collname || '"', ''), attnotnull
+            FROM pg_attribute LEFT JOIN pg_collation ON pg_collation.oid = attcollation
+            WHERE attrelid = to_regclass(quote_ident(:name)) AND attnum > 0 AND NOT attisdropped
+            ORDER BY attnum"""
+        ),
+        # Indexes that serve any row, and keys that a conflict can be noticed by.
+        sa.text(
+            """SELECT relname, indisprimary, attname
+            FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+            CROSS JOIN LATERAL unnest(indkey) WITH ORDINALITY AS part(number, place)
+            JOIN pg_attribute ON attrelid = indrelid AND attnum = part.number
+            WHERE indrelid = to_regclass(quote_ident(:name)) AND indisvalid AND indimmediate
+                AND indpred IS NULL AND indexprs IS NULL
+            ORDER BY relname, place"""
+        ),
+    ),
+}
+
+
+class PresentColumn(NamedTuple):
+    """A column that a table has: its type as the database spells it, in capitals."""
+
+    name: str
+    type: str
+    is_required: bool
+
+
+class Catalogue:
+    """Looks up what a database has, within the transaction of `connection`."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._queries = _QUERIES[connection.dialect.name]
+
+    def has_table(self, name: str) -> bool:
+        """Whether a table has that name.
+
+        Raises:
+            WarehouseError: something else has it.
+        """
+        kind = self._kind(name)
+        if kind not in {None, "table"}:
+            raise WarehouseError(
+                f"The table {name} cannot be published: the warehouse has a {kind} of that name, "
+                "which was made by hand. Rename or drop it and run again. Nothing was changed."
+            )
+        return kind is not None
+
+    def columns(self, name: str) -> list[PresentColumn]:
+        """The columns of a table."""
+        rows = self._connection.execute(self._queries.columns, {"name": name})
+        return [PresentColumn(row[0], row[1], bool(row[2])) for row in rows]
+
+    def key(self, name: str) -> list[str]:
+        """The columns of a table's key; none if it has none."""
+        return next((list(columns) for columns, is_key in self._indexes(name) if is_key), [])
+
+    def indexes(self, name: str) -> set[tuple[str, ...]]:
+        """The columns of each index of a table, whatever their names are."""
+        return {columns for columns, _ in self._indexes(name)}
+
+    def free_name(self, name: str) -> str:
+        """The name, or one made of it that nothing has: a table renamed by hand keeps its own."""
+        free, number = name, 0
+        while self._kind(free) is not None:
+            number += 1
+            free = f"{name}{number}"
+        return free
+
+    def _kind(self, name: str) -> str | None:
+        kind: str | None = self._connection.scalar(self._queries.kind, {"name": name})
+        return kind
+
+    def _indexes(self, name: str) -> list[tuple[tuple[str, ...], bool]]:
+        rows = self._connection.execute(self._queries.indexes, {"name": name})
+        return [
+            (tuple(str(row[2]) for row in group), bool(is_key))
+            for (_, is_key), group in groupby(rows, lambda row: (row[0], row[1]))
+        ]
