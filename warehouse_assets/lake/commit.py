@@ -1,29 +1,38 @@
-"""One commit to a table of the lake: files written by DuckDB, or Delta's own merge.
+"""One commit to a table of the lake: what every write mode ends with.
 
-Used by the write modes in `write` and `merge`. A commit is the next version or none: if another
-writer committed since the handle was opened it is refused.
+A commit is the next version or none: if another writer committed since the handle was opened it
+is refused with `ConflictError`, and the caller begins again from a fresh handle. It carries the
+given transactions, by which the table remembers which loads it holds. The caller holds the
+table's lock and passes the handle that it read the transactions from.
+
+Bulk rows are written by DuckDB and registered; small changes of existing rows go through Delta's
+own merge, which also writes the change data feed that publishing reads.
 """
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import duckdb
 from arro3.core import Table as ArrowTable
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import RemoveAction
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.lake.hashes import keep_hashes, names_of
 from warehouse_assets.lake.lake import LakeTable, conflict
 from warehouse_assets.lake.parquet import BY_DELTA, WrittenFile, remove_files, write_parquet
-from warehouse_assets.lake.transactions import Transactions, commit_properties
 from warehouse_assets.schema import column_names, duckdb_type, key_names
 
 # Delta's merge holds its source outside DuckDB's memory limit; beyond this DuckDB rewrites.
 MOST_ROWS_FOR_DELTA_MERGE = 100_000
+
+Transactions = Mapping[str, int]
+"""Application id -> version. The id names a part of a source, the version is its number."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,116 @@ class Written:
         )
 
 
+def append(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    handle: DeltaTable,
+    query: str,
+    transactions: Transactions,
+) -> Written:
+    """Add the rows of `query` to the table.
+
+    The commit is made even when there are no rows, if there are transactions to remember.
+
+    Args:
+        connection: where `query` can be run.
+        query: a SELECT with (at least) the table's columns, by name.
+    """
+    files = write_parquet(connection, table, cast_query(table, query))
+    return register(table, handle, files, transactions)
+
+
+def overwrite(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    handle: DeltaTable,
+    query: str,
+    transactions: Transactions,
+) -> Written:
+    """Make the table hold the rows of `query`, as of `append`; nothing is compared."""
+    files = write_parquet(connection, table, cast_query(table, query))
+    return register(table, handle, files, transactions, mode="overwrite")
+
+
+def register(
+    table: LakeTable,
+    handle: DeltaTable,
+    files: Sequence[WrittenFile],
+    transactions: Transactions,
+    mode: Literal["append", "overwrite"] = "append",
+    replaced: Sequence[RemoveAction] = (),
+    metadata: Mapping[str, str] | None = None,
+) -> Written:
+    """Add files that were written beside the table's own, or have them be all there are.
+
+    The commit is made even when there are none, if there are transactions to remember. The files
+    are removed if it fails.
+
+    Args:
+        replaced: the files whose place they take.
+        metadata: what else the log is to say of the commit.
+    """
+    if not (files or transactions or replaced) and mode == "append":
+        return Written()
+    try:
+        with _full_disk_explained(table):
+            keep_hashes(table, [file.action.path for file in files])
+            crash_point("commit to be written", table.name)
+            handle.create_write_transaction(
+                [*(file.action for file in files), *replaced],
+                mode=mode,
+                schema=handle.schema(),
+                commit_properties=commit_properties(transactions, metadata),
+            )
+    except CommitFailedError as error:
+        remove_files(table, files)
+        raise conflict(table.name) from error
+    crash_point("commit written", table.name)
+    rows = sum(file.rows for file in files)
+    return Written(inserted=rows, bytes_written=sum(file.action.size for file in files))
+
+
+def commit_changes(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    handle: DeltaTable,
+    changes: str,
+    counted: Written,
+    whole: str,
+    transactions: Transactions,
+    is_merged: bool = True,
+) -> Written:
+    """Commit changes of rows by key: added, merged by Delta, or in a table written anew.
+
+    Args:
+        changes: a SELECT of the table's columns and `_is_deleted`, each key once.
+        counted: how many rows they insert, update and delete.
+        whole: a SELECT of all rows that the table holds afterwards.
+        is_merged: whether Delta may merge them if they are few.
+    """
+    if counted.updated + counted.deleted == 0:
+        return append(connection, table, handle, changes, transactions)
+    if is_merged and counted.rows_changed <= MOST_ROWS_FOR_DELTA_MERGE:
+        return _merge(connection, table, handle, changes, transactions)
+    written = overwrite(connection, table, handle, whole, transactions)
+    return dataclasses.replace(counted, bytes_written=written.bytes_written)
+
+
+def commit_properties(
+    transactions: Transactions, metadata: Mapping[str, str] | None = None
+) -> CommitProperties:
+    """Properties of a commit that carries `transactions` and is the next one or none.
+
+    Of its own accord Delta would let additions of several writers through, one after the other,
+    though each has decided what to add without knowing of the others.
+    """
+    return CommitProperties(
+        custom_metadata=dict(metadata or {}),
+        max_commit_retries=0,
+        app_transactions=[Transaction(app_id, version) for app_id, version in transactions.items()],
+    )
+
+
 def cast_query(table: LakeTable, query: str) -> str:
     """`query` with the columns of `table`, in their order and of their types."""
     columns = ", ".join(
@@ -67,58 +186,13 @@ def counts(
     return tuple(row)
 
 
-def commit_files(
+def _merge(
     connection: duckdb.DuckDBPyConnection,
     table: LakeTable,
     handle: DeltaTable,
-    query: str,
-    transactions: Transactions,
-    mode: Literal["append", "overwrite"],
-) -> Written:
-    """Commit the rows of `query` as new files: `append` them, or `overwrite` all there are.
-
-    Nothing is committed if there is nothing to append, neither rows nor transactions.
-    """
-    files = write_parquet(connection, table, cast_query(table, query))
-    return commit_written(table, handle, files, transactions, mode)
-
-
-def commit_written(
-    table: LakeTable,
-    handle: DeltaTable,
-    files: Sequence[WrittenFile],
-    transactions: Transactions,
-    mode: Literal["append", "overwrite"],
-) -> Written:
-    """Commit `files`, which are removed if that fails."""
-    if not files and not transactions and mode == "append":
-        return Written()
-    try:
-        with _full_disk_explained(table):
-            keep_hashes(table, [file.action.path for file in files])
-            crash_point("commit to be written", table.name)
-            handle.create_write_transaction(
-                [file.action for file in files],
-                mode=mode,
-                schema=handle.schema(),
-                commit_properties=commit_properties(transactions),
-            )
-    except CommitFailedError as error:
-        remove_files(table, files)
-        raise conflict(table.name) from error
-    crash_point("commit written", table.name)
-    rows = sum(file.rows for file in files)
-    return Written(inserted=rows, bytes_written=sum(file.action.size for file in files))
-
-
-def delta_merge(
-    connection: duckdb.DuckDBPyConnection,
-    table: LakeTable,
-    handle: DeltaTable,
-    source: str,
+    changes: str,
     transactions: Transactions,
 ) -> Written:
-    """Apply the rows of `source`, which has the table's columns and `_is_deleted`."""
     names, keys = column_names(table.declaration), key_names(table.declaration)
     values = {name: f'new."{name}"' for name in names}
     before = set(names_of(handle))
@@ -129,7 +203,7 @@ def delta_merge(
                 handle.merge(
                     # Read to its end first: Delta leaves the last batch unread, and DuckDB then
                     # takes no further statement.
-                    ArrowTable(connection.sql(source)),
+                    ArrowTable(connection.sql(changes)),
                     predicate=" AND ".join(f'old."{key}" = new."{key}"' for key in keys),
                     source_alias="new",
                     target_alias="old",

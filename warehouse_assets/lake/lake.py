@@ -1,6 +1,6 @@
 """Where the Delta tables are, how one is opened, and how the engine reads them.
 
-How tables change is in `write`.
+How tables change is in `commit`.
 """
 
 import glob
@@ -33,8 +33,8 @@ _CHANGES_OF_ROWS = {"WRITE", "MERGE"}  # by Delta's names
 REARRANGED = "isRearranged"
 """Marks a commit that wrote the same rows into other files."""
 
-_LOCK_TIMEOUT_SECONDS = 3600
-_LOCK_QUIET_SECONDS = 1.0
+LOCK_TIMEOUT_SECONDS = 3600
+LOCK_QUIET_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -293,10 +293,10 @@ class Lake:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path)
             try:
-                lock.acquire(timeout=_LOCK_QUIET_SECONDS)
+                lock.acquire(timeout=LOCK_QUIET_SECONDS)
             except Timeout:
                 on_wait(f"Waiting for another run that is changing the table {name}.")
-                lock.acquire(timeout=_LOCK_TIMEOUT_SECONDS)
+                lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         except Timeout:
             raise BusyError(
                 f"Another process has been changing the table {name} for more than an hour "

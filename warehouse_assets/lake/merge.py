@@ -3,10 +3,8 @@
 import duckdb
 from deltalake import DeltaTable
 
-from warehouse_assets.lake import commit
-from warehouse_assets.lake.commit import Written, commit_files, counts, delta_merge
+from warehouse_assets.lake.commit import Transactions, Written, append, commit_changes, counts
 from warehouse_assets.lake.lake import Lake, LakeTable
-from warehouse_assets.lake.transactions import Transactions
 from warehouse_assets.schema import column_names, identifiers, key_names, value_names
 
 
@@ -35,8 +33,7 @@ def merge(
     lake.view(connection, table.declaration, handle)
     latest = _latest(connection, table, staged, newest_by)
     if not handle.file_uris():
-        query = f"SELECT {identifiers(names)} FROM {latest}"
-        return commit_files(connection, table, handle, query, transactions, mode="append")
+        return append(connection, table, handle, f"FROM {latest}", transactions)
 
     compared = [name for name in value_names(table.declaration) if name != newest_by]
     differs = " OR ".join(
@@ -45,21 +42,18 @@ def merge(
     newer = f'new."{newest_by}" > old."{newest_by}" AND ' if newest_by else ""
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE _changes AS
-        SELECT {identifiers(names, "new.")}, old."{keys[0]}" IS NOT NULL AS _is_known
+        SELECT {identifiers(names, "new.")}, false AS _is_deleted,
+            old."{keys[0]}" IS NOT NULL AS _is_known
         FROM {latest} AS new LEFT JOIN "{table.name}" AS old USING ({identifiers(keys)})
         WHERE old."{keys[0]}" IS NULL OR ({newer}({differs}))"""
     )
     inserted, updated = counts(connection, "_changes", "NOT _is_known", "_is_known")
-    changes = f"SELECT {identifiers(names)} FROM _changes"
-    if updated == 0:
-        return commit_files(connection, table, handle, changes, transactions, mode="append")
-    if inserted + updated <= commit.MOST_ROWS_FOR_DELTA_MERGE:
-        source = f"SELECT {identifiers(names)}, false AS _is_deleted FROM _changes"
-        return delta_merge(connection, table, handle, source, transactions)
-    rewritten = f"""SELECT {identifiers(names)} FROM "{table.name}"
-        ANTI JOIN _changes USING ({identifiers(keys)}) UNION ALL {changes}"""
-    written = commit_files(connection, table, handle, rewritten, transactions, mode="overwrite")
-    return Written(inserted, updated, 0, written.bytes_written)
+    columns = identifiers(names)
+    changes = f"SELECT {columns}, _is_deleted FROM _changes"
+    whole = f"""SELECT {columns} FROM "{table.name}" ANTI JOIN _changes
+        USING ({identifiers(keys)}) UNION ALL SELECT {columns} FROM _changes"""
+    counted = Written(inserted, updated)
+    return commit_changes(connection, table, handle, changes, counted, whole, transactions)
 
 
 def _latest(

@@ -12,15 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import duckdb
-from deltalake import CommitProperties, DeltaTable
-from deltalake.exceptions import CommitFailedError
+from deltalake import DeltaTable
 from deltalake.transaction import RemoveAction
 
 from warehouse_assets.crash_points import crash_point
-from warehouse_assets.lake.commit import cast_query
-from warehouse_assets.lake.hashes import keep_hashes
-from warehouse_assets.lake.lake import REARRANGED, Lake, LakeTable, conflict
-from warehouse_assets.lake.parquet import remove_files, write_parquet
+from warehouse_assets.lake.commit import cast_query, register
+from warehouse_assets.lake.lake import REARRANGED, Lake, LakeTable
+from warehouse_assets.lake.parquet import write_parquet
 from warehouse_assets.schema import aggregated, aggregates, identifiers, key_names
 
 # Names of files that are in order begin so.
@@ -28,7 +26,7 @@ _FOLDED = "folded"
 _CLUSTERED = "clustered"
 _COMPACTED = "compacted"
 # A file of so many bytes is as good as one that was compacted.
-_LARGE = 256 * 2**20
+LARGE = 256 * 2**20
 # Files in order are taken together with what is not if they are at most so many times as large.
 _MOST_TIMES_LARGER = 4
 # 2^24 columns and rows of a grid around the earth: 2.4 m at the equator.
@@ -44,7 +42,7 @@ class _File:
     rows: int
 
     def is_in_order(self, kind: str) -> bool:
-        return self.name.startswith(kind) or (kind == _COMPACTED and self.size >= _LARGE)
+        return self.name.startswith(kind) or (kind == _COMPACTED and self.size >= LARGE)
 
 
 def rearrange(lake: Lake, table: LakeTable, on_wait: Callable[[str], object] = str) -> int:
@@ -107,7 +105,7 @@ def _commit(
     crash_point("files to be rearranged", table.name)
     written = write_parquet(connection, table, cast_query(table, query), kind, data_change=False)
     now = int(time.time() * 1000)
-    removed = [
+    replaced = [
         RemoveAction(
             file.name,
             data_change=False,
@@ -117,21 +115,9 @@ def _commit(
         )
         for file in files
     ]
-    try:
-        keep_hashes(table, [file.action.path for file in written])
-        handle.create_write_transaction(
-            [*(file.action for file in written), *removed],
-            mode="append",
-            schema=handle.schema(),
-            commit_properties=CommitProperties(
-                custom_metadata={REARRANGED: "true"}, max_commit_retries=0
-            ),
-        )
-    except CommitFailedError as error:
-        remove_files(table, written)
-        raise conflict(table.name) from error
+    done = register(table, handle, written, {}, replaced=replaced, metadata={REARRANGED: "true"})
     crash_point("files rearranged", table.name)
-    return sum(file.rows for file in written)
+    return done.inserted
 
 
 def _compacted(connection: duckdb.DuckDBPyConnection, table: LakeTable) -> str:

@@ -47,7 +47,7 @@ def test_large_files_need_not_be_put_together(
     pets.append(animals(3000, 1))
     pets.append(animals(3001, 1))
     (large,) = (f for f in pets.registered() if (pets.table.path / f).stat().st_size > 5000)
-    monkeypatch.setattr(rearranging, "_LARGE", 5000)
+    monkeypatch.setattr(rearranging, "LARGE", 5000)
 
     assert rearrange(lake, pets.table) == 2
 

@@ -1,5 +1,6 @@
 """`replace_by_content`: a table whose key is a hash of the row and its number of those with it."""
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,10 @@ import pytest
 from deltalake import DeltaTable
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
-from warehouse_assets.lake import Lake, Written, content, replace_by_content, view_changes
+from warehouse_assets.lake import Lake, Written, replace_by_content, view_changes
+
+# The package has a function of the same name.
+replacing: Any = importlib.import_module("warehouse_assets.lake.replace")
 
 TABLE = Table(
     "said",
@@ -61,7 +65,7 @@ def test_the_same_rows_again_commit_nothing(lake: Lake, rows: list[Row]) -> None
 def test_what_came_and_what_went_is_committed(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(content, "_MOST_BYTES_FOR_DELTA_MERGE", most)
+    monkeypatch.setattr(replacing, "MOST_BYTES_FOR_DELTA_MERGE", most)
     said(lake, [A, B, ("a", 1, 2)])
 
     done = said(lake, [B, C, ("a", 1, 1)])

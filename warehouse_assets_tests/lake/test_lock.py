@@ -45,7 +45,7 @@ def another_process_holds_the_lock(folder: Path) -> Iterator["subprocess.Popen[s
 
 @pytest.fixture(autouse=True)
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lake_module, "_LOCK_QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(lake_module, "LOCK_QUIET_SECONDS", 0.05)
 
 
 def test_a_second_process_waits_and_tells_what_for(tmp_path: Path, lake: Lake) -> None:
@@ -93,7 +93,7 @@ def test_the_lock_of_another_table_is_another(tmp_path: Path, lake: Lake) -> Non
 def test_a_lock_that_is_not_released_is_explained(
     tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lake_module, "_LOCK_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(lake_module, "LOCK_TIMEOUT_SECONDS", 0.1)
     with (
         another_process_holds_the_lock(tmp_path),
         pytest.raises(BusyError, match=r"pets.*pets\.lock"),

@@ -1,13 +1,13 @@
 """Folding and clustering: nobody sees it but in the cost of reading."""
 
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 from deltalake import DeltaTable
+from sqlalchemy import Table
 
 from warehouse_assets.errors import ConflictError
 from warehouse_assets.lake import (
@@ -18,11 +18,9 @@ from warehouse_assets.lake import (
     maintain,
     rearrange,
 )
+from warehouse_assets_tests.crashes import hooked
 from warehouse_assets_tests.lake.partial_tables import SPOTS, WALKS, Walk, added_up, walk
 from warehouse_assets_tests.lake.tables import PETS, Row, Stored, animals, kinds
-
-# The package has a function of the same name.
-rearranging: Any = importlib.import_module("warehouse_assets.lake.rearrange")
 
 CORNERS: list[Row] = [
     (lon, lat, "corner") for lon in (-180.0, 0.0, 180.0) for lat in (-90.0, 0.0, 90.0)
@@ -80,7 +78,7 @@ def test_rows_without_a_key_stay_as_often_as_they_are_there(lake: Lake, spots: S
     ids=["folded", "clustered", "compacted"],
 )
 def test_the_change_data_feed_tells_nothing(
-    lake: Lake, declaration: Any, rows: Sequence[Row]
+    lake: Lake, declaration: Table, rows: Sequence[Row]
 ) -> None:
     stored = Stored(lake, declaration)
     stored.append(rows)
@@ -106,7 +104,7 @@ def test_older_versions_can_still_be_read(lake: Lake, walks: Stored) -> None:
 
 
 @pytest.mark.parametrize("declaration", [WALKS, SPOTS], ids=["folded", "clustered"])
-def test_what_is_in_order_is_left_alone(lake: Lake, declaration: Any) -> None:
+def test_what_is_in_order_is_left_alone(lake: Lake, declaration: Table) -> None:
     stored = Stored(lake, declaration)
     assert rearrange(lake, stored.table) == 0  # it is made, and empty
     stored.append([walk("Rex", 1)] if declaration is WALKS else CORNERS)
@@ -208,27 +206,29 @@ def groups_in_box(stored: Stored) -> tuple[int, int]:
     return len(touched), len(bounds)
 
 
-def between(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+@contextmanager
+def between(happens: Callable[[], object]) -> Iterator[None]:
     """Have something happen after the new file is written and before it is committed."""
-    write = rearranging.write_parquet
+    calls = iter([happens])
 
-    def write_and_let_happen(*arguments: Any, **options: Any) -> Any:
-        written = write(*arguments, **options)
-        happens()
-        return written
+    def happen_once(point: str, _: str) -> None:
+        if point == "Parquet written":
+            next(calls, lambda: None)()
 
-    monkeypatch.setattr(rearranging, "write_parquet", write_and_let_happen)
+    with hooked(happen_once):
+        yield
 
 
 def test_another_commit_in_between_is_a_conflict_and_leaves_no_file(
-    lake: Lake, walks: Stored, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, walks: Stored
 ) -> None:
     walks.append([walk("Rex", 1)])
     walks.append([walk("Rex", 2)])
-    with monkeypatch.context() as patch:
-        between(patch, lambda: walks.append([walk("Rex", 4)]))
-        with pytest.raises(ConflictError, match="walks"):
-            rearrange(lake, walks.table)
+    with (
+        between(lambda: walks.append([walk("Rex", 4)])),
+        pytest.raises(ConflictError, match="walks"),
+    ):
+        rearrange(lake, walks.table)
 
     assert [row[2] for row in walks.rows()] == [7]
     assert walks.files() == walks.registered()
@@ -238,16 +238,14 @@ def test_another_commit_in_between_is_a_conflict_and_leaves_no_file(
 
 
 def test_dying_before_the_commit_leaves_a_file_that_maintenance_removes(
-    lake: Lake, walks: Stored, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, walks: Stored
 ) -> None:
     def die() -> None:
         raise KeyboardInterrupt
 
     walks.append([walk("Rex", 1)])
-    with monkeypatch.context() as patch:
-        between(patch, die)
-        with pytest.raises(KeyboardInterrupt):
-            rearrange(lake, walks.table)
+    with between(die), pytest.raises(KeyboardInterrupt):
+        rearrange(lake, walks.table)
     assert [row[2] for row in walks.rows()] == [1]
 
     maintain(lake, walks.table, 0)

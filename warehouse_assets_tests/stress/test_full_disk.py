@@ -1,40 +1,31 @@
 """A disk that is full at the worst moments: told in words, nothing half done, continued."""
 
 import gzip
-import importlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-from deltalake import DeltaTable
 
 from warehouse_assets.cli.runs import failed_steps
-from warehouse_assets.lake import commit
+from warehouse_assets_tests.crashes import hooked
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.integration.state import State, state_of
 from warehouse_assets_tests.stress.disks import Disk, LimitedFiles, small_disk
 
-# The package has functions of the names of some modules.
-_reading = importlib.import_module("warehouse_assets.forum.files")
-_merging = importlib.import_module("warehouse_assets.lake.merge")
-_answers = importlib.import_module("warehouse_assets.lake.write")
-_step = importlib.import_module("warehouse_assets.graph.step")
-_publishing = importlib.import_module("warehouse_assets.warehouse.publish")
-
-# At the first call of each the disk fills up.
-MOMENTS: dict[str, tuple[Any, str]] = {
-    "reading": (_reading, "stage_json_records"),
-    "writing Parquet": (commit, "write_parquet"),
-    "committing": (DeltaTable, "create_write_transaction"),
-    "merging": (_merging, "delta_merge"),
-    "changing an answer": (_answers, "delta_merge"),
-    "publishing": (_step, "publish"),
-    "noting what is published": (_publishing, "_write_note"),
+# The crash point, and its subject unless it is any, at whose first passing the disk fills up.
+MOMENTS = {
+    "reading": ("files to be read", "votes"),
+    "writing Parquet": ("Parquet to be written", None),
+    "committing": ("commit to be written", None),
+    "merging": ("merge to be written", "posts"),
+    "changing an answer": ("merge to be written", "mean_votes_per_post_per_week"),
+    "publishing": ("table to be published", None),
+    "noting what is published": ("rows published", None),
 }
 
 
@@ -78,30 +69,22 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         yield disk
 
 
-def run_on_a_disk_that_fills(
-    house: House, disk: Disk, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> list[str]:
+def run_on_a_disk_that_fills(house: House, disk: Disk, moment: str) -> list[str]:
     """A run in which the disk fills up at a moment; returns the reasons of the steps failed."""
-    owner, name = MOMENTS[moment]
-    filling = _first_filling(disk, getattr(owner, name))
+    calls = iter([disk.fill])
+
+    def fill_once(point: str, subject: str) -> None:
+        name, of = MOMENTS[moment]
+        if point == name and of in (None, subject):
+            next(calls, lambda: None)()
+
     try:
-        with monkeypatch.context() as patch:
-            patch.setattr(owner, name, filling)
+        with hooked(fill_once):
             result = house.run(checks=False)
     finally:
         disk.make_room()
     assert not result.success
     return [reason for _, reason in failed_steps(result)]
-
-
-def _first_filling(disk: Disk, function: Callable[..., Any]) -> Callable[..., Any]:
-    calls = iter([disk.fill])
-
-    def call(*arguments: Any, **options: Any) -> Any:
-        next(calls, lambda: None)()
-        return function(*arguments, **options)
-
-    return call
 
 
 def assert_nothing_is_half_done_and_the_next_run_completes(house: House, taken: Taken) -> None:
@@ -116,15 +99,11 @@ def assert_nothing_is_half_done_and_the_next_run_completes(house: House, taken: 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_disk_that_fills_up_is_told_and_the_next_run_completes(
-    taken: Taken,
-    disk: Disk,
-    instance: dg.DagsterInstance,
-    monkeypatch: pytest.MonkeyPatch,
-    moment: str,
+    taken: Taken, disk: Disk, instance: dg.DagsterInstance, moment: str
 ) -> None:
     house = House(Path(shutil.copytree(taken.home, disk.folder / "home")), instance)
 
-    reasons = run_on_a_disk_that_fills(house, disk, monkeypatch, moment)
+    reasons = run_on_a_disk_that_fills(house, disk, moment)
 
     assert reasons
     if disk.says_it_is_full:
@@ -135,14 +114,11 @@ def test_a_disk_that_fills_up_is_told_and_the_next_run_completes(
 
 
 def test_files_that_may_not_grow_leave_nothing_half_done(
-    taken: Taken,
-    tmp_path: Path,
-    instance: dg.DagsterInstance,
-    monkeypatch: pytest.MonkeyPatch,
+    taken: Taken, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     house = House(Path(shutil.copytree(taken.home, tmp_path / "home")), instance)
 
-    reasons = run_on_a_disk_that_fills(house, LimitedFiles(tmp_path), monkeypatch, "committing")
+    reasons = run_on_a_disk_that_fills(house, LimitedFiles(tmp_path), "committing")
 
     assert reasons
     assert_nothing_is_half_done_and_the_next_run_completes(house, taken)

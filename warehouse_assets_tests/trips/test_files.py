@@ -8,7 +8,7 @@ import pytest
 
 from warehouse_assets.ingest.csv import write_csv_records
 from warehouse_assets.lake import Lake
-from warehouse_assets.lake.transactions import commit_properties
+from warehouse_assets.lake.commit import commit_properties
 from warehouse_assets.schema import column_names
 from warehouse_assets.sources.inbox import DeliveryFile
 from warehouse_assets.sources.units import Unit
