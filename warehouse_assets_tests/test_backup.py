@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from warehouse_assets.backup import BackedUp, back_up
-from warehouse_assets.cli.runs import results_before_sources
+from warehouse_assets.cli.backup import results_before_sources
 from warehouse_assets.errors import BusyError, SettingError
 from warehouse_assets.forum.tables import VOTES
 from warehouse_assets.lake import verify

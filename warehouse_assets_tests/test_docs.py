@@ -9,7 +9,7 @@ from sqlalchemy import Table
 
 from warehouse_assets import reference
 from warehouse_assets.catalogue import TABLES
-from warehouse_assets.cli import main
+from warehouse_assets.cli.commands import COMMANDS
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.settings import SETTINGS, Setting
 
@@ -29,7 +29,7 @@ def test_every_setting_is_in_the_table(setting: Setting) -> None:
     assert f"| `{setting.variable}` | `" in (DOCS / "settings.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("command", sorted(main.commands))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert f"| `warehouse {command}` |" in README
 

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 import click
 import sqlalchemy as sa
 
-from warehouse_assets.cli.queries import Answer
+from warehouse_assets.cli.terminal import Answer
 from warehouse_assets.days import Days
 from warehouse_assets.errors import WarehouseError
-from warehouse_assets.graph.resources import build_resources
+from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 from warehouse_assets.trips.areas import (
     Box,
@@ -21,6 +20,7 @@ from warehouse_assets.trips.areas import (
     weekly_trips_of_region,
 )
 from warehouse_assets.trips.tables import DAILY_TRIPS
+from warehouse_assets.warehouse import Warehouse
 
 _SIDES_OF_A_BOX = 4
 
@@ -49,21 +49,25 @@ def answer(settings: Settings, area: Area, limit: int) -> tuple[str, Answer]:
     """
     if (area.region is None) == (area.box is None):
         raise click.UsageError("Say either --region NAME or --box MIN_LON,MIN_LAT,MAX_LON,MAX_LAT.")
-    resources = build_resources(settings)
     days = _days(area)
     if area.box is not None:
-        weekly = weekly_trips_of_box(resources["lake"], _box(area.box), area.match, days)
+        weekly = weekly_trips_of_box(
+            Lake(settings.lake, settings.scratch, settings.memory_limit),
+            _box(area.box),
+            area.match,
+            days,
+        )
         where = f"the box {area.box} ({area.match})"
     else:
-        weekly = _of_region(resources, str(area.region), days)
+        weekly = _of_region(settings, str(area.region), days)
         where = f"the region {area.region}"
     title = f"How many trips did {where} have per week?"
     more = max(len(weekly.weeks) - limit, 0)
     return _in_words(weekly), Answer(title, ["week start", "trips"], weekly.weeks[:limit], more)
 
 
-def _of_region(resources: Any, region: str, days: Days) -> WeeklyTrips:
-    with resources["warehouse"].read() as connection:
+def _of_region(settings: Settings, region: str, days: Days) -> WeeklyTrips:
+    with Warehouse(settings.warehouse_url).read() as connection:
         if not sa.inspect(connection).has_table(str(DAILY_TRIPS.name)):
             raise WarehouseError(
                 "The trips have not been published yet. Take files of trips (`warehouse ingest "

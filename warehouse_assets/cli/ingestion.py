@@ -10,8 +10,9 @@ from typing import Any
 import click
 import dagster as dg
 
-from warehouse_assets.cli import queries, terminal
+from warehouse_assets.cli import terminal
 from warehouse_assets.cli.interruption import when_told_to_end
+from warehouse_assets.cli.sql import lake_query
 from warehouse_assets.definitions import FILE_KINDS
 from warehouse_assets.forum.files import POSTS_FILES, UNRECOGNISED, VOTES_FILES, holds
 from warehouse_assets.graph.resources import build_resources
@@ -222,7 +223,7 @@ def _print_rejected(settings: Settings, started: datetime) -> None:
             count(*) AS records, min(position) AS first_position
         FROM rejected_records WHERE rejected_at >= CAST(? AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
         GROUP BY unit, reason ORDER BY records DESC, unit, first_position"""
-    with queries.lake_query(settings, query, [started]) as (names, rows):
+    with lake_query(settings, query, [started]) as (names, rows):
         reasons = list(rows)
     shown = reasons[:_REASONS_SHOWN]
     terminal.print_table("Rejected", names, shown, len(reasons) - len(shown))

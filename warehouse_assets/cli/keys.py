@@ -2,12 +2,13 @@
 
 import click
 
+from warehouse_assets.api.keys import add_key, hash_of
 from warehouse_assets.settings import Settings
 
 
 @click.command("api-key")
 @click.option("--name", default="", help="Whose key it is; the access log tells the name.")
-def api_key(name: str) -> None:
+def command(name: str) -> None:
     """Make a key for the API, print it, and add its hash to API_KEYS_FILE.
 
     The key itself is kept nowhere. From the first key on, `warehouse serve` wants one of every
@@ -16,8 +17,6 @@ def api_key(name: str) -> None:
 
     Exit code: 0; 1 if the file cannot be written.
     """
-    from warehouse_assets.api.keys import add_key, hash_of
-
     if not name.isprintable() or "#" in name:
         raise click.BadParameter("a name has no # and is one line", param_hint="--name")
     settings = Settings.from_environment()

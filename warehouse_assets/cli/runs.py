@@ -1,9 +1,9 @@
 """Running parts of the asset graph in this process, recorded in Dagster's history."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,16 +11,12 @@ from uuid import uuid4
 import dagster as dg
 from filelock import FileLock
 
-from warehouse_assets.catalogue import TABLES
+from warehouse_assets.cli import terminal
 from warehouse_assets.cli.interruption import when_told_to_end
 from warehouse_assets.definitions import build_defs
-from warehouse_assets.errors import LakeError, SettingError
+from warehouse_assets.errors import SettingError
 from warehouse_assets.graph.dead_runs import end_dead_runs, host
-from warehouse_assets.graph.deep_check import DeepCheck, deep_check
 from warehouse_assets.graph.history import keep_open
-from warehouse_assets.graph.resources import build_resources
-from warehouse_assets.lake import Lake, LakeTable
-from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
 
 # Errors are told in words at the end; Dagster's own account of them is in its history.
@@ -46,49 +42,7 @@ def materialize(
         if assets is None
         else dg.AssetSelection.assets(*assets).downstream()
     )
-    return _run(_job("materialize", settings, overrides, selection), settings)
-
-
-def check(settings: Settings) -> dg.ExecuteInProcessResult | None:
-    """Make every asset check; None if there is nothing to check."""
-    job = _job("check", settings, {}, dg.AssetSelection.all_asset_checks())
-    return None if _is_without_data(settings) else _run(job, settings)
-
-
-def check_deeply(settings: Settings) -> DeepCheck:
-    """Compare every file of the lake with its hash, and the warehouse's rows with the lake's."""
-    resources = build_resources(settings)
-    return deep_check(resources["lake"], resources["warehouse"], settings)
-
-
-def results_before_sources(settings: Settings) -> list[LakeTable]:
-    """The tables, each before those that it is computed from, and rejected records at the end."""
-    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
-    specs = build_defs({"settings": settings}).resolve_all_asset_specs()
-    reads = {
-        spec.key.to_user_string(): {dep.asset_key.to_user_string() for dep in spec.deps}
-        for spec in specs
-    }
-    # A key that is none of our tables, such as the running average, is of no file.
-    known = {str(table.name): table for table in TABLES}
-    ordered = [name for name in TopologicalSorter(reads).static_order() if name in known]
-    ordered = [*reversed(ordered), *sorted(known.keys() - set(ordered))]
-    last = str(REJECTED_RECORDS.name)
-    ordered = [*(name for name in ordered if name != last), last]
-    return [lake.table(known[name]) for name in ordered]
-
-
-def _is_without_data(settings: Settings) -> bool:
-    """Whether there is nothing to check: no table of the lake has a row or a file."""
-    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
-    for table in map(lake.table, TABLES):
-        try:
-            handle = table.open_existing()
-        except LakeError:
-            return False  # its checks say what is wrong
-        if next(table.path.glob("*.parquet"), None) or (handle and handle.file_uris()):
-            return False
-    return True
+    return run(job_of("materialize", settings, overrides, selection), settings)
 
 
 def failed_steps(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
@@ -105,21 +59,60 @@ def failed_steps(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
     return failures
 
 
+def end(result: dg.ExecuteInProcessResult, *, failed: bool = False) -> None:
+    """Say why steps failed, and exit with 1 if the run did not succeed or the command `failed`."""
+    for step, reason in failed_steps(result):
+        terminal.err.print(f"[bold red]{step} failed[/]: ", end="")
+        terminal.err.print(reason, markup=False)
+    if failed or not result.success:
+        sys.exit(1)
+
+
+def failed_checks(result: dg.ExecuteInProcessResult) -> list[dg.AssetCheckEvaluation]:
+    """The evaluations of checks that failed and are not warnings."""
+    evaluations = result.get_asset_check_evaluations()
+    return [e for e in evaluations if not e.passed and e.severity.value == "ERROR"]
+
+
+def print_failed_checks(evaluations: Iterable[dg.AssetCheckEvaluation]) -> None:
+    """Print why the checks that did not pass failed, with sample rows.
+
+    What is the same of several, such as that a table cannot be read, is printed once.
+    """
+    names: dict[tuple[bool, str, str], list[str]] = {}
+    for evaluation in evaluations:
+        if evaluation.passed:
+            continue
+        is_error = evaluation.severity.value == "ERROR"
+        sample = evaluation.metadata.get("sample")
+        told = (is_error, evaluation.description or "", "" if sample is None else str(sample.value))
+        name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
+        names.setdefault(told, []).append(name)
+    for (is_error, description, rows), alike in names.items():
+        word, style = ("FAILED", "bold red") if is_error else ("WARNING", "bold yellow")
+        terminal.out.print(f"[{style}]{word}[/] [bold]{', '.join(alike)}[/]: ", end="")
+        terminal.out.print(description, markup=False)
+        if rows:
+            terminal.out.print(rows, markup=False)
+
+
 def end_dead(settings: Settings) -> None:
     """End the runs of commands on this machine whose process was killed."""
     with history(settings) as instance:
         end_dead_runs(instance)
 
 
-def _job(
+def job_of(
     name: str, settings: Settings, overrides: Mapping[str, Any], selection: dg.AssetSelection
 ) -> dg.JobDefinition:
+    """A job of the asset graph that does what is selected."""
     defs = build_defs({"settings": settings, **overrides})
     job = dg.define_asset_job(name, selection=selection)
     return dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def(name)
 
 
-def _run(job: dg.JobDefinition, settings: Settings) -> dg.ExecuteInProcessResult:
+def run(job: dg.JobDefinition, settings: Settings) -> dg.ExecuteInProcessResult:
+    """Run a job in this process."""
     run_id = str(uuid4())
     with history(settings) as instance, when_told_to_end(lambda: _cancel(instance, run_id)):
         return job.execute_in_process(

@@ -1,12 +1,17 @@
 """The command `serve`: the REST API and the pages."""
 
+import os
+
 import click
 
+from warehouse_assets.api.app import build_app
+from warehouse_assets.api.auth import is_of_this_machine
+from warehouse_assets.api.server import listen, serve
 from warehouse_assets.errors import SettingError
 from warehouse_assets.settings import SETTINGS, Settings
 
 
-@click.command()
+@click.command("serve")
 @click.option("--host", help="Where to listen; 0.0.0.0 is everywhere.  [default: API_HOST]")
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="The port to listen on.  [default: API_PORT]"
@@ -14,7 +19,7 @@ from warehouse_assets.settings import SETTINGS, Settings
 @click.option(
     "--no-keys", "is_open", is_flag=True, help="Listen for other machines without any key."
 )
-def serve(host: str | None, port: int | None, is_open: bool) -> None:
+def command(host: str | None, port: int | None, is_open: bool) -> None:
     """Serve the API and its page until Ctrl+C or SIGTERM.
 
     Files of trips can be sent to it and watched while they are ingested, and answers asked for.
@@ -24,11 +29,6 @@ def serve(host: str | None, port: int | None, is_open: bool) -> None:
 
     Exit code: 0 when it was told to end; 1 if it cannot listen or a folder cannot be used.
     """
-    from warehouse_assets.api.app import build_app
-    from warehouse_assets.api.auth import is_of_this_machine
-    from warehouse_assets.api.server import listen
-    from warehouse_assets.api.server import serve as serve_until_told
-
     settings = _settings(host, port)
     app = build_app(settings)
     is_guarded = is_open or app.state.service.keys.are_wanted()
@@ -41,13 +41,11 @@ def serve(host: str | None, port: int | None, is_open: bool) -> None:
     app.state.service.inbox.prepare()
     with listen(settings.api_host, settings.api_port) as listening:
         click.echo(f"The warehouse is at {settings.api_url} (Ctrl+C ends it).")
-        serve_until_told(app, listening)
+        serve(app, listening)
 
 
 def _settings(host: str | None, port: int | None) -> Settings:
     """The settings of the environment, but for what the command was told."""
-    import os
-
     told = {"API_HOST": host, "API_PORT": port and str(port)}
     assert {setting.variable for setting in SETTINGS} >= told.keys()
     return Settings.from_environment({**os.environ, **{k: v for k, v in told.items() if v}})

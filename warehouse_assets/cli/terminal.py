@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -27,11 +27,6 @@ from warehouse_assets import progress as reports
 from warehouse_assets.cli.interruption import when_told_to_end
 from warehouse_assets.terminal_text import visible
 
-if TYPE_CHECKING:
-    import dagster as dg
-
-    from warehouse_assets.graph.deep_check import DeepCheck
-
 
 class _Terminal(Console):
     """Prints text of any source, of several lines; what would control the terminal is shown."""
@@ -48,6 +43,24 @@ err = _Terminal(stderr=True, highlight=False, emoji=False)
 _NARROWEST_COLUMN = 7
 
 Rows = Sequence[Sequence[object]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The first rows of a table that answers a question; `more` rows are left out.
+
+    One that has not been published has no columns.
+    """
+
+    title: str
+    names: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    more: int
+
+
+def examples(*lines: str) -> str:
+    """Commands for the end of a help text, each on a line of its own."""
+    return "\b\n" + "\n".join(lines)
 
 
 def print_table(title: str, headings: Sequence[str], rows: Rows, more: int = 0) -> None:
@@ -172,37 +185,3 @@ def progress_bars() -> Iterator[Bars]:
 
         with bars, when_told_to_end(bars.stop):
             yield Bars(listen, bars.console)
-
-
-def print_failed_checks(evaluations: Iterable["dg.AssetCheckEvaluation"]) -> None:
-    """Print why the checks that did not pass failed, with sample rows.
-
-    What is the same of several, such as that a table cannot be read, is printed once.
-    """
-    names: dict[tuple[bool, str, str], list[str]] = {}
-    for evaluation in evaluations:
-        if evaluation.passed:
-            continue
-        is_error = evaluation.severity.value == "ERROR"
-        sample = evaluation.metadata.get("sample")
-        told = (is_error, evaluation.description or "", "" if sample is None else str(sample.value))
-        name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
-        names.setdefault(told, []).append(name)
-    for (is_error, description, rows), alike in names.items():
-        word, style = ("FAILED", "bold red") if is_error else ("WARNING", "bold yellow")
-        out.print(f"[{style}]{word}[/] [bold]{', '.join(alike)}[/]: ", end="")
-        out.print(description, markup=False)
-        if rows:
-            out.print(rows, markup=False)
-
-
-def print_deep_check(found: "DeepCheck") -> bool:
-    """Print what a deep check found; returns whether nothing is wrong."""
-    for problem in found.problems:
-        err.print(problem, markup=False, soft_wrap=True)
-    without = f", {found.without_hash:,} without a hash" if found.without_hash else ""
-    out.print(
-        f"{found.files:,} files of the lake compared with their hashes{without}; {found.tables:,} "
-        f"tables of the warehouse compared with the lake; {len(found.problems):,} damaged."
-    )
-    return not found.problems

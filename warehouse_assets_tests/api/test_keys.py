@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from warehouse_assets.api import keys
 from warehouse_assets.api.app import build_app
 from warehouse_assets.api.keys import Keys, add_key, hash_of
-from warehouse_assets.cli.keys import api_key
-from warehouse_assets.cli.service import serve
+from warehouse_assets.cli.keys import command as api_key
+from warehouse_assets.cli.service import command as serve
 from warehouse_assets.errors import SettingError
 from warehouse_assets_tests.api.serving import NoRuns, Served, eventually, serving, settings_of
 

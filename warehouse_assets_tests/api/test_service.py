@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from warehouse_assets.cli.service import serve
+from warehouse_assets.cli.service import command as serve
 from warehouse_assets.errors import SettingError
 from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.settings import Settings
@@ -32,7 +32,7 @@ def command(folder: Path, *options: str) -> Iterator[Any]:
         [
             BIN / "python",
             "-c",
-            "from warehouse_assets.cli import service; service.serve()",
+            "from warehouse_assets.cli import service; service.command()",
             *options,
         ],
         env={

@@ -32,7 +32,7 @@ def command(house: House, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setattr(runs, "history", history)
     # Wide, so that no word is broken.
     for console in (terminal.out, terminal.err):
-        monkeypatch.setattr(console, "_width", 400)
+        monkeypatch.setattr(console, "width", 400)
 
     def run(*arguments: str | Path) -> Result:
         result = CliRunner().invoke(main, [str(argument) for argument in arguments])
@@ -46,7 +46,7 @@ def command(house: House, monkeypatch: pytest.MonkeyPatch) -> Command:
 @pytest.fixture
 def only(monkeypatch: pytest.MonkeyPatch) -> Only:
     """Narrows what commands run to the given assets: what is not looked at need not be made."""
-    whole = runs._job
+    whole = runs.job_of
 
     def narrow(*assets: str, checks: bool = True) -> None:
         chosen = dg.AssetSelection.assets(*assets)
@@ -60,7 +60,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Only:
             both = selection & chosen
             return whole(name, settings, overrides, both if checks else both.without_checks())
 
-        monkeypatch.setattr(runs, "_job", job)
+        monkeypatch.setattr(runs, "job_of", job)
 
     return narrow
 

@@ -1,47 +1,74 @@
-"""Reading the warehouse and the lake for the command line; rebuilding one from the other."""
+"""The command `answers`: what the warehouse answers, as tables on the terminal."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import click
-import duckdb
 import sqlalchemy as sa
 
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, TABLES, Question
-from warehouse_assets.deliveries.state_database import StateDatabase
-from warehouse_assets.lake import Lake
-from warehouse_assets.progress import Listener
+from warehouse_assets.cli import areas, terminal
+from warehouse_assets.cli.interruption import InterruptibleCommand
+from warehouse_assets.cli.terminal import Answer, examples
 from warehouse_assets.schema import column_names
 from warehouse_assets.settings import Settings
-from warehouse_assets.trips.areas import create_functions
-from warehouse_assets.warehouse import Warehouse, adopt, publish
+from warehouse_assets.warehouse import Warehouse
 
-_ROWS_AT_ONCE = 10_000
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The first rows of a table that answers a question; `more` rows are left out.
-
-    One that has not been published has no columns.
-    """
-
-    title: str
-    names: Sequence[str]
-    rows: Sequence[Sequence[object]]
-    more: int
+_DAY = click.DateTime(["%Y-%m-%d"])
 
 
-@dataclass(frozen=True)
-class Rebuilt:
-    """The rows of each table that was written, and where an unreadable database went."""
-
-    rows: dict[str, int]
-    moved_aside: Path | None
+@click.command(
+    "answers",
+    cls=InterruptibleCommand,
+    epilog=examples(
+        "warehouse answers trips --region Prague --from 2018-05-01",
+        "warehouse answers trips --box 14.40,50.05,14.45,50.10 --match both",
+    ),
+)
+@click.argument("names", nargs=-1)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Rows to show of each answer.",
+)
+@click.option("--region", help="Of trips: the weekly average of this region.")
+@click.option("--box", help="Of trips: that of this box, MIN_LON,MIN_LAT,MAX_LON,MAX_LAT.")
+@click.option(
+    "--match",
+    type=click.Choice(["origin", "destination", "both"]),
+    default="origin",
+    show_default=True,
+    help="Which end of a trip has to be in the box.",
+)
+@click.option("--from", "first", type=_DAY, help="First day, YYYY-MM-DD.")
+@click.option("--to", "last", type=_DAY, help="Last day, included.")
+def command(
+    names: Sequence[str],
+    limit: int,
+    region: str | None,
+    box: str | None,
+    match: Any,
+    first: datetime | None,
+    last: datetime | None,
+) -> None:
+    """Show the answers, from the warehouse: all of them, or the tables and questions NAMES."""
+    settings = Settings.from_environment()
+    area = areas.Area(region, box, match, first, last)
+    if area.is_given:
+        if tuple(names) not in {(), ("trips",)}:
+            raise click.UsageError("--region, --box, --from and --to are of `answers trips`.")
+        average, answer = areas.answer(settings, area, limit)
+        terminal.print_table(answer.title, answer.names, answer.rows, answer.more)
+        terminal.out.print(average, markup=False)
+        return
+    for answer in answers(settings, names, limit):
+        # Words instead of names: long names would be broken anywhere.
+        headings = [name.replace("_", " ") for name in answer.names]
+        terminal.print_table(answer.title, headings, answer.rows, answer.more)
 
 
 def answers(settings: Settings, names: Sequence[str], limit: int) -> Iterator[Answer]:
@@ -98,46 +125,3 @@ def _answer_of_table(connection: sa.Connection, table: sa.Table, limit: int) -> 
     query = sa.select(table).order_by(*(table.c[name] for name in order)).limit(limit)
     rows = [tuple(row) for row in connection.execute(query)]
     return Answer(_title(table), column_names(table), rows, count - len(rows))
-
-
-@contextmanager
-def lake_query(
-    settings: Settings, query: str, parameters: Sequence[object] = ()
-) -> Iterator[tuple[list[str], Iterator[tuple[Any, ...]]]]:
-    """The columns and rows of `query` over the lake's tables, each readable by its name.
-
-    Raises:
-        click.ClickException: the query is wrong; the message is DuckDB's.
-    """
-    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
-    with lake.connect() as connection:
-        for table in TABLES:
-            lake.view_newest(connection, table)
-        create_functions(connection)
-        try:
-            connection.execute(query, parameters)
-            yield [column[0] for column in connection.description or []], _rows(connection)
-        except duckdb.Error as error:
-            raise click.ClickException(str(error)) from None
-
-
-def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while batch := connection.fetchmany(_ROWS_AT_ONCE):
-        yield from batch
-
-
-def rebuild(settings: Settings, progress: Listener) -> Rebuilt:
-    """Publish every table of the lake whole, also where tables of another lake are."""
-    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
-    warehouse = Warehouse(settings.warehouse_url)
-    aside = warehouse.move_aside_if_unreadable()
-    tables = [lake.table(table) for table in TABLES if settings.publishes(table)]
-    present = [table for table in tables if table.exists()]
-    if present:  # with nothing to put in its place, what another lake published stays
-        adopt(lake, warehouse)
-        StateDatabase(settings.state_url, lake.folder).adopt()
-    rows = {
-        table.name: publish(lake, warehouse, table, progress, whole=True).rows_written
-        for table in present
-    }
-    return Rebuilt(rows, aside)

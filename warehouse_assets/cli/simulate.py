@@ -1,4 +1,4 @@
-"""The commands `samples` and `simulate`: sources made for trying the warehouse out."""
+"""The command `simulate`: sample sources that live on."""
 
 import math
 import signal
@@ -6,16 +6,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from warehouse_assets.cli import terminal
+from warehouse_assets.samples.places import Places
+from warehouse_assets.samples.simulator import JOURNALS, Plan, Simulation
 from warehouse_assets.settings import Settings
 
-if TYPE_CHECKING:
-    from warehouse_assets.samples.places import Places
-    from warehouse_assets.samples.simulator import Simulation
+_SECONDS_BETWEEN_LINES = 5
 
 
 class _Amount(click.FloatRange):
@@ -28,80 +28,7 @@ class _Amount(click.FloatRange):
         return number
 
 
-_COUNT = click.IntRange(min=0)
-_SECONDS_BETWEEN_LINES = 5
-
-
-@click.command()
-@click.option("--votes", type=_COUNT, default=10_000, show_default=True, help="How many votes.")
-@click.option(
-    "--students",
-    type=_COUNT,
-    default=500,
-    show_default=True,
-    help="How many students of the school; 0 for no school.",
-)
-@click.option("--trips", type=_COUNT, default=20_000, show_default=True, help="How many trips.")
-@click.option("--reviews", type=_COUNT, default=5_000, show_default=True, help="How many reviews.")
-@click.option(
-    "--deliveries",
-    type=_COUNT,
-    default=4_000,
-    show_default=True,
-    help="How many steps of deliveries; 0 for no feed.",
-)
-@click.option("--seed", default=1, show_default=True, help="Another seed makes other samples.")
-@click.option(
-    "--into",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for all of them.  [default: the inbox, and where the settings have the school]",
-)
-def samples(
-    votes: int,
-    students: int,
-    trips: int,
-    reviews: int,
-    deliveries: int,
-    seed: int,
-    into: Path | None,
-) -> None:
-    """Make sample sources: posts, votes, trips, a school, reviews and deliveries.
-
-    Some records are damaged.
-
-    Posts, votes and trips are files like a supplier's. The school is a database of students, a
-    file of batches and a log of test runs, reviews are a database, deliveries a feed of their
-    steps. Whatever is there already is left as it is. The same size and seed make the same
-    content.
-    """
-    from warehouse_assets.samples.deliveries import write_deliveries_samples
-    from warehouse_assets.samples.forum import write_forum_samples
-    from warehouse_assets.samples.reviews import write_reviews_samples
-    from warehouse_assets.samples.school_samples import write_school_samples
-    from warehouse_assets.samples.trips import write_trips_samples
-
-    places = _places(into)
-    made = write_forum_samples(places.inbox, votes, seed)
-    if trips:
-        made |= write_trips_samples(places.inbox, trips, seed)
-    if students:
-        made |= write_school_samples(places, students, seed)
-    if reviews and places.reviews:
-        made |= write_reviews_samples(places.reviews, reviews, seed)
-    if deliveries:
-        made |= write_deliveries_samples(places.deliveries, deliveries, seed)
-    for path in (path for path, is_new in made.items() if is_new):
-        click.echo(path)
-    there = [str(path) for path, is_new in made.items() if not is_new]
-    if there:
-        click.echo(f"There already, and left as they are: {', '.join(there)}", err=True)
-    if reviews and not places.reviews:
-        click.echo(
-            "REVIEWS_URL is a PostgreSQL database: no sample reviews are made there.", err=True
-        )
-
-
-@click.command()
+@click.command("simulate")
 @click.option(
     "--rate",
     type=_Amount(0, 1_000_000),
@@ -129,12 +56,12 @@ def samples(
 )
 @click.option(
     "--journal",
-    type=click.Choice(["rollback", "wal", "alternating"]),
+    type=click.Choice(JOURNALS),
     default="rollback",
     show_default=True,
     help="How SQLite writes the students.",
 )
-def simulate(
+def command(
     rate: float,
     seconds: float | None,
     seed: int,
@@ -153,9 +80,7 @@ def simulate(
 
     Exit code: 0 when it was stopped or the time is up; 1 if a source cannot be written.
     """
-    from warehouse_assets.samples.simulator import Plan, Simulation
-
-    places = _places(None)
+    places = Places.of(Settings.from_environment())
     plan = Plan(
         rate=rate,
         seconds=seconds,
@@ -169,12 +94,6 @@ def simulate(
         _introduce(places, simulation.server.address)
         _show(simulation, stopped)
     click.echo(f"Made: {_account(simulation)}.")
-
-
-def _places(folder: Path | None) -> "Places":
-    from warehouse_assets.samples.places import Places
-
-    return Places.in_folder(folder) if folder else Places.of(Settings.from_environment())
 
 
 @contextmanager
@@ -203,7 +122,7 @@ def _stopping() -> Iterator[Callable[[], bool]]:
         put_back()
 
 
-def _introduce(places: "Places", address: str) -> None:
+def _introduce(places: Places, address: str) -> None:
     """Say where the sources are and how the server is read."""
     click.echo(f"Students:  {places.students}")
     click.echo(f"Batches:   {places.batches}")
@@ -214,10 +133,8 @@ def _introduce(places: "Places", address: str) -> None:
     click.echo("Ctrl-C stops.")
 
 
-def _show(simulation: "Simulation", stopped: Callable[[], bool]) -> None:
+def _show(simulation: Simulation, stopped: Callable[[], bool]) -> None:
     """Keep the figures up to date on a terminal; elsewhere print a line every few seconds."""
-    from warehouse_assets.cli import terminal
-
     if sys.stdout.isatty():
         with terminal.out.status("") as status:
             for _ in simulation.run(stopped):
@@ -228,7 +145,7 @@ def _show(simulation: "Simulation", stopped: Callable[[], bool]) -> None:
             click.echo(f"{time.strftime('%H:%M:%S')}  {_account(simulation)}")
 
 
-def _account(simulation: "Simulation") -> str:
+def _account(simulation: Simulation) -> str:
     figures, server = simulation.figures, simulation.server
     counted = [
         f"{figures.students:,} students ({figures.changes:,} changes)",

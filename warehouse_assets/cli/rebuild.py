@@ -1,0 +1,37 @@
+"""The command `rebuild`: the whole warehouse anew from the lake."""
+
+import click
+
+from warehouse_assets.catalogue import TABLES
+from warehouse_assets.cli import terminal
+from warehouse_assets.cli.interruption import InterruptibleCommand
+from warehouse_assets.deliveries.state_database import StateDatabase
+from warehouse_assets.lake import Lake
+from warehouse_assets.settings import Settings
+from warehouse_assets.warehouse import Warehouse, adopt, publish
+
+
+@click.command("rebuild", cls=InterruptibleCommand)
+def command() -> None:
+    """Write the whole warehouse anew from the lake.
+
+    A database file that cannot be read is moved aside first. Tables of another lake are written
+    over, too.
+    """
+    settings = Settings.from_environment()
+    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+    warehouse = Warehouse(settings.warehouse_url)
+    if aside := warehouse.move_aside_if_unreadable():
+        terminal.out.print(f"The unreadable database was moved to {aside}.", markup=False)
+    tables = [lake.table(table) for table in TABLES if settings.publishes(table)]
+    present = [table for table in tables if table.exists()]
+    if present:  # with nothing to put in its place, what another lake published stays
+        adopt(lake, warehouse)
+        StateDatabase(settings.state_url, lake.folder).adopt()
+    with terminal.progress_bars() as bars:
+        written = {
+            table.name: publish(lake, warehouse, table, bars.listener, whole=True).rows_written
+            for table in present
+        }
+    for name, rows in written.items():
+        terminal.out.print(f"{name}: {rows:,} rows")
