@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from warehouse_assets.api import problems
 from warehouse_assets.api.access_log import AccessLog
 from warehouse_assets.api.auth import Clients, OwnPagesOnly
-from warehouse_assets.api.database import open_database
+from warehouse_assets.api.database import Database
 from warehouse_assets.api.deps import Runs, Service
 from warehouse_assets.api.event_stream import JournalWatch
 from warehouse_assets.api.freshness import Freshness
@@ -22,6 +22,7 @@ from warehouse_assets.api.keys import Keys
 from warehouse_assets.api.limits import RequestLimit
 from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.middleware import Middleware
+from warehouse_assets.api.postgresql_reader import PostgresqlReader
 from warehouse_assets.api.routes import (
     answers,
     deliveries,
@@ -32,12 +33,14 @@ from warehouse_assets.api.routes import (
     trips,
 )
 from warehouse_assets.api.runs import WarmRuns
+from warehouse_assets.api.sqlite_reader import SqliteReader
 from warehouse_assets.api.uploads import remove_broken_off
 from warehouse_assets.api.webhooks import Webhooks
 from warehouse_assets.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets.settings import Settings
+from warehouse_assets.warehouse import Warehouse
 
 _DESCRIPTION = """The warehouse over HTTP: send files, watch what becomes of them, ask for answers.
 
@@ -74,7 +77,10 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
     resources = build_resources(settings)
     journals = Ingestions(settings.ingestions)
     watch = JournalWatch(settings.ingestions)
-    database = open_database(resources["warehouse"], settings)
+    warehouse: Warehouse = resources["warehouse"]
+    database: Database = (
+        SqliteReader(warehouse) if warehouse.is_sqlite else PostgresqlReader(warehouse, settings)
+    )
 
     def address(ingestion: Ingestion) -> str:
         return settings.api_url + str(app.url_path_for("status", ingestion_id=ingestion.id))
@@ -102,7 +108,7 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
     app.state.service = Service(
         settings=settings,
         lake=resources["lake"],
-        warehouse=resources["warehouse"],
+        warehouse=warehouse,
         database=database,
         inbox=resources["inbox"],
         ingestions=journals,
@@ -116,8 +122,7 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
     )
     app.state.log = log
     problems.add_handlers(app)
-    app.include_router(pages.router)
-    for router in (
+    for router in (  # those that are asked most come first
         reviews.router,
         answers.router,
         trips.router,
@@ -127,6 +132,7 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
     ):
         app.include_router(router, responses=problems.GUARDED)
     app.include_router(health.router)
+    app.include_router(pages.router)
     pages.add_static(app)
     return app
 

@@ -80,7 +80,7 @@ def to_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def described(example: Any, csv_example: str, text: str = "The answer.") -> dict[str, Any]:
+def in_both_formats(example: Any, csv_example: str, text: str = "The answer.") -> dict[str, Any]:
     """The description of an answer in both formats, for a route's `responses[200]`."""
     return {
         "description": text,

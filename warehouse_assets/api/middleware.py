@@ -5,12 +5,11 @@ It is one step and not several, since each costs as much as looking up a short a
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from http import HTTPStatus
 from urllib.parse import quote
 
 from fastapi.responses import Response
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from warehouse_assets.api import problems
@@ -23,14 +22,23 @@ from warehouse_assets.api.ids import with_encoded_id
 from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.published import is_unchanged, target, versions_of
 
-_HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'; object-src 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_POLICY = b"content-security-policy"
+_HEADERS: RawHeaders = (
+    (
+        _POLICY,
+        (
+            b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+            b"object-src 'none'"
+        ),
+    ),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
 # A picture has its styles inside, and needs nothing else.
-_POLICY_OF_PICTURES = "default-src 'none'; style-src 'unsafe-inline'"
+_HEADERS_OF_PICTURES: RawHeaders = (
+    (_POLICY, b"default-src 'none'; style-src 'unsafe-inline'"),
+    *_HEADERS[1:],
+)
 _SECONDS_UNTIL_ANOTHER_SERVICE = "10"
 _LOOKED_AT = {
     b"host": "host",
@@ -152,12 +160,11 @@ class _Told:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            if headers.get("content-type", "").startswith("image/svg+xml"):
-                headers.setdefault("Content-Security-Policy", _POLICY_OF_PICTURES)
-            for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
-            self.headers = tuple(message["headers"])
+            headers = dict(message["headers"])
+            is_picture = headers.get(b"content-type", b"").startswith(b"image/svg+xml")
+            more = _HEADERS_OF_PICTURES if is_picture else _HEADERS
+            self.headers = (*message["headers"], *more)
+            message = {**message, "headers": self.headers}
         else:
             body = message.get("body", b"")
             is_whole = not self.bytes and not message.get("more_body", False)

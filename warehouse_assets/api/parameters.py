@@ -7,13 +7,14 @@ answered with all days.
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from anyio.to_thread import run_sync
 from fastapi import Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from starlette.datastructures import QueryParams
 
 from warehouse_assets.api.problems import Refusal
@@ -32,11 +33,8 @@ def day_of(text: str) -> date:
     return day
 
 
-_Day = Annotated[date, BeforeValidator(day_of)]
-First = Annotated[_Day | None, Query(alias="from", description="First day.")]
-"""The first day of a range that a request may name."""
-Last = Annotated[_Day | None, Query(alias="to", description="Last day, included.")]
-"""The last day of that range."""
+Day = Annotated[date, BeforeValidator(day_of)]
+"""A day, YYYY-MM-DD."""
 Region = Annotated[str | None, Query(description="A region.", examples=["Prague"])]
 """The region that a request may name."""
 
@@ -82,6 +80,41 @@ async def _refuse_unknown(request: Request) -> None:
     path = described["paths"].get(getattr(request.scope.get("route"), "path_format", ""), {})
     parameters = path.get(request.method.lower(), {}).get("parameters", ())
     check(request.query_params, [found["name"] for found in parameters if found["in"] == "query"])
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def values_of(request: Request, model: type[M]) -> M:
+    """The parameters behind the `?`, as `model` declares them.
+
+    FastAPI does the same for a route that declares them itself, in more time than it takes to
+    look up a short answer; `described` then tells of them.
+
+    Raises:
+        RequestValidationError: one of them cannot be used.
+    """
+    if not request.scope["query_string"]:
+        return model()
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        found = [{**each, "loc": ("query", *each["loc"])} for each in error.errors()]
+        raise RequestValidationError(found) from None
+
+
+def described(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """The parameters of `model` in the description of the API."""
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": schema.get("description", ""),
+            "schema": schema,
+        }
+        for name, schema in model.model_json_schema()["properties"].items()
+    ]
 
 
 def check(sent: QueryParams, known: Sequence[str]) -> None:

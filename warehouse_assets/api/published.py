@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import TypeVar
 
 import sqlalchemy as sa
 from fastapi import Request
@@ -11,7 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from warehouse_assets.api.database import Reading
+from warehouse_assets.api.database import Lookup, Reading
 from warehouse_assets.api.deps import service_of
 from warehouse_assets.api.problems import Refusal
 from warehouse_assets.warehouse.versions import PublishedVersion
@@ -21,6 +22,7 @@ _SECONDS_UNTIL_PUBLISHED = "10"
 _DIGEST_BYTES = 12
 # The same versions may be told in another way by another release.
 _RELEASE = version("warehouse_assets").encode()
+R = TypeVar("R", bound=Lookup)
 
 
 @dataclass(frozen=True)
@@ -41,34 +43,48 @@ async def answer(
     tables: Sequence[sa.Table],
     make: Callable[[Reading], Content | Response],
     variant: str = "",
-    is_little: bool = False,
 ) -> Response:
     """The answer that `make` makes of `tables` in one transaction.
 
     Args:
         variant: what it depends on beside the tables, the path and the query.
-        is_little: whether it may be made in less time than it takes to hand it to a thread.
 
     Raises:
         Refusal: one of the tables has not been published.
         HTTPException: 304, the answer is known to whoever asks.
         WarehouseAssetsError: the warehouse cannot be read.
     """
-    names = sorted(str(table.name) for table in tables)
+    names = [str(table.name) for table in tables]
+    return await service_of(request).database.read(names, _work(request, names, make, variant))
 
-    def work(reading: Reading) -> tuple[str, Content | Response]:
-        request.state.versions = reading.versions
+
+async def answer_short(
+    request: Request, table: sa.Table, make: Callable[[Lookup], Content], variant: str = ""
+) -> Response:
+    """The same, of what may be made in less time than it takes to hand it to a thread."""
+    names = [str(table.name)]
+    return await service_of(request).database.look_up(names, _work(request, names, make, variant))
+
+
+def _work(
+    request: Request,
+    names: Sequence[str],
+    make: Callable[[R], Content | Response],
+    variant: str,
+) -> Callable[[R], Response]:
+    def work(reading: R) -> Response:
+        request.scope["state"]["versions"] = reading.versions
         _check_published(names, reading.versions)
         tag = etag(reading.versions, request.scope, variant)
         refuse_unchanged(request, tag)
-        return tag, make(reading)
+        made = make(reading)
+        refuse_unchanged(request, tag, is_made=True)
+        if isinstance(made, Content):
+            return Response(made.body, headers={**_headers(made), **headers_of(tag)})
+        made.headers.update(headers_of(tag))
+        return made
 
-    database = service_of(request).database
-    tag, made = await (database.read_little if is_little else database.read)(names, work)
-    if isinstance(made, Content):
-        made = Response(made.body, headers=_headers(made))
-    made.headers.update(headers_of(tag))
-    return made
+    return work
 
 
 def versions_of(scope: Scope) -> Sequence[PublishedVersion] | None:
@@ -100,10 +116,12 @@ def headers_of(tag: str) -> dict[str, str]:
     return {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept"}
 
 
-def refuse_unchanged(request: Request, tag: str) -> None:
-    """End with 304 if whoever asks has this answer; `*` is of no use before there is one."""
-    if_none_match = request.headers.get("if-none-match", "")
-    if if_none_match.strip() not in {"", "*"} and is_unchanged(if_none_match, tag):
+def refuse_unchanged(request: Request, tag: str, is_made: bool = False) -> None:
+    """End with 304 if whoever asks has this answer; `*` is any, once one could be made."""
+    if_none_match = request.headers.get("if-none-match", "").strip()
+    if if_none_match in {"", "*"} and not is_made:
+        return
+    if if_none_match and is_unchanged(if_none_match, tag):
         raise HTTPException(304, headers=headers_of(tag))
 
 

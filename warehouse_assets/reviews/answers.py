@@ -5,13 +5,13 @@ them on a connection of its own. Nothing here knows of HTTP.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite.pysqlite import dialect as sqlite_dialect
 
 from warehouse_assets.days import ANY_DAY, Days
 from warehouse_assets.reviews.tables import (
@@ -26,6 +26,13 @@ Execute = Callable[[str, Mapping[str, object]], Sequence[Sequence[Any]]]
 
 _COUNTS = ("reviews", "rated_reviews", "rating_sum", "verified_reviews")
 _STARS = tuple(f"stars_{n}" for n in STARS)
+_VALUE = re.compile(r":(\w+)")  # as it is named in a statement
+_IN_DAYS = "AND reviewed_at BETWEEN :first AND :last"
+# Behind a place in the order; the first condition is what an index can be searched by.
+_OLDER = (
+    "AND reviewed_at <= :at AND (reviewed_at < :at OR content_hash > :hash "
+    "OR content_hash = :hash AND occurrence > :occurrence)"
+)
 _REVIEW = {
     "product_id": REVIEWS.c.productID,
     "user_id": REVIEWS.c.reviewerID,
@@ -83,37 +90,10 @@ class Page:
 
 
 class ReviewQueries:
-    """The questions about reviews for a kind of database.
+    """The questions about reviews for a kind of database, `sqlite` or `postgresql`."""
 
-    Args:
-        dialect: the database's, with named values.
-    """
-
-    def __init__(self, dialect: sa.Dialect) -> None:
-        self._dialect = dialect
-        self._texts = {
-            reviewed: {
-                "whole": self._text(self._months(reviewed)),
-                "ranged": self._text(self._in_range(self._months(reviewed), reviewed)),
-                "is_known": self._text(_is_known(reviewed.id_in_daily)),
-                "newest": self._text(_newest(reviewed)),
-                "older": self._text(_older(_newest(reviewed))),
-                "newest in days": self._text(_in_days(_newest(reviewed))),
-                "older in days": self._text(_in_days(_older(_newest(reviewed)))),
-                "has_reviews": self._text(_is_known(reviewed.id_in_reviews)),
-            }
-            for reviewed in (PRODUCT, USER)
-        }
-
-    @classmethod
-    def of_sqlite(cls) -> "ReviewQueries":
-        """The questions for SQLite."""
-        return cls(sqlite_dialect(paramstyle="named"))
-
-    @classmethod
-    def of_postgresql(cls) -> "ReviewQueries":
-        """The questions for PostgreSQL by psycopg2."""
-        return cls(sa.make_url("postgresql+psycopg2://").get_dialect()())
+    def __init__(self, dialect: str) -> None:
+        self._texts = {reviewed: _statements(reviewed, dialect) for reviewed in (PRODUCT, USER)}
 
     def summary(
         self, execute: Execute, reviewed: Reviewed, id_: str, days: Days = ANY_DAY
@@ -167,69 +147,51 @@ class ReviewQueries:
         reviews = [_review(row) for row in found[:limit]]
         return Page(reviews, _place(found[limit - 1]) if len(found) > limit else None)
 
-    def _text(self, statement: sa.Select[Any]) -> str:
-        return str(statement.compile(dialect=self._dialect))
 
-    def _months(self, reviewed: Reviewed) -> sa.Select[Any]:
-        """A row for each month with reviews: the month, counts, counts per star, days."""
-        columns = reviewed.daily.c
-        day = columns.review_date
-        first: sa.ColumnElement[Any]
-        last: sa.ColumnElement[Any]
-        sums: list[sa.ColumnElement[Any]]
-        sums = [sa.func.sum(columns[name]) for name in (*_COUNTS, *_STARS)]
-        first, last = sa.func.min(day), sa.func.max(day)
-        if self._dialect.name == "sqlite":
-            month = sa.func.substr(day, sa.literal_column("1"), sa.literal_column("7"))
-        else:
-            month = sa.func.to_char(day, sa.literal_column("'YYYY-MM'"))
-            # Its sums of whole numbers are decimals, which cost more than the rest of an answer.
-            sums = [sa.cast(total, sa.Double) for total in sums]
-            first, last = sa.cast(first, sa.Text), sa.cast(last, sa.Text)
-        return (
-            sa.select(month.label("month"), *sums, first, last)
-            .where(reviewed.id_in_daily == sa.bindparam("id"))
-            .group_by(sa.literal_column("1"))
-            .order_by(sa.literal_column("1"))
-        )
-
-    def _in_range(self, months: sa.Select[Any], reviewed: Reviewed) -> sa.Select[Any]:
-        day = reviewed.daily.c.review_date
-        return months.where(day.between(sa.bindparam("first"), sa.bindparam("last")))
-
-
-def _is_known(column: sa.Column[Any]) -> sa.Select[Any]:
-    one: sa.ColumnClause[int] = sa.literal_column("1")
-    zero: sa.ColumnClause[int] = sa.literal_column("0")
-    return sa.select(one).where(column == sa.bindparam("id")).limit(one).offset(zero)
-
-
-def _newest(reviewed: Reviewed) -> sa.Select[Any]:
-    order = (REVIEWS.c.reviewed_at.desc(), REVIEWS.c.content_hash, REVIEWS.c.occurrence)
-    return (
-        sa.select(*_REVIEW.values(), REVIEWS.c.content_hash, REVIEWS.c.occurrence)
-        .where(reviewed.id_in_reviews == sa.bindparam("id"))
-        .order_by(*order)
-        .limit(sa.bindparam("most"))
-        .offset(sa.literal_column("0"))  # left out, it would be one more value with SQLite
-    )
-
-
-def _older(newest: sa.Select[Any]) -> sa.Select[Any]:
-    at, hashed = REVIEWS.c.reviewed_at, REVIEWS.c.content_hash
-    values: dict[str, sa.BindParameter[Any]] = {
-        name: sa.bindparam(name) for name in ("at", "hash", "occurrence")
+def _statements(reviewed: Reviewed, dialect: str) -> dict[str, str]:
+    """The statements, by what they are for."""
+    statements = {
+        "whole": _months(reviewed, dialect),
+        "ranged": _months(reviewed, dialect, "AND review_date BETWEEN :first AND :last"),
+        "is_known": _is_known(reviewed.id_in_daily),
+        "newest": _page(reviewed),
+        "older": _page(reviewed, _OLDER),
+        "newest in days": _page(reviewed, _IN_DAYS),
+        "older in days": _page(reviewed, f"{_OLDER} {_IN_DAYS}"),
+        "has_reviews": _is_known(reviewed.id_in_reviews),
     }
-    is_behind = (hashed > values["hash"]) | (
-        (hashed == values["hash"]) & (REVIEWS.c.occurrence > values["occurrence"])
+    if dialect == "sqlite":
+        return statements
+    return {name: _VALUE.sub(r"%(\1)s", text) for name, text in statements.items()}
+
+
+def _months(reviewed: Reviewed, dialect: str, condition: str = "") -> str:
+    """A row for each month with reviews: the month, counts, counts per star, days."""
+    month, first, last = "substr(review_date, 1, 7)", "min(review_date)", "max(review_date)"
+    sums = [f"sum({name})" for name in (*_COUNTS, *_STARS)]
+    if dialect != "sqlite":
+        month = "to_char(review_date, 'YYYY-MM')"
+        # Its sums of whole numbers are decimals, which cost more than the rest of an answer.
+        sums = [f"CAST({total} AS DOUBLE PRECISION)" for total in sums]
+        first, last = f"CAST({first} AS TEXT)", f"CAST({last} AS TEXT)"
+    return (
+        f"SELECT {month}, {', '.join(sums)}, {first}, {last} FROM {reviewed.daily.name} "
+        f"WHERE {reviewed.id_in_daily.name} = :id {condition} GROUP BY 1 ORDER BY 1"
     )
-    # The first condition is what an index can be searched by.
-    return newest.where(at <= values["at"]).where((at < values["at"]) | is_behind)
 
 
-def _in_days(reviews: sa.Select[Any]) -> sa.Select[Any]:
-    at = REVIEWS.c.reviewed_at
-    return reviews.where(at.between(sa.bindparam("first"), sa.bindparam("last")))
+def _page(reviewed: Reviewed, conditions: str = "") -> str:
+    """The newest reviews, at most `:most`."""
+    fields = ", ".join(f'"{column.name}"' for column in _REVIEW.values())
+    return (
+        f"SELECT {fields}, content_hash, occurrence FROM reviews "
+        f'WHERE "{reviewed.id_in_reviews.name}" = :id {conditions} '
+        "ORDER BY reviewed_at DESC, content_hash, occurrence LIMIT :most"
+    )
+
+
+def _is_known(column: sa.Column[Any]) -> str:
+    return f'SELECT 1 FROM {column.table.name} WHERE "{column.name}" = :id LIMIT 1'
 
 
 def _summary(id_: str, months: Sequence[Sequence[Any]]) -> dict[str, Any]:

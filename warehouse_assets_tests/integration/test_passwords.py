@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from warehouse_assets.api.database import open_database
+from warehouse_assets.api.postgresql_reader import PostgresqlReader
 from warehouse_assets.deliveries.state_database import StateDatabase
 from warehouse_assets.errors import BusyError, SourceError
 from warehouse_assets.ingest.sql import glance
@@ -41,7 +41,7 @@ def test_a_password_of_any_characters_is_taken(url: sa.URL, scheme: str) -> None
         assert connection.scalar(sa.text("SELECT current_user")) == "odd"
     with StateDatabase(settings.state_url).reading() as state:
         assert state is None  # there is none yet
-    database = open_database(Warehouse(settings.warehouse_url), settings)
+    database = PostgresqlReader(Warehouse(settings.warehouse_url), settings)
     user = "SELECT current_user"
     with closing(database):
         told = asyncio.run(database.read(["posts"], lambda found: found.execute(user, {})))

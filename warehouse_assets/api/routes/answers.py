@@ -19,7 +19,7 @@ from warehouse_assets.api.formats import (
     MEDIA_TYPES,
     Format,
     FormatQuery,
-    described,
+    in_both_formats,
     plain,
     to_csv,
     to_json,
@@ -101,7 +101,7 @@ _OF_LIST: Any = {
     }
 }
 _OF_ANSWER: Any = {
-    200: described(
+    200: in_both_formats(
         {
             "name": "outlier_weeks",
             "question": "Which weeks had unusually many or few votes?",

@@ -2,28 +2,28 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api import cursor, ids
-from warehouse_assets.api.database import Reading
+from warehouse_assets.api.database import Lookup
 from warehouse_assets.api.formats import (
     MEDIA_TYPES,
-    FormatQuery,
+    Format,
     TimeWithoutZone,
-    described,
+    in_both_formats,
     to_csv,
     to_json,
     wanted,
 )
-from warehouse_assets.api.parameters import First, Last, StrictRoute, days_of
+from warehouse_assets.api.parameters import Day, StrictRoute, days_of, described, values_of
 from warehouse_assets.api.problems import Refusal, problems
-from warehouse_assets.api.published import UNCHANGED, Content, answer
+from warehouse_assets.api.published import UNCHANGED, Content, answer_short
 from warehouse_assets.days import ANY_DAY, Days
 from warehouse_assets.reviews.answers import (
     PRODUCT,
@@ -37,10 +37,7 @@ from warehouse_assets.reviews.tables import REVIEWS, STARS
 
 router = APIRouter(tags=["reviews"], route_class=StrictRoute)
 
-_QUERIES = {
-    "sqlite": ReviewQueries.of_sqlite(),
-    "postgresql": ReviewQueries.of_postgresql(),
-}
+_QUERIES = {dialect: ReviewQueries(dialect) for dialect in ("sqlite", "postgresql")}
 _REVIEWS_ON_A_PAGE = 20
 _MOST_REVIEWS_ON_A_PAGE = 100
 # What a cursor holds: the place behind a review, and the days that are asked for.
@@ -142,12 +139,14 @@ _EXAMPLE_REVIEW = {
     "votes": None,
 }
 _OF_SUMMARY: Any = {
-    200: described(_EXAMPLE, _as_csv(_EXAMPLE).decode(), "The sums; as CSV without the months."),
+    200: in_both_formats(
+        _EXAMPLE, _as_csv(_EXAMPLE).decode(), "The sums; as CSV without the months."
+    ),
     **UNCHANGED,
     **problems(404, 422, 503),
 }
 _OF_REVIEWS: Any = {
-    200: described(
+    200: in_both_formats(
         {
             "id": "B000FA64PK",
             "reviews": [_EXAMPLE_REVIEW],
@@ -159,133 +158,118 @@ _OF_REVIEWS: Any = {
     **UNCHANGED,
     **problems(404, 422, 503),
 }
-_OF_AN_ID = {"maxLength": ids.LONGEST, "minLength": 1}
-_Product = Annotated[
-    str,
-    Path(
-        description="The product's id, percent-encoded.",
-        examples=["B000FA64PK"],
-        json_schema_extra=_OF_AN_ID,
-    ),
-]
-_User = Annotated[
-    str,
-    Path(
-        description="The user's id, percent-encoded.",
-        examples=["A1F6404F1VG29J"],
-        json_schema_extra=_OF_AN_ID,
-    ),
-]
-_Limit = Annotated[int, Query(ge=1, le=_MOST_REVIEWS_ON_A_PAGE, description="Reviews on a page.")]
-_After = Annotated[
-    str | None, Query(description="`next` of the page before, which keeps `from` and `to`.")
-]
 
 
-@router.get("/product/{product_id}", response_model=Summary, responses=_OF_SUMMARY)
-async def product(
-    request: Request,
-    product_id: _Product,
-    first: First = None,
-    last: Last = None,
-    said: FormatQuery = None,
-) -> Response:
+class _Days(BaseModel):
+    """What may be said behind the `?` of a product or a user."""
+
+    first: Day | None = Field(
+        None, alias="from", description="First day, UTC.", examples=["2014-03-01"]
+    )
+    last: Day | None = Field(
+        None, alias="to", description="Last day, included.", examples=["2014-03-01"]
+    )
+    format: Format | None = Field(
+        None, description="Format of the answer; by default what `Accept` says."
+    )
+
+
+class _Page(_Days):
+    """What may be said behind the `?` of reviews."""
+
+    limit: int = Field(
+        _REVIEWS_ON_A_PAGE, ge=1, le=_MOST_REVIEWS_ON_A_PAGE, description="Reviews on a page."
+    )
+    after: str | None = Field(
+        None, description="`next` of the page before, which keeps `from` and `to`."
+    )
+
+
+def _declared(name: str, example: str, query: type[BaseModel]) -> dict[str, Any]:
+    """The parameters of a route in the description of the API: an id in the path, and `query`."""
+    id_ = {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": "The id, percent-encoded.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": ids.LONGEST},
+        "example": example,
+    }
+    return {"parameters": [id_, *described(query)]}
+
+
+_PRODUCT, _USER = ("product_id", "B000FA64PK"), ("user_id", "A1F6404F1VG29J")
+_SUMMARY: Any = {"response_model": Summary, "responses": _OF_SUMMARY}
+_REVIEWS: Any = {"response_model": Reviews, "responses": _OF_REVIEWS}
+
+
+@router.get("/product/{product_id}", openapi_extra=_declared(*_PRODUCT, _Days), **_SUMMARY)
+async def product(request: Request) -> Response:
     """What the reviews of a product come to.
 
     A product without reviews in the range of days has zeros and nulls.
     """
-    return await _summary(request, PRODUCT, product_id, days_of(first, last), said)
+    return await _summary(request, PRODUCT, request.path_params["product_id"])
 
 
-@router.get("/user/{user_id}", response_model=Summary, responses=_OF_SUMMARY)
-async def user(
-    request: Request,
-    user_id: _User,
-    first: First = None,
-    last: Last = None,
-    said: FormatQuery = None,
-) -> Response:
+@router.get("/user/{user_id}", openapi_extra=_declared(*_USER, _Days), **_SUMMARY)
+async def user(request: Request) -> Response:
     """What the reviews by a user come to.
 
     A user without reviews in the range of days has zeros and nulls.
     """
-    return await _summary(request, USER, user_id, days_of(first, last), said)
+    return await _summary(request, USER, request.path_params["user_id"])
 
 
-@router.get("/product/{product_id}/reviews", response_model=Reviews, responses=_OF_REVIEWS)
-async def reviews_of_product(
-    request: Request,
-    product_id: _Product,
-    limit: _Limit = _REVIEWS_ON_A_PAGE,
-    after: _After = None,
-    first: First = None,
-    last: Last = None,
-    said: FormatQuery = None,
-) -> Response:
+@router.get("/product/{product_id}/reviews", openapi_extra=_declared(*_PRODUCT, _Page), **_REVIEWS)
+async def reviews_of_product(request: Request) -> Response:
     """The reviews of a product within a range of days, newest first."""
-    return await _page(request, PRODUCT, product_id, limit, after, days_of(first, last), said)
+    return await _page(request, PRODUCT, request.path_params["product_id"])
 
 
-@router.get("/user/{user_id}/reviews", response_model=Reviews, responses=_OF_REVIEWS)
-async def reviews_by_user(
-    request: Request,
-    user_id: _User,
-    limit: _Limit = _REVIEWS_ON_A_PAGE,
-    after: _After = None,
-    first: First = None,
-    last: Last = None,
-    said: FormatQuery = None,
-) -> Response:
+@router.get("/user/{user_id}/reviews", openapi_extra=_declared(*_USER, _Page), **_REVIEWS)
+async def reviews_by_user(request: Request) -> Response:
     """The reviews by a user within a range of days, newest first."""
-    return await _page(request, USER, user_id, limit, after, days_of(first, last), said)
+    return await _page(request, USER, request.path_params["user_id"])
 
 
-async def _summary(
-    request: Request, reviewed: Reviewed, sent: str, days: Days, said: FormatQuery
-) -> Response:
-    id_, shape = ids.decoded(sent), wanted(request, said)
+async def _summary(request: Request, reviewed: Reviewed, sent: str) -> Response:
+    said, id_ = values_of(request, _Days), ids.decoded(sent)
+    days, shape = days_of(said.first, said.last), wanted(request, said.format)
 
-    def make(reading: Reading) -> Content:
-        queries = _QUERIES[reading.connection.dialect.name]
-        found = queries.summary(reading.execute, reviewed, id_, days)
+    def make(reading: Lookup) -> Content:
+        found = _QUERIES[reading.dialect].summary(reading.execute, reviewed, id_, days)
         if found is None:
             raise _unknown(reviewed)
         return Content(to_json(found) if shape == "json" else _as_csv(found), MEDIA_TYPES[shape])
 
-    return await answer(request, [reviewed.daily], make, shape, is_little=True)
+    return await answer_short(request, reviewed.daily, make, shape)
 
 
-async def _page(
-    request: Request,
-    reviewed: Reviewed,
-    sent: str,
-    limit: int,
-    after: str | None,
-    days: Days,
-    said: FormatQuery,
-) -> Response:
-    id_, shape = ids.decoded(sent), wanted(request, said)
+async def _page(request: Request, reviewed: Reviewed, sent: str) -> Response:
+    said, id_ = values_of(request, _Page), ids.decoded(sent)
+    days, shape = days_of(said.first, said.last), wanted(request, said.format)
     place = None
-    if after is not None:
-        place, days = _place(after, days)
+    if said.after is not None:
+        place, days = _place(said.after, days)
 
-    def make(reading: Reading) -> Content:
-        queries = _QUERIES[reading.connection.dialect.name]
-        page = queries.page(reading.execute, reviewed, id_, limit, place, days)
+    def make(reading: Lookup) -> Content:
+        queries = _QUERIES[reading.dialect]
+        page = queries.page(reading.execute, reviewed, id_, said.limit, place, days)
         if page is None:
             raise _unknown(reviewed)
         following = link = None
         if page.next is not None:
             end = (page.next.reviewed_at, page.next.content_hash, page.next.occurrence)
             following = cursor.encode(end if days == ANY_DAY else [*end, days.first, days.last])
-            link = urlencode({"limit": limit, "after": following})
+            link = urlencode({"limit": said.limit, "after": following})
         if shape == "csv":
             rows = [list(review.values()) for review in page.reviews]
             return Content(to_csv(REVIEW_FIELDS, rows), MEDIA_TYPES[shape], link)
         told = {"id": id_, "reviews": page.reviews, "next": following}
         return Content(to_json(told), MEDIA_TYPES[shape], link)
 
-    return await answer(request, [REVIEWS], make, shape, is_little=True)
+    return await answer_short(request, REVIEWS, make, shape)
 
 
 def _place(after: str, days: Days) -> tuple[Place, Days]:

@@ -17,13 +17,13 @@ from warehouse_assets.api.formats import (
     MEDIA_TYPES,
     Format,
     FormatQuery,
-    described,
+    in_both_formats,
     plain,
     to_csv,
     to_json,
     wanted,
 )
-from warehouse_assets.api.parameters import First, Last, Region, StrictRoute, days_of
+from warehouse_assets.api.parameters import Day, Region, StrictRoute, days_of
 from warehouse_assets.api.problems import Refusal, problems
 from warehouse_assets.api.published import (
     UNCHANGED,
@@ -105,7 +105,7 @@ class Groups(BaseModel):
 
 
 _OF_AVERAGE: Any = {
-    200: described(
+    200: in_both_formats(
         {
             "average_trips_per_week": 2.5,
             "trips": 5,
@@ -144,7 +144,7 @@ def _as_row(group: dict[str, Any]) -> dict[str, Any]:
 
 
 _OF_GROUPS: Any = {
-    200: described(
+    200: in_both_formats(
         {"groups": [_GROUP_EXAMPLE], "next": None},
         to_csv(tuple(_as_row(_GROUP_EXAMPLE)), [tuple(_as_row(_GROUP_EXAMPLE).values())]).decode(),
         "A page; the header `Link` leads to the next one, too.",
@@ -175,8 +175,8 @@ async def weekly_average(
         Match | None,
         Query(description="Which end of a trip is in the box; without it that is the origin."),
     ] = None,
-    first: First = None,
-    last: Last = None,
+    first: Annotated[Day | None, Query(alias="from", description="First day.")] = None,
+    last: Annotated[Day | None, Query(alias="to", description="Last day, included.")] = None,
     said: FormatQuery = None,
 ) -> Response:
     """How many trips per week a region has, or a box of degrees, edges included.
