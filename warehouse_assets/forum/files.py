@@ -7,10 +7,10 @@ import duckdb
 from sqlalchemy import Table
 
 from warehouse_assets.forum.tables import POSTS, VOTES
+from warehouse_assets.ingest.json_files import stage_json_files
+from warehouse_assets.ingest.json_layout import first_fields
 from warehouse_assets.sources.file_kinds import FileKind
 from warehouse_assets.sources.inbox import DeliveryFile
-from warehouse_assets.sources.json_layout import first_fields
-from warehouse_assets.sources.json_records import stage_json_records
 from warehouse_assets.sources.units import Unit, create_stage, reject_unit
 
 SUFFIXES = tuple(
@@ -40,7 +40,7 @@ def holds(file: DeliveryFile) -> str | None:
 
 def _kind(table: Table) -> FileKind:
     def stage(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path) -> None:
-        stage_json_records(connection, table, units, spool)
+        stage_json_files(connection, table, units, spool)
 
     name = str(table.name)
     takes = f"{name} (.json, .jsonl or .ndjson, also .gz; by the name {name}… or by the fields)"

@@ -17,8 +17,15 @@ from typing import BinaryIO
 from sqlalchemy import Table
 
 from warehouse_assets.ingest.csv_records import NotARecordError, read_lines, split_fields
+from warehouse_assets.ingest.packed import (
+    DAMAGED,
+    GZIP_MAGIC,
+    HEAD_BYTES,
+    UnreadableFileError,
+    not_text,
+    unpack,
+)
 from warehouse_assets.sources.inbox import DeliveryFile
-from warehouse_assets.sources.packed import DAMAGED, GZIP_MAGIC, UnreadableFileError, unpack
 from warehouse_assets.times import BLANKS
 
 SUFFIXES = (".csv", ".csv.gz")
@@ -27,7 +34,6 @@ SUFFIXES = (".csv", ".csv.gz")
 DELIMITERS = (",", ";", "\t", "|")
 """What may separate the fields; the header shows which does, or a line `sep=` before it."""
 
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _TELLS_DELIMITER = re.compile("sep=(.)")  # Excel writes and reads such a line
 _HEAD_BYTES = 1 << 16
 _COPIED_BYTES = 1 << 20
@@ -110,8 +116,8 @@ def open_csv(path: Path, spool: Path, table: Table, unpacked_limit: int) -> CsvF
         spool.symlink_to(path.absolute())
     with spool.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
-        if head.startswith(_UTF16):
-            raise UnreadableFileError("the file is encoded in UTF-16; give it as UTF-8")
+        if reason := not_text(head[:HEAD_BYTES], is_packed):
+            raise UnreadableFileError(reason)
         if b"\r" in head and b"\n" not in head:
             spool = _copy_with_lf(stream, head, spool)
     with spool.open("rb") as stream:

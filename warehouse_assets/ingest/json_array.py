@@ -18,6 +18,18 @@ class NotAnArrayError(ValueError):
     """JSON that is not an array; the message says what it is."""
 
 
+class AmbiguousRecord(dict[str, object]):
+    """A JSON object in which a field is there more than once; as a dict it has the last of them.
+
+    Attributes:
+        pairs: all of its fields, as they came.
+    """
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
 def json_array(body: bytes) -> list[object]:
     """The elements of the array in `body`, which is UTF-8.
 
@@ -29,7 +41,11 @@ def json_array(body: bytes) -> list[object]:
     """
     try:
         value = json.loads(
-            without_stray_bytes(body), parse_int=_whole, parse_float=_float, parse_constant=str
+            without_stray_bytes(body),
+            parse_int=_whole,
+            parse_float=_float,
+            parse_constant=str,
+            object_pairs_hook=_record,
         )
     except (ValueError, RecursionError) as error:
         raise NotJsonError(_kind(body)) from error
@@ -49,6 +65,11 @@ def _kind(body: bytes) -> str:
         return "nothing"
     words = "an HTML page" if body.lstrip().startswith(b"<") else "what is not whole JSON"
     return f"{words}: {excerpt(body)}"
+
+
+def _record(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    record = dict(pairs)
+    return record if len(record) == len(pairs) else AmbiguousRecord(pairs)
 
 
 def _whole(digits: str) -> int | str:

@@ -11,10 +11,10 @@ from pathlib import Path
 import duckdb
 from sqlalchemy import Integer
 
+from warehouse_assets.ingest.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.ingest.sql_reader import Page, SqlSource
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, text
 from warehouse_assets.schema import duckdb_type, identifiers, key_names
-from warehouse_assets.sources.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.sources.units import REJECTED
 
 STAGED_ROWS = "_staged_rows"

@@ -17,22 +17,18 @@ from deltalake import DeltaTable
 from sqlalchemy import Table, Text
 
 from warehouse_assets.crash_points import crash_point
-from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
+from warehouse_assets.ingest.json_array import AmbiguousRecord
+from warehouse_assets.ingest.json_layout import MOST_RECORD_BYTES
+from warehouse_assets.ingest.json_texts import JSON, judge_json
+from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator
 from warehouse_assets.lake import Lake, Transactions, Written, merge
 from warehouse_assets.schema import column_names, identifiers, key_names
-from warehouse_assets.sources.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.sources.rejections import reject_once
 from warehouse_assets.sources.units import STAGED, create_stage
-from warehouse_assets.sources.unknown_fields import keep_unknown_fields, known_fields, note_names
+from warehouse_assets.sources.unknown_fields import keep_unknown_fields
 
 _CHARACTERS_OF_A_LONG_RECORD = 1000
-_KINDS = {
-    bool: "true or false",
-    list: "an array",
-    dict: "an object",
-    str: "a string",
-    type(None): "null",
-}
+_KINDS = {bool: "true or false", list: "an array", dict: "an object"}
 _SEPARATORS = (",", ":")  # as DuckDB writes JSON
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=_SEPARATORS).encode
 
@@ -88,10 +84,9 @@ def upsert_records(
     create_stage(connection, table)
     if records:
         connection.register("_records", _arrow(table, records, first))
-        validator.judge(connection, _texts(validator))
+        given = f"SELECT *, CASE WHEN {PROBLEM} IS NULL THEN {RAW} END AS {JSON} FROM _records"
+        judge_json(connection, validator, given)
         connection.unregister("_records")
-    known = known_fields(table)
-    note_names(connection, {f for r in records if isinstance(r, dict) for f in r} - known)
     unknown = keep_unknown_fields(lake, connection, table, {0: unit})
     rejected, before = reject_once(lake, connection, name, unit)
     crash_point("rejects committed", name)
@@ -135,15 +130,6 @@ def upsert(
     return merge(connection, lake, lake.table(table), handle, "_different", remembered)
 
 
-def _texts(validator: Validator) -> str:
-    """SQL for the table `_records` as a relation of texts."""
-    columns = ", ".join(
-        f"""CASE WHEN {PROBLEM} IS NULL THEN {RAW} ->> '$."{name}"' END AS {text(name)}"""
-        for name in validator.fields
-    )
-    return f"SELECT *, NULL::VARCHAR AS {SEEN}, {columns} FROM _records"
-
-
 def _arrow(table: Table, records: Sequence[object], first: int) -> ArrowTable:
     """The records as JSON, with their positions, and what is wrong with them if that is known."""
     texts = [c.info["field"] for c in table.c if "field" in c.info and isinstance(c.type, Text)]
@@ -152,8 +138,9 @@ def _arrow(table: Table, records: Sequence[object], first: int) -> ArrowTable:
         Array(range(first, first + len(records)), DataType.int64()),
         Array([raw for raw, _ in judged], DataType.string()),
         Array([problem for _, problem in judged], DataType.string()),
+        Array([None for _ in judged], DataType.string()),
     ]
-    batch = RecordBatch.from_arrays(columns, names=[POSITION, RAW, PROBLEM])
+    batch = RecordBatch.from_arrays(columns, names=[POSITION, RAW, PROBLEM, SEEN])
     return ArrowTable.from_batches([batch])
 
 
@@ -164,20 +151,24 @@ def _judged(record: object, texts: Sequence[str]) -> tuple[str, str | None]:
         texts: the fields that hold text; every value can be written as text, but not every one is
             meant as such.
     """
-    raw, problem = _as_json(record), None
+    raw, problem = _text(record), None
     if isinstance(record, dict):
         for name in texts:
-            value = record.get(name)
-            if isinstance(value, bool | list | dict):
-                problem = problem or f"{name} is not text but {_KINDS[type(value)]}"
-    else:
-        problem = f"not a JSON object but {_KINDS.get(type(record), 'a number')}"
+            if words := _KINDS.get(type(record.get(name))):
+                problem = problem or f"{name} is not text but {words}"
     if not raw.isascii() and _has_half_characters(raw):
         raw = json.dumps(record, separators=_SEPARATORS)
         problem = problem or "not valid Unicode: it has half a character"
     if len(raw) > MOST_RECORD_BYTES:
         return raw[:_CHARACTERS_OF_A_LONG_RECORD], f"longer than {MOST_RECORD_BYTES // 2**20} MiB"
     return raw, problem
+
+
+def _text(record: object) -> str:
+    if not isinstance(record, AmbiguousRecord):
+        return _as_json(record)
+    pairs = (f"{_as_json(name)}:{_as_json(value)}" for name, value in record.pairs)
+    return f"{{{','.join(pairs)}}}"
 
 
 def _has_half_characters(text: str) -> bool:

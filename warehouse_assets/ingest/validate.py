@@ -117,19 +117,19 @@ class Validator:
         names, parameters = identifiers(self.columns), {"arrival": arrival}
         connection.execute(
             f"""CREATE OR REPLACE TEMP TABLE _judged AS
-            SELECT {names}, {POSITION}, {RAW}, {self._told()} FROM ({self.query(texts)})"""
+            SELECT *, coalesce({PROBLEM} IS NOT NULL OR {self.is_unusable}, false) AS _is_unusable
+            FROM ({self.query(texts)})"""
         )
         ((good,),) = connection.execute(
             f"""INSERT INTO {STAGED} BY NAME
             SELECT {names}, CAST($arrival AS BIGINT) AS arrival, false AS _is_unusable
-            FROM _judged WHERE _reason = '' ORDER BY {POSITION}""",
+            FROM _judged WHERE NOT _is_unusable ORDER BY {POSITION}""",
             parameters,
         ).fetchall()
         connection.execute(
             f"""INSERT INTO {REJECTED} BY NAME
-            SELECT CAST($arrival AS BIGINT) AS arrival, {POSITION} AS position, _reason AS reason,
-                _value AS value, {RAW} AS raw
-            FROM _judged WHERE _reason <> ''""",
+            SELECT CAST($arrival AS BIGINT) AS arrival, {self._told()}
+            FROM _judged WHERE _is_unusable""",
             parameters,
         )
         connection.execute("DROP TABLE _judged")
@@ -142,20 +142,20 @@ class Validator:
             more: columns of `texts` that are handed on.
         """
         names = "".join(f", {name}" for name in more)
-        return f"""SELECT {POSITION} AS position, _reason AS reason, _value AS value, {RAW} AS raw
-                {names}
-            FROM (SELECT {POSITION}, {RAW}, {self._told()}{names} FROM ({self.query(texts)}))
-            WHERE _reason <> ''"""
+        return f"""SELECT {self._told()}{names} FROM ({self.query(texts)})
+            WHERE {PROBLEM} IS NOT NULL OR {self.is_unusable}"""
 
     def _told(self) -> str:
-        """SQL for `_reason`, '' if there is none, and `_value`."""
+        """SQL for position, reason, value and raw of a record that cannot be used."""
         faults = list(self._faults())
         reasons = [f"CASE WHEN {f.is_broken} THEN {_quoted(f.reason)} END" for f in faults]
         values = [f"CASE WHEN {f.is_broken} THEN {shown(f.seen)} END" for f in faults if f.seen]
-        return f"""CASE WHEN {PROBLEM} IS NOT NULL THEN {PROBLEM}
-                ELSE concat_ws('; ', {", ".join(reasons) or "NULL"}) END AS _reason,
+        return f"""{POSITION} AS position,
+            CASE WHEN {PROBLEM} IS NOT NULL THEN {PROBLEM}
+                ELSE concat_ws('; ', {", ".join(reasons) or "NULL"}) END AS reason,
             CASE WHEN {PROBLEM} IS NOT NULL THEN {shown(SEEN)}
-                ELSE nullif(concat_ws('; ', {", ".join(values) or "NULL"}), '') END AS _value"""
+                ELSE nullif(concat_ws('; ', {", ".join(values) or "NULL"}), '') END AS value,
+            {RAW} AS raw"""
 
     def _faults(self) -> Iterator[Rule]:
         for field in self._read:

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 import duckdb
 
+from warehouse_assets.ingest.json_texts import JSON, KEYS, json_texts
 from warehouse_assets.ingest.lines import Lines, arrow_table
 from warehouse_assets.ingest.log_load import LogKind
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Rule, Validator, text
 from warehouse_assets.schema import column_names, identifiers
 from warehouse_assets.school.tables import TEST_RUNS
-from warehouse_assets.sources.json_fields import not_json_expression, unseen_expression
 from warehouse_assets.sources.units import REJECTED, STAGED, create_stage
 from warehouse_assets.sources.unknown_fields import known_fields, note_fields_of
 from warehouse_assets.times import BLANK, is_blank
@@ -63,7 +63,7 @@ _KEYS = "|".join(_VALIDATOR.fields)
 _ANY_REPAIR = rf"""regexp_replace(line, '([{{,]\s*"(?:{_KEYS})"\s*),', '\1:', 'g')"""
 
 # Of fields that are null it is found out only by a second look.
-_HAS_OTHER_FIELDS = "len(json_keys(record)) <> " + " + ".join(
+_HAS_OTHER_FIELDS = f"len({KEYS}) <> " + " + ".join(
     f"CAST({text(field)} IS NOT NULL AS INTEGER)" for field in _VALIDATOR.fields
 )
 
@@ -77,13 +77,14 @@ def stage_run_lines(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines
     connection.execute(
         f"""INSERT INTO {STAGED} BY NAME
         SELECT {identifiers(column_names(TEST_RUNS))},
-            CASE WHEN {_VALIDATOR.is_unusable} THEN true ELSE false END AS _is_unusable,
+            CASE WHEN {_VALIDATOR.is_unusable} OR {PROBLEM} IS NOT NULL THEN true ELSE false END
+                AS _is_unusable,
             {_HAS_OTHER_FIELDS} AS _has_other_fields
         FROM ({_VALIDATOR.query(_texts(_LINES))})"""
     )
     if _some(connection, "_has_other_fields"):
         some = _texts(_those_where("_has_other_fields"))
-        source = f"(SELECT 0 AS arrival, record AS json FROM ({some}))"
+        source = f"(SELECT 0 AS arrival, {KEYS} AS fields FROM ({some}))"
         note_fields_of(connection, source, {*known_fields(TEST_RUNS), *_VALIDATOR.fields})
     if _some(connection, "_is_unusable"):
         rejects = _VALIDATOR.rejects(_texts(_those_where("_is_unusable")))
@@ -104,27 +105,17 @@ def _those_where(condition: str) -> str:
 
 def _texts(lines: str) -> str:
     """SQL for the texts of a relation of lines, as the validator takes them."""
-    structure = ", ".join(f'"{field}": "VARCHAR"' for field in _VALIDATOR.fields)
-    texts = ", ".join(f"fields.{field} AS {text(field)}" for field in _VALIDATOR.fields)
-    return rf"""SELECT record, position AS {POSITION}, {texts},
-            regexp_extract(fields.result, '{_RESULT}', ['passed', 'total']) AS _tests,
-            CASE WHEN problem IS NOT NULL THEN problem
-                WHEN record IS NULL THEN {not_json_expression("line")}
-                WHEN json_type(record) <> 'OBJECT' THEN 'not a JSON object' END AS {PROBLEM},
-            CASE WHEN problem IS NOT NULL THEN seen
-                WHEN record IS NULL THEN {unseen_expression("line")} END AS {SEEN},
-            replace(rtrim(line, E' \t\r\f'), chr(0), '{chr(0xFFFD)}') AS {RAW}
-        FROM (
-            SELECT *, json_transform(record, '{{{structure}}}') AS fields
-            FROM (
-                SELECT *, CASE WHEN problem IS NOT NULL THEN NULL
-                    WHEN json_valid(repaired) THEN repaired
-                    WHEN json_valid({_ANY_REPAIR}) THEN {_ANY_REPAIR}
-                    WHEN json_valid(line) THEN line END AS record
-                FROM (SELECT *, {_USUAL_REPAIR} AS repaired FROM {lines})
-            )
-            WHERE record IS NOT NULL OR regexp_matches(line, '\S')
-        )"""
+    records = rf"""SELECT position AS {POSITION}, line AS {RAW}, problem AS {PROBLEM},
+            seen AS {SEEN}, CASE WHEN problem IS NOT NULL THEN NULL
+                WHEN json_valid(repaired) THEN repaired
+                WHEN json_valid({_ANY_REPAIR}) THEN {_ANY_REPAIR}
+                WHEN json_valid(line) THEN line END AS {JSON}
+        FROM (SELECT *, {_USUAL_REPAIR} AS repaired FROM {lines})
+        WHERE {JSON} IS NOT NULL OR regexp_matches(line, '\S')"""
+    return rf"""SELECT * REPLACE (
+            replace(rtrim({RAW}, E' \t\r\f'), chr(0), '{chr(0xFFFD)}') AS {RAW}
+        ), regexp_extract({text("result")}, '{_RESULT}', ['passed', 'total']) AS _tests
+        FROM ({json_texts(_VALIDATOR.fields, records)})"""
 
 
 TEST_RUN_LINES = LogKind(str(TEST_RUNS.name), TEST_RUNS, stage_run_lines)

@@ -6,9 +6,9 @@ from typing import Protocol
 import duckdb
 from sqlalchemy import Table
 
+from warehouse_assets.ingest.packed import UNPACKED_LIMIT
 from warehouse_assets.schema import duckdb_type
 from warehouse_assets.sources.inbox import DeliveryFile, unit_name
-from warehouse_assets.sources.packed import UNPACKED_LIMIT
 from warehouse_assets.sources.unknown_fields import UNKNOWN
 
 STAGED = "_staged"

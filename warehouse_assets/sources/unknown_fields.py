@@ -44,17 +44,17 @@ def note_fields_of(
     known: Iterable[str],
     parameters: Mapping[str, object] | None = None,
 ) -> None:
-    """Note the top-level fields of JSON objects.
+    """Note fields of records.
 
     Args:
-        relation: SQL with the columns `arrival` and `json`, JSON or null.
+        relation: SQL with the columns `arrival` and `fields`, a list of names, or null.
         known: the names that need not be noted.
         parameters: those of `relation`.
     """
     connection.execute(
         f"""INSERT INTO {UNKNOWN} SELECT min(arrival) AS arrival, field FROM (
             SELECT arrival, unnest(fields) AS field
-            FROM (SELECT arrival, json_keys(json) AS fields FROM {relation})
+            FROM {relation}
             WHERE NOT list_has_all(CAST($known AS VARCHAR[]), fields))
         WHERE NOT list_contains(CAST($known AS VARCHAR[]), field) GROUP BY field
         ORDER BY arrival, field LIMIT {MOST_FIELDS}""",

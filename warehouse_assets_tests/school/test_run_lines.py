@@ -132,10 +132,14 @@ def test_what_is_not_a_whole_number_is_not_guessed(written: str) -> None:
         (GOOD.replace('"result":', '"result"'), "not valid JSON"),
         ('{"other", 1, "result": "2/2", "student_id": 3, "lesson_id": 4}', "not valid JSON"),
         ('{"result"; "2/2", "student_id": 3, "lesson_id": 4}', "not valid JSON"),
-        ("[1, 2]", "not a JSON object"),
-        ("null", "not a JSON object"),
-        ("5", "not a JSON object"),
-        ('"student_id"', "not a JSON object"),
+        ("[1, 2]", "not a JSON object but an array"),
+        ("null", "not a JSON object but null"),
+        ("5", "not a JSON object but a number"),
+        ('"student_id"', "not a JSON object but a string"),
+        (
+            '{"student_id", 1, "student_id": 2, "result": "2/2", "lesson_id": 4}',
+            "student_id is there more than once",
+        ),
     ],
 )
 def test_a_line_that_cannot_be_used_says_why(text: str, reason: str) -> None:

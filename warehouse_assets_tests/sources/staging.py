@@ -11,8 +11,8 @@ import duckdb
 from sqlalchemy import Table
 
 from warehouse_assets.forum.tables import VOTES
+from warehouse_assets.ingest.json_files import stage_json_files
 from warehouse_assets.sources.inbox import DeliveryFile
-from warehouse_assets.sources.json_records import stage_json_records
 from warehouse_assets.sources.units import REJECTED, STAGED, Unit
 from warehouse_assets_tests.sources.stored import WHY
 
@@ -71,7 +71,7 @@ def stage(
         units.append(Unit(DeliveryFile.look_at(path), arrival, str(arrival)))
     # A DuckDB of its own takes longer than the reading; what is staged is temporary.
     with _ENGINE.cursor() as connection:
-        stage_json_records(connection, table, units, spool)
+        stage_json_files(connection, table, units, spool)
         rows = connection.execute(
             f"SELECT {', '.join(columns)} FROM {STAGED} ORDER BY rowid"
         ).fetchall()

@@ -1,19 +1,21 @@
 """Encoding and layout of files of JSON."""
 
+import bz2
 import codecs
 import gzip
+import lzma
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from warehouse_assets.sources.json_layout import (
+from warehouse_assets.ingest.json_layout import (
     ARRAY,
     LINES,
     first_fields,
-    non_blank_lines,
     prepare,
 )
-from warehouse_assets.sources.packed import UnreadableFileError
+from warehouse_assets.ingest.packed import UnreadableFileError
 
 RECORD = b'{"Id": "1"}'
 
@@ -103,12 +105,29 @@ def test_a_compressed_file_that_is_damaged_is_not_read(tmp_path: Path, position:
         prepared(tmp_path, bytes(packed))
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_utf16_is_refused_with_its_name(tmp_path: Path, encoding: str) -> None:
-    content = "\ufeff".encode(encoding) + RECORD.decode().encode(encoding)
-    for stored in (content, gzip.compress(content)):
-        with pytest.raises(UnreadableFileError, match="UTF-16"):
-            prepared(tmp_path, stored)
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\x03\x04\x14\0\0\0", "a ZIP archive"),
+        (bz2.compress(RECORD), "compressed by bzip2"),
+        (lzma.compress(RECORD), "compressed by xz"),
+        (gzip.compress(gzip.compress(RECORD)), "compressed by gzip twice"),
+        (gzip.compress(bz2.compress(RECORD)), "inside compressed by bzip2"),
+        *(
+            (mark.encode(encoding) + RECORD.decode().encode(encoding), "UTF-16")
+            for encoding in ("utf-16-le", "utf-16-be")
+            for mark in ("\ufeff", "")
+        ),
+        (RECORD.decode().encode("utf-32"), "UTF-32"),
+        (b"PAR1\x15\0", "a Parquet file"),
+    ],
+    ids=count(),
+)
+def test_what_is_not_text_is_refused_with_what_it_is(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    with pytest.raises(UnreadableFileError, match=words):
+        prepared(tmp_path, content)
 
 
 def test_a_path_that_duckdb_cannot_be_told_gets_a_plain_one(tmp_path: Path) -> None:
@@ -148,15 +167,3 @@ def test_first_fields_of_a_file_that_cannot_be_read_are_none(tmp_path: Path) -> 
     packed = tmp_path / "packed"
     packed.write_bytes(gzip.compress(RECORD)[:-9])
     assert first_fields(packed) == set()
-
-
-def test_blank_lines_count_in_the_numbers_of_lines(tmp_path: Path) -> None:
-    path = tmp_path / "lines"
-    path.write_bytes(b"\n a \r\n\t\n\r\nb\rc\n\x00\n\xa0\n\nlast")
-    assert list(non_blank_lines(path)) == [
-        (2, b" a "),
-        (5, b"b\rc"),
-        (6, b"\x00"),
-        (7, b"\xa0"),
-        (9, b"last"),
-    ]

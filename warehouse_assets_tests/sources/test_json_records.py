@@ -69,8 +69,9 @@ BAD_LINES = [
     (vote_text(1) + "}", "not valid JSON"),
     (vote_text(1) + vote_text(2), "not valid JSON"),
     (vote_text(1) + " " + vote_text(2), "not valid JSON"),
-    (vote_text(1) + ",", "not valid JSON"),
+    (vote_text(1) + ",", "not valid JSON: a comma is behind it"),
     (vote_text(1).replace('"', "'"), "not valid JSON"),
+    ('{"Id": 1, "PostId": 2, "Id": 1, "PostId": 2}', "Id, PostId is there more than once"),
     (vote_text(1).replace(": 1", ": 01"), "not valid JSON"),
     (vote_text(1, UserId="a\tb").replace("\\t", "\t"), "not valid JSON"),
     (vote_text(1, UserId="a").replace('"a"', r'"\ud800"'), "not valid JSON"),
@@ -190,6 +191,41 @@ def test_a_broken_array_is_rejected_as_one_unit(tmp_path: Path, content: str) ->
     assert str(tmp_path) not in reason
 
 
+WANTED = "; write each in one line, or all in one array"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (f"{vote_text(1)},\n{vote_text(2)},\n", "with commas between them and no brackets around"),
+        (json.dumps(json.loads(vote_text(1)), indent=2) * 100, "that go over several lines"),
+        (json.dumps(json.loads(vote_text(1)), indent=2), "that go over several lines"),
+        ('{"Id": 1,\n"PostId": 5}\n' * 9, "that go over several lines"),
+        ("{\n" + '"x": "y",\n' * 10_000 + '"Id": 1}', "that go over several lines"),
+    ],
+)
+def test_a_layout_that_is_not_read_is_one_reason(tmp_path: Path, content: str, reason: str) -> None:
+    for written in (content, "\n \n" + content, content.replace("\n", "\r\n")):
+        ((_, position, found, _),) = stage(tmp_path, written).rejected
+        assert position == 0
+        assert found.startswith("JSON objects ")
+        assert found.endswith(WANTED)
+        assert reason in found
+
+
+def test_a_field_that_is_there_twice_is_not_guessed_but_other_fields_may_be(tmp_path: Path) -> None:
+    lines = [
+        vote_text(1),
+        vote_text(2)[:-1] + ', "PostId": "1"}',
+        vote_text(3)[:-1] + ', "more": 1, "more": 2, "UserId": null}',
+    ]
+    for content in ("\n".join(lines), f"[{', '.join(lines)}]"):
+        staged = stage(tmp_path, content)
+        assert staged.ids == [1, 3]
+        assert staged.reasons == {2: "PostId is there more than once"}
+        assert json.loads(staged.raws[2], object_pairs_hook=len) == 4
+
+
 def test_of_a_rejected_unit_the_beginning_is_kept(tmp_path: Path) -> None:
     content = "[\n" + "\n".join(vote_text(number) for number in range(100))
     assert stage(tmp_path, content).raws == {0: content[:1000]}
@@ -213,7 +249,7 @@ def test_files_are_staged_in_their_order_and_a_bad_one_does_not_hurt_the_others(
         vote_text(5),
     ]
     staged = stage(tmp_path, *contents)
-    assert staged.ids == [1, 2, 4, 5]
+    assert sorted(staged.ids) == [1, 2, 4, 5]
     places = [(arrival, position) for arrival, position, _, _ in staged.rejected]
     assert places == [(1, 2), (3, 0), (4, 1), (5, 3), (6, 1), (6, 2), (6, 3)]
 

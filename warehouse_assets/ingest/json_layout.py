@@ -9,16 +9,17 @@ import gzip
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from warehouse_assets.sources.packed import (
+from warehouse_assets.ingest.packed import (
     DAMAGED,
     GZIP_MAGIC,
+    HEAD_BYTES,
     UNPACKED_LIMIT,
     UnreadableFileError,
+    not_text,
     unpack,
 )
 from warehouse_assets.sources.stray_bytes import MARK, without_stray_bytes
@@ -34,7 +35,7 @@ _UNUSABLE_IN_A_PATH = re.compile(r"[\\\ud800-\udfff]")
 _NOTHING = b"\0 \t\r\n\v\f" + MARK
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
-_LONGEST_LINE_BYTES = MOST_RECORD_BYTES + len("x\r\n")
+_WANTED = "; write each in one line, or all in one array"
 
 
 @dataclass(frozen=True)
@@ -52,22 +53,21 @@ def prepare(path: Path, spool: Path, unpacked_limit: int = UNPACKED_LIMIT) -> Pr
         unpacked_limit: the most bytes that it may be when it is unpacked.
 
     Raises:
-        UnreadableFileError: the file is damaged, too large when unpacked, or in an encoding that
-            JSON does not use.
+        UnreadableFileError: the file is damaged, too large when unpacked, or not text in UTF-8.
     """
-    head = _head(path)
+    head, is_packed = _head(path), False
     if head.startswith(GZIP_MAGIC):
-        unpacked = spool.with_suffix(".unpacked")
+        unpacked, is_packed = spool.with_suffix(".unpacked"), True
         unpack(path, unpacked, unpacked_limit)
         path, head = unpacked, _head(unpacked)
+    if reason := not_text(head.removeprefix(codecs.BOM_UTF8), is_packed):
+        raise UnreadableFileError(reason)
     if head.startswith(codecs.BOM_UTF8):
         _spool(path, spool)
-        path, head = spool, _head(spool)
+        path = spool
     elif _UNUSABLE_IN_A_PATH.search(str(path)):
         spool.symlink_to(path.absolute())
         path = spool
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise UnreadableFileError("the file is encoded in UTF-16; JSON is exchanged in UTF-8")
     layout = _layout(path)
     if layout == ARRAY and not _ends_with_bracket(path):
         # DuckDB takes an array that is cut off after a comma for a whole one.
@@ -96,22 +96,23 @@ def first_fields(path: Path) -> set[str]:
     return set()
 
 
-def non_blank_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that hold anything, without their line end, each with its number from 1.
-
-    Of one longer than any record only the beginning is given, which is longer than that, too.
-    """
+def spread_layout(path: Path) -> str | None:
+    """What is wrong with a file that should be JSON lines but has none, if its layout is known."""
     with path.open("rb") as stream:
-        number = 0
-        while line := stream.readline(_LONGEST_LINE_BYTES):
-            number += 1
-            is_blank = line.isspace()
-            end = line
-            while len(end) == _LONGEST_LINE_BYTES and not end.endswith(b"\n"):
-                end = stream.readline(_LONGEST_LINE_BYTES)
-                is_blank = is_blank and (end.isspace() or not end)
-            if not is_blank:
-                yield number, line.rstrip(b"\r\n")
+        head = stream.read(_HEAD_BYTES).decode("utf-8", errors="replace").strip()
+    first, line_end, _ = head.partition("\n")
+    if line_end and first.rstrip().endswith(",") and _is_json(first.rstrip()[:-1].encode()):
+        return "JSON objects with commas between them and no brackets around them" + _WANTED
+    if not head.startswith("{"):
+        return None
+    try:
+        _, end = json.JSONDecoder().raw_decode(head)
+    except (ValueError, RecursionError):
+        # The first object is cut off or damaged.
+        is_spread = bool(line_end) and first.strip() == "{"
+    else:
+        is_spread = "\n" in head[:end]
+    return "JSON objects that go over several lines" + _WANTED if is_spread else None
 
 
 def _open(path: Path) -> BinaryIO | gzip.GzipFile:
@@ -121,7 +122,7 @@ def _open(path: Path) -> BinaryIO | gzip.GzipFile:
 
 def _head(path: Path) -> bytes:
     with path.open("rb") as stream:
-        return stream.read(4)
+        return stream.read(len(codecs.BOM_UTF8) + HEAD_BYTES)
 
 
 def _spool(path: Path, spool: Path) -> None:
