@@ -54,7 +54,7 @@ def not_text(head: bytes, is_unpacked: bool) -> str | None:
             return f"the file is{inside} {words}; give it plain or compressed by gzip"
     if head.startswith(_UTF_16) or _is_utf_16(head):
         name = "UTF-32" if head.startswith(_UTF_32) else "UTF-16"
-        return f"the file is encoded in {name}; give it in UTF-8"
+        return f"the file is encoded in {name}; give it as UTF-8"
     return None
 
 
