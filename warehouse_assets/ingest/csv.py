@@ -24,6 +24,7 @@ from warehouse_assets.ingest.csv_header import (
 from warehouse_assets.ingest.csv_records import (
     MOST_RECORD_BYTES,
     OTHER_WIDTH,
+    SEPARATOR,
     Piece,
     read_lines,
     read_pieces,
@@ -170,7 +171,7 @@ class _Reader:
             f"contains({text(str(column.info['field']))}, chr({code}))"
             for column in self.table.columns
             if "field" in column.info and isinstance(column.type, Text)
-            for code in (0, 0xFEFF)
+            for code in (0, 0xFEFF, 0xFFFF)
         )
         is_bad = f"{self.validator.is_unusable} OR coalesce({is_odd or 'false'}, false)"
         return self.write(
@@ -238,6 +239,10 @@ def _records(layout: Layout) -> str:
     delimiter, width = _sql(layout.delimiter), layout.width
     count = f"""CASE WHEN len(_fields) < {width} THEN len(_fields)
         ELSE len(string_split(rtrim(_raw, {delimiter}), {delimiter})) END"""
+
+    def lines(text: str) -> str:
+        return f"CASE WHEN _is_one THEN [{text}] ELSE string_split({text}, chr(10)) END"
+
     return f"""
         SELECT arrival, _position, _raw, _fields,
             CASE WHEN _fits THEN _problem ELSE coalesce(_problem, '{OTHER_WIDTH}') END AS _problem,
@@ -247,16 +252,13 @@ def _records(layout: Layout) -> str:
             SELECT *, CASE WHEN len(_fields) = {width} THEN true WHEN len(_fields) > {width}
                 THEN array_to_string(_fields[{width + 1}:], '') = '' ELSE false END AS _fits
             FROM (
-                SELECT arrival, _position, _raw, _problem, _seen,
-                    CASE WHEN _record IS NULL THEN string_split(_raw, {delimiter})
-                        ELSE from_json(_record, '["VARCHAR"]') END AS _fields
+                SELECT *, CASE WHEN _record IS NULL THEN string_split(_raw, {delimiter})
+                    ELSE string_split(_record, '{SEPARATOR}') END AS _fields
                 FROM (
-                    SELECT * EXCLUDE (_lines), unnest(_lines) AS _raw,
-                        _line + generate_subscripts(_lines, 1) - 1 AS _position
-                    FROM (
-                        SELECT *, CASE WHEN _record IS NULL AND _problem IS NULL
-                            THEN string_split(_text, chr(10)) ELSE [_text] END AS _lines
-                        FROM {_RECORDS}))
+                    SELECT arrival, _problem, _seen, unnest({lines("_text")}) AS _raw,
+                        unnest({lines("_records")}) AS _record,
+                        _line + generate_subscripts({lines("_text")}, 1) - 1 AS _position
+                    FROM {_RECORDS})
                 WHERE CASE WHEN _raw >= '!' THEN true ELSE {trimmed("_raw")} <> '' END))"""
 
 

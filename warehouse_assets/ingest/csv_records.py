@@ -1,14 +1,14 @@
 """The records of a CSV file with the numbers of their lines, for DuckDB by Arrow.
 
 DuckDB's own reader tells neither on which line a good record stood nor, of many files, that a quote
-is open at the end of one. Here a broken line is lost by itself. Lines without quotes are handed
-over as they are, many in one text, and split in SQL.
+is open at the end of one. Here a broken line is lost by itself. Lines are handed over many in one
+text, for that costs least, and those without quotes are split in SQL.
 
 The dialect is RFC 4180 with what DuckDB takes beyond it: a blank before and blanks behind quotes,
 and quotes as text within a field that does not begin with one.
 """
 
-import json
+import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple
@@ -26,14 +26,19 @@ OTHER_WIDTH = "not as many fields as the header has"
 OPEN_QUOTE = "a quote is not closed on this line, nor fittingly on those behind it"
 """Reason for a line that is lost by itself, instead of all that its quote holds."""
 
+SEPARATOR = "\uffff"
+"""Separates the fields of `Piece.records`: Unicode has no such character."""
+
 # In lines without any of these the fields are what the delimiters separate.
-_has_special = re.compile('["\0\ufeff\r]').search
+_has_special = re.compile('["\0\ufeff\r\uffff]').search
+_has_unreadable = re.compile("[\0\ufeff\uffff]").search
 _SCHEMA = Schema(
     [
         Field("arrival", DataType.int64()),
         Field("_line", DataType.int64()),
         Field("_text", DataType.utf8()),
-        Field("_record", DataType.utf8()),
+        Field("_records", DataType.utf8()),
+        Field("_is_one", DataType.bool()),
         Field("_problem", DataType.utf8()),
         Field("_seen", DataType.utf8()),
     ]
@@ -50,14 +55,17 @@ class Piece(NamedTuple):
     Args:
         line: number of the (first) line in the file, from 1.
         text: the lines, or the record as it stands in the file.
-        record: of one record its fields, as JSON.
+        records: the same with `SEPARATOR` between fields, and no quotes; None if that is what the
+            delimiters separate.
+        is_one: whether it is one record, or none, even if there are line ends in it.
         problem: why the line is no record.
         seen: what shows that.
     """
 
     line: int
     text: str
-    record: str | None = None
+    records: str | None = None
+    is_one: bool = False
     problem: str | None = None
     seen: str | None = None
 
@@ -69,7 +77,7 @@ def record_reader(files: Iterable[tuple[int, Iterable[Piece]]]) -> RecordBatchRe
     """
 
     def batches() -> Iterator[RecordBatch]:
-        rows: list[tuple[int | str | None, ...]] = []
+        rows: list[tuple[int | str | bool | None, ...]] = []
         size = 0
         for arrival, pieces in files:
             for piece in pieces:
@@ -84,7 +92,7 @@ def record_reader(files: Iterable[tuple[int, Iterable[Piece]]]) -> RecordBatchRe
     return RecordBatchReader.from_batches(_SCHEMA, batches())
 
 
-def _batch(rows: list[tuple[int | str | None, ...]]) -> RecordBatch:
+def _batch(rows: list[tuple[int | str | bool | None, ...]]) -> RecordBatch:
     columns = zip(*rows, strict=True)
     arrays = [Array(column, _SCHEMA.field(place).type) for place, column in enumerate(columns)]
     return RecordBatch.from_arrays(arrays, schema=_SCHEMA)
@@ -119,21 +127,25 @@ def read_pieces(
             yield Piece(first, plain)
             continue
         block = _Block(text.split("\n"), dict(part.problems), parts)
-        start = index  # of lines that can be split as they are
+        texts: list[str] = []  # of records that follow each other, each of one line
+        records: list[str] = []
         while index < len(block.lines):
             bare = block.lines[index].rstrip("\r")
             if index not in block.problems and not _has_special(bare):
-                block.lines[index] = bare
+                texts.append(bare)
+                records.append(bare.replace(delimiter, SEPARATOR))
                 index += 1
                 continue
-            if start < index:
-                yield Piece(first + start, "\n".join(block.lines[start:index]))
             piece, used = block.record(index, delimiter, width, wanted)
-            yield piece._replace(line=first + index)
+            if used == 1 and piece.records is not None:
+                texts.append(piece.text)
+                records.append(piece.records)
+            else:
+                yield Piece(first + index - len(texts), "\n".join(texts), "\n".join(records))
+                yield piece._replace(line=first + index)
+                texts, records = [], []
             index += used
-            start = index
-        if start < index:
-            yield Piece(first + start, "\n".join(block.lines[start:index]))
+        yield Piece(first + index - len(texts), "\n".join(texts), "\n".join(records))
 
 
 class _Block:
@@ -171,18 +183,31 @@ class _Block:
         problem = self.problems.get(index)
         if problem is None or problem.reason == NOT_UTF8:
             try:
-                fields = split_fields(self.lines[index], delimiter, following)
+                fields = _split_usual(self.lines[index], delimiter) or split_fields(
+                    self.lines[index], delimiter, following
+                )
                 problem = _other_width(fields, width)
             except NotARecordError as error:
                 problem = Problem(str(error))
             if problem is not None and used > 1:
                 problem, used = Problem(OPEN_QUOTE), 1
-        if problem is None:
-            is_utf8 = self.problems.keys().isdisjoint(range(index, index + used))
-            problem = _unreadable(fields, wanted, is_utf8)
         text = "\n".join(self.lines[index : index + used]).rstrip("\r")
-        record = None if problem else json.dumps([_shown(field) for field in fields])
-        return Piece(0, _shown(text), record, *(problem or ())), used
+        is_utf8 = self.problems.keys().isdisjoint(range(index, index + used))
+        if problem is None and (not is_utf8 or _has_unreadable(text)):
+            problem = _unreadable(fields, wanted, is_utf8)
+            fields = [_shown(field) for field in fields]
+        records = None if problem else SEPARATOR.join(fields)
+        return Piece(0, _shown(text), records, True, *(problem or ())), used
+
+
+def _split_usual(line: str, delimiter: str) -> list[str] | None:
+    """The fields of a record of one line; None where Python's reader may know another dialect."""
+    if ' "' not in line and '" ' not in line and "\r" not in line:
+        try:
+            return next(csv.reader((line,), delimiter=delimiter, strict=True))
+        except csv.Error:
+            pass
+    return None
 
 
 def split_fields(text: str, delimiter: str, following: Callable[[], str | None]) -> list[str]:
@@ -245,6 +270,8 @@ def _unreadable(fields: list[str], wanted: Mapping[int, str], is_utf8: bool) -> 
     for index, name in wanted.items():
         if "\0" in fields[index]:
             return Problem(f"{name} has a NUL byte")
+        if SEPARATOR in fields[index]:
+            return Problem(f"{name} has U+FFFF, which is no character")
         if fields[index].lstrip(" ").startswith("\ufeff"):
             return Problem(f"{name} begins with a byte-order mark")
         before, replaced, _ = fields[index].partition("\N{REPLACEMENT CHARACTER}")
@@ -254,4 +281,6 @@ def _unreadable(fields: list[str], wanted: Mapping[int, str], is_utf8: bool) -> 
 
 
 def _shown(text: str) -> str:
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").replace(
+        SEPARATOR, "\N{REPLACEMENT CHARACTER}"
+    )
