@@ -16,7 +16,12 @@ from typing import BinaryIO
 
 from sqlalchemy import Table
 
-from warehouse_assets.ingest.csv_records import NotARecordError, read_lines, split_fields
+from warehouse_assets.ingest.csv_records import (
+    NotARecordError,
+    read_lines,
+    readable,
+    split_fields,
+)
 from warehouse_assets.ingest.packed import (
     DAMAGED,
     GZIP_MAGIC,
@@ -37,6 +42,7 @@ DELIMITERS = (",", ";", "\t", "|")
 _TELLS_DELIMITER = re.compile("sep=(.)")  # Excel writes and reads such a line
 _HEAD_BYTES = 1 << 16
 _COPIED_BYTES = 1 << 20
+_MOST_CHARACTERS_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ def open_csv(path: Path, spool: Path, table: Table, unpacked_limit: int) -> CsvF
             for what, columns in problems.items()
             if columns
         )
-        raise NotTheHeaderError(reason, header.text)
+        raise NotTheHeaderError(reason, readable(header.text)[:_MOST_CHARACTERS_SHOWN])
     indices = tuple(at[0] if at else None for at in places)
     ignored = [name for place, name in enumerate(header.names) if name and place not in indices]
     is_usual = header.lines == 1 and head.removeprefix(codecs.BOM_UTF8).startswith(
@@ -167,7 +173,9 @@ def _has_columns(path: Path, table: Table) -> bool:
             is_packed = packed.read(len(GZIP_MAGIC)) == GZIP_MAGIC
         with gzip.open(path) if is_packed else path.open("rb") as stream:
             # A header is at the beginning, however much there is to unpack.
-            header = _read_header(io.BytesIO(stream.read(_HEAD_BYTES)), _HEAD_BYTES, table)
+            head = stream.read(_HEAD_BYTES)
+        head = head if b"\n" in head else head.replace(b"\r", b"\n")
+        header = _read_header(io.BytesIO(head), len(head), table)
     except (OSError, UnreadableFileError, *DAMAGED):
         return False
     known = [names for field, names in _names(table).items() if field in _required(table)]

@@ -195,9 +195,9 @@ class _Block:
         is_utf8 = self.problems.keys().isdisjoint(range(index, index + used))
         if problem is None and (not is_utf8 or _has_unreadable(text)):
             problem = _unreadable(fields, wanted, is_utf8)
-            fields = [_shown(field) for field in fields]
+            fields = [readable(field) for field in fields]
         records = None if problem else SEPARATOR.join(fields)
-        return Piece(0, _shown(text), records, True, *(problem or ())), used
+        return Piece(0, readable(text), records, True, *(problem or ())), used
 
 
 def _split_usual(line: str, delimiter: str) -> list[str] | None:
@@ -280,7 +280,8 @@ def _unreadable(fields: list[str], wanted: Mapping[int, str], is_utf8: bool) -> 
     return None
 
 
-def _shown(text: str) -> str:
+def readable(text: str) -> str:
+    """The text with replacement characters for what no database takes."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").replace(
         SEPARATOR, "\N{REPLACEMENT CHARACTER}"
     )

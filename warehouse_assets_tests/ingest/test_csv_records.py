@@ -106,17 +106,21 @@ TIME = "datetime or date_time"
         (HEADER.replace("region", "region,Region"), f"{DOUBLED}region"),
         (HEADER.replace("datetime", "datetime,date_time"), f"{DOUBLED}{TIME}"),
         (GOOD, f"{MISSING}region, origin_coord, destination_coord, {TIME}, datasource"),
+        (
+            "a\0b\udcff" + "x" * 500,
+            f"{MISSING}region, origin_coord, destination_coord, {TIME}, datasource",
+        ),
         ('"region,origin_coord', "the header cannot be read: its quotes are not closed"),
     ],
 )
 def test_a_file_without_its_columns_is_rejected_as_a_whole(
     tmp_path: Path, header: str, reason: str
 ) -> None:
-    content = f"{header.strip()}\n{GOOD}\n"
+    content = f"{header.strip()}\n{GOOD}\n".encode(errors="surrogateescape")
     found = read(tmp_path, content, trips(GOOD))
-    header = content.splitlines()[0]
-    expected = reason if "quotes" in reason else f"{reason}: {header}"
-    assert only_rejected(found, 0, content) == expected
+    shown = content.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    expected = reason if "quotes" in reason else f"{reason}: {shown.splitlines()[0][:200]}"
+    assert only_rejected(found, 0, shown) == expected
     assert found.rows == [ROW]
 
 
@@ -302,3 +306,24 @@ def test_order_and_places_hold_over_many_blocks_of_a_big_file(tmp_path: Path) ->
     assert found.raws == places
     kept = [region.strip('"') for n, region in enumerate(regions, start=2) if n not in bad]
     assert found.regions == kept
+
+
+@pytest.mark.parametrize("numbers", ["180.00000000000003 0", "nan nan"])
+def test_one_of_many_parts_has_the_only_point_off_the_earth(tmp_path: Path, numbers: str) -> None:
+    # Each part of a Parquet file, of some hundred thousand rows, has statistics of its own.
+    good, bad = [trip("Turin")] * 130_000, trip("Turin", origin=f"POINT ({numbers})")
+    found = read(tmp_path, trips(*good, bad, *good))
+    assert len(found.rows) == 260_000
+    assert found.raws == {130_002: bad}
+
+
+def test_blanks_around_any_value_are_ignored_and_blanks_alone_are_missing(tmp_path: Path) -> None:
+    plain = "Old Turin,POINT (14.5 50),POINT (-3.25 -9),2018-05-28 09:03:40,cheap_mobile"
+    padded = (
+        '\v Old Turin , "POINT (14.5 50)" , POINT (-3.25 -9)\t,  2018-05-28 09:03:40 , cheap_mobile'
+    )
+    found = read(tmp_path, trips(padded, plain), trips(plain, f"{padded}\t", " ,\t,  ,\v, \f"))
+    moment = datetime.fromisoformat("2018-05-28 09:03:40")
+    assert found.rows == [("Old Turin", 14.5, 50, -3.25, -9, moment, "cheap_mobile")] * 4
+    names = ["region", "origin_coord", "destination_coord", "datetime", "datasource"]
+    assert found.reasons == {4: "; ".join(f"{name} is missing" for name in names)}

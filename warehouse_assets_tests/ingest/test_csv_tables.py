@@ -101,9 +101,10 @@ def test_a_file_is_recognised_by_its_required_columns_or_its_name(tmp_path: Path
         ("Orders-1.csv", "", True),
         ("january.csv", "id,ordered_at\n", True),
         ("january.csv", "sep=^\nID^note^Ordered_At\n", True),
+        ("january.csv", "id,ordered_at\r1,2026-01-02\r", True),
         ("january.csv", "id,sum,note\n", False),
         ("january.txt", "id,ordered_at\n", False),
     ]:
         path = tmp_path / name
-        path.write_text(content)
+        path.write_text(content, newline="")
         assert recognises(DeliveryFile.look_at(path)) is is_one, (name, content)
