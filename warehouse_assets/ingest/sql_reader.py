@@ -201,15 +201,16 @@ class Page:
 
 def _texts(name: str, column: Sequence[Any], problems: list[str | None]) -> Sequence[str | None]:
     """The values of a column as text; what is none is shown, and noted in `problems`."""
-    if set(map(type, column)) <= {str, type(None)}:
+    kinds = set(map(type, column))
+    if kinds <= {str, type(None)}:
         return column
-    texts: list[str | None] = []
-    for index, value in enumerate(column):
-        if isinstance(value, bytes):
-            words = "not valid UTF-8" if isinstance(value, Undecodable) else "binary data"
-            problems[index] = problems[index] or f"{name} is {words}"
-        texts.append(None if value is None else _text(value))
-    return texts
+    if kinds & {bytes, Undecodable}:
+        for index, value in enumerate(column):
+            if isinstance(value, bytes):
+                words = "not valid UTF-8" if isinstance(value, Undecodable) else "binary data"
+                problems[index] = problems[index] or f"{name} is {words}"
+        return [None if value is None else _text(value) for value in column]
+    return [None if value is None else str(value) for value in column]
 
 
 def _text(value: object) -> str:

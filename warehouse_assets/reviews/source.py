@@ -5,7 +5,7 @@ from sqlalchemy import Text
 from warehouse_assets.ingest.sql_reader import SqlSource
 from warehouse_assets.ingest.validate import Rule, Validator, text
 from warehouse_assets.reviews.tables import REVIEWS
-from warehouse_assets.times import is_blank, trimmed
+from warehouse_assets.times import is_blank
 
 _FIELDS = [column.name for column in REVIEWS.columns if "field" in column.info]
 _TEXTS = [name for name in _FIELDS if isinstance(REVIEWS.c[name].type, Text)]
@@ -13,7 +13,7 @@ _TEXTS = [name for name in _FIELDS if isinstance(REVIEWS.c[name].type, Text)]
 _YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800
 
 _UNIX, _WRITTEN = text("unixReviewTime"), text("reviewTime")
-_SECONDS = f"TRY_CAST({trimmed(_UNIX)} AS DOUBLE)"
+_SECONDS = f"TRY_CAST({_UNIX} AS DOUBLE)"
 _DAY = f"try_strptime({_WRITTEN}, '%m %d, %Y')"
 
 # 64 bits of the MD5 of all values, each after its length, so that none runs into another.
@@ -22,7 +22,6 @@ _VALUES = ", ".join(
 )
 _HASH = f"(md5_number_lower(concat({_VALUES}))::HUGEINT - 9223372036854775808)::BIGINT"
 
-_NO_SECONDS = is_blank(_UNIX)
 _RULES = [
     *(
         Rule(
@@ -31,28 +30,36 @@ _RULES = [
         )
         for name in _TEXTS
     ),
-    Rule(
-        f"NOT {_NO_SECONDS} AND coalesce(isnan({_SECONDS}), true)",
-        "unixReviewTime is not a number",
-        _UNIX,
-    ),
-    Rule(
-        f'"unixReviewTime" IS NULL AND NOT coalesce(isnan({_SECONDS}), true)',
-        "unixReviewTime is not in the years 1 to 9999",
-        _UNIX,
-    ),
-    Rule(
-        f"CASE WHEN {_NO_SECONDS} THEN {_DAY} < TIMESTAMP '0001-01-01' ELSE false END",
-        "reviewTime is not in the years 1 to 9999",
-        _WRITTEN,
-    ),
-    Rule(
-        f"CASE WHEN {_NO_SECONDS} THEN {_DAY} IS NULL AND NOT {is_blank(_WRITTEN)} ELSE false END",
-        "there is no unixReviewTime, and reviewTime is not MM D, YYYY",
-        _WRITTEN,
-    ),
-    Rule(
-        f"{_NO_SECONDS} AND {is_blank(_WRITTEN)}", "there is neither unixReviewTime nor reviewTime"
+    *(
+        # Only where there is no time these are looked at: what they cost is then of no account.
+        Rule(f'CASE WHEN "unixReviewTime" IS NULL THEN {is_broken} ELSE false END', reason, seen)
+        for is_broken, reason, seen in (
+            (
+                f"NOT {is_blank(_UNIX)} AND coalesce(isnan({_SECONDS}), true)",
+                "unixReviewTime is not a number",
+                _UNIX,
+            ),
+            (
+                f"NOT coalesce(isnan({_SECONDS}), true)",
+                "unixReviewTime is not in the years 1 to 9999",
+                _UNIX,
+            ),
+            (
+                f"{is_blank(_UNIX)} AND {_DAY} < TIMESTAMP '0001-01-01'",
+                "reviewTime is not in the years 1 to 9999",
+                _WRITTEN,
+            ),
+            (
+                f"{is_blank(_UNIX)} AND {_DAY} IS NULL AND NOT {is_blank(_WRITTEN)}",
+                "there is no unixReviewTime, and reviewTime is not MM D, YYYY",
+                _WRITTEN,
+            ),
+            (
+                f"{is_blank(_UNIX)} AND {is_blank(_WRITTEN)}",
+                "there is neither unixReviewTime nor reviewTime",
+                None,
+            ),
+        )
     ),
 ]
 

@@ -1,6 +1,7 @@
 """Whatever a SQLite table holds, each row is in the lake as plain Python has it, or rejected."""
 
 import math
+import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -54,24 +55,29 @@ def number(value: Any) -> float | None:
         raise UnusableError from None
 
 
-def expected(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    overall, verified, date, seconds = number(row[0]), number(row[1]), text(row[2]), number(row[3])
-    if verified is not None and verified != math.floor(verified):
+def whole(value: Any) -> int | None:
+    stripped = (text(value) or "").strip(" ")
+    if stripped and not re.fullmatch(r"[+-]?([0-9]+|[0-9]{1,15}\.0+)", stripped):
         raise UnusableError
+    return int(float(stripped)) if stripped else None
+
+
+def expected(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    overall, verified, date, seconds = number(row[0]), whole(row[1]), text(row[2]), number(row[3])
     reviewer, product = text(row[4]), text(row[5])
-    whole = None if seconds is None else math.floor(seconds)
-    if whole is None:
+    second = None if seconds is None else math.floor(seconds)
+    if second is None:
         try:
             datetime.strptime(f"{date} +0000", "%m %d, %Y %z")
         except ValueError:
             raise UnusableError from None
-    elif not -62_135_596_800 <= whole <= 253_402_300_799:
+    elif not -62_135_596_800 <= second <= 253_402_300_799:
         raise UnusableError
     return (
         overall,
-        None if verified is None else int(verified),
+        verified,
         date,
-        whole,
+        second,
         reviewer,
         product,
     )
