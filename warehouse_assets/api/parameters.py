@@ -9,8 +9,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import date
 from typing import Annotated, Any, TypeVar
 
-from anyio.to_thread import run_sync
 from fastapi import Query, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
@@ -56,30 +56,40 @@ class StrictRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What answers a request: as any route, if its parameters are known."""
-        handle = super().get_route_handler()
+        handle = self.handler()
+        told = (self.openapi_extra or {}).get("parameters", ())
+        known = [
+            *_names(self.dependant),
+            *(found["name"] for found in told if found["in"] == "query"),
+        ]
 
         async def handle_strictly(request: Request) -> Response:
             if request.scope["query_string"]:
-                await _refuse_unknown(request)
+                check(request.query_params, known)
             return await handle(request)
 
         return handle_strictly
 
+    def handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request whose parameters are known."""
+        return super().get_route_handler()
 
-async def _refuse_unknown(request: Request) -> None:
-    """Refuse the request if it has parameters behind the `?` that its route does not declare.
 
-    Which these are is what the description of the API tells.
+class PlainRoute(StrictRoute):
+    """A route whose function takes the request, and nothing that FastAPI would have to look up.
 
-    Raises:
-        Refusal: there are such, or one is there more than once.
+    To look up what a function declares takes longer than a short answer.
     """
-    app = request.app
-    # To make the description takes long enough for others to notice; then the application has it.
-    described = app.openapi_schema or await run_sync(app.openapi)
-    path = described["paths"].get(getattr(request.scope.get("route"), "path_format", ""), {})
-    parameters = path.get(request.method.lower(), {}).get("parameters", ())
-    check(request.query_params, [found["name"] for found in parameters if found["in"] == "query"])
+
+    def handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The function itself."""
+        return self.endpoint
+
+
+def _names(dependant: Dependant) -> list[str]:
+    """The parameters behind the `?` that a route declares, by itself or by what it depends on."""
+    nested = [name for part in dependant.dependencies for name in _names(part)]
+    return [*nested, *(found.alias for found in dependant.query_params)]
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -88,8 +98,7 @@ M = TypeVar("M", bound=BaseModel)
 def values_of(request: Request, model: type[M]) -> M:
     """The parameters behind the `?`, as `model` declares them.
 
-    FastAPI does the same for a route that declares them itself, in more time than it takes to
-    look up a short answer; `described` then tells of them.
+    This is what FastAPI does where a function declares them; here `described` tells of them.
 
     Raises:
         RequestValidationError: one of them cannot be used.
@@ -123,9 +132,12 @@ def check(sent: QueryParams, known: Sequence[str]) -> None:
     Raises:
         Refusal: there are such.
     """
+    names = [name for name, _ in sent.multi_items()]
+    if len(set(names)) == len(names) and set(names) <= set(known):
+        return
     there_are = f"there are: {', '.join(known)}" if known else "this address takes no parameters"
     errors = {}
-    for name, times in Counter(name for name, _ in sent.multi_items()).items():
+    for name, times in Counter(names).items():
         if name not in known:
             errors[name] = f"There is no parameter {name!r}; {there_are}."
         elif times > 1:

@@ -64,13 +64,15 @@ def listen(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """A server whose streams of events end with it."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(
+        self, app: FastAPI, seconds_at_the_end: int = _SECONDS_FOR_REQUESTS_AT_THE_END
+    ) -> None:
         config = uvicorn.Config(
             app,
             log_config=_LOGS,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=_SECONDS_FOR_REQUESTS_AT_THE_END,
+            timeout_graceful_shutdown=seconds_at_the_end,
         )
         super().__init__(config)
         self._service = app.state.service

@@ -14,7 +14,8 @@ from warehouse_assets.ingestions import Event, Ingestion, Ingestions, Webhook
 
 _UNTOLD = frozenset({"received", "progress"})
 _LAST = frozenset({"succeeded"})
-_SECONDS_BEFORE_TRIES = (0.0, 0.5, 2.0, 8.0, 30.0)
+SECONDS_BEFORE_TRIES = (0.0, 0.5, 2.0, 8.0, 30.0)
+"""How long an address that does not take an event is left alone before each try."""
 _SECONDS_TO_CONNECT_AND_TO_ANSWER = (5, 10)
 _LONGEST_ADDRESS = 2000
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
@@ -93,7 +94,7 @@ class Webhooks:
             "status_url": self._address(ingestion),
         }
         reason = ""
-        for seconds in _SECONDS_BEFORE_TRIES:
+        for seconds in SECONDS_BEFORE_TRIES:
             await asyncio.sleep(seconds)
             reason, is_worth_another_try = await asyncio.to_thread(self._post, url, document)
             if not reason:

@@ -26,7 +26,6 @@ EVENTS = (
 ENDS = frozenset({"succeeded", "failed"})
 """The events after which an ingestion is over."""
 
-_BLOCK_BYTES = 1 << 16
 _logger = logging.getLogger(__name__)
 
 
@@ -123,7 +122,8 @@ class Ingestion:
     @property
     def status(self) -> str:
         """How far it has come: the last event's name, `progress` left out."""
-        return _last_name(self.path) or "received"
+        names = [event.name for event in self.events() if event.name != "progress"]
+        return names[-1] if names else "received"
 
     @property
     def is_over(self) -> bool:
@@ -191,25 +191,3 @@ def _parsed(line: bytes) -> tuple[str, datetime, Mapping[str, Any]] | None:
     if not isinstance(name, str) or not name.isidentifier() or not isinstance(data, dict):
         return None
     return name, at if at.tzinfo else at.replace(tzinfo=timezone.utc), data
-
-
-def _last_name(path: Path) -> str | None:
-    """The name of the last event but `progress`, read from the end of the journal."""
-    try:
-        with path.open("rb") as journal:
-            end = journal.seek(0, os.SEEK_END)
-            tail = b""
-            while end > 0:
-                start = max(0, end - _BLOCK_BYTES)
-                journal.seek(start)
-                tail = journal.read(end - start) + tail
-                end = start
-                lines = tail[: tail.rfind(b"\n") + 1].splitlines()
-                # The first of them may have begun before this block.
-                for line in reversed(lines if start == 0 else lines[1:]):
-                    parsed = _parsed(line)
-                    if parsed is not None and parsed[0] != "progress":
-                        return parsed[0]
-    except OSError:
-        pass
-    return None

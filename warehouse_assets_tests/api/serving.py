@@ -95,11 +95,13 @@ def settings_of(folder: Path, **environment: str) -> Settings:
 
 
 @contextmanager
-def serving(settings: Settings, runs: Any = None, app: FastAPI | None = None) -> Iterator[Served]:
+def serving(
+    settings: Settings, runs: Any = None, app: FastAPI | None = None, **options: Any
+) -> Iterator[Served]:
     """The service on a free port while the block runs."""
     app = app or build_app(settings, runs or NoRuns())
     with listen("127.0.0.1", 0) as listening, client() as session:
-        server = Server(app)
+        server = Server(app, **options)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

@@ -5,10 +5,8 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
 import requests
 
-from warehouse_assets.api import server
 from warehouse_assets.api.app import build_app
 from warehouse_assets_tests.api.reviewing import ReviewHouse
 from warehouse_assets_tests.api.serving import (
@@ -65,10 +63,7 @@ def test_a_request_under_way_is_answered_before_the_service_ends(tmp_path: Path)
     assert [answer.json() for answer in answers] == ["done"]
 
 
-def test_a_request_that_takes_too_long_is_told_that_the_service_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "_SECONDS_FOR_REQUESTS_AT_THE_END", 0.2)
+def test_a_request_that_takes_too_long_is_told_that_the_service_ends(tmp_path: Path) -> None:
     app = build_app(settings_of(tmp_path), NoRuns())
     asked = threading.Event()
 
@@ -78,7 +73,7 @@ def test_a_request_that_takes_too_long_is_told_that_the_service_ends(
         await asyncio.sleep(60)
 
     answers: list[requests.Response] = []
-    with serving(settings_of(tmp_path), app=app) as served:
+    with serving(settings_of(tmp_path), app=app, seconds_at_the_end=1) as served:
         url = f"{served.address}/endless"
         asking = threading.Thread(target=lambda: answers.append(served.client.get(url)))
         asking.start()

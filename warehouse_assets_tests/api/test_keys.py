@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from warehouse_assets.api import keys
 from warehouse_assets.api.app import build_app
 from warehouse_assets.api.keys import Keys, add_key, hash_of
 from warehouse_assets.cli.keys import command as api_key
@@ -79,10 +78,7 @@ def test_a_browser_is_asked_for_the_key_as_a_password(guarded: tuple[Served, str
     assert status(served, Authorization="Basic =") == 401
 
 
-def test_the_file_may_change_while_the_service_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keys, "_SECONDS_BETWEEN_LOOKS", 0.1)
+def test_the_file_may_change_while_the_service_runs(tmp_path: Path) -> None:
     first = made_key(tmp_path)
     with serving(settings_of(tmp_path)) as served:
         second = made_key(tmp_path)

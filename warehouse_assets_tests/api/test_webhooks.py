@@ -63,7 +63,7 @@ def receiving(*script: int) -> Iterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def quick_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "_SECONDS_BEFORE_TRIES", (0.0, 0.05, 0.05, 0.05))
+    monkeypatch.setattr(webhooks, "SECONDS_BEFORE_TRIES", (0.0, 0.05, 0.05, 0.05))
 
 
 def test_events_are_posted_in_order_to_one_that_fails_twice(served: Served) -> None:

@@ -21,8 +21,8 @@ from warehouse_assets.api.formats import (
     to_json,
     wanted,
 )
-from warehouse_assets.api.parameters import Day, StrictRoute, days_of, described, values_of
-from warehouse_assets.api.problems import Refusal, problems
+from warehouse_assets.api.parameters import Day, PlainRoute, days_of, described, values_of
+from warehouse_assets.api.problems import GUARDED, Refusal, problems
 from warehouse_assets.api.published import UNCHANGED, Content, answer_short
 from warehouse_assets.days import ANY_DAY, Days
 from warehouse_assets.reviews.answers import (
@@ -35,7 +35,7 @@ from warehouse_assets.reviews.answers import (
 )
 from warehouse_assets.reviews.tables import REVIEWS, STARS
 
-router = APIRouter(tags=["reviews"], route_class=StrictRoute)
+router = APIRouter(tags=["reviews"], route_class=PlainRoute, responses=GUARDED)
 
 _QUERIES = {dialect: ReviewQueries(dialect) for dialect in ("sqlite", "postgresql")}
 _REVIEWS_ON_A_PAGE = 20
