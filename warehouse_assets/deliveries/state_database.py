@@ -3,17 +3,16 @@
 It is SQLite or PostgreSQL (STATE_URL). What is kept in it and how it changes is in `state`.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table, event
+from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from warehouse_assets.databases import postgresql_engine, sqlite_engine
 from warehouse_assets.errors import BusyError, PermanentError, WarehouseAssetsError
 from warehouse_assets.warehouse.origin import Origin, note, noted, origin_table
 
@@ -200,7 +199,9 @@ class StateDatabase:
     def _connect(self, begin: str) -> sa.Connection:
         if self._engine is None:
             self._engine = (
-                _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
+                sqlite_engine(self.url, _SECONDS_TO_WAIT)
+                if self.is_sqlite
+                else postgresql_engine(self.url, poolclass=sa.NullPool)
             )
         return self._engine.connect().execution_options(begin=begin)
 
@@ -228,27 +229,3 @@ class StateDatabase:
                 "reached and written (setting STATE_URL). It may be deleted: it is then made again "
                 "from the lake."
             ) from error
-
-
-def _postgres_engine(url: sa.URL) -> sa.Engine:
-    return sa.create_engine(url.set(drivername="postgresql+psycopg2"), poolclass=sa.NullPool)
-
-
-def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    # No connection is kept: it would go on using a file that was deleted.
-    engine = sa.create_engine(
-        url, connect_args={"timeout": _SECONDS_TO_WAIT}, poolclass=sa.NullPool
-    )
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: sqlite3.Connection, record: Any) -> None:
-        connection.isolation_level = None  # transactions begin below
-        connection.execute("PRAGMA journal_mode = WAL")
-        # What a power cut takes is read from the feed again: the position goes with it.
-        connection.execute("PRAGMA synchronous = NORMAL")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
-
-    return engine

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from warehouse_assets.databases import postgresql_engine
 from warehouse_assets.errors import BusyError, SourceError
 from warehouse_assets.ingest.sql_reader import (
     Fingerprint,
@@ -23,7 +24,6 @@ from warehouse_assets.ingest.sql_reader import (
     found_name,
 )
 
-_DRIVER = "postgresql+psycopg2"
 _KINDS = "'r', 'p', 'v', 'm', 'f'"  # tables, plain and of parts, views, stored ones, foreign tables
 # What these hold is in this server: nothing elsewhere changes it.
 _KINDS_OF_THIS_SERVER = ("r", "m")
@@ -67,8 +67,8 @@ class PostgresReader(SqlReader):
         self.place = f"database {url.render_as_string(hide_password=True)}"
         self.unit = url.database or ""
         self._source = source
-        self._engine = sa.create_engine(
-            url.set(drivername=_DRIVER),
+        self._engine = postgresql_engine(
+            url,
             poolclass=sa.NullPool,
             isolation_level="REPEATABLE READ",
             execution_options={"postgresql_readonly": True},

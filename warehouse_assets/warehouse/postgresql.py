@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from warehouse_assets.databases import APPLICATION_NAME, postgresql_engine
 from warehouse_assets.errors import BusyError
 from warehouse_assets.warehouse.notes import PUBLISHED
 from warehouse_assets.warehouse.postgresql_errors import explanation
@@ -32,14 +33,6 @@ _SETTINGS_OF_A_WRITER = {
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "6",
-}
-# What a URL may set otherwise, as `?connect_timeout=3`.
-_CONNECTION = {
-    "connect_timeout": 10,
-    "application_name": "warehouse_assets",
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 6,
 }
 
 
@@ -113,7 +106,7 @@ class PostgresqlDatabase:
                 raise BusyError(
                     f"The warehouse {self._name} was locked by another writer for "
                     f"{self._seconds_to_wait} s. See which program is writing to it (in "
-                    "pg_stat_activity, application_name 'warehouse_assets'); readers do not "
+                    f"pg_stat_activity, application_name '{APPLICATION_NAME}'); readers do not "
                     "lock it."
                 )
             time.sleep(_SECONDS_BETWEEN_TRIES)
@@ -124,7 +117,15 @@ class PostgresqlDatabase:
                 self._engine.dispose(close=False)
             self._process = os.getpid()
         if self._engine is None:
-            self._engine = _engine(self._url)
+            self._engine = postgresql_engine(
+                self._url,
+                {"client_encoding": "utf8"},
+                pool_size=4,
+                max_overflow=-1,
+                # A connection that the server has closed meanwhile is replaced.
+                pool_pre_ping=True,
+                pool_recycle=600,
+            )
         return self._engine.connect().execution_options(**options)
 
     @contextmanager
@@ -133,17 +134,3 @@ class PostgresqlDatabase:
             yield
         except DBAPIError as error:
             raise explanation(error, self._name, self._url.password) from error
-
-
-def _engine(url: sa.URL) -> sa.Engine:
-    given = {name: value for name, value in _CONNECTION.items() if name not in url.query}
-    return sa.create_engine(
-        # SQLAlchemy's own choice for postgresql:// is another driver.
-        url.set(drivername="postgresql+psycopg2"),
-        connect_args={**given, "client_encoding": "utf8"},
-        pool_size=4,
-        max_overflow=-1,
-        # A connection that the server has closed meanwhile is replaced.
-        pool_pre_ping=True,
-        pool_recycle=600,
-    )

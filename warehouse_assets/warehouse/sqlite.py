@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
+from warehouse_assets.databases import sqlite_engine
 from warehouse_assets.errors import BusyError, WarehouseAssetsError, WarehouseError
 
 _QUIET_MILLISECONDS = 1000
+# Changes are all over the indexes of a large table; 2 MB, the default, hold little of it.
 _CACHE = -64 * 1024  # in KiB, when negative
 # With less SQLite cannot begin its log and the index of that.
 _LEAST_SPACE_TO_WRITE = 64 * 1024
@@ -105,7 +105,8 @@ class SqliteDatabase:
 
     def _connect(self, begin: str) -> sa.Connection:
         if self._engine is None:
-            self._engine = _engine(self._url, self._seconds_to_wait)
+            pragmas = {"cache_size": _CACHE}
+            self._engine = sqlite_engine(self._url, self._seconds_to_wait, pragmas)
         return self._engine.connect().execution_options(begin=begin)
 
     def _wait_for_writers(
@@ -171,23 +172,3 @@ class SqliteDatabase:
                 f"The folder of the warehouse {self._name} cannot be made: {error.strerror}. "
                 "Check the setting WAREHOUSE_URL."
             ) from error
-
-
-def _engine(url: sa.URL, seconds_to_wait: float) -> sa.Engine:
-    # No connection is kept: it would go on using a file that was deleted or moved aside.
-    engine = sa.create_engine(url, connect_args={"timeout": seconds_to_wait}, poolclass=sa.NullPool)
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: sqlite3.Connection, record: Any) -> None:
-        connection.isolation_level = None  # transactions begin below, DDL included
-        # Readers see the state before a transaction until it ends, and never wait for it.
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        # Changes are all over the indexes of a large table; 2 MB, the default, hold little of it.
-        connection.execute(f"PRAGMA cache_size = {_CACHE}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
-
-    return engine
