@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from warehouse_assets.reviews.answers import Execute
 from warehouse_assets.warehouse import Warehouse
 from warehouse_assets.warehouse.notes import PUBLISHED
-from warehouse_assets.warehouse.versions import PublishedVersion, PublishedVersions
+from warehouse_assets.warehouse.versions import PublishedVersion, published_versions
 
 T = TypeVar("T")
 Versions = Mapping[str, PublishedVersion]
@@ -73,7 +73,7 @@ def read_anew(warehouse: Warehouse, tables: Sequence[str], work: Callable[[Readi
         WarehouseAssetsError: the warehouse cannot be read.
     """
     with warehouse.read() as connection:
-        versions = PublishedVersions(warehouse).of(connection, tables)
+        versions = published_versions(connection, tables)
         return work(reading_by(connection, versions))
 
 

@@ -3,7 +3,7 @@
 from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.notes import PUBLISHED
 from warehouse_assets.warehouse.publish import CHANNEL, adopt, publish, withdraw
-from warehouse_assets.warehouse.versions import PublishedVersion, PublishedVersions
+from warehouse_assets.warehouse.versions import PublishedVersion, published_versions
 from warehouse_assets.warehouse.writer import Published
 
 __all__ = [
@@ -11,9 +11,9 @@ __all__ = [
     "PUBLISHED",
     "Published",
     "PublishedVersion",
-    "PublishedVersions",
     "Warehouse",
     "adopt",
     "publish",
+    "published_versions",
     "withdraw",
 ]

@@ -20,8 +20,8 @@ from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.lake.damage import remedy
 from warehouse_assets.schema import column_names, duckdb_type
 from warehouse_assets.warehouse.database import Warehouse
-from warehouse_assets.warehouse.notes import PUBLISHED
 from warehouse_assets.warehouse.postgresql_copy import NUL_REPLACED_BY
+from warehouse_assets.warehouse.versions import published_version
 from warehouse_assets.warehouse.writer import Writer
 
 _ROWS_AT_ONCE = 10_000
@@ -38,7 +38,7 @@ def behind(warehouse: Warehouse, table: LakeTable) -> str:
         BusyError: the server cannot be reached.
     """
     with warehouse.read() as connection:
-        note = _note(connection, table)
+        note = published_version(connection, table.name)
     if note is None:
         return "It is not published."
     if note.lake_table_id != str(table.open().metadata().id):
@@ -57,7 +57,7 @@ def difference(lake: Lake, warehouse: Warehouse, table: LakeTable) -> str:
         BusyError: the server cannot be reached.
     """
     with warehouse.read() as connection:
-        note, handle = _note(connection, table), table.open()
+        note, handle = published_version(connection, table.name), table.open()
         if note is None or note.lake_table_id != str(handle.metadata().id):
             return ""
         if not Writer(connection, table.declaration).is_as_declared():
@@ -70,7 +70,7 @@ def difference(lake: Lake, warehouse: Warehouse, table: LakeTable) -> str:
     here = _of_lake(lake, warehouse, table, handle)
     if there != here and note.version < handle.version():  # the newest is still to be published
         try:
-            handle.load_as_version(int(note.version))
+            handle.load_as_version(note.version)
             here = _of_lake(lake, warehouse, table, handle)
         except (DeltaError, LakeError):
             return ""  # its files are gone, so that the next run writes the table whole
@@ -80,13 +80,6 @@ def difference(lake: Lake, warehouse: Warehouse, table: LakeTable) -> str:
     return f"It has {there[0]:,} rows, " + (
         f"{as_many}." if there[0] == here[0] else f"the lake has {here[0]:,}."
     )
-
-
-def _note(connection: sa.Connection, table: LakeTable) -> Any:
-    if not connection.dialect.has_table(connection, PUBLISHED.name):
-        return None
-    query = sa.select(PUBLISHED).where(PUBLISHED.c.table_name == table.name)
-    return connection.execute(query).one_or_none()
 
 
 def _of_lake(lake: Lake, warehouse: Warehouse, table: LakeTable, handle: DeltaTable) -> _Sum:

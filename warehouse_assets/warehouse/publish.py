@@ -22,6 +22,7 @@ from warehouse_assets.warehouse.changes import publish_changes
 from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.notes import COLUMNS, LAKE, NOTES, PUBLISHED
 from warehouse_assets.warehouse.origin import Origin, note, noted
+from warehouse_assets.warehouse.versions import published_version
 from warehouse_assets.warehouse.writer import Published, Writer
 
 __all__ = ["PUBLISHED", "Published", "adopt", "publish", "withdraw"]
@@ -57,11 +58,7 @@ def publish(
         _refuse_another_lake(connection, lake, warehouse)
         NOTES.create_all(connection)
         _note_lake(connection, lake, warehouse)
-        known = connection.execute(
-            sa.select(PUBLISHED.c.lake_table_id, PUBLISHED.c.version).where(
-                PUBLISHED.c.table_name == table.name
-            )
-        ).one_or_none()
+        known = published_version(connection, table.name)
         if known is not None and known.lake_table_id == identity and known.version > version:
             # Another run has published a later version meanwhile, or the lake is an older copy.
             handle = table.open()

@@ -1,11 +1,10 @@
-"""Which versions are published, for whoever keeps what was computed from them."""
+"""Which versions are published, for publishing and for whoever keeps what was computed of them."""
 
 from collections.abc import Collection
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.notes import PUBLISHED
 
 
@@ -17,45 +16,28 @@ class PublishedVersion(NamedTuple):
     version: int
 
 
-class PublishedVersions:
-    """Tells cheaply whether anything was published since: one small query, no table is read.
+def published_versions(
+    connection: sa.Connection, tables: Collection[str]
+) -> tuple[PublishedVersion, ...]:
+    """The versions of those of `tables` that are published, ordered by name.
 
-    What is computed in the same transaction (`warehouse.read()`) as `of` was asked in belongs to
-    the versions that `of` gave, so that they can be the key of a cache or an ETag:
+    One small query; no table is read. What is read in the same transaction belongs to these
+    versions, so that they can be the key of a cache or an ETag.
 
-        with warehouse.read() as connection:
-            versions = published.of(connection, ["weekly_trips"])
-            if versions != known:
-                ...
+    A table that is not published is left out; in a database into which nothing was published yet
+    there are none.
+
+    Args:
+        connection: of `warehouse.read()` or `warehouse.write()`.
+        tables: names of tables of the warehouse.
     """
+    if not connection.dialect.has_table(connection, PUBLISHED.name):
+        return ()
+    query = sa.select(PUBLISHED.c.table_name, PUBLISHED.c.lake_table_id, PUBLISHED.c.version)
+    rows = connection.execute(query.where(PUBLISHED.c.table_name.in_(sorted(tables))))
+    return tuple(sorted(PublishedVersion(*row) for row in rows))
 
-    def __init__(self, warehouse: Warehouse) -> None:
-        self.warehouse = warehouse
 
-    def of(
-        self, connection: sa.Connection, tables: Collection[str]
-    ) -> tuple[PublishedVersion, ...]:
-        """The versions of those of `tables` that are published, ordered by name.
-
-        A table that is not published is left out; in a database into which nothing was published
-        yet there are none.
-
-        Args:
-            connection: of `warehouse.read()`.
-            tables: names of tables of the warehouse.
-        """
-        if not connection.dialect.has_table(connection, PUBLISHED.name):
-            return ()
-        query = sa.select(
-            PUBLISHED.c.table_name, PUBLISHED.c.lake_table_id, PUBLISHED.c.version
-        ).where(PUBLISHED.c.table_name.in_(sorted(tables)))
-        return tuple(sorted(PublishedVersion(*row) for row in connection.execute(query)))
-
-    def now(self, tables: Collection[str]) -> tuple[PublishedVersion, ...]:
-        """What `of` gives in a transaction of its own.
-
-        Raises:
-            WarehouseError: there is no database yet, or it cannot be opened or read.
-        """
-        with self.warehouse.read() as connection:
-            return self.of(connection, tables)
+def published_version(connection: sa.Connection, table: str) -> PublishedVersion | None:
+    """The version of a table that is published; None if it is not."""
+    return next(iter(published_versions(connection, [table])), None)
