@@ -14,8 +14,8 @@ from warehouse_assets.definitions import defs
 
 # asset: (group, what it depends on, kinds)
 ASSETS = {
-    "posts": ("forum", set(), {"json", "deltalake"}),
-    "votes": ("forum", set(), {"json", "deltalake"}),
+    "posts": ("forum", {"inbox"}, {"json", "deltalake"}),
+    "votes": ("forum", {"inbox"}, {"json", "deltalake"}),
     "votes_per_post_per_week": ("forum", {"votes"}, {"sql", "duckdb", "deltalake"}),
     "mean_votes_per_post_per_week": (
         "forum",
@@ -23,9 +23,9 @@ ASSETS = {
         {"sql", "duckdb", "deltalake"},
     ),
     "outlier_weeks": ("forum", {"votes"}, {"sql", "duckdb", "deltalake"}),
-    "students": ("school", set(), {"sqlite", "deltalake"}),
-    "batches": ("school", set(), {"json", "deltalake"}),
-    "test_runs": ("school", set(), {"log", "deltalake"}),
+    "students": ("school", {"students_database"}, {"sqlite", "deltalake"}),
+    "batches": ("school", {"batches_server"}, {"json", "deltalake"}),
+    "test_runs": ("school", {"test_runs_log"}, {"log", "deltalake"}),
     "lessons": ("school", {"test_runs"}, {"sql", "duckdb", "deltalake"}),
     "lesson_titles": ("school", {"test_runs"}, {"sql", "duckdb", "deltalake"}),
     "lesson_completions": (
@@ -38,14 +38,14 @@ ASSETS = {
         {"batches", "students", "lesson_completions"},
         {"sql", "duckdb", "deltalake"},
     ),
-    "trips": ("trips", set(), {"csv", "deltalake"}),
+    "trips": ("trips", {"inbox"}, {"csv", "deltalake"}),
     "daily_trips": ("trips", {"trips"}, {"sql", "duckdb", "deltalake"}),
     "weekly_trips": ("trips", {"daily_trips"}, {"sql", "duckdb", "deltalake"}),
     "trip_groups": ("trips", {"trips"}, {"sql", "duckdb", "deltalake"}),
-    "reviews": ("reviews", set(), {"sql", "deltalake"}),
+    "reviews": ("reviews", {"reviews_database"}, {"sql", "deltalake"}),
     "product_reviews_daily": ("reviews", {"reviews"}, {"sql", "duckdb", "deltalake"}),
     "reviewer_reviews_daily": ("reviews", {"reviews"}, {"sql", "duckdb", "deltalake"}),
-    "deliveries": ("deliveries", set(), {"log", "deltalake"}),
+    "deliveries": ("deliveries", {"deliveries_feed"}, {"log", "deltalake"}),
     "delivery_durations": ("deliveries", {"deliveries"}, {"sql", "duckdb", "deltalake"}),
     "average_delivery_duration": ("deliveries", {"deliveries"}, {"python", "log"}),
     "rejected_records": (
@@ -58,6 +58,16 @@ ASSETS = {
         {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries"},
         {"deltalake"},
     ),
+}
+
+# What others make: kinds.
+EXTERNAL = {
+    "inbox": {"file"},
+    "students_database": {"sqlite"},
+    "batches_server": {"json"},
+    "test_runs_log": {"log"},
+    "reviews_database": {"sql"},
+    "deliveries_feed": {"log"},
 }
 
 # A number, and no table.
@@ -199,12 +209,30 @@ def test_assets_with_their_groups_sources_and_kinds() -> None:
             set(spec.kinds),
         )
         for spec in defs.resolve_all_asset_specs()
-    } == ASSETS
+    } == {**ASSETS, **{name: ("sources", set(), kinds) for name, kinds in EXTERNAL.items()}}
+
+
+def test_every_asset_has_an_owner_a_layer_and_if_it_is_made_here_a_window_of_freshness() -> None:
+    for spec in defs.resolve_all_asset_specs():
+        name = spec.key.to_user_string()
+        layer = "source" if name in EXTERNAL else "loaded" if name in SOURCES else "computed"
+        assert spec.tags["layer"] == layer
+        assert len(spec.owners) == 1
+        assert (spec.freshness_policy is None) is (name in EXTERNAL)
+
+
+def test_a_computed_asset_shows_its_select_and_links_to_it() -> None:
+    (spec,) = (s for s in defs.resolve_all_asset_specs() if s.key == dg.AssetKey("outlier_weeks"))
+    (link,) = spec.metadata["dagster/code_references"].code_references
+    select = Path(link.file_path).read_text(encoding="utf-8")
+
+    assert Path(link.file_path).name == "outlier_weeks.sql"
+    assert spec.metadata["sql"].value == f"```sql\n{select}\n```"
 
 
 def test_every_table_of_the_catalogue_is_an_asset() -> None:
     tables = {str(table.name) for table in TABLES}
-    assert _names(list(defs.resolve_all_asset_keys())) == tables | {AVERAGE}
+    assert _names(list(defs.resolve_all_asset_keys())) == {*tables, AVERAGE, *EXTERNAL}
 
 
 def test_checks_that_block_what_follows() -> None:

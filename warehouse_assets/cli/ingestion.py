@@ -30,7 +30,7 @@ from warehouse_assets.sources.inbox import (
 )
 from warehouse_assets.sources.unknown_fields import in_words
 from warehouse_assets.terminal_text import visible
-from warehouse_assets.trips.assets import TRIPS_FILES
+from warehouse_assets.trips.family import TRIPS_FILES
 
 _KINDS = {kind.name: kind for kind in (POSTS_FILES, VOTES_FILES, TRIPS_FILES)}
 _REASONS_SHOWN = 10

@@ -9,14 +9,8 @@ from warehouse_assets.forum.tables import (
     VOTES,
     VOTES_PER_POST_PER_WEEK,
 )
-from warehouse_assets.graph.checks import Check, checks_of
-from warehouse_assets.graph.standard_checks import (
-    declared_checks,
-    has_no_unknown_fields,
-    no_rows,
-    rejected_share_is_low,
-    source_is_fresh,
-)
+from warehouse_assets.graph.checks import Check
+from warehouse_assets.graph.standard_checks import no_rows
 
 
 def _dates_are_plausible(table: Table) -> Check:
@@ -32,7 +26,7 @@ def _dates_are_plausible(table: Table) -> Check:
     )
 
 
-_CHECKS: dict[Table, list[Check]] = {
+CHECKS: dict[Table, list[Check]] = {
     POSTS: [
         _dates_are_plausible(POSTS),
         no_rows(
@@ -50,9 +44,6 @@ _CHECKS: dict[Table, list[Check]] = {
             WHERE view_count < 0 OR answer_count < 0 OR comment_count < 0 OR favorite_count < 0""",
             is_warning=True,
         ),
-        rejected_share_is_low(),
-        has_no_unknown_fields(POSTS),
-        source_is_fresh(),
     ],
     VOTES: [
         _dates_are_plausible(VOTES),
@@ -63,9 +54,6 @@ _CHECKS: dict[Table, list[Check]] = {
             reads=[POSTS],
             is_warning=True,
         ),
-        rejected_share_is_low(),
-        has_no_unknown_fields(VOTES),
-        source_is_fresh(),
     ],
     VOTES_PER_POST_PER_WEEK: [
         no_rows(
@@ -113,5 +101,3 @@ _CHECKS: dict[Table, list[Check]] = {
         ),
     ],
 }
-
-CHECKS = tuple(checks_of(table, [*declared_checks(table), *_CHECKS[table]]) for table in _CHECKS)

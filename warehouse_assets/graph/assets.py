@@ -1,7 +1,10 @@
-"""The ways in which a table of the lake is an asset: caught up with its source, or computed.
+"""The ways in which a table of the lake is an asset: loaded from its source, or computed.
 
 Materialising either leaves the table in the lake up to date and publishes it. Both can be done
 again, and at any time, without changing anything that is up to date.
+
+What follows from a table's name and declaration is said in one place, `_asset`; what follows from
+its family, such as its group and its owner, in `families`.
 """
 
 import zlib
@@ -17,10 +20,11 @@ from warehouse_assets.graph.blocking import declare_reads, refuse_if_blocked
 from warehouse_assets.graph.computation import compute, compute_added
 from warehouse_assets.graph.failures import in_step
 from warehouse_assets.graph.ingestion_steps import publishing, taking_files
-from warehouse_assets.graph.metadata import definition_metadata, unknown_metadata
+from warehouse_assets.graph.metadata import definition_metadata, sql_metadata, unknown_metadata
 from warehouse_assets.graph.step import Step
-from warehouse_assets.lake import Lake, LakeTable, Written
+from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Listener, Progress
+from warehouse_assets.schema import aggregates
 from warehouse_assets.settings import Settings
 from warehouse_assets.sources.delivery_files import Taken, catch_up
 from warehouse_assets.sources.file_kinds import FileKind, left_behind, left_in_words
@@ -29,94 +33,74 @@ from warehouse_assets.warehouse import Warehouse
 
 # Of 10,000 small files taken at once not all can be named.
 _MOST_UNITS_NAMED = 1000
-FOLLOWS_ITS_SOURCES = dg.AutomationCondition.eager()
+_FOLLOWS = dg.AutomationCondition.eager()
 # Those that collect from all sources follow any: some may never be materialised.
-_FOLLOWS_ANY = FOLLOWS_ITS_SOURCES.without(~dg.AutomationCondition.any_deps_missing())
-_FOLLOWS_THEM_IF_CHECKED = (
-    FOLLOWS_ITS_SOURCES & dg.AutomationCondition.all_deps_blocking_checks_passed()
+_FOLLOWS_ANY = _FOLLOWS.without(~dg.AutomationCondition.any_deps_missing())
+_FOLLOWS_IF_CHECKED = _FOLLOWS & dg.AutomationCondition.all_deps_blocking_checks_passed()
+
+Loaded = tuple[Written, Mapping[str, Any]]
+"""What a load wrote, and an account of it: metadata of the materialisation."""
+
+INBOX = dg.AssetSpec(
+    "inbox",
+    description="The folder into which files are dropped: `WAREHOUSE_HOME/inbox`, or `INBOX`. "
+    "What was taken moves to the archive.",
+    kinds={"file"},
 )
 
 
-def file_asset(kind: FileKind, group: str, format_name: str) -> dg.AssetsDefinition:
-    """The asset of a table that is caught up with delivery files.
+def file_asset(kind: FileKind, format_name: str) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
+    """The asset of a table that is loaded from files, and the inbox.
 
     Args:
-        format_name: what Dagster shows of them.
+        format_name: what Dagster shows of the files.
     """
-    table = kind.table
-    if table is None:
+    if kind.table is None:
         raise TypeError(f"files of the kind {kind.name} have no table")
 
-    @dg.asset(
-        name=str(table.name),
-        group_name=group,
-        description=table.comment,
-        kinds={format_name, "deltalake"},
-        metadata=definition_metadata(table),
-    )
-    def asset(
-        context: dg.AssetExecutionContext,
-        lake: dg.ResourceParam[Lake],
-        inbox: dg.ResourceParam[Inbox],
-        warehouse: dg.ResourceParam[Warehouse],
-        settings: dg.ResourceParam[Settings],
-        progress: dg.ResourceParam[Listener],
-    ) -> dg.MaterializeResult[Any]:
-        with in_step(context):
-            step = Step(context.log, lake, warehouse, settings, progress)
-            with step.publishing_rejected():
-                with taking_files(settings, kind, context.run.run_id) as watch:
-                    taken = catch_up(lake, inbox, kind, step.tell, progress, watch)
-                _tell_taken(context, taken)
-                return step.finish(table, taken.written, taken_metadata(taken))
+    def load(step: Step) -> Loaded:
+        with taking_files(step.settings, kind, step.run_id) as watch:
+            taken = catch_up(step.lake, step.inbox, kind, step.tell, step.progress, watch)
+        _tell_taken(step, taken)
+        return taken.written, taken_metadata(taken)
 
-    return asset
+    return _loaded(kind.table, INBOX, {format_name}, load)
 
 
 def source_asset(
-    table: Table,
-    group: str,
-    kinds: Sequence[str],
-    take: Callable[[Step], tuple[Written, Mapping[str, Any]]],
-) -> dg.AssetsDefinition:
-    """The asset of a table that is caught up with a source that it looks up in the settings.
+    table: Table, source: dg.AssetSpec, load: Callable[[Step], Loaded]
+) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
+    """The asset of a table that is loaded from a source which is in the settings, and that source.
 
     Args:
-        kinds: what Dagster shows of the source.
-        take: takes what is new; returns what was written and an account of it.
+        source: what others make, as Dagster shows it.
+        load: takes what is new.
     """
+    return _loaded(table, source, source.kinds, load)
 
-    @dg.asset(
-        name=str(table.name),
-        group_name=group,
-        description=table.comment,
-        kinds={*kinds, "deltalake"},
-        metadata=definition_metadata(table),
-    )
-    def asset(
-        context: dg.AssetExecutionContext,
-        lake: dg.ResourceParam[Lake],
-        warehouse: dg.ResourceParam[Warehouse],
-        settings: dg.ResourceParam[Settings],
-        progress: dg.ResourceParam[Listener],
-    ) -> dg.MaterializeResult[Any]:
-        with in_step(context):
-            step = Step(context.log, lake, warehouse, settings, progress)
-            with step.publishing_rejected():
-                written, account = take(step)
-                return step.finish(table, written, account)
 
-    return asset
+def _loaded(
+    table: Table, source: dg.AssetSpec, kinds: set[str], load: Callable[[Step], Loaded]
+) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
+    def make(step: Step) -> dg.MaterializeResult[Any]:
+        with step.publishing_rejected():
+            return step.finish(table, *load(step))
+
+    return source, _asset(table, make, [source.key], kinds)
 
 
 def sql_asset(
     table: Table,
     reads: Sequence[Table],
-    group: str,
     folder: Path,
     computed_per: str | None = None,
+    constants: Callable[[Settings], Mapping[str, float]] = lambda _: {},
 ) -> dg.AssetsDefinition:
     """The asset of a table that one SELECT computes from other tables of the lake.
+
+    Where columns of the table say how partial rows are added up (`schema.aggregates`), rows that
+    were added to the first of `reads`, which are never changed, are added to it; else it is
+    computed again. It stays as it is while a blocking check of a table that it depends on fails.
 
     Args:
         reads: the tables that the SELECT names.
@@ -124,92 +108,42 @@ def sql_asset(
         computed_per: a column that the table shares with the first of `reads`, if each of its
             rows follows from the rows there that have the same value in it. Then only values
             of rows that have changed are computed again.
+        constants: what the settings give to the SELECT of a table that is added up: columns of
+            the relation `constants`.
     """
-    query = _query(folder, table)
-    return _computed_asset(
-        table,
-        reads,
-        group,
-        query,
-        lambda lake, stored, _settings: compute(lake, stored, reads, query, computed_per),
-    )
-
-
-def added_asset(
-    table: Table,
-    read: Table,
-    group: str,
-    folder: Path,
-    constants: Callable[[Settings], Mapping[str, float]] = lambda _: {},
-) -> dg.AssetsDefinition:
-    """The asset of an aggregated table, to which the rows added to another one are added up.
-
-    Args:
-        read: the table that the SELECT names; its rows are never changed.
-        folder: where its file `TABLE.sql` is.
-        constants: what the settings give to the SELECT: columns of the relation `constants`.
-    """
-    query = _query(folder, table)
-    return _computed_asset(
-        table,
-        [read],
-        group,
-        query,
-        lambda lake, stored, settings: compute_added(
-            lake, stored, read, query, constants(settings)
-        ),
-    )
-
-
-def _query(folder: Path, table: Table) -> str:
-    return (folder / f"{table.name}.sql").read_text(encoding="utf-8")
-
-
-def _computed_asset(
-    table: Table,
-    reads: Sequence[Table],
-    group: str,
-    query: str,
-    compute_table: Callable[[Lake, LakeTable, Settings], Written],
-) -> dg.AssetsDefinition:
-    """The asset of a table that `compute_table` brings up to date while its lock is held.
-
-    It stays as it is while a blocking check of a table that it depends on fails.
-    """
+    file = folder / f"{table.name}.sql"
+    query = file.read_text(encoding="utf-8")
+    name = str(table.name)
     declare_reads(table, reads)
 
-    @dg.asset(
-        name=str(table.name),
-        group_name=group,
-        description=table.comment,
-        kinds={"sql", "duckdb", "deltalake"},
-        metadata=definition_metadata(table),
-        deps=[str(read.name) for read in reads],
-        automation_condition=_FOLLOWS_THEM_IF_CHECKED,
-        code_version=str(zlib.crc32(query.encode())),
-    )
-    def asset(
-        context: dg.AssetExecutionContext,
-        lake: dg.ResourceParam[Lake],
-        warehouse: dg.ResourceParam[Warehouse],
-        settings: dg.ResourceParam[Settings],
-        progress: dg.ResourceParam[Listener],
-    ) -> dg.MaterializeResult[Any]:
-        name = str(table.name)
-        with in_step(context), publishing(settings, name, progress) as listener:
-            step = Step(context.log, lake, warehouse, settings, listener)
+    def make(step: Step) -> dg.MaterializeResult[Any]:
+        with publishing(step.settings, name, step.progress) as listener:
+            step = step.telling(listener)
             listener(Progress(name, "computing"))
-            refuse_if_blocked(lake, table, reads)
-            stored = lake.table(table)
-            with lake.lock(stored.name, on_wait=step.tell):
-                written = compute_table(lake, stored, settings)
+            refuse_if_blocked(step.lake, table, reads)
+            stored = step.lake.table(table)
+            with step.lake.lock(name, on_wait=step.tell):
+                if aggregates(table):
+                    (read,) = reads
+                    given = constants(step.settings)
+                    written = compute_added(step.lake, stored, read, query, given)
+                else:
+                    written = compute(step.lake, stored, reads, query, computed_per)
             return step.finish(table, written)
 
-    return asset
+    return _asset(
+        table,
+        make,
+        [str(read.name) for read in reads],
+        {"sql", "duckdb"},
+        sql_metadata(file, query),
+        automation_condition=_FOLLOWS_IF_CHECKED,
+        code_version=str(zlib.crc32(query.encode())),
+    )
 
 
 def collected_asset(
-    table: Table, sources: Sequence[str], group: str, kinds: Sequence[FileKind] = ()
+    table: Table, sources: Sequence[str], kinds: Sequence[FileKind] = ()
 ) -> dg.AssetsDefinition:
     """The asset of a table that the assets in `sources` all write and publish, too.
 
@@ -218,14 +152,32 @@ def collected_asset(
             a kind without a table are rejected, and files of no kind are named.
     """
 
+    def make(step: Step) -> dg.MaterializeResult[Any]:
+        account = _take_others(step, kinds) if kinds else {}
+        return step.finish(table, _new_rows(step, table), account)
+
+    return _asset(table, make, sources, set(), automation_condition=_FOLLOWS_ANY)
+
+
+def _asset(
+    table: Table,
+    make: Callable[[Step], dg.MaterializeResult[Any]],
+    deps: Sequence[str | dg.AssetKey],
+    kinds: set[str],
+    metadata: Mapping[str, Any] | None = None,
+    automation_condition: dg.AutomationCondition[Any] | None = None,
+    code_version: str | None = None,
+) -> dg.AssetsDefinition:
+    """The asset of `table`, which `make` brings up to date and publishes."""
+
     @dg.asset(
         name=str(table.name),
-        group_name=group,
         description=table.comment,
-        kinds={"deltalake"},
-        metadata=definition_metadata(table),
-        deps=list(sources),
-        automation_condition=_FOLLOWS_ANY,
+        kinds={*kinds, "deltalake"},
+        metadata={**definition_metadata(table), **(metadata or {})},
+        deps=deps,
+        automation_condition=automation_condition,
+        code_version=code_version,
     )
     def asset(
         context: dg.AssetExecutionContext,
@@ -236,26 +188,22 @@ def collected_asset(
         progress: dg.ResourceParam[Listener],
     ) -> dg.MaterializeResult[Any]:
         with in_step(context):
-            step = Step(context.log, lake, warehouse, settings, progress)
-            account = _take_others(context, step, inbox, kinds) if kinds else {}
-            return step.finish(table, _new_rows(context, lake, table), account)
+            return make(Step(context, lake, inbox, warehouse, settings, progress))
 
     return asset
 
 
-def _take_others(
-    context: dg.AssetExecutionContext, step: Step, inbox: Inbox, kinds: Sequence[FileKind]
-) -> dict[str, Any]:
+def _take_others(step: Step, kinds: Sequence[FileKind]) -> dict[str, Any]:
     """Reject the files that no asset takes, name those of no kind, and give an account of both."""
     rejected, refused = 0, dict[str, str]()
     for kind in (kind for kind in kinds if kind.table is None):
-        taken = catch_up(step.lake, inbox, kind, step.tell, step.progress)
-        _tell_taken(context, taken)
+        taken = catch_up(step.lake, step.inbox, kind, step.tell, step.progress)
+        _tell_taken(step, taken)
         rejected += taken.rejected
         refused |= taken.refused
-    left = left_behind(inbox.look(), kinds)
+    left = left_behind(step.inbox.look(), kinds)
     for sentence in left_in_words(left):
-        context.log.warning(sentence)
+        step.log.warning(sentence)
     return {
         "records_rejected": rejected,
         "files_refused": _first(refused),
@@ -263,10 +211,10 @@ def _take_others(
     }
 
 
-def _new_rows(context: dg.AssetExecutionContext, lake: Lake, table: Table) -> Written:
+def _new_rows(step: Step, table: Table) -> Written:
     """What other steps have added since the asset was materialised last."""
-    rows = lake.table(table).open().count()
-    return Written(inserted=max(rows - _rows_before(context), 0))
+    rows = step.lake.table(table).open().count()
+    return Written(inserted=max(rows - _rows_before(step.context), 0))
 
 
 def _rows_before(context: dg.AssetExecutionContext) -> int:
@@ -296,12 +244,12 @@ def _first(reasons: Mapping[str, str]) -> dict[str, str]:
     return dict(islice(reasons.items(), _MOST_UNITS_NAMED))
 
 
-def _tell_taken(context: dg.AssetExecutionContext, taken: Taken) -> None:
+def _tell_taken(step: Step, taken: Taken) -> None:
     for name in taken.unfinished:
-        context.log.info(f"{name} is still being written; it waits for the next run.")
+        step.log.info(f"{name} is still being written; it waits for the next run.")
     for file in taken.known:
-        context.log.info(f"{file.name} was taken before; its content is known.")
+        step.log.info(f"{file.name} was taken before; its content is known.")
     for unit in taken.units:
-        context.log.info(f"Took {unit.file.name} ({unit.file.size:,} bytes) as {unit.name}.")
+        step.log.info(f"Took {unit.file.name} ({unit.file.size:,} bytes) as {unit.name}.")
     if taken.rejected:
-        context.log.warning(f"{taken.rejected:,} records were rejected; rejected_records says why.")
+        step.log.warning(f"{taken.rejected:,} records were rejected; rejected_records says why.")

@@ -122,20 +122,25 @@ def _started(cursor: str | None) -> set[str]:
 
 
 def inbox_sensor(
-    name: str,
-    description: str,
-    recognises: Callable[[DeliveryFile], bool],
+    family: str,
+    files: Sequence[FileKind],
     target: dg.AssetSelection,
     kinds: Sequence[FileKind],
 ) -> dg.SensorDefinition:
     """A sensor that starts one run for what has landed; it runs unless switched off.
 
-    The run is of a job named `take_NAME`, which materialises `target`.
+    The run is of a job named `take_FAMILY_inbox`, which materialises `target`.
 
     Args:
-        recognises: which files the sensor is for.
+        files: which files the sensor is for.
         kinds: all files that are taken from the inbox; others are named when there is no run.
     """
+    name = f"{family}_inbox"
+    held = " or ".join(kind.name for kind in files if kind.table is not None)
+    description = f"Starts a run when {held} have landed in the inbox."
+
+    def recognises(file: DeliveryFile) -> bool:
+        return any(kind.recognises(file) for kind in files)
 
     @dg.sensor(
         name=f"{name}_sensor",
@@ -212,15 +217,20 @@ def growth_sensor(
     def sensor(
         context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
     ) -> dg.SensorResult:
-        unfinished = dg.RunsFilter(
-            job_name=job,
-            statuses=_UNFINISHED,
-            created_after=datetime.now(timezone.utc) - _LONGEST_RUN,
-        )
-        is_running = context.instance.get_runs_count(unfinished) > 0
+        is_running = has_unfinished_run(context.instance, job)
         found = growth(path(settings), context.cursor, is_running)
         if not found.is_due:
             return dg.SensorResult(skip_reason=found.reason, cursor=found.cursor)
         return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=found.cursor)
 
     return sensor
+
+
+def has_unfinished_run(instance: dg.DagsterInstance, job: str) -> bool:
+    """Whether a run of `job` that began not long ago has not ended."""
+    unfinished = dg.RunsFilter(
+        job_name=job,
+        statuses=_UNFINISHED,
+        created_after=datetime.now(timezone.utc) - _LONGEST_RUN,
+    )
+    return instance.get_runs_count(unfinished) > 0

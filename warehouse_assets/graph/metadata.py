@@ -1,6 +1,8 @@
 """What the Dagster UI shows of a table: its columns, its size, a preview of its rows."""
 
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -61,8 +63,19 @@ def definition_metadata(table: Table) -> dict[str, Any]:
     return metadata
 
 
-def table_metadata(lake: Lake, table: Table, handle: DeltaTable) -> dict[str, Any]:
-    """Metadata of the version of `table` that `handle` stands at: rows, folder and a preview.
+def sql_metadata(file: Path, query: str) -> dict[str, Any]:
+    """The SELECT that computes a table, and a link to its file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # links to code are, since 1.7
+        link = dg.LocalFileCodeReference(file_path=str(file), line_number=1, label=file.name)
+        links = dg.CodeReferencesMetadataValue(code_references=[link])
+    return {"sql": dg.MetadataValue.md(f"```sql\n{query}\n```"), "dagster/code_references": links}
+
+
+def table_metadata(
+    lake: Lake, table: Table, handle: DeltaTable
+) -> tuple[dict[str, Any], dg.MetadataValue[Any]]:
+    """Metadata of the version of `table` that `handle` stands at, and a preview of its rows.
 
     Of a table with partial rows, the rows are those: counting what they add up to takes as long
     as adding them up.
@@ -80,13 +93,12 @@ def table_metadata(lake: Lake, table: Table, handle: DeltaTable) -> dict[str, An
             rows = rows.order(identifiers(keys))
         preview = markdown(rows.limit(_PREVIEW_ROWS).select(identifiers(names)))
     is_partial = bool(aggregates(table)) and len(files) > 1
-    return {
+    size = {
         "partial_rows" if is_partial else "dagster/row_count": count,
-        "bytes_stored": sum(handle.get_add_actions()["size_bytes"].to_pylist()),
-        "dagster/uri": str(stored.path),
         "lake_version": handle.version(),
-        "preview": dg.MetadataValue.md(preview),
+        "dagster/uri": str(stored.path),
     }
+    return size, dg.MetadataValue.md(preview)
 
 
 def picture_metadata(table: Table, service: str) -> dict[str, Any]:

@@ -1,48 +1,44 @@
 """A table of a SQL database as an asset, and its sensor: a family declares a `SqlSource`."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
 from warehouse_assets.errors import WarehouseAssetsError
-from warehouse_assets.graph.assets import source_asset
+from warehouse_assets.graph.assets import Loaded, source_asset
+from warehouse_assets.graph.automation import has_unfinished_run
 from warehouse_assets.graph.metadata import unknown_metadata
 from warehouse_assets.graph.step import Step
 from warehouse_assets.ingest.sql import glance, load_sql
 from warehouse_assets.ingest.sql_reader import SqlSource
 from warehouse_assets.ingest.upsert import CaughtUp
-from warehouse_assets.lake import Written
 from warehouse_assets.settings import Settings
 
 # Of PostgreSQL each look is a connection.
 _SECONDS_BETWEEN_TICKS = 30
-# A run whose process was killed stays unfinished for ever; it is waited for no longer than this.
-_LONGEST_RUN = timedelta(minutes=30)
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 
 def sql_source_asset(
-    source: SqlSource, group: str, kinds: Sequence[str] = ("sql",)
-) -> dg.AssetsDefinition:
-    """The asset of a table that is loaded from a table of a SQL database.
+    source: SqlSource, kind: str = "sql"
+) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
+    """The asset of a table that is loaded from a table of a SQL database, and that database.
 
     Args:
-        kinds: what Dagster shows of the database.
+        kind: what Dagster shows of the database.
     """
+    database = dg.AssetSpec(
+        f"{source.name}_database",
+        description=f"The database that has the table of {source.name} (`{source.setting}`).",
+        kinds={kind},
+    )
 
-    def load(step: Step) -> tuple[Written, Mapping[str, Any]]:
+    def load(step: Step) -> Loaded:
         url, is_given = source.url(step.settings), source.setting in step.settings.given
         loaded = load_sql(step.lake, source, url, is_given, step.tell, step.progress)
         return loaded.written, loaded_metadata(loaded)
 
-    return source_asset(source.table, group, kinds, load)
+    return source_asset(source.table, database, load)
 
 
 def loaded_metadata(loaded: CaughtUp) -> dict[str, Any]:
@@ -84,19 +80,10 @@ def sql_source_sensor(source: SqlSource, target: dg.AssetSelection) -> dg.Sensor
             reason = f"There are no {source.name} to look at, or they are being written."
         elif now == before:
             reason = f"The database of {source.name} has not changed."
-        elif _is_running(context.instance, job):
+        elif has_unfinished_run(context.instance, job):
             reason = f"A run that takes the {source.name} has not ended yet."
         else:
             return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=now)
         return dg.SensorResult(skip_reason=reason, cursor=before)
 
     return sensor
-
-
-def _is_running(instance: dg.DagsterInstance, job: str) -> bool:
-    unfinished = dg.RunsFilter(
-        job_name=job,
-        statuses=_UNFINISHED,
-        created_after=datetime.now(timezone.utc) - _LONGEST_RUN,
-    )
-    return instance.get_runs_count(unfinished) > 0

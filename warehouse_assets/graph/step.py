@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
@@ -14,6 +14,7 @@ from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.schema import REJECTED_RECORDS, UNKNOWN_FIELDS
 from warehouse_assets.settings import Settings
+from warehouse_assets.sources.inbox import Inbox
 from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
 
 
@@ -21,12 +22,27 @@ from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
 class Step:
     """The step of an asset, which began when this was made."""
 
-    log: dg.DagsterLogManager
+    context: dg.AssetExecutionContext
     lake: Lake
+    inbox: Inbox
     warehouse: Warehouse
     settings: Settings
     progress: Listener
     _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def log(self) -> dg.DagsterLogManager:
+        """The log of the run."""
+        return self.context.log
+
+    @property
+    def run_id(self) -> str:
+        """The run that the step is of."""
+        return self.context.run.run_id
+
+    def telling(self, progress: Listener) -> "Step":
+        """The same step, whose progress is told to `progress`."""
+        return replace(self, progress=progress)
 
     @property
     def tell(self) -> Callable[[str], None]:
@@ -91,18 +107,20 @@ class Step:
                 f"{written.inserted:,} rows inserted, {written.updated:,} updated, "
                 f"{written.deleted:,} deleted."
             )
+        size, preview = table_metadata(self.lake, table, handle)
         metadata = {
-            **table_metadata(self.lake, table, handle),
-            **picture_metadata(table, self.settings.api_url),
-            **(more or {}),
+            **size,
             "rows_inserted": written.inserted,
             "rows_updated": written.updated,
             "rows_deleted": written.deleted,
-            "bytes_written": written.bytes_written,
             "rows_published": published.rows_written + published.rows_deleted,
-            "is_published_whole": published.is_whole,
             **({"rows_with_nul": published.rows_with_nul} if published.rows_with_nul else {}),
             "is_unchanged": written.rows_changed == 0,
+            "is_published_whole": published.is_whole,
+            **(more or {}),
+            "bytes_written": written.bytes_written,
             "seconds": round(time.monotonic() - self._started, 3),
+            **picture_metadata(table, self.settings.api_url),
+            "preview": preview,
         }
         return dg.MaterializeResult(metadata=metadata)

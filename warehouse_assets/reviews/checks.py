@@ -2,14 +2,8 @@
 
 from sqlalchemy import Table
 
-from warehouse_assets.graph.checks import Check, checks_of
-from warehouse_assets.graph.standard_checks import (
-    declared_checks,
-    has_no_unknown_fields,
-    no_rows,
-    rejected_share_is_low,
-    source_is_fresh,
-)
+from warehouse_assets.graph.checks import Check
+from warehouse_assets.graph.standard_checks import no_rows
 from warehouse_assets.reviews.tables import (
     PRODUCT_REVIEWS_DAILY,
     REVIEWER_REVIEWS_DAILY,
@@ -43,7 +37,7 @@ def _reviews_add_up(table: Table) -> Check:
     )
 
 
-_CHECKS: dict[Table, list[Check]] = {
+CHECKS: dict[Table, list[Check]] = {
     REVIEWS: [
         no_rows(
             "ratings_are_possible",
@@ -84,9 +78,6 @@ _CHECKS: dict[Table, list[Check]] = {
             WHERE coalesce("reviewerID", '') = '' OR coalesce("productID", '') = ''""",
             is_warning=True,
         ),
-        rejected_share_is_low(),
-        has_no_unknown_fields(REVIEWS),
-        source_is_fresh(),
     ],
     PRODUCT_REVIEWS_DAILY: [
         _values_are_plausible(PRODUCT_REVIEWS_DAILY),
@@ -97,5 +88,3 @@ _CHECKS: dict[Table, list[Check]] = {
         _reviews_add_up(REVIEWER_REVIEWS_DAILY),
     ],
 }
-
-CHECKS = tuple(checks_of(table, [*declared_checks(table), *_CHECKS[table]]) for table in _CHECKS)

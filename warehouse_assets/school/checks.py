@@ -2,14 +2,8 @@
 
 from sqlalchemy import Table
 
-from warehouse_assets.graph.checks import Check, checks_of
-from warehouse_assets.graph.standard_checks import (
-    declared_checks,
-    has_no_unknown_fields,
-    no_rows,
-    rejected_share_is_low,
-    source_is_fresh,
-)
+from warehouse_assets.graph.checks import Check
+from warehouse_assets.graph.standard_checks import no_rows
 from warehouse_assets.school.tables import (
     BATCH_COMPLETIONS,
     BATCHES,
@@ -20,7 +14,7 @@ from warehouse_assets.school.tables import (
     TEST_RUNS,
 )
 
-_CHECKS: dict[Table, list[Check]] = {
+CHECKS: dict[Table, list[Check]] = {
     STUDENTS: [
         no_rows(
             "batches_are_known",
@@ -31,9 +25,6 @@ _CHECKS: dict[Table, list[Check]] = {
             reads=[BATCHES],
             is_warning=True,
         ),
-        rejected_share_is_low(),
-        has_no_unknown_fields(STUDENTS),
-        source_is_fresh(),
     ],
     BATCHES: [
         no_rows(
@@ -46,9 +37,6 @@ _CHECKS: dict[Table, list[Check]] = {
             depends_on_time=True,
             is_warning=True,
         ),
-        rejected_share_is_low(),
-        has_no_unknown_fields(BATCHES),
-        source_is_fresh(),
     ],
     TEST_RUNS: [
         no_rows(
@@ -75,9 +63,6 @@ _CHECKS: dict[Table, list[Check]] = {
             reads=[STUDENTS],
             is_warning=True,
         ),
-        rejected_share_is_low(),
-        has_no_unknown_fields(TEST_RUNS),
-        source_is_fresh(),
     ],
     LESSONS: [],
     LESSON_TITLES: [
@@ -126,5 +111,3 @@ _CHECKS: dict[Table, list[Check]] = {
         ),
     ],
 }
-
-CHECKS = tuple(checks_of(table, [*declared_checks(table), *_CHECKS[table]]) for table in _CHECKS)

@@ -64,7 +64,8 @@ def test_without_a_file_everything_that_waits_is_taken_and_nothing_else_changes(
     assert len(house.published("posts")) == len(house.published("votes")) == 1
     assert [row[0] for row in house.published("rejected_records")] == ["unrecognised"]
     lines = result.stdout.splitlines()
-    assets = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    graph = defs.resolve_asset_graph()
+    assets = {key.to_user_string() for key in graph.materializable_asset_keys}
     told = [line.partition(":")[0] for line in lines if ":" in line]
     assert sorted(name for name in told if name in assets) == sorted(assets)
     unchanged = {line.partition(":")[0] for line in lines if line.endswith(UNCHANGED)}

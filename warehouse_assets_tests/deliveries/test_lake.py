@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.deliveries.assets import _SQL
 from warehouse_assets.deliveries.average import LATE, NOTHING_OPEN
+from warehouse_assets.deliveries.family import _SQL
 from warehouse_assets.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
 from warehouse_assets.graph.computation import compute
 from warehouse_assets.schema import REJECTED_RECORDS

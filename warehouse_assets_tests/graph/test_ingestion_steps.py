@@ -11,7 +11,7 @@ from warehouse_assets.errors import BusyError, LakeError, TransientError
 from warehouse_assets.graph.ingestion_steps import publishing, taking_files
 from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets.sources.ingestion_watch import IngestionWatch
-from warehouse_assets.trips.assets import TRIPS_FILES
+from warehouse_assets.trips.family import TRIPS_FILES
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.trips import journeys
 from warehouse_assets_tests.trips.journeys import Trip

@@ -16,7 +16,7 @@ from warehouse_assets.forum.files import UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.sources.file_kinds import FileKind, left_behind
 from warehouse_assets.sources.inbox import DeliveryFile, FileChangedError, Inbox, Waiting, copy_file
 from warehouse_assets.sources.units import Unit
-from warehouse_assets.trips.assets import TRIPS_FILES
+from warehouse_assets.trips.family import TRIPS_FILES
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.sources.deliveries import take
 

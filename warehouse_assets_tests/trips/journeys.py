@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from warehouse_assets import trips as trips_family
 from warehouse_assets.graph.computation import compute, compute_added
 from warehouse_assets.sources.delivery_files import Taken, catch_up
-from warehouse_assets.trips.assets import TRIPS_FILES
+from warehouse_assets.trips.family import TRIPS_FILES
 from warehouse_assets.trips.tables import DAILY_TRIPS, TABLES, TRIPS
 from warehouse_assets.warehouse import publish
 from warehouse_assets_tests.house import House

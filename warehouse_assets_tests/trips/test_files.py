@@ -12,7 +12,7 @@ from warehouse_assets.lake.commit import commit_properties
 from warehouse_assets.schema import column_names
 from warehouse_assets.sources.inbox import DeliveryFile
 from warehouse_assets.sources.units import Unit
-from warehouse_assets.trips.assets import TRIPS_FILES
+from warehouse_assets.trips.family import TRIPS_FILES
 from warehouse_assets.trips.tables import TRIPS
 
 HEADER = "region,origin_coord,destination_coord,date_time,datasource\n"
