@@ -1,0 +1,64 @@
+"""What is kept in memory: how much of it, and for how long."""
+
+import pytest
+
+from warehouse_assets.api.cache import Cache, Kept, Key
+from warehouse_assets.warehouse.versions import PublishedVersion
+
+_OLD = PublishedVersion("trips", "lake", 1)
+_NEW = PublishedVersion("trips", "lake", 2)
+_OTHER = PublishedVersion("votes", "lake", 7)
+
+
+def key(number: int) -> Key:
+    return (b"/answers/%d" % number, "json")
+
+
+def answer(size: int, *versions: PublishedVersion) -> Kept:
+    return Kept(versions or (_OLD,), "/answers/{name}", ((b"etag", b'W/"1"'),), b"x" * size)
+
+
+@pytest.mark.parametrize(
+    ("published", "is_of"),
+    [([_OLD], True), ([_OLD, _OTHER], True), ([_NEW], False), ([_OTHER], False), ([], False)],
+)
+def test_an_answer_holds_while_its_tables_stay(
+    published: list[PublishedVersion], is_of: bool
+) -> None:
+    assert answer(1).is_of({version.table: version for version in published}) is is_of
+
+
+def test_an_answer_of_two_tables_holds_while_both_stay() -> None:
+    both = answer(1, _OLD, _OTHER)
+    assert both.is_of({"trips": _OLD, "votes": _OTHER})
+    assert not both.is_of({"trips": _NEW, "votes": _OTHER})
+
+
+def test_those_asked_for_longest_ago_go_first() -> None:
+    cache = Cache(most_bytes=50_000)  # an answer of 1,500 bytes takes some 2,500
+    for number in range(19):
+        cache.put(key(number), answer(1500))
+    assert cache.get(key(0)) is not None  # the one that has waited longest is now the next
+    for number in range(19, 22):
+        cache.put(key(number), answer(1500))
+    assert cache.get(key(0)) is not None
+    assert cache.get(key(1)) is None
+    assert cache.get(key(21)) is not None
+
+
+def test_a_large_answer_is_not_kept_and_drives_nothing_out() -> None:
+    cache = Cache(most_bytes=50_000)
+    cache.put(key(1), answer(100))
+    cache.put(key(2), answer(40_000))
+    assert cache.get(key(2)) is None
+    assert cache.get(key(1)) is not None
+
+
+def test_a_newer_answer_takes_the_place_of_the_old_one() -> None:
+    cache = Cache(most_bytes=50_000)
+    for _ in range(100):  # were they counted anew each time, nothing would be left
+        cache.put(key(1), answer(1500))
+    cache.put(key(1), answer(1500, _NEW))
+    found = cache.get(key(1))
+    assert found is not None
+    assert list(found.versions) == [_NEW]
