@@ -26,6 +26,7 @@ from warehouse_assets.ingest.log import (
     transactions_of,
 )
 from warehouse_assets.ingest.log_files import LogSource, open_log
+from warehouse_assets.ingest.rejects import commit_rejects
 from warehouse_assets.lake import Lake, LakeTable, Written, append
 from warehouse_assets.lake.lake import conflict
 from warehouse_assets.progress import Listener, Progress, nobody, query_progress
@@ -230,16 +231,11 @@ class _Load:
             held = self.rejected.position if self.rejected else 0
             if mark.position <= held:
                 return
-            connection.execute(
-                """CREATE OR REPLACE TEMP TABLE _unit AS
-                SELECT CAST(? AS VARCHAR) AS source, CAST(? AS VARCHAR) AS unit,
-                    CAST(? AS BIGINT) AS held""",
-                [self.kind.name, self.source.name, held],
+            units, transactions = {0: self.source.name}, transactions_of(mark, self.kind.name)
+            chosen = f"FROM {REJECTED} WHERE position >= {held}"
+            commit_rejects(
+                connection, self.rejects, handle, self.kind.name, units, transactions, chosen
             )
-            query = f"""SELECT *, now() AT TIME ZONE 'UTC' AS rejected_at
-                FROM {REJECTED}, _unit WHERE position >= held"""
-            transactions = transactions_of(mark, self.kind.name)
-            append(connection, self.rejects, handle, query, transactions)
             self.rejected = mark
 
     def _commit_records(self, connection: duckdb.DuckDBPyConnection, mark: Checkpoint) -> Written:

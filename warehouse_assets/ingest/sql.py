@@ -17,6 +17,7 @@ import xxhash
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.postgres import PostgresReader
+from warehouse_assets.ingest.rejects import reject_once
 from warehouse_assets.ingest.sql_reader import Page, SqlReader, SqlSource
 from warehouse_assets.ingest.sql_staging import STAGED_ROWS, Staging
 from warehouse_assets.ingest.sqlite import SqliteReader
@@ -32,7 +33,6 @@ from warehouse_assets.lake import (
 )
 from warehouse_assets.progress import Listener, Progress, nobody
 from warehouse_assets.schema import column_names
-from warehouse_assets.sources.rejections import reject_once
 from warehouse_assets.sources.units import create_stage
 from warehouse_assets.sources.unknown_fields import keep_unknown_fields, known_fields, note_names
 

@@ -20,10 +20,10 @@ from warehouse_assets.crash_points import crash_point
 from warehouse_assets.ingest.json_array import AmbiguousRecord
 from warehouse_assets.ingest.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.ingest.json_texts import JSON, judge_json
+from warehouse_assets.ingest.rejects import reject_once
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator
 from warehouse_assets.lake import Lake, Transactions, Written, merge
 from warehouse_assets.schema import column_names, identifiers, key_names
-from warehouse_assets.sources.rejections import reject_once
 from warehouse_assets.sources.units import STAGED, create_stage
 from warehouse_assets.sources.unknown_fields import keep_unknown_fields
 

@@ -20,7 +20,8 @@ import duckdb
 from deltalake import DeltaTable
 
 from warehouse_assets.crash_points import crash_point
-from warehouse_assets.lake import Lake, Written, append, discard, merge, register
+from warehouse_assets.ingest.rejects import commit_rejects
+from warehouse_assets.lake import Lake, Written, discard, merge, register
 from warehouse_assets.progress import Listener, Progress, nobody, query_progress
 from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.sources.file_kinds import FileKind, StagedFiles
@@ -275,20 +276,9 @@ class _CatchUp:
             arrivals, transactions = outstanding(handle, self.kind.name, batch)
             if not arrivals:
                 return
-            connection.execute(
-                """CREATE OR REPLACE TEMP TABLE _units AS
-                SELECT unnest(CAST($arrivals AS BIGINT[])) AS arrival,
-                    unnest(CAST($units AS VARCHAR[])) AS unit,
-                    CAST($source AS VARCHAR) AS source""",
-                {
-                    "arrivals": arrivals,
-                    "units": [unit.name for unit in batch if unit.arrival in set(arrivals)],
-                    "source": self.kind.name,
-                },
-            )
-            query = f"""SELECT *, now() AT TIME ZONE 'UTC' AS rejected_at
-                FROM {REJECTED} JOIN _units USING (arrival)"""
-            append(connection, self.rejected, handle, query, transactions)
+            units = {unit.arrival: unit.name for unit in batch if unit.arrival in set(arrivals)}
+            name = self.kind.name
+            commit_rejects(connection, self.rejected, handle, name, units, transactions)
 
     def _commit_records(
         self, connection: duckdb.DuckDBPyConnection, batch: Sequence[Unit], staged: StagedFiles

@@ -1,7 +1,6 @@
 """A unit of a source on its way into the lake, and the tables in which its records are staged."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import duckdb
 from sqlalchemy import Table
@@ -20,14 +19,6 @@ REJECTED = "_rejected"
 """Temporary table of records that cannot be used: arrival, position, reason, value, raw."""
 
 _CHARACTERS_OF_A_UNIT = 1000
-
-
-class Numbered(Protocol):
-    """What comes in with a number: a unit, or another part of a source."""
-
-    @property
-    def arrival(self) -> int:
-        """The number under which its records are staged and rejected."""
 
 
 @dataclass(frozen=True)
