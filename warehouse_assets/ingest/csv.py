@@ -28,7 +28,7 @@ from warehouse_assets.ingest.csv_records import (
     Piece,
     read_lines,
     read_pieces,
-    record_reader,
+    reading,
 )
 from warehouse_assets.ingest.packed import UnreadableFileError
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
@@ -186,17 +186,18 @@ class _Reader:
             f"CASE WHEN _is_bad THEN {name} END AS {name}" for name in [RAW, PROBLEM, SEEN, *names]
         )
         texts = f"SELECT {self._texts(layout, '_fields[{}]', 1)}, * FROM ({_records(layout)})"
-        self.connection.register(_RECORDS, record_reader(self._pieces(layout, files)))
         path = self.spool / "judged.parquet"
-        self.connection.execute(
-            f"""COPY (
-                SELECT {identifiers(self.validator.columns)}, arrival, _is_bad, {POSITION}, {told}
-                FROM (SELECT *, {PROBLEM} IS NOT NULL OR {self.validator.is_unusable} AS _is_bad
-                    FROM ({self.validator.query(texts)}))
-            ) TO ? (FORMAT parquet)""",
-            [str(path)],
-        )
-        self.connection.unregister(_RECORDS)
+        with reading(self.connection, _RECORDS, self._pieces(layout, files)):
+            self.connection.execute(
+                f"""COPY (
+                    SELECT {identifiers(self.validator.columns)}, arrival, _is_bad, {POSITION},
+                        {told}
+                    FROM (
+                        SELECT *, {PROBLEM} IS NOT NULL OR {self.validator.is_unusable} AS _is_bad
+                        FROM ({self.validator.query(texts)}))
+                ) TO ? (FORMAT parquet)""",
+                [str(path)],
+            )
         judged = f"read_parquet({_sql(glob.escape(str(path)))}, hive_partitioning = false)"
         bad = f"""SELECT arrival, {POSITION}, {", ".join([RAW, PROBLEM, SEEN, *names])}
             FROM {judged} WHERE _is_bad"""

@@ -11,8 +11,10 @@ and quotes as text within a field that does not begin with one.
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
+import duckdb
 from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
 
 from warehouse_assets.ingest.lines import BLOCK_BYTES, NOT_UTF8, LineReader, Lines, Problem
@@ -70,26 +72,51 @@ class Piece(NamedTuple):
     seen: str | None = None
 
 
-def record_reader(files: Iterable[tuple[int, Iterable[Piece]]]) -> RecordBatchReader:
-    """The pieces of files, each with its arrival number, as DuckDB reads them, once.
+@contextmanager
+def reading(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    files: Iterable[tuple[int, Iterable[Piece]]],
+) -> Iterator[None]:
+    """Have the pieces of files, each with its arrival number, in a relation that is read once.
 
-    The columns are `arrival` and those of `Piece`, the latter with names that begin with `_`.
+    Its columns are `arrival` and those of `Piece`, the latter with names that begin with `_`.
+
+    Raises:
+        OSError: a file could not be read, for which DuckDB has an error that says less.
     """
+    failed: list[OSError] = []
 
     def batches() -> Iterator[RecordBatch]:
-        rows: list[tuple[int | str | bool | None, ...]] = []
-        size = 0
-        for arrival, pieces in files:
-            for piece in pieces:
-                rows.append((arrival, *piece))
-                size += len(piece.text)
-                if size >= BLOCK_BYTES:
-                    yield _batch(rows)
-                    rows, size = [], 0
-        if rows:
-            yield _batch(rows)
+        try:
+            yield from _batches(files)
+        except OSError as error:
+            failed.append(error)
+            raise
 
-    return RecordBatchReader.from_batches(_SCHEMA, batches())
+    connection.register(name, RecordBatchReader.from_batches(_SCHEMA, batches()))
+    try:
+        yield
+    except duckdb.Error:
+        if failed:
+            raise failed[0] from None
+        raise
+    finally:
+        connection.unregister(name)
+
+
+def _batches(files: Iterable[tuple[int, Iterable[Piece]]]) -> Iterator[RecordBatch]:
+    rows: list[tuple[int | str | bool | None, ...]] = []
+    size = 0
+    for arrival, pieces in files:
+        for piece in pieces:
+            rows.append((arrival, *piece))
+            size += len(piece.text)
+            if size >= BLOCK_BYTES:
+                yield _batch(rows)
+                rows, size = [], 0
+    if rows:
+        yield _batch(rows)
 
 
 def _batch(rows: list[tuple[int | str | bool | None, ...]]) -> RecordBatch:
