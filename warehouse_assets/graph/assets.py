@@ -20,6 +20,7 @@ from warehouse_assets.graph.blocking import declare_reads, refuse_if_blocked
 from warehouse_assets.graph.computation import compute, compute_added
 from warehouse_assets.graph.failures import in_step
 from warehouse_assets.graph.ingestion_steps import publishing, taking_files
+from warehouse_assets.graph.lineage import column_lineage
 from warehouse_assets.graph.metadata import definition_metadata, sql_metadata, unknown_metadata
 from warehouse_assets.graph.step import Step
 from warehouse_assets.lake import Lake, Written
@@ -129,7 +130,8 @@ def sql_asset(
                     written = compute_added(step.lake, stored, read, query, given)
                 else:
                     written = compute(step.lake, stored, reads, query, computed_per)
-            return step.finish(table, written)
+            lineage = column_lineage(step.lake.folder / ".lineage", table, reads, query)
+            return step.finish(table, written, {"dagster/column_lineage": lineage})
 
     return _asset(
         table,
