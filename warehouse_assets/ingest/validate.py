@@ -88,7 +88,10 @@ class Validator:
         ]
         conditions = [when for field in self._read for when in field.unusable()]
         conditions += [rule.is_broken for rule in rules]
-        self.is_unusable = " OR ".join(f"({condition})" for condition in conditions) or "false"
+        # In a projection DuckDB works out every part of an OR, in a CASE only those it needs.
+        self.is_unusable = f"""(CASE WHEN
+            {" OR ".join(f"({condition})" for condition in conditions) or "false"}
+            THEN true ELSE false END)"""
         read = {column.name for field in self._read for column in field.columns} | {*self._values}
         self.columns = [name for name in column_names(table) if name in read]
 
