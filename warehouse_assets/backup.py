@@ -24,10 +24,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from warehouse_assets.errors import BusyError, SettingError, naming
+from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.lake.hashes import HASHES
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources.inbox import Inbox
 
 _MARK = "backup.json"
 _UNFINISHED = "backup.unfinished"

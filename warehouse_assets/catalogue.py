@@ -1,26 +1,22 @@
-"""Every table there is, and every question it answers, in the order in which people are shown."""
+"""Every table there is, and every question it answers, family by family."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from sqlalchemy import Table
 
-from warehouse_assets.deliveries.tables import QUESTIONS as DELIVERIES_QUESTIONS
-from warehouse_assets.deliveries.tables import TABLES as DELIVERIES_TABLES
-from warehouse_assets.forum.tables import TABLES as FORUM_TABLES
-from warehouse_assets.reviews.tables import TABLES as REVIEWS_TABLES
-from warehouse_assets.schema import REJECTED_RECORDS, UNKNOWN_FIELDS
-from warehouse_assets.school.tables import TABLES as SCHOOL_TABLES
-from warehouse_assets.trips.tables import QUESTIONS as TRIPS_QUESTIONS
-from warehouse_assets.trips.tables import TABLES as TRIPS_TABLES
+import warehouse_assets.defs
+from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS
 
-TABLES = (
-    *FORUM_TABLES,
-    *SCHOOL_TABLES,
-    *TRIPS_TABLES,
-    *REVIEWS_TABLES,
-    *DELIVERIES_TABLES,
+_DECLARED = [
+    import_module(f"warehouse_assets.defs.{file.parent.name}.tables")
+    for file in sorted(Path(warehouse_assets.defs.__path__[0]).glob("*/tables.py"))
+]
+
+TABLES: tuple[Table, ...] = (
+    *(table for family in _DECLARED for table in family.TABLES),
     REJECTED_RECORDS,
     UNKNOWN_FIELDS,
 )
@@ -48,10 +44,8 @@ class Question:
         return self.path.stem
 
 
-_FOLDER = Path(__file__).parent
-
 QUESTIONS = tuple(
-    Question(text, _FOLDER / family / "sql" / "questions" / f"{name}.sql", reads)
-    for family, questions in (("trips", TRIPS_QUESTIONS), ("deliveries", DELIVERIES_QUESTIONS))
-    for name, text, reads in questions
+    Question(text, Path(str(family.__file__)).parent / "sql" / "questions" / f"{name}.sql", reads)
+    for family in _DECLARED
+    for name, text, reads in getattr(family, "QUESTIONS", ())
 )

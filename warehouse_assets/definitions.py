@@ -5,20 +5,20 @@ from typing import Any
 
 import dagster as dg
 
-import warehouse_assets
-from warehouse_assets.graph.automation import (
+import warehouse_assets.defs
+from warehouse_assets.misspelt import tell_misspelt_settings
+from warehouse_assets.orchestration.automation import (
     catch_up_schedule,
     follow_sources_sensor,
     maintenance_schedule,
 )
-from warehouse_assets.graph.dead_runs import dead_runs_sensor
-from warehouse_assets.graph.families import definitions_of, file_kinds, find_families
-from warehouse_assets.graph.history import keep_open_in
-from warehouse_assets.graph.resources import build_resources
-from warehouse_assets.misspelt import tell_misspelt_settings
+from warehouse_assets.orchestration.dead_runs import dead_runs_sensor
+from warehouse_assets.orchestration.families import definitions_of, file_kinds, find_families
+from warehouse_assets.orchestration.history import keep_open_in
+from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings
 
-FAMILIES = find_families(warehouse_assets)
+FAMILIES = find_families(warehouse_assets.defs)
 FILE_KINDS = file_kinds(FAMILIES)
 """All files that are taken from the inbox."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlalchemy import Table
 
 from warehouse_assets.catalogue import TABLES
-from warehouse_assets.schema import duckdb_type
 from warehouse_assets.settings import SETTINGS
+from warehouse_assets.tables import duckdb_type
 
 _WRITTEN_BY = "<!-- Written by `make docs` from the declarations in the code. -->\n"
 

@@ -12,13 +12,13 @@ from deltalake import DeltaTable
 
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.definitions import build_defs
-from warehouse_assets.forum.tables import TABLES as FORUM_TABLES
+from warehouse_assets.defs.forum.tables import TABLES as FORUM_TABLES
+from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake
-from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources.inbox import Inbox
+from warehouse_assets.tables import REJECTED_RECORDS
 from warehouse_assets.warehouse import Warehouse
-from warehouse_assets_tests.sources.stored import WHY
+from warehouse_assets_tests.ingest.stored import WHY
 
 FORUM = (*FORUM_TABLES, REJECTED_RECORDS)
 """The tables of the family that stands for all in the tests of the frame."""

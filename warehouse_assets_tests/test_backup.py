@@ -14,12 +14,12 @@ import pytest
 
 from warehouse_assets.backup import BackedUp, back_up
 from warehouse_assets.cli.backup import results_before_sources
+from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets.errors import BusyError, SettingError
-from warehouse_assets.forum.tables import VOTES
 from warehouse_assets.lake import verify
 from warehouse_assets_tests.house import House, vote
+from warehouse_assets_tests.ingest.deliveries import take
 from warehouse_assets_tests.integration.processes import fork
-from warehouse_assets_tests.sources.deliveries import take
 from warehouse_assets_tests.stress.contention import GroupSupplier, maintain_until, run_until
 from warehouse_assets_tests.stress.readers import GROUP
 from warehouse_assets_tests.stress.tasks import ENVIRONMENT

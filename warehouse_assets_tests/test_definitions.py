@@ -354,7 +354,7 @@ def test_no_module_with_dagster_definitions_postpones_its_annotations() -> None:
         )
     ]
 
-    assert "warehouse_assets.graph.assets" in with_dagster
+    assert "warehouse_assets.orchestration.assets" in with_dagster
     assert [
         name for name in with_dagster if "annotations" in vars(importlib.import_module(name))
     ] == []

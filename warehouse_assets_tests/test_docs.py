@@ -68,7 +68,7 @@ def test_no_page_names_a_folder_of_the_package_that_is_not_there() -> None:
     package = ROOT / "warehouse_assets"
     assert folders
     assert [folder for folder in folders if not (package / folder).is_dir()] == []
-    family = package / "forum"
+    family = package / "defs" / "forum"
     assert [
         name for name in modules if not (package / name).exists() and not (family / name).exists()
     ] == []

@@ -47,9 +47,9 @@ def tree() -> list[str]:
 def test_the_wheel_carries_every_module_and_every_query(wheel: list[str]) -> None:
     folder = ROOT / "warehouse_assets"
     files = {str(path.relative_to(ROOT)) for path in folder.rglob("*.*") if path.is_file()}
-    expected = {name for name in files if name.endswith((".py", ".sql"))}
+    expected = {name for name in files if name.endswith((".py", ".sql", ".csv"))}
 
-    assert "warehouse_assets/forum/sql/outlier_weeks.sql" in expected
+    assert "warehouse_assets/defs/forum/sql/outlier_weeks.sql" in expected
     assert expected - set(wheel) == set()
 
 

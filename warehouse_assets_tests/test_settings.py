@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from warehouse_assets.defs.school.tables import STUDENTS, TEST_RUNS
+from warehouse_assets.defs.trips.tables import TRIP_GROUPS, TRIPS
 from warehouse_assets.errors import SettingError
-from warehouse_assets.school.tables import STUDENTS, TEST_RUNS
 from warehouse_assets.settings import SETTINGS, Settings
-from warehouse_assets.trips.tables import TRIP_GROUPS, TRIPS
 
 WRONG = [
     ("WAREHOUSE_HOME", "~nobody-of-that-name/x", "home folder"),

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 import warehouse_assets
 
-FILES = sorted(Path(warehouse_assets.__file__).parent.glob("*/sql/*.sql"))
+FILES = sorted(Path(warehouse_assets.__file__).parent.glob("defs/*/sql/*.sql"))
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "spark"])

@@ -14,23 +14,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets.api.app import build_app
-from warehouse_assets.deliveries.average import RunningAverage
-from warehouse_assets.deliveries.records import RecordError
-from warehouse_assets.deliveries.tables import DELIVERIES
+from warehouse_assets.defs.deliveries.average import RunningAverage
+from warehouse_assets.defs.deliveries.records import RecordError
+from warehouse_assets.defs.deliveries.tables import DELIVERIES
+from warehouse_assets.defs.school.batches import BatchesSource, load_batches
+from warehouse_assets.defs.school.sources import STUDENTS_SOURCE
+from warehouse_assets.defs.school.tables import BATCHES, STUDENTS
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake
-from warehouse_assets.school.batches import BatchesSource, load_batches
-from warehouse_assets.school.sources import STUDENTS_SOURCE
-from warehouse_assets.school.tables import BATCHES, STUDENTS
 from warehouse_assets.times import BLANKS, read_time, time_expression
 from warehouse_assets_tests.api.serving import NoRuns, serving, settings_of
-from warehouse_assets_tests.deliveries.feeds import Feed
+from warehouse_assets_tests.defs.deliveries.feeds import Feed
 from warehouse_assets_tests.ingest import http_server
 from warehouse_assets_tests.ingest.csv_files import HEADER
 from warehouse_assets_tests.ingest.csv_files import read as read_trips
 from warehouse_assets_tests.ingest.sqlite_databases import make_database
-from warehouse_assets_tests.sources.staging import stage, vote_text
-from warehouse_assets_tests.sources.stored import make_lake, rejected, stored
+from warehouse_assets_tests.ingest.staging import stage, vote_text
+from warehouse_assets_tests.ingest.stored import make_lake, rejected, stored
 
 GOOD = {
     # seconds, minutes, or the date alone

@@ -7,9 +7,9 @@ import time
 
 from benchmarks.context import Context
 from benchmarks.subjects.homes import lake_of, settings_of
-from warehouse_assets.forum.tables import VOTES
+from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets.lake import append, maintain
-from warehouse_assets.schema import column_names
+from warehouse_assets.tables import column_names
 
 _ROWS_OF_AN_APPEND = 500
 _ROWS = """SELECT i AS id, 1 + i * 7919 % 250000 AS post_id, 2 AS vote_type_id, i % 1000 AS user_id,

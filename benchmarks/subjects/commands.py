@@ -13,8 +13,8 @@ from pathlib import Path
 from benchmarks.context import Context
 from benchmarks.subjects.homes import environment
 from warehouse_assets.catalogue import TABLES
-from warehouse_assets.forum.tables import TABLES as FORUM_TABLES
-from warehouse_assets.schema import REJECTED_RECORDS
+from warehouse_assets.defs.forum.tables import TABLES as FORUM_TABLES
+from warehouse_assets.tables import REJECTED_RECORDS
 
 _FAMILIES = {"": TABLES, "forum": (*FORUM_TABLES, REJECTED_RECORDS)}
 

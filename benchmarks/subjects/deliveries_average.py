@@ -16,9 +16,9 @@ from pathlib import Path
 
 from benchmarks.context import Context
 from benchmarks.subjects.homes import lake_of, settings_of
-from warehouse_assets.deliveries.average import RunningAverage
-from warehouse_assets.deliveries.catch_up import DeliveryAverage
-from warehouse_assets.deliveries.records import LAST_STEP
+from warehouse_assets.defs.deliveries.average import RunningAverage
+from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
+from warehouse_assets.defs.deliveries.records import LAST_STEP
 from warehouse_assets.settings import Settings
 
 _CUSTOMERS = 10_000

@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources.inbox import Inbox
 
 
 def environment(home: Path, memory_limit: str = "") -> dict[str, str]:

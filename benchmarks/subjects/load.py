@@ -10,8 +10,8 @@ import duckdb
 
 from benchmarks.context import Context
 from benchmarks.subjects.homes import inbox_of, lake_of, settings_of
-from warehouse_assets.forum.files import VOTES_FILES
-from warehouse_assets.sources.delivery_files import catch_up
+from warehouse_assets.defs.forum.files import VOTES_FILES
+from warehouse_assets.ingest.delivery_files import catch_up
 
 
 def duckdb_alone(context: Context) -> None:

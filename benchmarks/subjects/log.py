@@ -14,9 +14,9 @@ import duckdb
 
 from benchmarks.context import Context
 from benchmarks.subjects.homes import lake_of, settings_of
+from warehouse_assets.defs.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.log_load import LoadedLog, load_log
-from warehouse_assets.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.settings import Settings
 
 _NEXT_LINES = 1000

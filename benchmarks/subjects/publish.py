@@ -20,7 +20,7 @@ from sqlalchemy.schema import CreateTable
 
 from benchmarks.context import Context
 from benchmarks.subjects.homes import lake_of, settings_of
-from warehouse_assets.forum.tables import VOTES
+from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets.lake import Lake, append, merge
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse, publish

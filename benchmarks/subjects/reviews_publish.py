@@ -14,8 +14,8 @@ from benchmarks.context import Context
 from benchmarks.servers import postgres_server
 from benchmarks.subjects.homes import lake_of, settings_of
 from benchmarks.subjects.reviews_homes import sqlite_home, url_of
-from warehouse_assets.reviews.tables import PRODUCT_REVIEWS_DAILY, REVIEWER_REVIEWS_DAILY
-from warehouse_assets.schema import identifiers, key_names
+from warehouse_assets.defs.reviews.tables import PRODUCT_REVIEWS_DAILY, REVIEWER_REVIEWS_DAILY
+from warehouse_assets.tables import identifiers, key_names
 from warehouse_assets.warehouse import Warehouse, publish
 
 _ENGINE = sa.create_engine("postgresql+psycopg2://")  # for its words; it is never connected

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import duckdb
 
-import warehouse_assets.trips
+import warehouse_assets.defs.trips
 from benchmarks.context import Context
 from benchmarks.subjects.homes import copy_home, lake_of, settings_of
 from benchmarks.subjects.trips_sql import GROUPS, TILES, WEEKS
-from warehouse_assets.graph.computation import compute, compute_added
-from warehouse_assets.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS, WEEKLY_TRIPS
+from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS, WEEKLY_TRIPS
+from warehouse_assets.orchestration.computation import compute, compute_added
 
-_SQL = Path(warehouse_assets.trips.__file__).parent / "sql"
+_SQL = Path(warehouse_assets.defs.trips.__file__).parent / "sql"
 
 
 def duckdb_alone(context: Context) -> None:

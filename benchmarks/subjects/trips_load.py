@@ -13,9 +13,9 @@ import duckdb
 from benchmarks.context import Context
 from benchmarks.subjects.homes import inbox_of, lake_of, settings_of
 from benchmarks.subjects.trips_sql import columns
+from warehouse_assets.defs.trips.family import TRIPS_FILES
+from warehouse_assets.ingest.delivery_files import catch_up
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources.delivery_files import catch_up
-from warehouse_assets.trips.family import TRIPS_FILES
 
 
 def duckdb_alone(context: Context) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from benchmarks.context import Context
 from benchmarks.subjects.homes import copy_home, lake_of, settings_of
 from benchmarks.subjects.runs import run
-from warehouse_assets.graph.maintenance import maintain_all
+from warehouse_assets.defs.trips.tables import TABLES
+from warehouse_assets.orchestration.maintenance import maintain_all
 from warehouse_assets.settings import Settings
-from warehouse_assets.trips.tables import TABLES
 from warehouse_assets.warehouse import Warehouse
 
 HOME = "trips-home"

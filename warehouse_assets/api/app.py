@@ -36,9 +36,9 @@ from warehouse_assets.api.runs import WarmRuns
 from warehouse_assets.api.sqlite_reader import SqliteReader
 from warehouse_assets.api.uploads import remove_broken_off
 from warehouse_assets.api.webhooks import Webhooks
-from warehouse_assets.deliveries.catch_up import DeliveryAverage
-from warehouse_assets.graph.resources import build_resources
+from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.ingestions import Ingestion, Ingestions
+from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
 

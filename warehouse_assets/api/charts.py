@@ -7,7 +7,7 @@ from datetime import timedelta
 from xml.etree.ElementTree import Element
 
 from warehouse_assets.api.svg import COLOURS, OTHER_COLOUR, picture, printable, shape, text, written
-from warehouse_assets.trips.areas import WeeklyTrips
+from warehouse_assets.defs.trips.areas import WeeklyTrips
 
 _WIDTH = 960
 _TOP = 44

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from warehouse_assets.reviews.answers import Execute
+from warehouse_assets.defs.reviews.answers import Execute
 from warehouse_assets.warehouse import Warehouse
 from warehouse_assets.warehouse.notes import PUBLISHED
 from warehouse_assets.warehouse.versions import PublishedVersion, published_versions

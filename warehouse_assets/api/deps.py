@@ -11,11 +11,11 @@ from warehouse_assets.api.freshness import Freshness
 from warehouse_assets.api.keys import Keys
 from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.webhooks import Webhooks
-from warehouse_assets.deliveries.catch_up import DeliveryAverage
+from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
+from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
-from warehouse_assets.sources.inbox import Inbox
 from warehouse_assets.warehouse import Warehouse
 
 

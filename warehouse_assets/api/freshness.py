@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from anyio.to_thread import run_sync
 from sqlalchemy import Table
 
-from warehouse_assets.deliveries.tables import TABLES as DELIVERIES_TABLES
+from warehouse_assets.defs.deliveries.tables import TABLES as DELIVERIES_TABLES
+from warehouse_assets.defs.forum.tables import TABLES as FORUM_TABLES
+from warehouse_assets.defs.reviews.tables import TABLES as REVIEWS_TABLES
+from warehouse_assets.defs.school.tables import TABLES as SCHOOL_TABLES
+from warehouse_assets.defs.trips.tables import TABLES as TRIPS_TABLES
 from warehouse_assets.errors import WarehouseAssetsError
-from warehouse_assets.forum.tables import TABLES as FORUM_TABLES
 from warehouse_assets.lake import Lake
 from warehouse_assets.lake.lake import changed_at
-from warehouse_assets.reviews.tables import TABLES as REVIEWS_TABLES
-from warehouse_assets.school.tables import TABLES as SCHOOL_TABLES
-from warehouse_assets.trips.tables import TABLES as TRIPS_TABLES
 
 FAMILIES: Mapping[str, Sequence[Table]] = {
     "forum": FORUM_TABLES,

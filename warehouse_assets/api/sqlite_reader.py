@@ -18,7 +18,7 @@ from warehouse_assets.api.database import (
     read_anew,
     versions_of,
 )
-from warehouse_assets.reviews.answers import Execute
+from warehouse_assets.defs.reviews.answers import Execute
 from warehouse_assets.warehouse import Warehouse
 from warehouse_assets.warehouse.versions import PublishedVersion
 

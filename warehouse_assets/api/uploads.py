@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from warehouse_assets.errors import SourceError, is_disk_full
+from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.ingestions import (
     Ingestion,
     Ingestions,
@@ -22,7 +23,6 @@ from warehouse_assets.ingestions import (
     new_id,
     shown_name,
 )
-from warehouse_assets.sources.inbox import Inbox
 
 _SUFFIX = ".upload.part"
 _GZIP = b"\x1f\x8b"

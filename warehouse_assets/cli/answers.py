@@ -12,8 +12,8 @@ from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, TABLES, Questio
 from warehouse_assets.cli import areas, terminal
 from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.cli.terminal import Answer, examples
-from warehouse_assets.schema import column_names
 from warehouse_assets.settings import Settings
+from warehouse_assets.tables import column_names
 from warehouse_assets.warehouse import Warehouse
 
 _DAY = click.DateTime(["%Y-%m-%d"])

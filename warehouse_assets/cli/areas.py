@@ -8,10 +8,7 @@ import sqlalchemy as sa
 
 from warehouse_assets.cli.terminal import Answer
 from warehouse_assets.days import Days
-from warehouse_assets.errors import WarehouseError
-from warehouse_assets.lake import Lake
-from warehouse_assets.settings import Settings
-from warehouse_assets.trips.areas import (
+from warehouse_assets.defs.trips.areas import (
     Box,
     Match,
     WeeklyTrips,
@@ -19,7 +16,10 @@ from warehouse_assets.trips.areas import (
     weekly_trips_of_box,
     weekly_trips_of_region,
 )
-from warehouse_assets.trips.tables import DAILY_TRIPS
+from warehouse_assets.defs.trips.tables import DAILY_TRIPS
+from warehouse_assets.errors import WarehouseError
+from warehouse_assets.lake import Lake
+from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
 
 _SIDES_OF_A_BOX = 4

@@ -11,8 +11,8 @@ from warehouse_assets.cli import terminal
 from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.lake import Lake, LakeTable
-from warehouse_assets.schema import REJECTED_RECORDS
 from warehouse_assets.settings import Settings
+from warehouse_assets.tables import REJECTED_RECORDS
 
 
 @click.command("backup", cls=InterruptibleCommand)

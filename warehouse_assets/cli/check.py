@@ -9,9 +9,9 @@ from warehouse_assets.catalogue import TABLES
 from warehouse_assets.cli import runs, terminal
 from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.errors import LakeError
-from warehouse_assets.graph.deep_check import deep_check
-from warehouse_assets.graph.resources import build_resources
 from warehouse_assets.lake import Lake
+from warehouse_assets.orchestration.deep_check import deep_check
+from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings
 
 _NOTHING_TO_CHECK = 3  # 1 and 2 are click's

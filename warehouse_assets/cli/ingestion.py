@@ -14,23 +14,23 @@ from warehouse_assets.cli import terminal
 from warehouse_assets.cli.interruption import when_told_to_end
 from warehouse_assets.cli.sql import lake_query
 from warehouse_assets.definitions import FILE_KINDS
-from warehouse_assets.forum.files import POSTS_FILES, UNRECOGNISED, VOTES_FILES, holds
-from warehouse_assets.graph.resources import build_resources
-from warehouse_assets.ingestions import Ingestion, Ingestions
-from warehouse_assets.progress import Listener, Progress
-from warehouse_assets.settings import Settings
-from warehouse_assets.sources.file_kinds import left_behind, left_in_words
-from warehouse_assets.sources.file_marks import is_taken, rejected_whole
-from warehouse_assets.sources.inbox import (
+from warehouse_assets.defs.forum.files import POSTS_FILES, UNRECOGNISED, VOTES_FILES, holds
+from warehouse_assets.defs.trips.family import TRIPS_FILES
+from warehouse_assets.ingest.file_kinds import left_behind, left_in_words
+from warehouse_assets.ingest.file_marks import is_taken, rejected_whole
+from warehouse_assets.ingest.inbox import (
     DeliveryFile,
     copy_file,
     delivered_name,
     partial_path,
     unit_name,
 )
-from warehouse_assets.sources.unknown_fields import in_words
+from warehouse_assets.ingest.unknown_fields import in_words
+from warehouse_assets.ingestions import Ingestion, Ingestions
+from warehouse_assets.orchestration.resources import build_resources
+from warehouse_assets.progress import Listener, Progress
+from warehouse_assets.settings import Settings
 from warehouse_assets.terminal_text import visible
-from warehouse_assets.trips.family import TRIPS_FILES
 
 _KINDS = {kind.name: kind for kind in (POSTS_FILES, VOTES_FILES, TRIPS_FILES)}
 _REASONS_SHOWN = 10

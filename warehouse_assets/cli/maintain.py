@@ -4,8 +4,8 @@ import click
 
 from warehouse_assets.cli import runs, terminal
 from warehouse_assets.cli.interruption import InterruptibleCommand
-from warehouse_assets.graph import maintenance
-from warehouse_assets.graph.resources import build_resources
+from warehouse_assets.orchestration import maintenance
+from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings
 
 

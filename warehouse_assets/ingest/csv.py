@@ -30,15 +30,15 @@ from warehouse_assets.ingest.csv_records import (
     read_pieces,
     reading,
 )
+from warehouse_assets.ingest.file_kinds import FileKind, StagedFiles
 from warehouse_assets.ingest.packed import UnreadableFileError
+from warehouse_assets.ingest.units import REJECTED, STAGED, Unit, create_stage, reject_unit
+from warehouse_assets.ingest.unknown_fields import known_fields, note_names
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
 from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets.lake.commit import cast_query
 from warehouse_assets.lake.parquet import write_parquet
-from warehouse_assets.schema import column_names, identifiers
-from warehouse_assets.sources.file_kinds import FileKind, StagedFiles
-from warehouse_assets.sources.units import REJECTED, STAGED, Unit, create_stage, reject_unit
-from warehouse_assets.sources.unknown_fields import known_fields, note_names
+from warehouse_assets.tables import column_names, identifiers
 from warehouse_assets.times import trimmed
 
 _PATHS, _ARRIVALS = "_csv_paths", "_csv_arrivals"

@@ -22,6 +22,7 @@ from warehouse_assets.ingest.csv_records import (
     readable,
     split_fields,
 )
+from warehouse_assets.ingest.inbox import DeliveryFile
 from warehouse_assets.ingest.packed import (
     DAMAGED,
     GZIP_MAGIC,
@@ -30,7 +31,6 @@ from warehouse_assets.ingest.packed import (
     not_text,
     unpack,
 )
-from warehouse_assets.sources.inbox import DeliveryFile
 from warehouse_assets.times import BLANKS
 
 SUFFIXES = (".csv", ".csv.gz")

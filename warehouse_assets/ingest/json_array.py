@@ -3,7 +3,7 @@
 import json
 import math
 
-from warehouse_assets.sources.stray_bytes import without_stray_bytes
+from warehouse_assets.ingest.stray_bytes import without_stray_bytes
 
 # Python refuses to read numbers of thousands of digits; no key has more than twenty.
 _MOST_DIGITS = 40

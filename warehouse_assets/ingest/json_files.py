@@ -25,11 +25,11 @@ from warehouse_assets.ingest.json_layout import (
 from warehouse_assets.ingest.json_texts import JSON, judge_json
 from warehouse_assets.ingest.lines import LineReader, Lines, arrow_table
 from warehouse_assets.ingest.packed import UnreadableFileError
+from warehouse_assets.ingest.stray_bytes import copy_without_stray_bytes
+from warehouse_assets.ingest.units import REJECTED, STAGED, Unit, create_stage, reject_unit
+from warehouse_assets.ingest.unknown_fields import known_fields, note_fields_of
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
-from warehouse_assets.schema import identifiers
-from warehouse_assets.sources.stray_bytes import copy_without_stray_bytes
-from warehouse_assets.sources.units import REJECTED, STAGED, Unit, create_stage, reject_unit
-from warehouse_assets.sources.unknown_fields import known_fields, note_fields_of
+from warehouse_assets.tables import identifiers
 from warehouse_assets.times import trimmed
 
 # DuckDB cuts the text that it shows in a message, perhaps within a character; then that is told.

@@ -22,7 +22,7 @@ from warehouse_assets.ingest.packed import (
     not_text,
     unpack,
 )
-from warehouse_assets.sources.stray_bytes import MARK, without_stray_bytes
+from warehouse_assets.ingest.stray_bytes import MARK, without_stray_bytes
 
 LINES, ARRAY = "newline_delimited", "array"
 """The layouts, by their names in DuckDB."""

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import duckdb
 
+from warehouse_assets.ingest.unknown_fields import known_fields, note_fields_of
 from warehouse_assets.ingest.validate import PROBLEM, RAW, SEEN, Validator, text
-from warehouse_assets.sources.unknown_fields import known_fields, note_fields_of
 
 JSON = "_json"
 """Column of records: the JSON to be read, or null where the record is none."""

@@ -27,12 +27,12 @@ from warehouse_assets.ingest.log import (
 )
 from warehouse_assets.ingest.log_files import LogSource, open_log
 from warehouse_assets.ingest.rejects import commit_rejects
+from warehouse_assets.ingest.units import REJECTED, STAGED
+from warehouse_assets.ingest.unknown_fields import keep_unknown_fields
 from warehouse_assets.lake import Lake, LakeTable, Written, append
 from warehouse_assets.lake.lake import conflict
 from warehouse_assets.progress import Listener, Progress, nobody, query_progress
-from warehouse_assets.schema import REJECTED_RECORDS
-from warehouse_assets.sources.units import REJECTED, STAGED
-from warehouse_assets.sources.unknown_fields import keep_unknown_fields
+from warehouse_assets.tables import REJECTED_RECORDS
 
 _MOST_BYTES_TOGETHER = 64 * 10**6  # about a million lines, which are held in memory
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import duckdb
 from deltalake import DeltaTable
 
+from warehouse_assets.ingest.inbox import unit_name
+from warehouse_assets.ingest.units import REJECTED
 from warehouse_assets.lake import Lake, LakeTable, Transactions, append
-from warehouse_assets.schema import REJECTED_RECORDS
-from warehouse_assets.sources.inbox import unit_name
-from warehouse_assets.sources.units import REJECTED
+from warehouse_assets.tables import REJECTED_RECORDS
 
 
 def commit_rejects(

@@ -21,6 +21,8 @@ from warehouse_assets.ingest.rejects import reject_once
 from warehouse_assets.ingest.sql_reader import Page, SqlReader, SqlSource
 from warehouse_assets.ingest.sql_staging import STAGED_ROWS, Staging
 from warehouse_assets.ingest.sqlite import SqliteReader
+from warehouse_assets.ingest.units import create_stage
+from warehouse_assets.ingest.unknown_fields import keep_unknown_fields, known_fields, note_names
 from warehouse_assets.ingest.upsert import CaughtUp, upsert
 from warehouse_assets.ingest.validate import POSITION
 from warehouse_assets.lake import (
@@ -32,9 +34,7 @@ from warehouse_assets.lake import (
     replace_by_content,
 )
 from warehouse_assets.progress import Listener, Progress, nobody
-from warehouse_assets.schema import column_names
-from warehouse_assets.sources.units import create_stage
-from warehouse_assets.sources.unknown_fields import keep_unknown_fields, known_fields, note_names
+from warehouse_assets.tables import column_names
 
 
 def load_sql(

@@ -13,9 +13,9 @@ from sqlalchemy import Integer
 
 from warehouse_assets.ingest.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.ingest.sql_reader import Page, SqlSource
+from warehouse_assets.ingest.units import REJECTED
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, text
-from warehouse_assets.schema import duckdb_type, identifiers, key_names
-from warehouse_assets.sources.units import REJECTED
+from warehouse_assets.tables import duckdb_type, identifiers, key_names
 
 STAGED_ROWS = "_staged_rows"
 """View of the rows that can be used, and their `POSITION`, when all pages have come."""

@@ -21,11 +21,11 @@ from warehouse_assets.ingest.json_array import AmbiguousRecord
 from warehouse_assets.ingest.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.ingest.json_texts import JSON, judge_json
 from warehouse_assets.ingest.rejects import reject_once
+from warehouse_assets.ingest.units import STAGED, create_stage
+from warehouse_assets.ingest.unknown_fields import keep_unknown_fields
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator
 from warehouse_assets.lake import Lake, Transactions, Written, merge
-from warehouse_assets.schema import column_names, identifiers, key_names
-from warehouse_assets.sources.units import STAGED, create_stage
-from warehouse_assets.sources.unknown_fields import keep_unknown_fields
+from warehouse_assets.tables import column_names, identifiers, key_names
 
 _CHARACTERS_OF_A_LONG_RECORD = 1000
 _KINDS = {bool: "true or false", list: "an array", dict: "an object"}

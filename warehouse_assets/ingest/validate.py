@@ -28,9 +28,9 @@ from typing import Any
 import duckdb
 from sqlalchemy import Column, Table
 
+from warehouse_assets.ingest.units import REJECTED, STAGED
 from warehouse_assets.ingest.values import Field, Rule, text
-from warehouse_assets.schema import column_names, duckdb_type, identifiers
-from warehouse_assets.sources.units import REJECTED, STAGED
+from warehouse_assets.tables import column_names, duckdb_type, identifiers
 
 __all__ = ["POSITION", "PROBLEM", "RAW", "SEEN", "Rule", "Validator", "shown", "text"]
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, Column, Date, DateTime, Double, Integer, Text
 
-from warehouse_assets.schema import duckdb_type, identifiers
+from warehouse_assets.tables import duckdb_type, identifiers
 from warehouse_assets.times import BLANK, TIMES, is_blank, time_expression, trimmed
 
 _MOST_DEGREES = (180, 90)  # of a longitude and of a latitude, either way

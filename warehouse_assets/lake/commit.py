@@ -26,7 +26,7 @@ from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.lake.hashes import keep_hashes, names_of
 from warehouse_assets.lake.lake import LakeTable, conflict
 from warehouse_assets.lake.parquet import BY_DELTA, WrittenFile, remove_files, write_parquet
-from warehouse_assets.schema import column_names, duckdb_type, key_names
+from warehouse_assets.tables import column_names, duckdb_type, key_names
 
 # Delta's merge holds its source outside DuckDB's memory limit; beyond this DuckDB rewrites.
 MOST_ROWS_FOR_DELTA_MERGE = 100_000

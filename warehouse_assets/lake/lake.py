@@ -19,7 +19,7 @@ from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import BusyError, ConflictError, LakeError
 from warehouse_assets.lake.damage import damage_of_log, is_last_entry_empty, remedy
 from warehouse_assets.lake.engine import Engine
-from warehouse_assets.schema import (
+from warehouse_assets.tables import (
     aggregated,
     aggregates,
     column_names,
@@ -231,7 +231,7 @@ class Lake:
     ) -> None:
         """Make the version that `handle` stands at readable in SQL, as `name` or the table's name.
 
-        Partial rows of an aggregated table (see `schema.aggregates`) are read as one.
+        Partial rows of an aggregated table (see `tables.aggregates`) are read as one.
 
         Raises:
             LakeError: a file of the table cannot be read.

@@ -5,7 +5,7 @@ from deltalake import DeltaTable
 
 from warehouse_assets.lake.commit import Transactions, Written, append, commit_changes, counts
 from warehouse_assets.lake.lake import Lake, LakeTable
-from warehouse_assets.schema import column_names, identifiers, key_names, value_names
+from warehouse_assets.tables import column_names, identifiers, key_names, value_names
 
 
 def merge(

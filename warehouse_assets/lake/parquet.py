@@ -13,7 +13,7 @@ from sqlalchemy import Integer
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake.lake import LakeTable
-from warehouse_assets.schema import LongText
+from warehouse_assets.tables import LongText
 
 # DuckDB holds whole row groups in memory, several of them, before it writes them. Its own number
 # is 122,880, which a quarter serves as well; with 4 KB in each row only the smaller number stays

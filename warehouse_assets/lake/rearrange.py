@@ -19,7 +19,7 @@ from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake.commit import cast_query, register
 from warehouse_assets.lake.lake import REARRANGED, Lake, LakeTable
 from warehouse_assets.lake.parquet import write_parquet
-from warehouse_assets.schema import aggregated, aggregates, identifiers, key_names
+from warehouse_assets.tables import aggregated, aggregates, identifiers, key_names
 
 # Names of files that are in order begin so.
 _FOLDED = "folded"

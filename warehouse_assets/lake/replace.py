@@ -16,7 +16,7 @@ from warehouse_assets.lake.commit import (
     counts,
 )
 from warehouse_assets.lake.lake import Lake, LakeTable
-from warehouse_assets.schema import column_names, identifiers, key_names
+from warehouse_assets.tables import column_names, identifiers, key_names
 
 # Delta's merge holds what it reads of the table outside DuckDB's memory limit, at about 1.6 times
 # its size: a million rows of 600 bytes took 1 GB more. Larger tables are written anew by DuckDB.

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from warehouse_assets.deliveries.records import FIRST_STEP, LAST_STEP
+from warehouse_assets.defs.deliveries.records import FIRST_STEP, LAST_STEP
 from warehouse_assets.samples.files import Made, make_files
 
 _CUSTOMERS = 400

@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 
 from warehouse_assets.lake import Lake, LakeTable, view_changes
 from warehouse_assets.progress import Listener
-from warehouse_assets.schema import aggregated, aggregates, column_names, identifiers, key_names
+from warehouse_assets.tables import aggregated, aggregates, column_names, identifiers, key_names
 from warehouse_assets.warehouse.writer import AFTER, Published, Writer
 
 

@@ -18,7 +18,7 @@ from deltalake.exceptions import DeltaError
 from warehouse_assets.errors import LakeError
 from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.lake.damage import remedy
-from warehouse_assets.schema import column_names, duckdb_type
+from warehouse_assets.tables import column_names, duckdb_type
 from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.postgresql_copy import NUL_REPLACED_BY
 from warehouse_assets.warehouse.versions import published_version

@@ -13,7 +13,7 @@ import duckdb
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from warehouse_assets.schema import identifiers
+from warehouse_assets.tables import identifiers
 
 NUL_REPLACED_BY = 0xFFFD
 

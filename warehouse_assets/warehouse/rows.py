@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.progress import Listener, Progress
-from warehouse_assets.schema import identifiers, key_names
+from warehouse_assets.tables import identifiers, key_names
 from warehouse_assets.warehouse.postgresql_copy import NUL_REPLACED_BY, copy
 from warehouse_assets.warehouse.postgresql_errors import sql_state
 

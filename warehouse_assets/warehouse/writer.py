@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn, SetColumnComment, SetTableComment
 
 from warehouse_assets.progress import Listener
-from warehouse_assets.schema import aggregates, column_names, identifiers, key_names, value_names
+from warehouse_assets.tables import aggregates, column_names, identifiers, key_names, value_names
 from warehouse_assets.warehouse.catalogue import Catalogue
 from warehouse_assets.warehouse.postgresql_grants import grants_on
 from warehouse_assets.warehouse.rows import Rows

@@ -7,15 +7,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from warehouse_assets.defs.reviews import tables
+from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake, replace
-from warehouse_assets.reviews import tables
-from warehouse_assets.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse, publish
 from warehouse_assets_tests.api.serving import Served, serving, settings_of
+from warehouse_assets_tests.defs.reviews.databases import Database, Review
 from warehouse_assets_tests.postgres import postgres_url
-from warehouse_assets_tests.reviews.databases import Database, Review
 
 KINDS = ("sqlite", "postgresql")
 _SQL = Path(tables.__file__).parent / "sql"

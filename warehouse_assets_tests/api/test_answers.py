@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS
-from warehouse_assets.forum.tables import OUTLIER_WEEKS
+from warehouse_assets.defs.forum.tables import OUTLIER_WEEKS
+from warehouse_assets.defs.school.tables import BATCH_COMPLETIONS
+from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
 from warehouse_assets.lake import Lake, append
-from warehouse_assets.school.tables import BATCH_COMPLETIONS
-from warehouse_assets.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
 from warehouse_assets.warehouse import Warehouse, publish
 from warehouse_assets_tests.api.reviewing import KINDS
 from warehouse_assets_tests.api.serving import Served, serving, settings_of

@@ -15,7 +15,7 @@ from warehouse_assets_tests.api.serving import (
     serving,
     settings_of,
 )
-from warehouse_assets_tests.deliveries.steps import ORIGINAL
+from warehouse_assets_tests.defs.deliveries.steps import ORIGINAL
 
 
 @pytest.fixture

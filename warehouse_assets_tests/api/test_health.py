@@ -17,7 +17,7 @@ from warehouse_assets_tests.api.serving import (
     serving,
     settings_of,
 )
-from warehouse_assets_tests.reviews.databases import review
+from warehouse_assets_tests.defs.reviews.databases import review
 
 
 def test_the_service_is_live_without_a_warehouse_but_not_ready(served: Served) -> None:

@@ -4,7 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from warehouse_assets_tests.api.reviewing import ReviewHouse
 from warehouse_assets_tests.api.serving import Served
-from warehouse_assets_tests.reviews.databases import review
+from warehouse_assets_tests.defs.reviews.databases import review
 
 
 def samples(served: Served) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

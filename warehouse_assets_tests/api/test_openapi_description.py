@@ -11,7 +11,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 from warehouse_assets.api.app import build_app
 from warehouse_assets_tests.api.reviewing import ReviewHouse
 from warehouse_assets_tests.api.serving import NoRuns
-from warehouse_assets_tests.reviews.databases import review
+from warehouse_assets_tests.defs.reviews.databases import review
 
 load_all_checks()
 _CHECKS: Any = CHECKS.get_by_names(

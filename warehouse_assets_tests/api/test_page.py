@@ -9,9 +9,9 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
+from warehouse_assets.defs.trips.tables import WEEKLY_TRIPS
 from warehouse_assets.ingestions import Ingestion
 from warehouse_assets.lake import Lake
-from warehouse_assets.trips.tables import WEEKLY_TRIPS
 from warehouse_assets.warehouse import publish
 from warehouse_assets_tests.api.serving import COLUMNS, ROW, Served, eventually
 from warehouse_assets_tests.lake.tables import Stored

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from warehouse_assets.api.charts import Line, trips_by_week, trips_map
 from warehouse_assets.api.svg import COLOURS, OTHER_COLOUR
-from warehouse_assets.trips.areas import WeeklyTrips
+from warehouse_assets.defs.trips.areas import WeeklyTrips
 
 SVG = "{http://www.w3.org/2000/svg}"
 HERE, THERE, NEAR = (14.4, 50.0), (14.5, 50.1), (14.41, 50.01)

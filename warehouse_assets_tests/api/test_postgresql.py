@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from warehouse_assets_tests.api.reviewing import ReviewHouse
 from warehouse_assets_tests.api.serving import Served, eventually
+from warehouse_assets_tests.defs.reviews.databases import review
 from warehouse_assets_tests.postgres import execute
-from warehouse_assets_tests.reviews.databases import review
 
 _LOCKED = "product_reviews_daily"
 

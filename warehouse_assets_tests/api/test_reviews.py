@@ -18,7 +18,7 @@ from warehouse_assets_tests.api.reviewing import (
     moment,
 )
 from warehouse_assets_tests.api.serving import Served
-from warehouse_assets_tests.reviews.databases import Review, review
+from warehouse_assets_tests.defs.reviews.databases import Review, review
 
 _MIDNIGHT = 1_388_534_400  # 2014-01-01T00:00:00Z
 _STRANGE = ["a/b", "a/reviews", "ü ☃", "100%", "?x=1&y", "'; DROP TABLE reviews; --", "..x", "%2F"]

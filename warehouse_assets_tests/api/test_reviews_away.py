@@ -3,12 +3,12 @@
 import shutil
 from pathlib import Path
 
-from warehouse_assets.reviews.tables import PRODUCT_REVIEWS_DAILY
+from warehouse_assets.defs.reviews.tables import PRODUCT_REVIEWS_DAILY
 from warehouse_assets.warehouse import publish
 from warehouse_assets_tests.api.reviewing import ReviewHouse
 from warehouse_assets_tests.api.serving import Served, eventually
+from warehouse_assets_tests.defs.reviews.databases import review
 from warehouse_assets_tests.postgres import execute, server_url
-from warehouse_assets_tests.reviews.databases import review
 
 _PATHS = ("/product/B1", "/product/B1/reviews", "/user/A1", "/product/B1?format=csv")
 

@@ -11,7 +11,7 @@ import pytest
 
 from warehouse_assets_tests.api.reviewing import KINDS, ReviewHouse
 from warehouse_assets_tests.api.serving import eventually
-from warehouse_assets_tests.reviews.databases import review
+from warehouse_assets_tests.defs.reviews.databases import review
 
 _CONNECTIONS = 16
 _PRODUCTS = 8

@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from warehouse_assets_tests.api.serving import Served, serving
+from warehouse_assets_tests.defs.trips import journeys
+from warehouse_assets_tests.defs.trips.journeys import PRAGUE, TURIN, Trip, random_trips
 from warehouse_assets_tests.house import House
-from warehouse_assets_tests.trips import journeys
-from warehouse_assets_tests.trips.journeys import PRAGUE, TURIN, Trip, random_trips
 
 NORTH = (14.5, 50.1)
 BY_HAND = [

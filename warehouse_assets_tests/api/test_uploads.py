@@ -11,8 +11,8 @@ import pytest
 
 from warehouse_assets.api.uploads import Upload, remove_broken_off
 from warehouse_assets.errors import SourceError
+from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.ingestions import Ingestion, Ingestions
-from warehouse_assets.sources.inbox import Inbox
 from warehouse_assets_tests.api.serving import (
     COLUMNS,
     ROW,

@@ -8,9 +8,9 @@ import pytest
 
 from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.cli.test_answers import cells
+from warehouse_assets_tests.defs.trips import journeys
+from warehouse_assets_tests.defs.trips.journeys import PRAGUE, TURIN, Trip
 from warehouse_assets_tests.house import House, vote
-from warehouse_assets_tests.trips import journeys
-from warehouse_assets_tests.trips.journeys import PRAGUE, TURIN, Trip
 
 NORTH, QUITO = (14.5, 50.1), (-78.5, -0.2)
 TRIPS = [

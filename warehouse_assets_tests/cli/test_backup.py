@@ -7,7 +7,7 @@ import pytest
 
 from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.house import House, vote
-from warehouse_assets_tests.sources.deliveries import take
+from warehouse_assets_tests.ingest.deliveries import take
 from warehouse_assets_tests.stress.disks import SmallDisk, small_disk
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from warehouse_assets.definitions import defs
 from warehouse_assets_tests.cli.conftest import Command, Only
-from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.house import FORUM, House, post, vote
+from warehouse_assets_tests.orchestration.lake_rows import add_rows
 
 # Which they are is in test_definitions.
 _CHECKS = defs.resolve_asset_graph().asset_check_keys

@@ -7,11 +7,11 @@ import pytest
 
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.definitions import defs
-from warehouse_assets.schema import aggregates
+from warehouse_assets.tables import aggregates
 from warehouse_assets_tests.cli.conftest import Command, Only, write_records
-from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.house import FORUM, House, post, vote
 from warehouse_assets_tests.ingest.csv_files import HEADER, trip
+from warehouse_assets_tests.orchestration.lake_rows import add_rows
 
 
 def test_files_are_taken_and_the_answers_published(

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 import warehouse_assets_tests
-from warehouse_assets.trips.tables import WEEKLY_TRIPS
+from warehouse_assets.defs.trips.tables import WEEKLY_TRIPS
 from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.postgres import execute, postgres_url, server_url

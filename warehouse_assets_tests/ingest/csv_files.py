@@ -10,13 +10,13 @@ from typing import Any
 
 import duckdb
 
+from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets.ingest.csv import write_csv_records
+from warehouse_assets.ingest.inbox import DeliveryFile
+from warehouse_assets.ingest.units import REJECTED, Unit
+from warehouse_assets.ingest.unknown_fields import UNKNOWN
 from warehouse_assets.lake import LakeTable
-from warehouse_assets.sources.inbox import DeliveryFile
-from warehouse_assets.sources.units import REJECTED, Unit
-from warehouse_assets.sources.unknown_fields import UNKNOWN
-from warehouse_assets.trips.tables import TRIPS
-from warehouse_assets_tests.sources.stored import WHY
+from warehouse_assets_tests.ingest.stored import WHY
 
 HEADER = "region,origin_coord,destination_coord,datetime,datasource\n"
 COLUMNS = "region, origin_lon, origin_lat, destination_lon, destination_lat, started_at, datasource"

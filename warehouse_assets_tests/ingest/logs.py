@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from warehouse_assets.defs.school.run_lines import TEST_RUN_LINES
+from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.log_load import LoadedLog, load_log
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Listener, nobody
-from warehouse_assets.schema import REJECTED_RECORDS
-from warehouse_assets.school.run_lines import TEST_RUN_LINES
-from warehouse_assets.school.tables import TEST_RUNS
-from warehouse_assets_tests.sources.stored import WHY
+from warehouse_assets.tables import REJECTED_RECORDS
+from warehouse_assets_tests.ingest.stored import WHY
 
 Row = tuple[Any, ...]
 

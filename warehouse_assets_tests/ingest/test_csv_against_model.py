@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from warehouse_assets_tests.defs.trips.csv_model import FIELDS, judge
 from warehouse_assets_tests.ingest.csv_files import HEADER, read, trip
-from warehouse_assets_tests.trips.csv_model import FIELDS, judge
 
 NUMBERS = ["0", "14.5", "-9.25", "+1", "1e1", "90", "90.0001", "-180", "181"]
 NUMBERS += ["1_0", "nan", "5.", ""]

@@ -11,8 +11,8 @@ import duckdb
 import pytest
 
 from warehouse_assets.ingest.csv_records import OPEN_QUOTE, OTHER_WIDTH, Piece, reading
+from warehouse_assets_tests.defs.trips.csv_model import FIELDS
 from warehouse_assets_tests.ingest.csv_files import HEADER, Read, read, trip, trips
-from warehouse_assets_tests.trips.csv_model import FIELDS
 
 AT = datetime.fromisoformat("2018-05-28 09:03:40")
 ROW = ("Turin", 14.5, 50.0, -3.25, -9.0, AT, "cheap_mobile")

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, MetaData, Table, Text
 
 from warehouse_assets.ingest.csv import csv_files
+from warehouse_assets.ingest.inbox import DeliveryFile
+from warehouse_assets.ingest.units import REJECTED, STAGED, Unit
 from warehouse_assets.lake import LakeTable
-from warehouse_assets.sources.inbox import DeliveryFile
-from warehouse_assets.sources.units import REJECTED, STAGED, Unit
-from warehouse_assets_tests.sources.stored import WHY
+from warehouse_assets_tests.ingest.stored import WHY
 
 
 def orders(*, has_key: bool) -> Table:

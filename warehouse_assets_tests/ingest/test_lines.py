@@ -15,7 +15,7 @@ from warehouse_assets.ingest.lines import (
     Problem,
     arrow_table,
 )
-from warehouse_assets_tests.school.line_model import stray_bytes
+from warehouse_assets_tests.defs.school.line_model import stray_bytes
 
 Line = tuple[int, str, Problem | None]
 LONGEST = 40

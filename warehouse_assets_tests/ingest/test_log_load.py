@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets import crash_points
+from warehouse_assets.defs.school.run_lines import TEST_RUN_LINES
+from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.errors import ConflictError, SourceError
+from warehouse_assets.ingest.file_marks import taken_at
 from warehouse_assets.ingest.log_load import LoadedLog, load_log
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress
-from warehouse_assets.school.run_lines import TEST_RUN_LINES
-from warehouse_assets.school.tables import TEST_RUNS
-from warehouse_assets.sources.file_marks import taken_at
 from warehouse_assets_tests.crashes import hooked
 from warehouse_assets_tests.ingest.logs import Log, run_line
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets_tests.crashes import Killed, dying_at, killed_at
+from warehouse_assets_tests.defs.school.line_model import expected
 from warehouse_assets_tests.ingest.logs import Log, run_line
-from warehouse_assets_tests.school.line_model import expected
 
 # Two parts of the log, with lines that are rejected in each and at its beginning.
 LINES = [b"bad 1\n", run_line(1), b"\n", run_line(2), b"bad 2\n", run_line(3), b"bad 3\n"]

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets_tests.crashes import Killed, dying_at
+from warehouse_assets_tests.defs.school.line_model import expected, lines_of, values_of
 from warehouse_assets_tests.ingest.logs import Log, run_line
-from warehouse_assets_tests.school.line_model import expected, lines_of, values_of
 
 Step = tuple[str, bytes]
 

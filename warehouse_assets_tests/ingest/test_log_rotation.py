@@ -6,11 +6,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from warehouse_assets.defs.school.run_lines import stage_run_lines
+from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.ingest.lines import Lines
 from warehouse_assets.ingest.log_files import LogChangedError
 from warehouse_assets.ingest.log_load import LogKind, load_log
-from warehouse_assets.school.run_lines import stage_run_lines
-from warehouse_assets.school.tables import TEST_RUNS
 from warehouse_assets_tests.crashes import hooked
 from warehouse_assets_tests.ingest.logs import Log, run_line
 

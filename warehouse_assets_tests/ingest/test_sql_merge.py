@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from warehouse_assets.defs.school.sources import STUDENTS_SOURCE
+from warehouse_assets.defs.school.tables import STUDENTS
 from warehouse_assets.errors import BusyError, SourceError
+from warehouse_assets.ingest.file_marks import taken_at
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_reader import Limits
 from warehouse_assets.ingest.upsert import CaughtUp
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Progress
-from warehouse_assets.school.sources import STUDENTS_SOURCE
-from warehouse_assets.school.tables import STUDENTS
-from warehouse_assets.sources.file_marks import taken_at
 from warehouse_assets_tests.crashes import hooked, killed_at
 from warehouse_assets_tests.ingest.sqlite_databases import (
     another_program_writes,
@@ -25,7 +25,7 @@ from warehouse_assets_tests.ingest.sqlite_databases import (
     rows,
     student,
 )
-from warehouse_assets_tests.sources.stored import make_lake, rejected, stored, version
+from warehouse_assets_tests.ingest.stored import make_lake, rejected, stored, version
 
 SETTLED = Limits(settled_seconds=-1)
 PAGED = Limits(first_rows=2)

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from warehouse_assets.defs.school.tables import STUDENTS
+from warehouse_assets.ingest.file_marks import taken_at
 from warehouse_assets.ingest.upsert import CaughtUp, upsert_records
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake, Written
-from warehouse_assets.schema import REJECTED_RECORDS
-from warehouse_assets.school.tables import STUDENTS
-from warehouse_assets.sources.file_marks import taken_at
+from warehouse_assets.tables import REJECTED_RECORDS
 from warehouse_assets_tests.crashes import killed_at
-from warehouse_assets_tests.sources.stored import make_lake, rejected, stored, version
+from warehouse_assets_tests.ingest.stored import make_lake, rejected, stored, version
 
 TIME = "2026-11-20 13:51:54.463573"
 

@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, MetaData, Table, Text
 
+from warehouse_assets.ingest.units import REJECTED, STAGED, create_stage
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Rule, Validator, text
-from warehouse_assets.sources.units import REJECTED, STAGED, create_stage
 from warehouse_assets.times import BLANKS, read_time
 
 _ENGINE = duckdb.connect()

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from warehouse_assets.schema import column_names, identifiers
+from warehouse_assets.tables import column_names, identifiers
 from warehouse_assets_tests.house import FORUM, House, post, vote
 
 State = dict[str, Any]

@@ -10,11 +10,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from warehouse_assets.forum.tables import VOTES
-from warehouse_assets_tests.graph.lake_rows import add_rows
-from warehouse_assets_tests.graph.runs import evaluated, failed, materialised
+from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets_tests.house import FORUM, House, post, vote
 from warehouse_assets_tests.integration.processes import BIN, REPOSITORY
+from warehouse_assets_tests.orchestration.lake_rows import add_rows
+from warehouse_assets_tests.orchestration.runs import evaluated, failed, materialised
 
 _ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 _LONGEST_SECONDS = 600

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.samples.forum import write_forum_samples
-from warehouse_assets_tests.graph.lake_rows import add_rows
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.integration.processes import fork_command, run, run_forked
+from warehouse_assets_tests.orchestration.lake_rows import add_rows
 
 
 def materialize(selection: str) -> tuple[str, ...]:

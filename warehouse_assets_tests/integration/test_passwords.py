@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from warehouse_assets.api.postgresql_reader import PostgresqlReader
-from warehouse_assets.deliveries.state_database import StateDatabase
+from warehouse_assets.defs.deliveries.state_database import StateDatabase
+from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.errors import BusyError, SourceError
 from warehouse_assets.ingest.sql import glance
-from warehouse_assets.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
 from warehouse_assets_tests.postgres import execute, postgres_url

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from warehouse_assets.lake import Lake, LakeTable, Written, append, merge, replace
-from warehouse_assets.schema import WholeNumber, column_names, duckdb_type
+from warehouse_assets.tables import WholeNumber, column_names, duckdb_type
 
 Row = tuple[Any, ...]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from warehouse_assets.lake import Lake
-from warehouse_assets.schema import aggregated, aggregates
+from warehouse_assets.tables import aggregated, aggregates
 from warehouse_assets_tests.lake.partial_tables import MONDAY, SPOTS, WALKS, at, walk
 from warehouse_assets_tests.lake.tables import PETS, Stored
 

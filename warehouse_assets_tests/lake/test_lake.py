@@ -10,7 +10,7 @@ from sqlalchemy import Column, MetaData, Table, Text
 
 from warehouse_assets.errors import LakeError
 from warehouse_assets.lake import Lake, LakeTable, append
-from warehouse_assets.schema import LongText, WholeNumber
+from warehouse_assets.tables import LongText, WholeNumber
 from warehouse_assets_tests.lake.tables import PETS, Stored
 
 pytestmark = pytest.mark.own_duckdb

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse_assets.samples.places import Places
-from warehouse_assets_tests.school import line_model
+from warehouse_assets_tests.defs.school import line_model
 
 Rows = list[tuple[Any, ...]]
 

@@ -4,8 +4,8 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
-from warehouse_assets.deliveries.average import RunningAverage
-from warehouse_assets.deliveries.records import RecordError, latest_now, read_line
+from warehouse_assets.defs.deliveries.average import RunningAverage
+from warehouse_assets.defs.deliveries.records import RecordError, latest_now, read_line
 from warehouse_assets.samples.deliveries import sample_lines, write_deliveries_samples
 
 

@@ -17,7 +17,7 @@ from warehouse_assets.samples.school import (
     seats,
 )
 from warehouse_assets.samples.school_lines import UNUSABLE, Run
-from warehouse_assets_tests.school import line_model
+from warehouse_assets_tests.defs.school import line_model
 
 NOW = "2026-11-20 13:51:54.463573"
 

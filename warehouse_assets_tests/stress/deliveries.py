@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from warehouse_assets_tests.sources.model import Row, row_of, row_of_line
+from warehouse_assets_tests.ingest.model import Row, row_of, row_of_line
 
 _FIRST_ARRIVAL = 1_700_000_000
 _BAD_TRIPS = (

@@ -21,8 +21,8 @@ import dagster as dg
 
 from warehouse_assets.cli.runs import failed_steps
 from warehouse_assets.samples.places import Places
+from warehouse_assets_tests.defs.school.schoolhouse import SchoolHouse
 from warehouse_assets_tests.samples.school_truth import truth
-from warehouse_assets_tests.school.schoolhouse import SchoolHouse
 from warehouse_assets_tests.stress.warm import SECONDS_BEFORE_IT_HANGS, Child, DifferenceError
 
 _SIMULATE = "from warehouse_assets.cli import main; main()"

@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from warehouse_assets.forum.tables import TABLES
+from warehouse_assets.defs.forum.tables import TABLES
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.stress.tasks import ENVIRONMENT
 

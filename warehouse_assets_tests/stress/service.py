@@ -25,14 +25,14 @@ from typing import Any
 import dagster as dg
 
 from warehouse_assets.cli.runs import failed_steps
-from warehouse_assets.reviews.tables import TABLES as REVIEWS_TABLES
-from warehouse_assets.trips.tables import TABLES as TRIPS_TABLES
+from warehouse_assets.defs.reviews.tables import TABLES as REVIEWS_TABLES
+from warehouse_assets.defs.trips.tables import TABLES as TRIPS_TABLES
+from warehouse_assets_tests.defs.reviews.databases import Database
+from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.postgres import postgres_url
-from warehouse_assets_tests.reviews.databases import Database
 from warehouse_assets_tests.stress.service_sources import Versions, questions
 from warehouse_assets_tests.stress.warm import Child, DifferenceError
-from warehouse_assets_tests.trips import journeys
 
 KINDS = ("sqlite", "postgresql")
 _CONNECTIONS = 16

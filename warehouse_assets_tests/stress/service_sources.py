@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import quote
 
 from warehouse_assets_tests.api.reviewing import expected, expected_reviews
-from warehouse_assets_tests.reviews.databases import Database, Review, review
-from warehouse_assets_tests.trips import journeys
-from warehouse_assets_tests.trips.journeys import PRAGUE, TURIN, Trip
+from warehouse_assets_tests.defs.reviews.databases import Database, Review, review
+from warehouse_assets_tests.defs.trips import journeys
+from warehouse_assets_tests.defs.trips.journeys import PRAGUE, TURIN, Trip
 
 _PRODUCTS = ("B0", "B1", "B2", "B3", "a/b ü?", "'; DROP TABLE reviews; --")
 _USERS = tuple(f"A{number}" for number in range(6))

@@ -29,7 +29,7 @@ from warehouse_assets.api.parameters import StrictRoute, check
 from warehouse_assets.api.problems import Refusal, problems
 from warehouse_assets.api.published import UNCHANGED, Content, answer
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, Question
-from warehouse_assets.schema import column_names, key_names
+from warehouse_assets.tables import column_names, key_names
 
 router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute)
 

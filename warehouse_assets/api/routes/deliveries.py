@@ -16,10 +16,10 @@ from warehouse_assets.api.deps import Service, TheService
 from warehouse_assets.api.formats import TimeWithoutZone
 from warehouse_assets.api.parameters import StrictRoute
 from warehouse_assets.api.problems import Refusal, problems
-from warehouse_assets.deliveries import records
-from warehouse_assets.deliveries.average import BEGINNING
-from warehouse_assets.deliveries.catch_up import DeliveryAverage
-from warehouse_assets.deliveries.state import Snapshot
+from warehouse_assets.defs.deliveries import records
+from warehouse_assets.defs.deliveries.average import BEGINNING
+from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
+from warehouse_assets.defs.deliveries.state import Snapshot
 from warehouse_assets.errors import WarehouseAssetsError
 
 router = APIRouter(prefix="/deliveries", tags=["deliveries"], route_class=StrictRoute)

@@ -25,7 +25,7 @@ from warehouse_assets.api.parameters import Day, PlainRoute, days_of, described,
 from warehouse_assets.api.problems import GUARDED, Refusal, problems
 from warehouse_assets.api.published import UNCHANGED, Content, answer_short
 from warehouse_assets.days import ANY_DAY, Days
-from warehouse_assets.reviews.answers import (
+from warehouse_assets.defs.reviews.answers import (
     PRODUCT,
     REVIEW_FIELDS,
     USER,
@@ -33,7 +33,7 @@ from warehouse_assets.reviews.answers import (
     Reviewed,
     ReviewQueries,
 )
-from warehouse_assets.reviews.tables import REVIEWS, STARS
+from warehouse_assets.defs.reviews.tables import REVIEWS, STARS
 
 router = APIRouter(tags=["reviews"], route_class=PlainRoute, responses=GUARDED)
 

@@ -33,9 +33,7 @@ from warehouse_assets.api.published import (
     headers_of,
     refuse_unchanged,
 )
-from warehouse_assets.lake import Lake
-from warehouse_assets.schema import key_names
-from warehouse_assets.trips.areas import (
+from warehouse_assets.defs.trips.areas import (
     Box,
     Match,
     WeeklyTrips,
@@ -43,8 +41,10 @@ from warehouse_assets.trips.areas import (
     weekly_trips_of_box,
     weekly_trips_of_region,
 )
-from warehouse_assets.trips.groups import Filter, Place, most_travelled, tile_centre
-from warehouse_assets.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS, WEEKLY_TRIPS
+from warehouse_assets.defs.trips.groups import Filter, Place, most_travelled, tile_centre
+from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS, WEEKLY_TRIPS
+from warehouse_assets.lake import Lake
+from warehouse_assets.tables import key_names
 
 router = APIRouter(prefix="/trips", tags=["trips"], route_class=StrictRoute)
 

@@ -1,0 +1,45 @@
+"""Deliveries: how long customers wait, step by step as they are made."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from warehouse_assets.defs.deliveries.assets import average_delivery_duration
+from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage, feed_of
+from warehouse_assets.defs.deliveries.checks import CHECKS
+from warehouse_assets.defs.deliveries.lines import delivery_lines
+from warehouse_assets.defs.deliveries.sensors import feed_sensor
+from warehouse_assets.defs.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
+from warehouse_assets.ingest.log_load import load_log
+from warehouse_assets.orchestration.assets import Loaded, source_asset, sql_asset
+from warehouse_assets.orchestration.families import Family
+from warehouse_assets.orchestration.metadata import log_metadata
+from warehouse_assets.orchestration.step import Step
+
+_SQL = Path(__file__).parent / "sql"
+_FEED = dg.AssetSpec(
+    "deliveries_feed",
+    description="The file to which the mobile app appends a line for each step "
+    "(`DELIVERIES_FEED`).",
+    kinds={"log"},
+)
+
+
+def _load_deliveries(step: Step) -> Loaded:
+    kind = delivery_lines(step.lake, timedelta(hours=step.settings.delivery_open_hours))
+    loaded = load_log(step.lake, feed_of(step.settings), kind, step.tell, step.progress)
+    return loaded.written, log_metadata(loaded)
+
+
+FAMILY = Family(
+    "deliveries",
+    [
+        *source_asset(DELIVERIES, _FEED, _load_deliveries),
+        sql_asset(DELIVERY_DURATIONS, [DELIVERIES], _SQL, computed_per="customer"),
+        average_delivery_duration,
+    ],
+    CHECKS,
+    sensors=[lambda _: feed_sensor()],
+    resources=lambda settings, lake: {"delivery_average": DeliveryAverage.of(settings, lake)},
+)

@@ -1,0 +1,245 @@
+"""Loading `batches` from the server of batches, or from a file of what it would answer."""
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from warehouse_assets.defs.school.batch_pages import (
+    MOST_BATCHES_IN_A_PAGE,
+    Page,
+    StalledError,
+    later_pages,
+    shifted,
+)
+from warehouse_assets.defs.school.tables import BATCHES
+from warehouse_assets.errors import SourceError
+from warehouse_assets.ingest.json_array import NotAnArrayError, NotJsonError, json_array
+from warehouse_assets.ingest.upsert import CaughtUp, upsert_records
+from warehouse_assets.ingest.validate import Validator
+from warehouse_assets.lake import Lake
+from warehouse_assets.progress import Listener, Progress, nobody
+
+if TYPE_CHECKING:
+    from warehouse_assets.ingest.http import Patience
+
+SETTING = "BATCHES_URL"
+TIMEOUT_SETTING = "BATCHES_TIMEOUT_SECONDS"
+PAGES_SETTING = "BATCHES_PAGES_PER_RUN"
+_MOST_SECONDS = 300.0  # for all pages of a run, if some of them had anything new
+_PAGES_TOGETHER, _SECONDS_TOGETHER = 100, 10.0  # what is lost of a run that is killed
+_VALIDATOR = Validator(BATCHES)
+
+
+@dataclass(frozen=True)
+class BatchesSource:
+    """Where batches come from.
+
+    Args:
+        address: of a server, http(s), with or without `/batches` at its end; or the path of a file
+            with the array that it would answer, of whatever length, which is read whole each time.
+        timeout: seconds for one page, with all attempts and the waits between them.
+        overlap: how long after its time of creation a batch may become visible.
+        most_pages: after this many pages from the first new batch on, or five minutes, the rest is
+            left to the next load.
+        patience: how long and how often a server is tried, if not as `timeout` says.
+    """
+
+    address: str
+    timeout: float = 120.0
+    overlap: timedelta = timedelta(hours=1)
+    most_pages: int = 1000
+    patience: "Patience | None" = None
+
+    @property
+    def endpoint(self) -> str | None:
+        """What a server is asked for batches; None if they are in a file."""
+        if self.address.partition("://")[0].lower() not in {"http", "https"}:
+            return None
+        parts = urlsplit(self.address)
+        path = parts.path.rstrip("/").removesuffix("/batches")
+        return urlunsplit(parts._replace(path=f"{path}/batches", fragment=""))
+
+
+def load_batches(
+    lake: Lake,
+    source: BatchesSource,
+    is_given: bool,
+    tell: Callable[[str], object],
+    progress: Listener = nobody,
+) -> CaughtUp:
+    """Merge new batches into the lake by their id.
+
+    A server is asked for those that were created later than the latest one known, or a while
+    before. They are written as they come: if it fails on the way, what came before is kept.
+
+    Args:
+        is_given: whether the source must be there.
+        tell: told in words what is worth knowing meanwhile.
+        progress: told how many batches have been read.
+
+    Raises:
+        SourceError: the source is not there though given, or cannot be read.
+    """
+    client = _Server(source, tell) if source.endpoint else _File(Path(source.address))
+    if not is_given and not client.exists():
+        tell(f"No batches to read: there is nothing at {client.address} (setting {SETTING}).")
+        return CaughtUp(is_missing=True)
+    with lake.lock(str(BATCHES.name), on_wait=tell), closing(client):
+        done = _load(lake, source, client, tell, progress)
+    return replace(done, pages_read=client.pages_read, bytes_read=client.bytes_read)
+
+
+def _load(
+    lake: Lake,
+    source: BatchesSource,
+    client: "_Server | _File",
+    tell: Callable[[str], object],
+    progress: Listener,
+) -> CaughtUp:
+    name, done = str(BATCHES.name), CaughtUp()
+    lake.table(BATCHES).open()  # so that it is there, whatever comes
+    together = MOST_BATCHES_IN_A_PAGE * min(_PAGES_TOGETHER, source.most_pages)
+    last_page, end = source.most_pages, time.monotonic() + _MOST_SECONDS
+    parts = _parts(client.pages(_start(lake, source.overlap)), together)
+    with lake.connect() as connection, closing(parts):
+        for part in parts:
+            first = done.records + 1
+            done += upsert_records(lake, connection, _VALIDATOR, client.address, part, first)
+            progress(Progress(name, "reading", done.records, done.records, "records"))
+            if not (done.written.rows_changed or done.rejected):
+                # Those that are known would stop the next load, too.
+                last_page = client.pages_read + source.most_pages
+                end = time.monotonic() + _MOST_SECONDS
+            has_pages = client.pages_read < last_page
+            if client.goes_on and not (has_pages and time.monotonic() < end):
+                limit = (
+                    f"{_MOST_SECONDS:g} seconds" if has_pages else f"the pages of {PAGES_SETTING}"
+                )
+                tell(
+                    f"{client.address} has more batches than a run reads ({limit}): "
+                    f"{done.records:,} were read and kept, the next run goes on there."
+                )
+                break
+    return done
+
+
+def _parts(pages: Iterator[Page], together: int) -> Generator[list[object], None, None]:
+    """The batches of `pages`, so many together or what comes in some seconds; also if they fail."""
+    part: list[object] = []
+    due = time.monotonic() + _SECONDS_TOGETHER
+    try:
+        for page in pages:
+            part += page
+            if len(part) >= together or time.monotonic() >= due:
+                yield part
+                part, due = [], time.monotonic() + _SECONDS_TOGETHER
+    except Exception:
+        if part:
+            yield part
+        raise
+    if part:
+        yield part
+
+
+def _start(lake: Lake, overlap: timedelta) -> datetime | None:
+    """The time after which batches are to be asked for; None for all."""
+    with lake.connect() as connection:
+        lake.view_newest(connection, BATCHES)
+        # Clocks and zones differ: a time in the future would hide what is made until then.
+        ((newest,),) = connection.execute(
+            "SELECT max(created_at) FROM batches WHERE created_at <= to_timestamp(?)::TIMESTAMP",
+            [time.time()],
+        ).fetchall()
+    return None if newest is None else shifted(newest, -overlap)
+
+
+class _Server:
+    """The server: `GET ADDRESS/batches?after=…`."""
+
+    goes_on = True  # what is not read comes the next time
+
+    def __init__(self, source: BatchesSource, tell: Callable[[str], object]) -> None:
+        # What speaks HTTP takes long to import; most commands do not.
+        from warehouse_assets.ingest.http import HttpPages, Patience
+
+        patience = source.patience or Patience.of(source.timeout, TIMEOUT_SETTING)
+        self._http = HttpPages(source.endpoint or "", SETTING, patience, tell)
+        self.address = self._http.address
+
+    @property
+    def pages_read(self) -> int:
+        return self._http.pages_read
+
+    @property
+    def bytes_read(self) -> int:
+        return self._http.bytes_read
+
+    def exists(self) -> bool:
+        return True  # one that was given must answer
+
+    def pages(self, after: datetime | None) -> Iterator[Page]:
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        try:
+            yield from later_pages(self._page, after, now)
+        except StalledError as error:
+            raise SourceError(
+                f"The batches at {self.address} cannot all be read: {error}. What was read before "
+                f"is kept. {error.remedy}, or name a .json file with all batches as {SETTING}."
+            ) from error
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _page(self, after: datetime | None) -> Page:
+        return self._http.page(
+            {} if after is None else {"after": after.isoformat(timespec="milliseconds")}
+        )
+
+
+class _File:
+    """A file with the array that a server would answer; it may be replaced at any time."""
+
+    goes_on = False
+
+    def __init__(self, path: Path) -> None:
+        self.address = str(path)
+        self.pages_read = 0
+        self.bytes_read = 0
+        self._path = path
+
+    def exists(self) -> bool:
+        try:
+            return self._path.exists()
+        except OSError:
+            return True
+
+    def pages(self, after: datetime | None) -> Iterator[Page]:
+        del after  # nothing in a file is far
+        try:
+            body = self._path.read_bytes()
+            page = json_array(body)
+        except FileNotFoundError as error:
+            raise SourceError(
+                f"There is no file at {self._path}, where the setting {SETTING} says that the "
+                "batches are. Correct the setting, or put the file there."
+            ) from error
+        except OSError as error:
+            raise self._unreadable(str(error.strerror)) from error
+        except (NotJsonError, NotAnArrayError) as error:
+            raise self._unreadable(f"it holds {error}") from error
+        self.pages_read, self.bytes_read = 1, len(body)
+        yield page
+
+    def close(self) -> None:
+        pass
+
+    def _unreadable(self, reason: str) -> SourceError:
+        return SourceError(
+            f"The file of batches {self._path} cannot be read: {reason}. It should be an array of "
+            f"JSON objects; check it and its permissions, or the setting {SETTING}."
+        )

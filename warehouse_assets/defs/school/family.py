@@ -1,0 +1,89 @@
+"""The school: students, their batches and their test runs."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from warehouse_assets.defs.school.batches import SETTING, BatchesSource, load_batches
+from warehouse_assets.defs.school.checks import CHECKS
+from warehouse_assets.defs.school.run_lines import TEST_RUN_LINES
+from warehouse_assets.defs.school.sources import STUDENTS_SOURCE
+from warehouse_assets.defs.school.tables import (
+    BATCH_COMPLETIONS,
+    BATCHES,
+    LESSON_COMPLETIONS,
+    LESSON_TITLES,
+    LESSONS,
+    STUDENTS,
+    TEST_RUNS,
+)
+from warehouse_assets.ingest.log_files import LogSource
+from warehouse_assets.ingest.log_load import load_log
+from warehouse_assets.orchestration.assets import Loaded, source_asset, sql_asset
+from warehouse_assets.orchestration.automation import growth_sensor
+from warehouse_assets.orchestration.families import Family
+from warehouse_assets.orchestration.metadata import log_metadata
+from warehouse_assets.orchestration.sql_sources import loaded_metadata, sql_source_asset
+from warehouse_assets.orchestration.step import Step
+
+_SQL = Path(__file__).parent / "sql"
+_LOG_SETTING = "TEST_RUNS_LOG"
+
+_SERVER = dg.AssetSpec(
+    "batches_server",
+    description="The school's server, which answers `GET /batches` (`BATCHES_URL`).",
+    kinds={"json"},
+)
+_LOG = dg.AssetSpec(
+    "test_runs_log",
+    description="The log to which the school's tests append a line each (`TEST_RUNS_LOG`).",
+    kinds={"log"},
+)
+
+
+def _load_batches(step: Step) -> Loaded:
+    settings = step.settings
+    source = BatchesSource(
+        settings.batches_url,
+        settings.batches_timeout_seconds,
+        timedelta(hours=settings.batches_overlap_hours),
+        settings.batches_pages_per_run,
+    )
+    loaded = load_batches(step.lake, source, SETTING in settings.given, step.tell, step.progress)
+    return loaded.written, {**loaded_metadata(loaded), "pages_read": loaded.pages_read}
+
+
+def _load_test_runs(step: Step) -> Loaded:
+    is_given = _LOG_SETTING in step.settings.given
+    source = LogSource(step.settings.test_runs_log, is_given, _LOG_SETTING)
+    taken = load_log(step.lake, source, TEST_RUN_LINES, step.tell, step.progress)
+    return taken.written, log_metadata(taken)
+
+
+FAMILY = Family(
+    "school",
+    [
+        *sql_source_asset(STUDENTS_SOURCE, "sqlite"),
+        *source_asset(BATCHES, _SERVER, _load_batches),
+        *source_asset(TEST_RUNS, _LOG, _load_test_runs),
+        sql_asset(LESSONS, [TEST_RUNS], _SQL),
+        sql_asset(LESSON_TITLES, [TEST_RUNS], _SQL),
+        sql_asset(
+            LESSON_COMPLETIONS,
+            [TEST_RUNS, LESSON_TITLES, LESSONS],
+            _SQL,
+            computed_per="student_id",
+        ),
+        sql_asset(BATCH_COMPLETIONS, [BATCHES, STUDENTS, LESSON_COMPLETIONS], _SQL),
+    ],
+    CHECKS,
+    sensors=[
+        lambda target: growth_sensor(
+            "test_runs_log",
+            "Starts a run when the log of test runs has grown (TEST_RUNS_LOG).",
+            lambda settings: settings.test_runs_log,
+            target,
+        )
+    ],
+)

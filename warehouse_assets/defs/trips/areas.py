@@ -1,0 +1,183 @@
+"""How many trips an area has per week: of a region by the warehouse, of any box by the lake.
+
+The weekly average is the trips divided by the weeks from that of the first trip to that of the
+last, both included, weeks without trips counting; where a range of days is given, by the weeks
+that the range touches. Weeks begin on Mondays.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+import sqlalchemy as sa
+
+from warehouse_assets.days import ANY_DAY, Days
+from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIPS, WEEKLY_TRIPS
+from warehouse_assets.lake import Lake
+
+Match = Literal["origin", "destination", "both"]
+"""Which end of a trip has to be in a box."""
+
+_FUNCTIONS = Path(__file__).parent / "sql" / "functions"
+_WEEK = timedelta(days=7)
+_EAST, _NORTH = 180, 90  # the greatest longitude and latitude, in degrees
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box of degrees east and north, edges included; it does not cross the antimeridian.
+
+    Raises:
+        ValueError: it is not on earth, or a minimum is greater than its maximum.
+    """
+
+    min_lon: float
+    min_lat: float
+    max_lon: float
+    max_lat: float
+
+    def __post_init__(self) -> None:
+        if not -_EAST <= self.min_lon <= self.max_lon <= _EAST:
+            raise ValueError(
+                f"min_lon {self.min_lon:g} and max_lon {self.max_lon:g} must be from -180 to 180, "
+                "the minimum first; ask for the two parts of a box across the antimeridian"
+            )
+        if not -_NORTH <= self.min_lat <= self.max_lat <= _NORTH:
+            raise ValueError(
+                f"min_lat {self.min_lat:g} and max_lat {self.max_lat:g} must be from -90 to 90, "
+                "the minimum first"
+            )
+
+
+@dataclass(frozen=True)
+class WeeklyTrips:
+    """The trips of an area by week: `weeks` has every one of them, by its Monday."""
+
+    weeks: Sequence[tuple[date, int]]
+
+    @property
+    def trips(self) -> int:
+        """All trips together."""
+        return sum(trips for _, trips in self.weeks)
+
+    @property
+    def average(self) -> float | None:
+        """Trips per week; None if there is no week."""
+        return self.trips / len(self.weeks) if self.weeks else None
+
+    @classmethod
+    def of(cls, counted: Iterable[tuple[date, int]], days: Days) -> "WeeklyTrips":
+        """Weeks with their trips, those without any filled in, within what `days` touches."""
+        trips: dict[date, int] = {}
+        for day, count in counted:
+            week = _monday(day)
+            trips[week] = trips.get(week, 0) + count
+        first = _monday(days.first) if days.first else min(trips, default=None)
+        last = _monday(days.last) if days.last else max(trips, default=None)
+        if first is None or last is None:
+            return cls([])
+        # A number, since the week after the last that there is cannot be told.
+        weeks = (first + number * _WEEK for number in range((last - first) // _WEEK + 1))
+        return cls([(week, trips.get(week, 0)) for week in weeks])
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def regions(connection: sa.Connection) -> list[str]:
+    """The regions there are, in alphabetical order."""
+    query = sa.select(WEEKLY_TRIPS.c.region).distinct().order_by(WEEKLY_TRIPS.c.region)
+    return list(connection.execute(query).scalars())
+
+
+def weekly_trips_of_region(
+    connection: sa.Connection, region: str, days: Days = ANY_DAY
+) -> WeeklyTrips | None:
+    """The trips of a region by week, from the warehouse; None if there is no such region."""
+    if not _is_unicode(region):
+        return None
+    known = sa.select(sa.literal(1)).where(WEEKLY_TRIPS.c.region == region).limit(1)
+    if connection.execute(known).first() is None:
+        return None
+    if days == Days():
+        table, day = WEEKLY_TRIPS, WEEKLY_TRIPS.c.week_start
+    else:
+        table, day = DAILY_TRIPS, DAILY_TRIPS.c.day
+    query = sa.select(day, sa.func.sum(table.c.trips)).where(table.c.region == region)
+    if days.first:
+        query = query.where(day >= days.first)
+    if days.last:
+        query = query.where(day <= days.last)
+    rows = connection.execute(query.group_by(day))
+    return WeeklyTrips.of(((row[0], int(row[1])) for row in rows), days)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a database takes `text`; a shell may pass on bytes that are none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def weekly_trips_by_region(
+    connection: sa.Connection, region: str | None = None
+) -> dict[str, WeeklyTrips]:
+    """The trips by week of every region, or of one, those with the most trips first."""
+    columns = WEEKLY_TRIPS.c.region, WEEKLY_TRIPS.c.week_start
+    query = sa.select(*columns, sa.func.sum(WEEKLY_TRIPS.c.trips)).group_by(*columns)
+    if region is not None:
+        query = query.where(WEEKLY_TRIPS.c.region == region)
+    counted: dict[str, list[tuple[date, int]]] = {}
+    for name, week, trips in connection.execute(query):
+        counted.setdefault(name, []).append((week, int(trips)))
+    weekly = {name: WeeklyTrips.of(weeks, Days()) for name, weeks in counted.items()}
+    return dict(sorted(weekly.items(), key=lambda item: (-item[1].trips, item[0])))
+
+
+def weekly_trips_of_box(
+    lake: Lake, box: Box, match: Match = "origin", days: Days = ANY_DAY
+) -> WeeklyTrips:
+    """The trips of a box by week, from the trips themselves, in the newest version of the lake."""
+    with lake.connect() as connection:
+        lake.view_newest(connection, TRIPS)
+        create_functions(connection, ["weekly_trips_in_box"])
+        rows = connection.execute(
+            """FROM weekly_trips_in_box($min_lon, $min_lat, $max_lon, $max_lat,
+            match := $match, first_day := $first, last_day := $last)""",
+            {
+                "min_lon": box.min_lon,
+                "min_lat": box.min_lat,
+                "max_lon": box.max_lon,
+                "max_lat": box.max_lat,
+                "match": match,
+                "first": days.first,
+                "last": days.last,
+            },
+        ).fetchall()
+    return WeeklyTrips.of(rows, days)
+
+
+def create_functions(
+    connection: duckdb.DuckDBPyConnection, names: Sequence[str] | None = None
+) -> None:
+    """Make the SQL functions of `sql/functions`, or those called `names`, known.
+
+    The tables of the lake that they read must be readable under their names.
+    """
+    for name in names or FUNCTIONS:
+        connection.execute((_FUNCTIONS / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+FUNCTIONS = (
+    "weekly_trips_in_box",
+    "weekly_trips_in_region",
+    "weekly_average_in_box",
+    "weekly_average_in_region",
+)
+"""The SQL functions, in the order in which they need one another."""

@@ -1,0 +1,170 @@
+"""The tables of the trips family: columns, keys, descriptions.
+
+`field` in a column's `info` is the name of the column of a CSV file that it is read from, and
+`aggregate` how values of several partial rows become one: see `tables.aggregates`.
+"""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Index, Table, Text, text
+
+from warehouse_assets.tables import METADATA
+
+MANY_TRIPS = 20
+"""Groups with so many trips are in an index by them; of the others there are too many."""
+
+_REGION = "Region that the trip was recorded for, as the file names it."
+_DATASOURCE = "What recorded the trip, as the file names it."
+_TILE = "of the Web-Mercator tile (setting TRIP_GROUPS_ZOOM, 14 by default) of its"
+
+
+def _degrees(name: str, field: str, comment: str) -> Column[Any]:
+    return Column(name, Double, nullable=False, info={"field": field}, comment=comment)
+
+
+TRIPS = Table(
+    "trips",
+    METADATA,
+    Column("region", Text, nullable=False, info={"field": "region"}, comment=_REGION),
+    _degrees("origin_lon", "origin_coord", "Longitude of the trip's origin, in degrees east."),
+    _degrees("origin_lat", "origin_coord", "Latitude of the trip's origin, in degrees north."),
+    _degrees(
+        "destination_lon",
+        "destination_coord",
+        "Longitude of the trip's destination, in degrees east.",
+    ),
+    _degrees(
+        "destination_lat",
+        "destination_coord",
+        "Latitude of the trip's destination, in degrees north.",
+    ),
+    Column(
+        "started_at",
+        DateTime,
+        nullable=False,
+        info={"field": "datetime", "also_called": ("date_time",)},
+        comment="When the trip was: as written where that has no zone, else in UTC.",
+    ),
+    Column("datasource", Text, nullable=False, info={"field": "datasource"}, comment=_DATASOURCE),
+    Column(
+        "arrival",
+        BigInteger,
+        nullable=False,
+        comment="Number of the delivery file that it came in; the archive has the file under it.",
+    ),
+    comment="Trips, one row each; they have no key, and what a file says twice counts twice.",
+    info={"made_from": "archive", "is_large": True, "clustered_by": ("origin_lon", "origin_lat")},
+)
+
+DAILY_TRIPS = Table(
+    "daily_trips",
+    METADATA,
+    Column("region", Text, primary_key=True, comment=_REGION),
+    Column("day", Date, primary_key=True, comment="Day of the trips' time."),
+    Column("datasource", Text, primary_key=True, comment=_DATASOURCE),
+    Column(
+        "trips",
+        BigInteger,
+        nullable=False,
+        info={"aggregate": "sum"},
+        comment="Trips of that day in the region from the datasource.",
+    ),
+    Column(
+        "last_trip_at",
+        DateTime,
+        nullable=False,
+        info={"aggregate": "max"},
+        comment="Time of the latest of them.",
+    ),
+    comment="How many trips each region had each day, by datasource; only days with trips.",
+    sqlite_with_rowid=False,
+)
+
+WEEKLY_TRIPS = Table(
+    "weekly_trips",
+    METADATA,
+    Column("region", Text, primary_key=True, comment=_REGION),
+    Column("week_start", Date, primary_key=True, comment="Monday with which the week begins."),
+    Column("datasource", Text, primary_key=True, comment=_DATASOURCE),
+    Column(
+        "trips",
+        BigInteger,
+        nullable=False,
+        comment="Trips of that week in the region from the datasource.",
+    ),
+    Column("last_trip_at", DateTime, nullable=False, comment="Time of the latest of them."),
+    comment="How many trips each region had each week, by datasource; only weeks with trips.",
+    info={
+        "answers": "How many trips did each region have per week?",
+        "picture": "/trips/weeks.svg",
+    },
+    sqlite_with_rowid=False,
+)
+
+TRIP_GROUPS = Table(
+    "trip_groups",
+    METADATA,
+    Column("region", Text, primary_key=True, comment=_REGION),
+    *(
+        Column(
+            f"{end}_tile_{axis}",
+            BigInteger,
+            primary_key=True,
+            autoincrement=False,
+            comment=f"{place} {_TILE} {end}.",
+        )
+        for end in ("origin", "destination")
+        for axis, place in (("x", "Column"), ("y", "Row"))
+    ),
+    Column(
+        "hour_of_day",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="Hour of the trips' time, 0 to 23.",
+    ),
+    Column(
+        "trips",
+        BigInteger,
+        nullable=False,
+        info={"aggregate": "sum"},
+        comment="Trips of the group.",
+    ),
+    Column(
+        "first_trip_at",
+        DateTime,
+        nullable=False,
+        info={"aggregate": "min"},
+        comment="Time of the earliest of them.",
+    ),
+    Column(
+        "last_trip_at",
+        DateTime,
+        nullable=False,
+        info={"aggregate": "max"},
+        comment="Time of the latest of them.",
+    ),
+    # Of the many small groups the order matters to nobody, and an index of all would be large.
+    Index("ix_trip_groups_most_trips", "trips", sqlite_where=text(f"trips >= {MANY_TRIPS}")),
+    comment="Groups of similar trips: the same region, the same tile of origin and of "
+    "destination, the same hour of the day.",
+    info={"picture": "/trips/map.svg"},
+    sqlite_with_rowid=False,
+)
+
+TABLES = (TRIPS, DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS)
+
+QUESTIONS = (
+    ("most_travelled_groups", "Which similar trips are the most?", [TRIP_GROUPS]),
+    (
+        "latest_datasource_of_the_two_most_common_regions",
+        "Of the two most common regions, which is the latest datasource?",
+        [WEEKLY_TRIPS],
+    ),
+    (
+        "regions_with_cheap_mobile",
+        "In which regions has the datasource cheap_mobile appeared?",
+        [WEEKLY_TRIPS],
+    ),
+)
+"""Name, text and tables of the questions in `sql/questions`."""

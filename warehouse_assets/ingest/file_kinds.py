@@ -1,0 +1,89 @@
+"""What a kind of delivery files is: which files, for which table, and how they are read."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+from sqlalchemy import Table
+
+from warehouse_assets.ingest.inbox import DeliveryFile, Waiting
+from warehouse_assets.ingest.units import Unit
+from warehouse_assets.lake import LakeTable, WrittenFile
+
+_MOST_FILES_NAMED = 10
+
+
+class Stage(Protocol):
+    """Reads units into the tables `STAGED` and `REJECTED` of the connection."""
+
+    def __call__(
+        self, connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path
+    ) -> None:
+        """Read `units`, in their order; `spool` is an empty folder for temporary files."""
+
+
+@dataclass(frozen=True)
+class StagedFiles:
+    """Rows that were written beside the files of a table and are not part of it yet."""
+
+    files: Sequence[WrittenFile] = ()
+
+
+class Write(Protocol):
+    """Reads units into files of the table, and what cannot be used into the table `REJECTED`."""
+
+    def __call__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: LakeTable,
+        units: Sequence[Unit],
+        spool: Path,
+    ) -> StagedFiles:
+        """Read `units`; `spool` is an empty folder for temporary files."""
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """Files that are taken in one way.
+
+    Args:
+        name: names their folder in the archive, and their source in `rejected_records`.
+        table: where their records go; None if all of them are rejected.
+        recognises: whether a file in the inbox is of this kind.
+        stage: reads them, to be merged into the table by its key.
+        write: reads them, to be added to the table as they are; instead of `stage`.
+        answers: the tables that hold what follows from a file, once they have been published.
+        takes: which files these are, for the person whose file nobody takes.
+    """
+
+    name: str
+    table: Table | None
+    recognises: Callable[[DeliveryFile], bool]
+    stage: Stage | None = None
+    write: Write | None = None
+    answers: Sequence[str] = ()
+    takes: str = ""
+
+
+def left_behind(waiting: Waiting, kinds: Sequence[FileKind]) -> dict[str, str]:
+    """Which files stay in the inbox because they are none or of none of `kinds`, and why, by name.
+
+    Files that are still being written are not among them.
+    """
+    takes = "; ".join(kind.takes for kind in kinds if kind.takes)
+    reason = f"nobody takes it. What is taken: {takes}"
+    strange = [f for f in waiting.complete if not any(kind.recognises(f) for kind in kinds)]
+    return {**waiting.refused, **{file.name: reason for file in strange}}
+
+
+def left_in_words(left: Mapping[str, str]) -> list[str]:
+    """A sentence for each of the first files that stay in the inbox, and one for the others."""
+    shown = [
+        f"{name} stays in the inbox: {reason}."
+        for name, reason in islice(left.items(), _MOST_FILES_NAMED)
+    ]
+    more = len(left) - len(shown)
+    return [*shown, f"{more:,} more files stay in the inbox."] if more else shown

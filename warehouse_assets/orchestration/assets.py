@@ -1,0 +1,261 @@
+"""The ways in which a table of the lake is an asset: loaded from its source, or computed.
+
+Materialising either leaves the table in the lake up to date and publishes it. Both can be done
+again, and at any time, without changing anything that is up to date.
+
+What follows from a table's name and declaration is said in one place, `_asset`; what follows from
+its family, such as its group and its owner, in `families`.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from sqlalchemy import Table
+
+from warehouse_assets.ingest.delivery_files import Taken, catch_up
+from warehouse_assets.ingest.file_kinds import FileKind, left_behind, left_in_words
+from warehouse_assets.ingest.inbox import Inbox
+from warehouse_assets.lake import Lake, Written
+from warehouse_assets.orchestration.blocking import declare_reads, refuse_if_blocked
+from warehouse_assets.orchestration.computation import compute, compute_added
+from warehouse_assets.orchestration.failures import in_step
+from warehouse_assets.orchestration.ingestion_steps import publishing, taking_files
+from warehouse_assets.orchestration.lineage import column_lineage
+from warehouse_assets.orchestration.metadata import (
+    definition_metadata,
+    sql_metadata,
+    unknown_metadata,
+)
+from warehouse_assets.orchestration.step import Step
+from warehouse_assets.progress import Listener, Progress
+from warehouse_assets.settings import Settings
+from warehouse_assets.tables import aggregates
+from warehouse_assets.warehouse import Warehouse
+
+# Of 10,000 small files taken at once not all can be named.
+_MOST_UNITS_NAMED = 1000
+_FOLLOWS = dg.AutomationCondition.eager()
+# Those that collect from all sources follow any: some may never be materialised.
+_FOLLOWS_ANY = _FOLLOWS.without(~dg.AutomationCondition.any_deps_missing())
+_FOLLOWS_IF_CHECKED = _FOLLOWS & dg.AutomationCondition.all_deps_blocking_checks_passed()
+
+Loaded = tuple[Written, Mapping[str, Any]]
+"""What a load wrote, and an account of it: metadata of the materialisation."""
+
+INBOX = dg.AssetSpec(
+    "inbox",
+    description="The folder into which files are dropped: `WAREHOUSE_HOME/inbox`, or `INBOX`. "
+    "What was taken moves to the archive.",
+    kinds={"file"},
+)
+
+
+def file_asset(kind: FileKind, format_name: str) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
+    """The asset of a table that is loaded from files, and the inbox.
+
+    Args:
+        format_name: what Dagster shows of the files.
+    """
+    if kind.table is None:
+        raise TypeError(f"files of the kind {kind.name} have no table")
+
+    def load(step: Step) -> Loaded:
+        with taking_files(step.settings, kind, step.run_id) as watch:
+            taken = catch_up(step.lake, step.inbox, kind, step.tell, step.progress, watch)
+        _tell_taken(step, taken)
+        return taken.written, taken_metadata(taken)
+
+    return _loaded(kind.table, INBOX, {format_name}, load)
+
+
+def source_asset(
+    table: Table, source: dg.AssetSpec, load: Callable[[Step], Loaded]
+) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
+    """The asset of a table that is loaded from a source which is in the settings, and that source.
+
+    Args:
+        source: what others make, as Dagster shows it.
+        load: takes what is new.
+    """
+    return _loaded(table, source, source.kinds, load)
+
+
+def _loaded(
+    table: Table, source: dg.AssetSpec, kinds: set[str], load: Callable[[Step], Loaded]
+) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
+    def make(step: Step) -> dg.MaterializeResult[Any]:
+        with step.publishing_rejected():
+            return step.finish(table, *load(step))
+
+    return source, _asset(table, make, [source.key], kinds)
+
+
+def sql_asset(
+    table: Table,
+    reads: Sequence[Table],
+    folder: Path,
+    computed_per: str | None = None,
+    constants: Callable[[Settings], Mapping[str, float]] = lambda _: {},
+) -> dg.AssetsDefinition:
+    """The asset of a table that one SELECT computes from other tables of the lake.
+
+    Where columns of the table say how partial rows are added up (`tables.aggregates`), rows that
+    were added to the first of `reads`, which are never changed, are added to it; else it is
+    computed again. It stays as it is while a blocking check of a table that it depends on fails.
+
+    Args:
+        reads: the tables that the SELECT names.
+        folder: where its file `TABLE.sql` is.
+        computed_per: a column that the table shares with the first of `reads`, if each of its
+            rows follows from the rows there that have the same value in it. Then only values
+            of rows that have changed are computed again.
+        constants: what the settings give to the SELECT of a table that is added up: columns of
+            the relation `constants`.
+    """
+    file = folder / f"{table.name}.sql"
+    query = file.read_text(encoding="utf-8")
+    name = str(table.name)
+    declare_reads(table, reads)
+
+    def make(step: Step) -> dg.MaterializeResult[Any]:
+        with publishing(step.settings, name, step.progress) as listener:
+            step = step.telling(listener)
+            listener(Progress(name, "computing"))
+            refuse_if_blocked(step.lake, table, reads)
+            stored = step.lake.table(table)
+            with step.lake.lock(name, on_wait=step.tell):
+                if aggregates(table):
+                    (read,) = reads
+                    given = constants(step.settings)
+                    written = compute_added(step.lake, stored, read, query, given)
+                else:
+                    written = compute(step.lake, stored, reads, query, computed_per)
+            lineage = column_lineage(step.lake.folder / ".lineage", table, reads, query)
+            return step.finish(table, written, {"dagster/column_lineage": lineage})
+
+    return _asset(
+        table,
+        make,
+        [str(read.name) for read in reads],
+        {"sql", "duckdb"},
+        sql_metadata(file, query),
+        automation_condition=_FOLLOWS_IF_CHECKED,
+        code_version=str(zlib.crc32(query.encode())),
+    )
+
+
+def collected_asset(
+    table: Table, sources: Sequence[str], kinds: Sequence[FileKind] = ()
+) -> dg.AssetsDefinition:
+    """The asset of a table that the assets in `sources` all write and publish, too.
+
+    Args:
+        kinds: all files that are taken from the inbox, if this asset sees to the others: those of
+            a kind without a table are rejected, and files of no kind are named.
+    """
+
+    def make(step: Step) -> dg.MaterializeResult[Any]:
+        account = _take_others(step, kinds) if kinds else {}
+        return step.finish(table, _new_rows(step, table), account)
+
+    return _asset(table, make, sources, set(), automation_condition=_FOLLOWS_ANY)
+
+
+def _asset(
+    table: Table,
+    make: Callable[[Step], dg.MaterializeResult[Any]],
+    deps: Sequence[str | dg.AssetKey],
+    kinds: set[str],
+    metadata: Mapping[str, Any] | None = None,
+    automation_condition: dg.AutomationCondition[Any] | None = None,
+    code_version: str | None = None,
+) -> dg.AssetsDefinition:
+    """The asset of `table`, which `make` brings up to date and publishes."""
+
+    @dg.asset(
+        name=str(table.name),
+        description=table.comment,
+        kinds={*kinds, "deltalake"},
+        metadata={**definition_metadata(table), **(metadata or {})},
+        deps=deps,
+        automation_condition=automation_condition,
+        code_version=code_version,
+    )
+    def asset(
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        inbox: dg.ResourceParam[Inbox],
+        warehouse: dg.ResourceParam[Warehouse],
+        settings: dg.ResourceParam[Settings],
+        progress: dg.ResourceParam[Listener],
+    ) -> dg.MaterializeResult[Any]:
+        with in_step(context):
+            return make(Step(context, lake, inbox, warehouse, settings, progress))
+
+    return asset
+
+
+def _take_others(step: Step, kinds: Sequence[FileKind]) -> dict[str, Any]:
+    """Reject the files that no asset takes, name those of no kind, and give an account of both."""
+    rejected, refused = 0, dict[str, str]()
+    for kind in (kind for kind in kinds if kind.table is None):
+        taken = catch_up(step.lake, step.inbox, kind, step.tell, step.progress)
+        _tell_taken(step, taken)
+        rejected += taken.rejected
+        refused |= taken.refused
+    left = left_behind(step.inbox.look(), kinds)
+    for sentence in left_in_words(left):
+        step.log.warning(sentence)
+    return {
+        "records_rejected": rejected,
+        "files_refused": _first(refused),
+        "files_nobody_takes": _first(left),
+    }
+
+
+def _new_rows(step: Step, table: Table) -> Written:
+    """What other steps have added since the asset was materialised last."""
+    rows = step.lake.table(table).open().count()
+    return Written(inserted=max(rows - _rows_before(step.context), 0))
+
+
+def _rows_before(context: dg.AssetExecutionContext) -> int:
+    """How many rows the asset had when it was materialised last, as far as history says."""
+    event = context.instance.get_latest_materialization_event(context.asset_key)
+    told = event.asset_materialization if event else None
+    rows = told.metadata.get("dagster/row_count") if told else None
+    return rows.value if isinstance(rows, dg.IntMetadataValue) and rows.value else 0
+
+
+def taken_metadata(taken: Taken) -> dict[str, Any]:
+    """What a catch-up took, for the UI and the command line."""
+    return {
+        "files_taken": len(taken.units),
+        "files_known_already": len(taken.known),
+        "files_still_being_written": len(taken.unfinished),
+        "records_taken": taken.records,
+        "records_rejected": taken.rejected,
+        "files_refused": _first(taken.refused),
+        "bytes_read": taken.bytes_read,
+        **unknown_metadata(taken.unknown_fields),
+        "units": [unit.name for unit in taken.units[:_MOST_UNITS_NAMED]],
+    }
+
+
+def _first(reasons: Mapping[str, str]) -> dict[str, str]:
+    return dict(islice(reasons.items(), _MOST_UNITS_NAMED))
+
+
+def _tell_taken(step: Step, taken: Taken) -> None:
+    for name in taken.unfinished:
+        step.log.info(f"{name} is still being written; it waits for the next run.")
+    for file in taken.known:
+        step.log.info(f"{file.name} was taken before; its content is known.")
+    for unit in taken.units:
+        step.log.info(f"Took {unit.file.name} ({unit.file.size:,} bytes) as {unit.name}.")
+    if taken.rejected:
+        step.log.warning(f"{taken.rejected:,} records were rejected; rejected_records says why.")

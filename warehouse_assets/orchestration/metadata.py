@@ -1,0 +1,132 @@
+"""What the Dagster UI shows of a table: its columns, its size, a preview of its rows."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+from deltalake import DeltaTable
+from sqlalchemy import Table
+
+from warehouse_assets.ingest.log_load import LoadedLog
+from warehouse_assets.lake import Lake
+from warehouse_assets.tables import aggregates, duckdb_type, identifiers, key_names
+
+_PREVIEW_ROWS = 5
+_PREVIEW_COLUMNS = 12
+_MOST_ROWS_TO_SORT = 1_000_000  # of more, which rows come first is not worth reading all of them
+_MOST_CHARACTERS_IN_A_CELL = 80
+
+
+def log_metadata(taken: LoadedLog) -> dict[str, Any]:
+    """What a catch-up with a log took."""
+    return {
+        "is_source_missing": taken.is_missing,
+        "records_taken": taken.records,
+        "records_rejected": taken.rejected,
+        "bytes_read": taken.bytes_read,
+        "log_position": taken.to_position,
+        "log_restarts": taken.restarts,
+        "bytes_of_unfinished_line": taken.lag,
+        **unknown_metadata(taken.unknown_fields),
+    }
+
+
+def unknown_metadata(names: Sequence[str]) -> dict[str, Any]:
+    """The fields that were seen and that no column is for, if there are any."""
+    return {"unknown_fields": list(names)} if names else {}
+
+
+def definition_metadata(table: Table) -> dict[str, Any]:
+    """Metadata of the definition of the asset that holds `table`."""
+    keys = set(key_names(table))
+    columns = [
+        dg.TableColumn(
+            column.name,
+            type=duckdb_type(column),
+            description=column.comment,
+            constraints=dg.TableColumnConstraints(
+                nullable=bool(column.nullable),
+                unique=len(keys) == 1 and column.name in keys,
+            ),
+        )
+        for column in table.columns
+    ]
+    metadata: dict[str, Any] = {
+        "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/table_name": str(table.name),
+    }
+    if "answers" in table.info:
+        metadata["answers"] = table.info["answers"]
+    return metadata
+
+
+def sql_metadata(file: Path, query: str) -> dict[str, Any]:
+    """The SELECT that computes a table, and a link to its file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # links to code are, since 1.7
+        link = dg.LocalFileCodeReference(file_path=str(file), line_number=1, label=file.name)
+        links = dg.CodeReferencesMetadataValue(code_references=[link])
+    return {"sql": dg.MetadataValue.md(f"```sql\n{query}\n```"), "dagster/code_references": links}
+
+
+def table_metadata(
+    lake: Lake, table: Table, handle: DeltaTable
+) -> tuple[dict[str, Any], dg.MetadataValue[Any]]:
+    """Metadata of the version of `table` that `handle` stands at, and a preview of its rows.
+
+    Of a table with partial rows, the rows are those: counting what they add up to takes as long
+    as adding them up.
+    """
+    stored, count = lake.table(table), handle.count()
+    files, keys = stored.files(handle), key_names(table)
+    with lake.connect() as connection:
+        if count <= _MOST_ROWS_TO_SORT:
+            lake.view(connection, table, handle)
+        else:
+            lake.view_files(connection, table, files, str(table.name))
+        names = [column.name for column in table.columns][:_PREVIEW_COLUMNS]
+        rows = connection.sql(f'FROM "{table.name}"')
+        if keys and count <= _MOST_ROWS_TO_SORT:
+            rows = rows.order(identifiers(keys))
+        preview = markdown(rows.limit(_PREVIEW_ROWS).select(identifiers(names)))
+    is_partial = bool(aggregates(table)) and len(files) > 1
+    size = {
+        "partial_rows" if is_partial else "dagster/row_count": count,
+        "lake_version": handle.version(),
+        "dagster/uri": str(stored.path),
+    }
+    return size, dg.MetadataValue.md(preview)
+
+
+def picture_metadata(table: Table, service: str) -> dict[str, Any]:
+    """The way to a picture of what the table holds, if the service at `service` draws one.
+
+    It is not the picture itself, which would be a broken one while no service runs there.
+    """
+    if "picture" not in table.info:
+        return {}
+    address = service + table.info["picture"]
+    return {
+        "picture": dg.MetadataValue.md(f"[{address}]({address}), while `warehouse serve` runs"),
+    }
+
+
+def markdown(relation: duckdb.DuckDBPyRelation) -> str:
+    """The rows of `relation` as a table in Markdown, long text cut."""
+    return markdown_table(relation.columns, relation.fetchall())
+
+
+def markdown_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """`rows` as a table in Markdown under the headings `names`, long text cut."""
+    lines = [names, ["---"] * len(names), *([_cell(value) for value in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
+    if len(text) > _MOST_CHARACTERS_IN_A_CELL:
+        return text[: _MOST_CHARACTERS_IN_A_CELL - 1] + "…"
+    return text

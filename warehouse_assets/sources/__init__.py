@@ -1,1 +1,0 @@
-"""Readers that know a kind of source (files in an inbox, JSON records), not a family of data."""

@@ -1,0 +1,151 @@
+"""The family as people use it: runs, checks and the sensor."""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
+from warehouse_assets.defs.deliveries.sensors import tick
+from warehouse_assets.defs.deliveries.tables import TABLES
+from warehouse_assets_tests.defs.deliveries.steps import ORIGINAL
+from warehouse_assets_tests.house import House
+from warehouse_assets_tests.orchestration.runs import checks_of, evaluated, failed
+
+AVERAGE = "average_delivery_duration"
+ALL = (*(str(table.name) for table in TABLES), AVERAGE, "rejected_records")
+
+
+def feed(house: House, *records: object) -> Path:
+    path = house.settings.deliveries_feed
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        stream.writelines(json.dumps(record) + "\n" for record in records)
+    return path
+
+
+def average(house: House) -> DeliveryAverage:
+    return DeliveryAverage.of(house.settings, house.lake)
+
+
+def ticked(
+    house: House, instance: dg.DagsterInstance, cursor: str | None = None
+) -> dg.SensorResult | dg.SkipReason:
+    with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
+        return tick(context, average(house))
+
+
+def test_a_run_takes_the_feed_into_lake_warehouse_and_average(house: House) -> None:
+    feed(house, *ORIGINAL, {"Delivery Step": 4, "Customer": 9, "Timestamp": "2020-01-01T12:36:00"})
+
+    result = house.run(*ALL)
+
+    assert result.success
+    (materialised,) = result.asset_materializations_for_node(AVERAGE)
+    told = {key: value.value for key, value in materialised.metadata.items()}
+    assert (told["average"], told["average_minutes"]) == ("0:20:00", 20.0)
+    assert (told["successes"], told["abandoned"], told["open"]) == (1, 1, 1)
+    assert (told["rejected"], told["lag_bytes"], told["records_taken"]) == (1, 0, 9)
+    assert house.published("delivery_durations", "customer, duration_seconds") == [(2, 1200.0)]
+    assert [row[3] for row in house.rejected()] == ["no delivery of the customer is open"]
+    failures = {e.check_name for e in evaluated(result).values() if not e.passed}
+    assert failures == set()
+    agreement = checks_of(house, "delivery_durations")["averages_agree"]
+    assert agreement.metadata["compared"].value is True
+
+
+def test_a_state_that_does_not_agree_with_the_lake_is_reported(house: House) -> None:
+    feed(house, *ORIGINAL)
+    assert house.run(*ALL, checks=False).success
+    with average(house).database.exclusive() as connection:
+        connection.exec_driver_sql("UPDATE delivery_history SET total_us = total_us + 1")
+
+    assert failed(checks_of(house, "delivery_durations")) == {"averages_agree"}
+
+
+def test_averages_are_compared_where_both_have_been(house: House) -> None:
+    feed(house, *ORIGINAL)
+    average(house).catch_up()
+    feed(
+        house,
+        {"Delivery Step": 1, "Customer": 3, "Timestamp": "2020-01-01T12:40:00"},
+        {"Delivery Step": 4, "Customer": 3, "Timestamp": "2020-01-01T12:50:00"},
+    )
+    house.run("deliveries", "delivery_durations", checks=False)
+
+    agreement = checks_of(house, "delivery_durations")["averages_agree"]
+
+    assert agreement.passed
+    assert agreement.metadata["successes"].value == 1
+
+
+def test_a_run_without_a_feed_has_nothing_to_take(house: House) -> None:
+    assert house.run(*ALL, checks=False).success
+
+
+def test_a_feed_that_was_given_and_is_missing_fails_its_assets(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    house = House(tmp_path / "home", instance, DELIVERIES_FEED=str(tmp_path / "none.jsonl"))
+
+    assert not house.run(AVERAGE, checks=False).success
+
+
+def test_the_sensor_reports_the_average_when_it_has_changed_and_only_then(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    nothing = ticked(house, instance)
+    assert isinstance(nothing, dg.SkipReason)
+    assert "There is no feed at" in str(nothing.skip_message)
+    assert not house.settings.home.joinpath("state.db").exists()
+    feed(house, *ORIGINAL)
+
+    first = ticked(house, instance)
+    assert isinstance(first, dg.SensorResult)
+    (event,) = first.asset_events
+    assert isinstance(event, dg.AssetMaterialization)
+    assert event.metadata["average"].value == "0:20:00"
+    again = ticked(house, instance, first.cursor)
+    assert isinstance(again, dg.SkipReason)
+
+    feed(house, ORIGINAL[0])
+    assert isinstance(ticked(house, instance, first.cursor), dg.SensorResult)
+
+
+def test_a_sensor_with_nothing_new_only_looks(house: House, instance: dg.DagsterInstance) -> None:
+    feed(house, *ORIGINAL)
+    first = ticked(house, instance)
+    assert isinstance(first, dg.SensorResult)
+    folder = average(house).database.url.database
+    assert folder is not None
+    state = Path(folder)
+    state.rename(state.with_suffix(".elsewhere"))
+    assert isinstance(ticked(house, instance, first.cursor), dg.SensorResult), "it is made again"
+    state.write_bytes(b"no database")  # a look at it would be an error
+
+    skipped = ticked(house, instance, first.cursor)
+
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message == "There is nothing new in the feed."
+
+
+@pytest.mark.parametrize("cursor", [None, "", "nonsense", " @ ", "3 1764496800.0"])
+def test_what_a_lost_tick_has_taken_is_reported_by_the_next(
+    house: House, instance: dg.DagsterInstance, cursor: str | None
+) -> None:
+    feed(house, *ORIGINAL)
+    average(house).catch_up()
+
+    found = ticked(house, instance, cursor)
+
+    assert isinstance(found, dg.SensorResult)
+
+
+def test_the_sensor_says_why_it_cannot_go_on(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    house = House(tmp_path / "home", instance, DELIVERIES_FEED=str(tmp_path / "none.jsonl"))
+
+    found = ticked(house, instance)
+
+    assert isinstance(found, dg.SkipReason)
+    assert "There is no feed at" in str(found.skip_message)

@@ -1,0 +1,300 @@
+"""The durable state: any cuts, any deaths, any number of takers, each record counts once."""
+
+import multiprocessing
+import shutil
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
+from warehouse_assets.defs.deliveries.state import Snapshot, history
+from warehouse_assets.defs.deliveries.state_database import StateDatabase, StateError
+from warehouse_assets.errors import SourceError
+from warehouse_assets.ingest.lines import MOST_LINE_BYTES
+from warehouse_assets_tests.defs.deliveries.feeds import Feed, come_to, dying_at, killed_at
+from warehouse_assets_tests.defs.deliveries.steps import (
+    NOON,
+    ORIGINAL,
+    Step,
+    any_steps,
+    expected,
+    step_of,
+)
+from warehouse_assets_tests.warehouse.reused import emptied_database
+
+TWENTY_MINUTES = timedelta(minutes=20)
+_KINDS = ["sqlite", "postgresql"]
+
+
+def _url(kind: str) -> str | None:
+    """Where the state is, if not in the folder of the feed."""
+    return emptied_database("state") if kind == "postgresql" else None
+
+
+@pytest.fixture(params=_KINDS)
+def feed(request: pytest.FixtureRequest, tmp_path: Path) -> Feed:
+    """A feed that is taken in transactions of a few lines."""
+    return Feed(tmp_path, _url(request.param), together=200)
+
+
+def many(customers: int, rounds: int) -> list[Step]:
+    """Deliveries of a customer after the other, each of as many seconds as its number."""
+    steps = []
+    for number in range(rounds):
+        for customer in range(customers):
+            opened = NOON + timedelta(minutes=20 * number)
+            steps += [(customer, 1, opened), (customer, 4, opened + timedelta(seconds=number + 1))]
+    return steps
+
+
+def test_the_eight_records_come_to_twenty_minutes(feed: Feed) -> None:
+    feed.write(step_of(record) for record in ORIGINAL)
+
+    change = feed.average.catch_up()
+
+    now = change.after
+    assert (now.average, now.successes, now.open, now.abandoned) == (TWENTY_MINUTES, 1, 1, 1)
+    assert (now.records, now.position, change.lag) == (8, feed.path.stat().st_size, 0)
+    assert feed.average.snapshot(now) is now
+    assert not feed.average.catch_up().is_any
+
+
+def test_records_given_again_later_count_once(feed: Feed) -> None:
+    for _ in range(3):
+        feed.write(step_of(record) for record in ORIGINAL)
+        feed.average.catch_up()
+
+    now = feed.another().snapshot()
+    assert (now.average, now.successes, now.records) == (TWENTY_MINUTES, 1, 24)
+
+
+def test_a_cut_last_line_is_taken_when_it_is_whole(feed: Feed) -> None:
+    feed.write([(1, 1, NOON)])
+    feed.append('{"Delivery Step": 4, "Customer": 1, ')
+    assert feed.average.catch_up().lag == 36
+
+    feed.append('"Timestamp": "2020-01-01T12:05:00"}\n')
+
+    assert feed.average.catch_up().after.average == timedelta(minutes=5)
+
+
+def test_lines_that_cannot_be_used_are_counted(feed: Feed) -> None:
+    feed.append(
+        b'\xef\xbb\xbf{"deliveryStep": 1, "Customer": 1, "Timestamp": "2020-01-01T12:00"}\r\n'
+    )
+    feed.append(b"\n  \n{\n\xff\xfe\n[]\n" + b"x" * 100 + b"\n")
+    feed.write([(1, 4, NOON + timedelta(minutes=1)), (2, 3, NOON)])
+
+    now = feed.average.catch_up().after
+
+    assert (now.records, now.unusable, now.rejected) == (3, 4, 1)
+    assert now.average == timedelta(minutes=1)
+
+
+def test_a_line_longer_than_any_record_is_passed(
+    tmp_path: Path,
+) -> None:
+    feed = Feed(tmp_path)
+    feed.write([(1, 1, NOON)])
+    feed.append("[" * (MOST_LINE_BYTES + 1) + "\n")
+    feed.write([(1, 4, NOON + timedelta(minutes=1))])
+
+    now = feed.average.catch_up().after
+
+    assert (now.records, now.unusable, now.average) == (2, 1, timedelta(minutes=1))
+    assert now.position == feed.path.stat().st_size
+
+
+def test_a_rotated_feed_is_read_to_its_end_first(feed: Feed) -> None:
+    feed.write([(1, 1, NOON)])
+    feed.average.catch_up()
+    feed.write([(1, 4, NOON + timedelta(minutes=1)), (2, 1, NOON)])
+    feed.path.rename(feed.path.with_name("deliveries.jsonl.1"))
+    feed.write([(2, 4, NOON + timedelta(minutes=3))])
+
+    now = feed.average.catch_up().after
+
+    assert (now.records, now.average) == (4, timedelta(minutes=2))
+
+
+def test_a_truncated_feed_is_taken_from_its_beginning_with_a_warning(feed: Feed) -> None:
+    feed.write([(1, 1, NOON), (1, 4, NOON + timedelta(minutes=1))])
+    feed.average.catch_up()
+    feed.path.unlink()
+    feed.write([(2, 1, NOON)])
+    told: list[str] = []
+
+    now = feed.average.catch_up(told.append).after
+
+    assert (now.records, now.successes, now.open) == (3, 1, 1)
+    assert "was truncated" in told[0]
+
+
+def test_a_feed_at_its_default_place_may_be_missing_and_a_given_one_may_not(tmp_path: Path) -> None:
+    assert Feed(tmp_path, is_given=False).average.catch_up().is_missing
+    with pytest.raises(SourceError, match=r"There is no feed at .*DELIVERIES_FEED"):
+        Feed(tmp_path).average.catch_up()
+
+
+def test_a_state_that_cannot_be_used_is_named_without_its_password(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"no database, but long enough to be looked at " * 100)
+    with pytest.raises(StateError, match="STATE_URL"):
+        Feed(tmp_path).average.catch_up()
+    database = StateDatabase("postgresql://me:secret@127.0.0.1:1/none")
+    with pytest.raises(StateError) as raised:
+        database.prepare()
+    assert "secret" not in str(raised.value)
+
+
+def test_without_any_state_there_is_an_empty_one_and_no_file(tmp_path: Path) -> None:
+    feed = Feed(tmp_path)
+
+    assert feed.average.snapshot() == Snapshot()
+    assert history(feed.average.database) == []
+    assert not feed.state.exists()
+
+
+def test_customers_of_long_ago_are_deleted_and_history_is_kept(feed: Feed) -> None:
+    feed.write(many(customers=3, rounds=30))
+
+    now = feed.average.catch_up().after
+
+    assert come_to(now, expected(many(3, 30)))
+    with feed.average.database.reading() as connection:
+        assert connection is not None
+        customers = connection.exec_driver_sql("SELECT count(*) FROM delivery_customers").scalar()
+    assert customers == 3
+    points = history(feed.average.database, most=1000)
+    assert [point.position for point in points] == sorted({point.position for point in points})
+    assert (points[-1].successes, points[-1].total) == (90, now.total)
+    assert history(feed.average.database, points[0].position) == points[:1]
+
+
+def test_what_is_enough_leaves_the_rest_for_next_time(feed: Feed) -> None:
+    feed.write(many(2, 20))
+
+    change = feed.average.catch_up(is_enough=lambda: True)
+
+    assert 0 < change.after.records < 80
+    assert change.lag == feed.path.stat().st_size - change.after.position
+    assert feed.average.catch_up().after.records == 80
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_any_sequence_cut_anywhere_and_dead_anywhere_comes_to_the_same(
+    kind: str, tmp_path: Path
+) -> None:
+    numbers = count()
+
+    @settings(
+        max_examples=10 if kind == "sqlite" else 4,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(any_steps(25), st.data())
+    def holds(steps: list[Step], data: st.DataObject) -> None:
+        feed = Feed(tmp_path / str(next(numbers)), _url(kind), together=150)
+        feed.path.touch()
+        taken = list(steps)
+        if len(steps) > data.draw(st.integers(0, 10)):
+            start = data.draw(st.integers(0, len(steps) - 1))
+            taken[len(steps) :] = steps[start:]
+        remaining = list(taken)
+        while remaining:
+            size = data.draw(st.integers(1, len(remaining)))
+            feed.write(remaining[:size])
+            del remaining[:size]
+            with dying_at(feed.average.database, data.draw(st.integers(0, 40))):
+                feed.average.catch_up()
+            if data.draw(st.integers(0, 1)):
+                feed.average = feed.another()
+        feed.another().catch_up()
+        assert come_to(feed.average.snapshot(), expected(taken))
+        shutil.rmtree(feed.path.parent)
+
+    holds()
+
+
+def _take(folder: Path, url: str, kill_at: int) -> None:
+    average = Feed(folder, url, together=1000).average
+    if kill_at:
+        killed_at(average.database, kill_at)
+    average.catch_up()
+
+
+def processes(*works: tuple[Callable[..., None], tuple[object, ...]]) -> list[int | None]:
+    """Do all at once; returns how each process ended."""
+    fork = multiprocessing.get_context("fork")
+    started = [fork.Process(target=target, args=arguments) for target, arguments in works]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+    return [process.exitcode for process in started]
+
+
+def test_two_takers_at_once_of_which_some_are_killed_count_each_record_once(feed: Feed) -> None:
+    steps = many(customers=10, rounds=30)
+    feed.average.database.prepare()
+    ends = []
+    for number, kill_at in enumerate((7, 20, 33, 0)):
+        feed.write(steps[number * 150 : (number + 1) * 150])
+        takers = [(_take, (feed.path.parent, feed.url, point)) for point in (kill_at, 0)]
+        ends += processes(*takers)
+
+    now = feed.average.snapshot()
+    assert ends.count(0) >= 5
+    assert -signal.SIGKILL in ends
+    assert come_to(now, expected(steps))
+    assert now.records == 600
+
+
+def test_readers_and_others_are_not_held_up_by_a_transaction(feed: Feed) -> None:
+    feed.write([(1, 1, NOON)])
+    feed.average.catch_up()
+    with feed.another().database.exclusive():
+        # Waiting for it would end in an error.
+        assert feed.average.snapshot().open == 1
+
+
+def test_the_state_of_another_lake_is_refused_until_it_is_adopted(
+    feed: Feed, tmp_path: Path
+) -> None:
+    feed.write([(1, 1, NOON), (1, 4, NOON + TWENTY_MINUTES)])
+    feed.average.catch_up()
+    before = feed.average.snapshot()
+    staging = Feed(tmp_path / "staging", feed.url)
+    staging.write([(2, 1, NOON)])
+
+    with pytest.raises(StateError, match=f"{feed.lake.folder}.*{staging.lake.folder}"):
+        staging.average.catch_up()
+    assert feed.average.snapshot() == before
+
+    feed.average.database.adopt()  # its own already
+    assert feed.average.snapshot() == before
+    staging.average.database.adopt()
+    staging.average.catch_up()
+    now = staging.average.snapshot()
+    assert (now.records, now.successes, now.open) == (1, 0, 1)
+    with pytest.raises(StateError):
+        feed.average.catch_up()
+
+
+def test_takers_at_once_take_each_record_once(feed: Feed) -> None:
+    feed.path.touch()
+    takers = [feed.another() for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        for customer in range(10):
+            feed.write([(customer, 1, NOON), (customer, 4, NOON + timedelta(minutes=customer + 1))])
+            list(pool.map(DeliveryAverage.catch_up, takers))
+
+    now = feed.average.snapshot()
+    assert (now.records, now.successes, now.repetitions) == (20, 10, 0)
+    assert now.average == timedelta(minutes=5.5)

@@ -1,0 +1,52 @@
+"""What the tests of the reviews family share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
+from warehouse_assets.ingest.sql import load_sql
+from warehouse_assets.ingest.sql_reader import Limits
+from warehouse_assets.ingest.upsert import CaughtUp
+from warehouse_assets.lake import Lake
+from warehouse_assets_tests.defs.reviews.databases import COLUMNS, KINDS, Database
+
+CatchUp = Callable[..., CaughtUp]
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """A database of reviews of each kind."""
+    return Database(request.param, tmp_path / "source")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty lake."""
+    return Lake(tmp_path / "lake", tmp_path / "tmp", 10**9)
+
+
+@pytest.fixture
+def catch_up(lake: Lake) -> CatchUp:
+    """Catches the lake up with a database."""
+
+    def load(database: Database, **limits: Any) -> CaughtUp:
+        source = replace(REVIEWS_SOURCE, limits=Limits(**{"settled_seconds": -1, **limits}))
+        return load_sql(lake, source, database.url, True, str)
+
+    return load
+
+
+@pytest.fixture(params=KINDS)
+def made(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[Mapping[str, str], Sequence[str]], Database]:
+    """Makes a database of each kind with columns of certain types."""
+
+    def make(types: Mapping[str, str], columns: Sequence[str] = COLUMNS) -> Database:
+        return Database(request.param, tmp_path / "source", types, columns)
+
+    return make

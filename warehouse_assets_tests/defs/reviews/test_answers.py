@@ -1,0 +1,154 @@
+"""The daily tables, from the source to the warehouse, equal plain Python over the source's rows."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from warehouse_assets_tests.defs.reviews.databases import Database, review
+from warehouse_assets_tests.defs.reviews.stored import daily
+from warehouse_assets_tests.house import House
+
+FAMILY = ("reviews", "product_reviews_daily", "reviewer_reviews_daily", "rejected_records")
+ANSWERS = FAMILY[:3]
+DAY = 86_400
+MIDNIGHT = 1_378_684_800
+
+
+@pytest.fixture
+def shop(database: Database, tmp_path: Path, instance: dg.DagsterInstance) -> House:
+    """A warehouse whose reviews come from `database`."""
+    return House(tmp_path / "home", instance, REVIEWS_URL=database.url)
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Database:
+    return Database("sqlite", tmp_path / "sqlite")
+
+
+@pytest.fixture
+def small_shop(sqlite: Database, tmp_path: Path, instance: dg.DagsterInstance) -> House:
+    """A warehouse whose reviews come from `sqlite`."""
+    return House(tmp_path / "small", instance, REVIEWS_URL=sqlite.url)
+
+
+def some_reviews() -> list[dict[str, Any]]:
+    return [
+        review(1, unixReviewTime=MIDNIGHT - 1, reviewTime="09 8, 2013"),
+        review(2, unixReviewTime=MIDNIGHT),
+        review(3, unixReviewTime=MIDNIGHT + DAY - 1, overall=4.5, verified=0),
+        review(4, unixReviewTime=MIDNIGHT + DAY, reviewTime="09 10, 2013", productID="B2"),
+        review(5, unixReviewTime=None, overall=None),
+        review(6, productID=None, overall=1.0, verified=None),
+        review(7, productID="", reviewerID=None, overall=0.0),
+        review(8, overall=2.0),
+        review(8, overall=2.0),
+        review(9, overall=3.0, reviewerID="A8"),
+    ]
+
+
+def account(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    (event,) = result.asset_materializations_for_node(asset)
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def assert_answers(shop: House, reviews: list[dict[str, Any]]) -> None:
+    for table, key in (
+        ("product_reviews_daily", "productID"),
+        ("reviewer_reviews_daily", "reviewerID"),
+    ):
+        assert shop.published(table) == daily(reviews, key)
+
+
+def test_answers_follow_the_source(shop: House, database: Database) -> None:
+    reviews = some_reviews()
+    database.insert(reviews)
+    assert shop.run(*ANSWERS, checks=False).success
+    assert_answers(shop, reviews)
+
+    database.execute("DELETE FROM reviews WHERE level_0 = 8")
+    database.execute("UPDATE reviews SET overall = 5 WHERE level_0 = 9")
+    assert shop.run(*ANSWERS, checks=False).success
+
+    left = [r for r in reviews if r["level_0"] not in {8, 9}]
+    assert_answers(shop, [*left, review(9, overall=5.0, reviewerID="A8")])
+    assert len(shop.published("reviews")) == 8
+
+
+def test_a_run_with_nothing_new_changes_nothing(small_shop: House, sqlite: Database) -> None:
+    sqlite.insert(some_reviews())
+    small_shop.run(*FAMILY, checks=False)
+    before = small_shop.versions()
+
+    result = small_shop.run(*FAMILY, checks=False)
+
+    assert small_shop.versions() == before
+    assert account(result, "reviews")["is_unchanged"] is True
+
+
+def test_a_step_gives_an_account_and_checks_tell_what_is_odd(
+    small_shop: House, sqlite: Database
+) -> None:
+    late, timeless = review(30, reviewTime="09 8, 2013"), review(20, unixReviewTime=None)
+    sqlite.insert([*some_reviews(), late, {**timeless, "reviewTime": "soon"}])
+
+    result = small_shop.run(*FAMILY)
+
+    found = account(result, "reviews")
+    expected = {
+        "records_taken": 12,
+        "records_rejected": 1,
+        "rows_inserted": 11,
+        "is_source_missing": False,
+        "is_source_unchanged": False,
+        "dagster/row_count": 11,
+        "rows_published": 11,
+    }
+    assert {name: found[name] for name in expected} == expected
+    assert found["bytes_read"] > 0
+    assert "It is good, 1 times." in found["preview"]
+    violated = {
+        e.check_name: e.metadata["violations"].value
+        for e in result.get_asset_check_evaluations()
+        if not e.passed
+    }
+    assert result.success
+    assert violated == {
+        "ratings_are_possible": 1,  # 0 stars
+        "dates_agree": 1,
+        "ids_are_given": 2,
+        "reviews_are_different": 1,
+    }
+
+
+def test_a_source_that_is_away_fails_its_asset_and_leaves_the_answers(
+    small_shop: House, sqlite: Database
+) -> None:
+    sqlite.insert(some_reviews())
+    small_shop.run(*ANSWERS, checks=False)
+    sqlite.execute("ALTER TABLE reviews RENAME TO gone")
+
+    result = small_shop.run(*ANSWERS, checks=False)
+
+    assert not result.success
+    assert_answers(small_shop, some_reviews())
+
+
+def test_without_a_source_at_its_default_place_the_run_goes_on(house: House) -> None:
+    result = house.run(*ANSWERS, checks=False)
+
+    assert result.success
+    assert account(result, "reviews")["is_source_missing"] is True
+    assert house.published("product_reviews_daily") == []
+
+
+def test_what_was_lost_is_made_again(small_shop: House, sqlite: Database) -> None:
+    sqlite.insert(some_reviews())
+    small_shop.run(*ANSWERS, checks=False)
+    small_shop.warehouse.path.unlink()
+    (small_shop.settings.lake / "reviews").rename(small_shop.settings.lake / "away")
+
+    assert small_shop.run(*ANSWERS, checks=False).success
+
+    assert_answers(small_shop, some_reviews())

@@ -1,0 +1,164 @@
+"""Which rows can be used, and as what, whatever types and values the columns have."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from warehouse_assets.errors import SourceError
+from warehouse_assets.lake import Lake
+from warehouse_assets_tests.defs.reviews.conftest import CatchUp
+from warehouse_assets_tests.defs.reviews.databases import COLUMNS, Database, review
+from warehouse_assets_tests.defs.reviews.stored import rejected, stored
+
+Maker = Callable[..., Database]
+_TEXTS: Mapping[str, str] = dict.fromkeys(COLUMNS, "text")
+
+
+def test_numbers_may_be_text(lake: Lake, made: Maker, catch_up: CatchUp) -> None:
+    database = made(_TEXTS)
+    texts = {"level_0": "1.0", "index": " 2 ", "overall": "4.5", "verified": "True"}
+    database.insert([review(1, **texts, unixReviewTime="1378684801.0")])
+
+    catch_up(database)
+
+    names = 'level_0, "index", overall, verified, "unixReviewTime"'
+    assert stored(lake, names) == [(1, 2, 4.5, 1, 1_378_684_801)]
+
+
+def test_columns_may_be_wider_or_narrower(lake: Lake, made: Maker, catch_up: CatchUp) -> None:
+    types = {"verified": "boolean", "overall": "numeric", "unixReviewTime": "double precision"}
+    database = made({**types, "vote": "bigint", "reviewerID": "bigint"})
+    database.insert([review(1, verified=True, overall=3, vote=7, reviewerID=2**53 + 1)])
+
+    catch_up(database)
+
+    names = 'overall, verified, vote, "reviewerID", "unixReviewTime"'
+    assert stored(lake, names) == [(3.0, 1, "7", str(2**53 + 1), 1_378_684_801)]
+
+
+_UNUSABLE: Sequence[tuple[dict[str, Any], str]] = [
+    ({"overall": "five"}, "overall is not a number"),
+    ({"overall": "nan"}, "overall is not a number"),
+    ({"overall": "inf"}, "overall is not a number"),
+    ({"verified": "yes"}, "verified is not a whole number"),
+    ({"verified": "0.5"}, "verified is not a whole number"),
+    ({"index": "x"}, "index is not a whole number"),
+    ({"level_0": "9223372036854775808"}, "level_0 is not a whole number"),
+    ({"unixReviewTime": "soon"}, "unixReviewTime is not a number"),
+    ({"unixReviewTime": "nan"}, "unixReviewTime is not a number"),
+    ({"unixReviewTime": "253402300800"}, "unixReviewTime is not in the years 1 to 9999"),
+    ({"unixReviewTime": "-62135596801"}, "unixReviewTime is not in the years 1 to 9999"),
+    (
+        {"unixReviewTime": None, "reviewTime": "02 30, 2013"},
+        "there is no unixReviewTime, and reviewTime is not MM D, YYYY",
+    ),
+    (
+        {"unixReviewTime": None, "reviewTime": "02 3, 0000"},
+        "reviewTime is not in the years 1 to 9999",
+    ),
+    (
+        {"unixReviewTime": "", "reviewTime": " "},
+        "there is neither unixReviewTime nor reviewTime",
+    ),
+]
+
+
+def test_what_cannot_be_used_is_rejected_with_its_place_and_text(
+    lake: Lake, made: Maker, catch_up: CatchUp
+) -> None:
+    database = made(_TEXTS)
+    bad = [
+        {**{k: v if v is None else str(v) for k, v in review(n).items()}, **fields}
+        for n, (fields, _) in enumerate(_UNUSABLE)
+    ]
+    database.insert([review(-1), *bad])
+
+    done = catch_up(database)
+    again = catch_up(database)
+
+    found = [(position, why, json.loads(raw)) for position, why, raw in rejected(lake)]
+    reasons = [reason for _, reason in _UNUSABLE]
+    assert found == list(zip(range(2, len(bad) + 2), reasons, bad, strict=True))
+    assert (done.records, done.rejected, len(stored(lake))) == (len(bad) + 1, len(bad), 1)
+    assert again.rejected == 0
+
+
+_TIMES: Sequence[tuple[dict[str, Any], str]] = [
+    ({"unixReviewTime": None}, "2013-09-09 00:00:00"),
+    ({"unixReviewTime": None, "reviewTime": "1 02, 2014"}, "2014-01-02 00:00:00"),
+    ({"unixReviewTime": 253402300799}, "9999-12-31 23:59:59"),
+    ({"unixReviewTime": -62135596800}, "0001-01-01 00:00:00"),
+    ({"unixReviewTime": 0, "reviewTime": "whenever"}, "1970-01-01 00:00:00"),
+]
+
+
+def test_the_time_is_that_of_seconds_else_of_the_day(
+    lake: Lake, database: Database, catch_up: CatchUp
+) -> None:
+    database.insert([review(n, **fields) for n, (fields, _) in enumerate(_TIMES)])
+    catch_up(database)
+    assert stored(lake, "level_0, reviewed_at") == [
+        (n, datetime.fromisoformat(moment)) for n, (_, moment) in enumerate(_TIMES)
+    ]
+
+
+def test_ratings_out_of_range_and_missing_values_are_kept(
+    lake: Lake, database: Database, catch_up: CatchUp
+) -> None:
+    database.insert(
+        [
+            review(1, overall=17.5, reviewerID=None),
+            review(2, overall=None, productID="", verified=None),
+        ]
+    )
+    catch_up(database)
+    assert stored(lake, 'overall, "reviewerID", "productID", verified') == [
+        (17.5, None, "B1", 1),
+        (None, "A2", "", None),
+    ]
+
+
+def test_ratings_keep_all_their_digits(lake: Lake, database: Database, catch_up: CatchUp) -> None:
+    ratings = [0.1, 1 / 3, 1.1064205072322748, 2.0**0.5]
+    database.insert([review(n, overall=rating) for n, rating in enumerate(ratings)])
+    catch_up(database)
+    assert stored(lake, "level_0, overall") == list(enumerate(ratings))
+
+
+def test_columns_that_are_missing_are_null(lake: Lake, made: Maker, catch_up: CatchUp) -> None:
+    database = made({}, ["productID", "overall", "reviewerID", "reviewTime", "comment"])
+    database.insert([review(1, comment="of no interest")])
+
+    catch_up(database)
+
+    names = 'overall, "productID", "unixReviewTime", summary, reviewed_at'
+    day = datetime.fromisoformat("2013-09-09")
+    assert stored(lake, names) == [(5.0, "B1", None, None, day)]
+
+
+@pytest.mark.parametrize("lacking", [["overall"], ["reviewTime", "unixReviewTime"]])
+def test_a_required_column_that_is_missing_is_named(
+    made: Maker, catch_up: CatchUp, lacking: Sequence[str]
+) -> None:
+    database = made({}, [name for name in COLUMNS if name not in lacking])
+
+    with pytest.raises(SourceError) as caught:
+        catch_up(database)
+
+    words = str(caught.value)
+    assert "has a table reviews without the column " in words
+    assert all(name in words for name in lacking)
+    assert "REVIEWS_URL" in words
+
+
+def test_columns_are_found_in_any_case(lake: Lake, made: Maker, catch_up: CatchUp) -> None:
+    database = made({}, ["OVERALL", "reviewerid", "ProductId", "unixreviewtime", "INDEX"])
+    lower = {name.casefold(): value for name, value in review(3).items()}
+    database.insert([{name: lower[name.casefold()] for name in database.columns}])
+
+    catch_up(database)
+
+    assert stored(lake, 'overall, "reviewerID", "productID", "index"') == [(5.0, "A3", "B1", 3)]

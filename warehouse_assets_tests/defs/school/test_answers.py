@@ -1,0 +1,117 @@
+"""Which lessons students completed, and how batches rank."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from warehouse_assets_tests.defs.school.answers import Run, answer
+
+
+def test_lessons_are_learned_from_runs_that_carry_number_and_title() -> None:
+    runs = [(1, 4, "Loops", "1/2"), (1, 5, None, "1/2"), (1, None, "Tests", "1/2")]
+    assert answer("lessons", runs) == [(4, "Loops")]
+    assert answer("lesson_titles", runs) == [("Loops", 4)]
+
+
+def test_of_several_titles_the_last_is_the_lessons_and_all_stand_for_it() -> None:
+    runs = [(1, 4, "Loop", "1/2"), (1, 4, "Loops", "1/2")]
+    assert answer("lessons", runs) == [(4, "Loops")]
+    assert answer("lesson_titles", runs) == [("Loop", 4), ("Loops", 4)]
+
+
+def test_a_title_stands_for_the_lesson_that_it_came_with_last() -> None:
+    runs = [(1, 4, "Loops", "1/2"), (1, 9, "Loops", "1/2")]
+    assert answer("lesson_titles", runs) == [("Loops", 9)]
+
+
+def test_runs_with_number_and_with_title_are_of_one_lesson_whichever_came_first() -> None:
+    runs = [(1, None, "Loops", "2/2"), (1, 4, None, "1/2"), (1, 4, "Loops", "2/2")]
+    assert answer("lesson_completions", runs) == [(1, "id:4", 4, "Loops", 3, 0)]
+
+
+def test_a_title_counts_for_itself_until_its_number_is_known() -> None:
+    runs = [(1, None, "4", "1/2"), (1, 4, None, "2/2")]
+    assert answer("lesson_completions", runs) == [
+        (1, "id:4", 4, None, 1, 100),
+        (1, "title:4", None, "4", 1, None),
+    ]
+
+
+def test_the_first_completed_run_is_told_and_later_failures_change_nothing() -> None:
+    runs = [(1, 4, None, "1/2"), (1, 4, None, "2/2"), (1, 4, None, "0/2"), (1, 4, None, "2/2")]
+    assert answer("lesson_completions", runs) == [(1, "id:4", 4, None, 4, 100)]
+
+
+def completed(student: int, *lessons: int) -> list[Run]:
+    return [(student, lesson, None, "3/3") for lesson in lessons]
+
+
+def test_batches_are_ranked_by_students_with_three_different_lessons() -> None:
+    runs = [
+        *completed(1, 1, 2, 3),
+        *completed(2, 1, 2, 2, 2),  # two different ones
+        *completed(3, 1, 2, 3, 4),
+        *completed(4, 1, 2),
+        (4, 3, None, "2/3"),  # tried, not completed
+        *completed(5, 7, 8, 9),
+        *completed(6, 7, 8, 9),
+    ]
+    students = [(1, 10), (2, 10), (3, 20), (4, 20), (5, 30), (6, 30)]
+    assert answer("batch_completions", runs, students, [10, 20, 30]) == [
+        (10, "batch 10", 2, 1, 0.5, 2),
+        (20, "batch 20", 2, 1, 0.5, 2),
+        (30, "batch 30", 2, 2, 1.0, 1),
+    ]
+
+
+def test_every_batch_has_a_row_and_a_rank_after_a_shared_one_is_left_out() -> None:
+    runs = [*completed(1, 1, 2, 3), *completed(2, 1, 2, 3)]
+    assert answer("batch_completions", runs, [(1, 1), (2, 2), (3, 3)], [1, 2, 3, 4]) == [
+        (1, "batch 1", 1, 1, 1.0, 1),
+        (2, "batch 2", 1, 1, 1.0, 1),
+        (3, "batch 3", 1, 0, 0.0, 3),
+        (4, "batch 4", 0, 0, None, 3),
+    ]
+
+
+def test_students_of_unknown_batches_and_runs_of_unknown_students_count_nowhere() -> None:
+    runs = [*completed(1, 1, 2, 3), *completed(99, 1, 2, 3)]
+    students = [(1, 77), (2, None), (3, 5)]
+    assert answer("batch_completions", runs, students, [5]) == [(5, "batch 5", 1, 0, 0.0, 1)]
+
+
+_RUNS = st.lists(
+    st.tuples(
+        st.integers(1, 4),
+        st.none() | st.integers(1, 4),
+        st.none() | st.sampled_from(["Loops", "Tests", "4"]),
+        st.sampled_from(["1/2", "2/2"]),
+    ).filter(lambda run: run[1] is not None or run[2] is not None),
+    max_size=40,
+)
+
+
+@settings(max_examples=14, deadline=None)
+@given(_RUNS, st.lists(st.none() | st.integers(1, 4), min_size=4, max_size=4))
+def test_any_runs_give_what_counting_in_python_gives(
+    runs: Sequence[Run], batch_of: Sequence[int | None]
+) -> None:
+    number_of = {title: number for _, number, title, _ in runs if number and title}
+    lessons: defaultdict[int, set[int | str]] = defaultdict(set)
+    for student, number, title, result in runs:
+        if result == "2/2":
+            lesson = number or number_of.get(title or "") or title
+            lessons[student] |= {lesson} if lesson else set()
+    strong = {student for student, found in lessons.items() if len(found) >= 3}
+
+    students = list(enumerate(batch_of, start=1))
+    found = {row[0]: row for row in answer("batch_completions", runs, students, [1, 2, 3])}
+
+    count = {b: sum(s in strong for s, of in students if of == b) for b in (1, 2, 3)}
+    for batch in (1, 2, 3):
+        members = sum(of == batch for _, of in students)
+        rank = 1 + sum(other > count[batch] for other in count.values())
+        share = count[batch] / members if members else None
+        assert found[batch] == (batch, f"batch {batch}", members, count[batch], share, rank)

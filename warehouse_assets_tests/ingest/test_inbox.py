@@ -1,0 +1,217 @@
+"""What the inbox shows of the files in it."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from warehouse_assets.errors import SourceError, TransientError
+from warehouse_assets.ingest.inbox import DeliveryFile, FileChangedError, Inbox
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Inbox:
+    inbox = Inbox(tmp_path / "inbox", tmp_path / "archive", settle_seconds=0)
+    inbox.prepare()
+    return inbox
+
+
+def put(inbox: Inbox, name: str, seconds_ago: float = 60, content: bytes = b"{}") -> Path:
+    path = inbox.folder / name
+    path.write_bytes(content)
+    moment = time.time() - seconds_ago
+    os.utime(path, (moment, moment))
+    return path
+
+
+def complete(inbox: Inbox) -> list[str]:
+    return [file.name for file in inbox.look().complete]
+
+
+def test_files_arrive_in_the_order_in_which_they_were_last_changed(inbox: Inbox) -> None:
+    put(inbox, "a.json", seconds_ago=10)
+    put(inbox, "b.json", seconds_ago=30)
+    put(inbox, "c.json", seconds_ago=20)
+    assert complete(inbox) == ["b.json", "c.json", "a.json"]
+
+
+def test_files_changed_at_one_moment_arrive_in_the_order_of_their_names(inbox: Inbox) -> None:
+    for name in ("c.json", "a.json", "b.json"):
+        os.utime(put(inbox, name), ns=(0, 1_650_000_000_000_000_000))
+    assert complete(inbox) == ["a.json", "b.json", "c.json"]
+
+
+def test_a_nanosecond_decides_which_file_arrived_first(inbox: Inbox) -> None:
+    os.utime(put(inbox, "a.json"), ns=(0, 1_650_000_000_000_000_001))
+    os.utime(put(inbox, "b.json"), ns=(0, 1_650_000_000_000_000_000))
+    assert complete(inbox) == ["b.json", "a.json"]
+
+
+def test_hidden_files_and_folders_are_not_files_that_arrived(inbox: Inbox) -> None:
+    put(inbox, ".posts.json")
+    (inbox.folder / "posts.json").mkdir()
+    (inbox.folder / "gone.json").symlink_to(inbox.folder / "nowhere")
+    os.mkfifo(inbox.folder / "pipe.json")
+    waiting = inbox.look()
+    assert (waiting.complete, waiting.unfinished) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["posts.json.part", "posts.json.PART", "p.partial", "p.tmp", "p.temp", "p.crdownload"],
+)
+def test_a_file_named_as_partial_is_never_complete(
+    inbox: Inbox, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(inbox, name, seconds_ago=10**6)
+    monkeypatch.setattr(time, "sleep", pytest.fail)
+    waiting = inbox.settled()
+    assert waiting.complete == []
+    assert [file.name for file in waiting.unfinished] == [name]
+
+
+def test_a_file_changed_within_the_settle_time_is_still_being_written(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "inbox", tmp_path / "archive", settle_seconds=100)
+    inbox.prepare()
+    put(inbox, "old.json", seconds_ago=101)
+    put(inbox, "new.json", seconds_ago=50)
+    waiting = inbox.look()
+    assert [file.name for file in waiting.complete] == ["old.json"]
+    assert [file.name for file in waiting.unfinished] == ["new.json"]
+
+
+def test_settled_waits_until_a_file_just_written_counts_as_complete(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "inbox", tmp_path / "archive", settle_seconds=60)
+    inbox.prepare()
+    put(inbox, "new.json", seconds_ago=0)
+    assert inbox.look().complete == []
+    inbox = Inbox(tmp_path / "inbox", tmp_path / "archive", settle_seconds=0.3)
+    assert [file.name for file in inbox.settled().complete] == ["new.json"]
+
+
+def test_settled_leaves_a_file_that_is_written_to_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = Inbox(tmp_path / "inbox", tmp_path / "archive", settle_seconds=30)
+    inbox.prepare()
+    path = put(inbox, "growing.json", seconds_ago=20)
+    slept: list[float] = []
+
+    def write_instead_of_sleeping(seconds: float) -> None:
+        slept.append(seconds)
+        path.write_bytes(b"{} {}")
+
+    monkeypatch.setattr(time, "sleep", write_instead_of_sleeping)
+    waiting = inbox.settled()
+    assert [file.name for file in waiting.unfinished] == ["growing.json"]
+    assert slept == [pytest.approx(10, abs=5)]
+
+
+def test_a_time_in_the_future_does_not_keep_a_file_from_being_taken(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "inbox", tmp_path / "archive", settle_seconds=30)
+    inbox.prepare()
+    put(inbox, "ahead.json", seconds_ago=-3600)
+    assert complete(inbox) == ["ahead.json"]
+
+
+def test_looking_at_an_inbox_that_does_not_exist_finds_nothing(tmp_path: Path) -> None:
+    waiting = Inbox(tmp_path / "inbox", tmp_path / "archive", 0).look()
+    assert (waiting.complete, waiting.unfinished) == ([], [])
+    assert not (tmp_path / "inbox").exists()
+
+
+def test_a_file_that_goes_while_the_inbox_is_listed_is_left_out(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(inbox, "gone.json")
+    put(inbox, "here.json")
+    look_at = DeliveryFile.look_at
+
+    def vanish(path: Path, name: str | None = None) -> DeliveryFile:
+        if path.name == "gone.json":
+            path.unlink()
+        return look_at(path, name)
+
+    monkeypatch.setattr(DeliveryFile, "look_at", vanish)
+    assert complete(inbox) == ["here.json"]
+
+
+def test_prepare_makes_both_folders(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "a" / "inbox", tmp_path / "b" / "archive", 0)
+    inbox.prepare()
+    inbox.prepare()
+    assert inbox.folder.is_dir()
+    assert inbox.archive.is_dir()
+
+
+@pytest.mark.parametrize(("name", "setting"), [("inbox", "INBOX"), ("archive", "ARCHIVE")])
+def test_a_folder_that_cannot_be_made_is_named_with_its_setting(
+    tmp_path: Path, name: str, setting: str
+) -> None:
+    (tmp_path / name).write_text("a file where a folder should be")
+    inbox = Inbox(tmp_path / "inbox", tmp_path / "archive", 0)
+    with pytest.raises(SourceError, match=rf"{tmp_path / name} cannot be made.* {setting} "):
+        inbox.prepare()
+
+
+@pytest.mark.parametrize(("name", "setting"), [("inbox", "INBOX"), ("archive", "ARCHIVE")])
+def test_a_folder_that_cannot_be_written_is_named_with_its_setting(
+    tmp_path: Path, name: str, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, _mode: path != tmp_path / name)
+    inbox = Inbox(tmp_path / "inbox", tmp_path / "archive", 0)
+    with pytest.raises(SourceError, match=rf"{tmp_path / name} cannot be written.* {setting}"):
+        inbox.prepare()
+
+
+def test_an_inbox_that_is_a_file_cannot_be_looked_into(tmp_path: Path) -> None:
+    (tmp_path / "inbox").write_text("")
+    with pytest.raises(SourceError, match=rf"{tmp_path / 'inbox'} cannot be read.*INBOX"):
+        Inbox(tmp_path / "inbox", tmp_path / "archive", 0).look()
+
+
+def test_the_same_content_has_the_same_digest_under_every_name(inbox: Inbox) -> None:
+    long = b"x" * 3_000_000
+    one, two, other = (
+        DeliveryFile.look_at(put(inbox, name, content=content)).digest()
+        for name, content in [("1.json", long), ("2.json", long), ("3.json", b"")]
+    )
+    assert one == two
+    assert one != other
+
+
+def test_a_file_that_vanished_before_it_was_read_can_be_tried_again(inbox: Inbox) -> None:
+    path = put(inbox, "posts.json")
+    file = DeliveryFile.look_at(path)
+    path.unlink()
+    with pytest.raises(FileChangedError, match=r"posts\.json vanished"):
+        file.digest()
+    assert issubclass(FileChangedError, TransientError)
+
+
+def test_a_file_that_cannot_be_read_is_named(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = DeliveryFile.look_at(put(inbox, "posts.json"))
+
+    def refuse(path: Path, flags: int) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(SourceError, match=r"posts\.json cannot be read: Permission denied"):
+        file.digest()
+
+
+def test_a_name_that_is_not_utf8_is_shown_with_replacement_characters(inbox: Inbox) -> None:
+    path = Path(os.fsdecode(os.fsencode(inbox.folder) + b"/posts-\xe9.json"))
+    path.write_bytes(b"{}")
+    assert complete(inbox) == ["posts-\N{REPLACEMENT CHARACTER}.json"]
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{} "])
+def test_a_changed_file_is_noticed(inbox: Inbox, content: bytes) -> None:
+    path = put(inbox, "posts.json", content=b"{}")
+    file = DeliveryFile.look_at(path)
+    file.check_unchanged()
+    path.write_bytes(content)
+    with pytest.raises(FileChangedError, match=r"posts\.json was changed.*\.part"):
+        file.check_unchanged()

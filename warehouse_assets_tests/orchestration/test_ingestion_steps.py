@@ -1,0 +1,237 @@
+"""What the steps of a run tell the journals of files that somebody waits for."""
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from warehouse_assets.defs.trips.family import TRIPS_FILES
+from warehouse_assets.errors import BusyError, LakeError, TransientError
+from warehouse_assets.ingest.ingestion_watch import IngestionWatch
+from warehouse_assets.ingestions import Ingestion, Ingestions
+from warehouse_assets.orchestration.ingestion_steps import publishing, taking_files
+from warehouse_assets_tests.defs.trips import journeys
+from warehouse_assets_tests.defs.trips.journeys import Trip
+from warehouse_assets_tests.house import House, vote
+
+ANSWERS = ("daily_trips", "weekly_trips", "trip_groups")
+ALL = ("trips", *ANSWERS)
+
+
+def told(ingestion: Ingestion) -> list[str]:
+    """The names of the events of a journal, but for progress; what is published by its table."""
+    events = [event for event in ingestion.events() if event.name != "progress"]
+    return [event.data["table"] if event.name == "published" else event.name for event in events]
+
+
+def last(ingestion: Ingestion) -> dict[str, Any]:
+    """What the last event says."""
+    return dict(ingestion.events()[-1].data)
+
+
+def begin(house: House, content: str | None = None) -> Ingestion:
+    """An ingestion whose file waits in the inbox."""
+    ingestion = Ingestions(house.settings.ingestions).create("trips.csv")
+    house.deliver(ingestion.file_name, content or journeys.content([Trip()]))
+    return ingestion
+
+
+def stored(house: House, awaits: Sequence[str] = ANSWERS) -> Ingestion:
+    """An ingestion whose file is in the lake."""
+    ingestion = Ingestions(house.settings.ingestions).create("trips.csv")
+    ingestion.tell("stored", rows=7, rejected=2, awaits=list(awaits))
+    return ingestion
+
+
+def publish(house: House, *tables: str) -> None:
+    for table in tables:
+        with publishing(house.settings, table):
+            pass
+
+
+def test_a_file_has_succeeded_when_all_that_follows_from_it_is_published(house: House) -> None:
+    bad = "Prague,POINT (14.4 91),POINT (14.4 50),2018-05-01 10:00:00,a\n"
+    ingestion = begin(house, journeys.content([Trip(), Trip("Turin")]) + bad)
+
+    result = house.run(*ALL, checks=False)
+
+    assert result.success
+    events = told(ingestion)
+    assert events[:3] == ["received", "started", "stored"]
+    assert sorted(events[3:-1]) == sorted(ANSWERS)
+    assert events.index("daily_trips") < events.index("weekly_trips")
+    assert events[-1] == "succeeded"
+    assert last(ingestion) == {"rows": 2, "rejected": 1, "is_known": False}
+    (started,) = (event for event in ingestion.events() if event.name == "started")
+    assert started.data["run_id"] == result.run_id
+
+
+def test_a_file_that_was_taken_before_has_succeeded_at_once(house: House) -> None:
+    house.deliver("trips.csv", journeys.content([Trip()]))
+    house.run("trips", checks=False)
+    ingestion = begin(house)
+
+    house.run("trips", checks=False)
+
+    assert told(ingestion) == ["received", "succeeded"]
+    assert last(ingestion) == {"rows": 0, "rejected": 0, "is_known": True}
+
+
+def test_a_file_that_is_rejected_as_a_whole_has_failed(house: House) -> None:
+    ingestion = begin(house, "region,origin_coord\nPrague,POINT (1 2)\n")
+
+    assert house.run(*ALL, checks=False).success
+
+    assert told(ingestion)[-1] == "failed"
+    assert str(last(ingestion)["reason"]).startswith("The file was rejected: ")
+
+
+def test_only_the_files_of_its_own_kind_are_told_of(house: House) -> None:
+    ingestion = begin(house)
+    house.deliver("votes.jsonl", [vote(1, 1)])
+
+    assert house.run("votes", checks=False).success
+
+    assert told(ingestion) == ["received"]
+
+
+def test_the_second_of_two_files_awaits_what_the_first_one_does(house: House) -> None:
+    first, second = stored(house), stored(house)
+
+    publish(house, "daily_trips", "weekly_trips")
+    third = stored(house)
+    publish(house, "trip_groups")
+
+    for ingestion in (first, second):
+        assert told(ingestion) == ["received", "stored", *ANSWERS, "succeeded"]
+        assert last(ingestion) == {"rows": 7, "rejected": 2, "is_known": False}
+    assert told(third) == ["received", "stored", "trip_groups"]
+
+
+def test_a_table_that_nobody_awaits_tells_nobody(house: House) -> None:
+    ingestion = stored(house)
+
+    publish(house, "votes")
+
+    assert told(ingestion) == ["received", "stored"]
+
+
+def test_a_file_that_was_not_in_the_lake_when_publishing_began_is_not_in_what_is_published(
+    house: House,
+) -> None:
+    with publishing(house.settings, "daily_trips"):
+        ingestion = stored(house)
+
+    assert told(ingestion) == ["received", "stored"]
+
+
+def test_a_table_published_twice_is_told_of_once(house: House) -> None:
+    ingestion = stored(house)
+
+    publish(house, "daily_trips", "daily_trips")
+
+    assert told(ingestion) == ["received", "stored", "daily_trips"]
+
+
+def test_what_is_stored_again_is_awaited_again(house: House) -> None:
+    """As after a process that died between the lake and the archive."""
+    ingestion = stored(house)
+    publish(house, "daily_trips")
+    ingestion.tell("stored", rows=7, rejected=2, awaits=list(ANSWERS))
+
+    publish(house, "weekly_trips", "trip_groups")
+    assert told(ingestion)[-1] == "trip_groups"
+
+    publish(house, "daily_trips")
+    assert told(ingestion)[-1] == "succeeded"
+
+
+def test_an_error_while_publishing_fails_those_that_await_it_and_goes_on(house: House) -> None:
+    awaiting, other = stored(house), stored(house, ["trip_groups"])
+
+    with pytest.raises(LakeError), publishing(house.settings, "daily_trips"):
+        raise LakeError("Mend the table daily_trips.")
+
+    assert told(awaiting) == ["received", "stored", "failed"]
+    assert last(awaiting) == {"reason": "Mend the table daily_trips."}
+    assert told(other) == ["received", "stored"]
+
+
+def test_one_that_failed_may_still_succeed(house: House) -> None:
+    ingestion = stored(house)
+    with pytest.raises(LakeError), publishing(house.settings, "daily_trips"):
+        raise LakeError("Mend it.")
+
+    publish(house, *ANSWERS)
+
+    assert told(ingestion) == ["received", "stored", "failed", *ANSWERS, "succeeded"]
+
+
+@pytest.mark.parametrize("error", [TransientError("Later."), BusyError("Another process.")])
+def test_what_is_tried_again_is_no_failure(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    ingestion = stored(house)
+    told_of_failures: list[str] = []
+    monkeypatch.setattr(IngestionWatch, "failed", lambda _, reason: told_of_failures.append(reason))
+
+    with pytest.raises(TransientError), publishing(house.settings, "daily_trips"):
+        raise error
+    with pytest.raises(TransientError), taking_files(house.settings, TRIPS_FILES, "run"):
+        raise error
+
+    assert told(ingestion) == ["received", "stored"]
+    assert told_of_failures == []
+
+
+def test_an_error_while_files_are_taken_fails_them(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingestion = begin(house)
+    another = Ingestions(house.settings.ingestions).create("another.csv")
+
+    def cannot(*_: object) -> None:
+        raise LakeError("Mend the table trips.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("warehouse_assets.ingest.delivery_files.register", cannot)
+        assert not house.run("trips", checks=False).success
+
+    assert told(ingestion) == ["received", "started", "failed"]
+    assert last(ingestion) == {"reason": "Mend the table trips."}
+    assert told(another) == ["received"]
+
+    assert house.run(*ALL, checks=False).success
+
+    assert told(ingestion)[-1] == "succeeded"
+
+
+def test_of_journals_a_week_old_nothing_is_told(house: House) -> None:
+    old, recent = stored(house), stored(house)
+    for ingestion, days in ((old, 7.1), (recent, 6.9)):
+        at = time.time() - days * 86400
+        os.utime(ingestion.path, (at, at))
+
+    publish(house, "daily_trips")
+
+    assert told(old) == ["received", "stored"]
+    assert told(recent) == ["received", "stored", "daily_trips"]
+
+
+def test_a_damaged_journal_does_not_disturb_the_others(house: House) -> None:
+    damaged, good = stored(house), stored(house)
+    damaged.path.write_bytes(b"\xff\0 no journal\n{}\n[1]\n")
+
+    publish(house, *ANSWERS)
+
+    assert told(good)[-1] == "succeeded"
+
+
+def test_without_any_journal_steps_go_on(house: House) -> None:
+    publish(house, *ANSWERS)
+    with taking_files(house.settings, TRIPS_FILES, "run") as watch:
+        watch.failed("nobody hears it")
+
+    assert not house.settings.ingestions.exists()

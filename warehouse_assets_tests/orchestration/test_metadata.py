@@ -1,0 +1,189 @@
+"""What a materialisation tells about itself."""
+
+import time
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from warehouse_assets.orchestration.metadata import markdown_table
+from warehouse_assets_tests.house import House, post, vote
+from warehouse_assets_tests.ingest.deliveries import take
+
+
+def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    (event,) = [
+        event
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(asset)
+    ]
+    return {name: value.value for name, value in event.materialization.metadata.items()}
+
+
+def log_of(house: House, result: dg.ExecuteInProcessResult, step: str) -> list[str]:
+    """What the step logged for people, in its order."""
+    return [
+        record.user_message
+        for record in house.instance.all_logs(result.run_id)
+        if record.dagster_event is None and record.step_key == step
+    ]
+
+
+def test_an_asset_of_files_tells_what_it_took(house: House) -> None:
+    path = house.deliver("votes.jsonl", [vote(1, 1), vote(2, 1), vote(2, 2), {"Id": "x"}])
+    size = path.stat().st_size
+    started = time.monotonic()
+
+    told = metadata(house.run("votes", checks=False), "votes")
+
+    assert told["dagster/row_count"] == 2
+    assert told["dagster/uri"] == str(house.settings.lake / "votes")
+    assert told["lake_version"] == house.versions()["votes"]
+    assert told["files_taken"] == 1
+    assert told["files_known_already"] == 0
+    assert told["files_still_being_written"] == 0
+    assert told["records_taken"] == 3
+    assert told["records_rejected"] == 1
+    assert told["units"] == ["00000001-votes.jsonl"]
+    assert told["bytes_read"] == size
+    assert told["bytes_written"] == sum(
+        path.stat().st_size for path in (house.settings.lake / "votes").glob("*.parquet")
+    )
+    assert (told["rows_inserted"], told["rows_updated"], told["rows_deleted"]) == (2, 0, 0)
+    assert told["rows_published"] == 2
+    assert told["is_unchanged"] is False
+    assert 0 < told["seconds"] < time.monotonic() - started
+
+
+def test_an_asset_of_files_shows_its_first_rows_and_columns(house: House) -> None:
+    numbers = (7, 6, 5, 4, 3, 2)
+    house.deliver("votes.jsonl", [vote(n, 1, UserId="8" if n == 3 else None) for n in numbers])
+
+    preview = metadata(house.run("votes", checks=False), "votes")["preview"]
+
+    assert preview.splitlines() == [
+        "| id | post_id | vote_type_id | user_id | bounty_amount | creation_date | arrival |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| 2 | 1 | 2 |  |  | 2022-01-03 00:00:00 | 1 |",
+        "| 3 | 1 | 2 | 8 |  | 2022-01-03 00:00:00 | 1 |",
+        "| 4 | 1 | 2 |  |  | 2022-01-03 00:00:00 | 1 |",
+        "| 5 | 1 | 2 |  |  | 2022-01-03 00:00:00 | 1 |",
+        "| 6 | 1 | 2 |  |  | 2022-01-03 00:00:00 | 1 |",
+    ]
+
+
+def test_a_computed_asset_tells_what_changed(house: House) -> None:
+    asset = "votes_per_post_per_week"
+    house.deliver("votes.jsonl", [vote(1, 1), vote(2, 2)])
+    take(house)
+    house.run(asset, checks=False)
+    # Vote 1 moves to post 3, and post 2 gets another one.
+    house.deliver("votes-2.jsonl", [vote(1, 3), vote(3, 2)])
+    take(house)
+
+    told = metadata(house.run(asset, checks=False), asset)
+
+    assert (told["rows_inserted"], told["rows_updated"], told["rows_deleted"]) == (1, 1, 1)
+    assert told["dagster/row_count"] == 2
+    assert told["rows_published"] == 3
+    assert told["is_published_whole"] is False
+    assert told["is_unchanged"] is False
+    assert "files_taken" not in told
+
+
+def test_a_picture_that_a_service_draws_is_a_link_and_no_image_that_may_be_broken(
+    house: House,
+) -> None:
+    house.deliver(
+        "trips.csv",
+        "region,origin_coord,destination_coord,datetime,datasource\n"
+        "Prague,POINT (14.4 50.0),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n",
+    )
+    result = house.run("trips", "weekly_trips", "trip_groups", checks=False)
+
+    for asset, path in (
+        ("weekly_trips", "/trips/weeks.svg"),
+        ("trip_groups", "/trips/map.svg"),
+    ):
+        told = metadata(result, asset)
+        address = f"http://127.0.0.1:8642{path}"
+        assert told["picture"] == f"[{address}]({address}), while `warehouse serve` runs"
+        assert not [name for name, value in told.items() if "![" in str(value)]
+
+
+def test_the_rejected_records_tell_those_of_files_that_no_asset_takes(house: House) -> None:
+    house.deliver("strange.json", '[{"name": "x"}]')
+    house.deliver("votes.jsonl", '{"Id": "x"}\n')
+
+    told = metadata(house.run("votes", "rejected_records", checks=False), "rejected_records")
+
+    assert told["records_rejected"] == 1
+    assert told["dagster/row_count"] == 2
+    assert told["rows_inserted"] == 2
+
+
+def test_a_second_run_changes_nothing_and_says_so(house: House) -> None:
+    house.deliver("posts.jsonl", [post(1)])
+    house.deliver("votes.jsonl", [vote(1, 1), {"Id": "x"}])
+    house.run(checks=False)
+    versions = house.versions()
+    tables = {name: house.published(name) for name in versions}
+    content = house.warehouse.path.read_bytes()
+
+    result = house.run(checks=False)
+
+    assert result.success
+    assert house.versions() == versions
+    assert {name: house.published(name) for name in versions} == tables
+    assert house.warehouse.path.read_bytes() == content
+    for asset in versions:
+        told = metadata(result, asset)
+        assert told["is_unchanged"] is True, asset
+        assert told["rows_published"] == 0, asset
+        assert told["bytes_written"] == 0, asset
+        if asset != "rejected_records":
+            assert log_of(house, result, asset) == ["Nothing new: the table stays as it is."]
+
+
+def test_the_log_tells_what_was_taken_and_rejected_and_what_is_known_and_unfinished_is_counted(
+    house: House,
+) -> None:
+    first = house.deliver("votes.jsonl", [vote(1, 1), {"Id": "x"}])
+    size = first.stat().st_size
+    content = first.read_bytes()
+
+    assert log_of(house, house.run("votes", checks=False), "votes") == [
+        f"Took votes.jsonl ({size} bytes) as 00000001-votes.jsonl.",
+        "1 records were rejected; rejected_records says why.",
+        "1 rows inserted, 0 updated, 0 deleted.",
+    ]
+
+    house.deliver("votes-again.jsonl", content)
+    house.deliver("votes-2.jsonl.part", "{")
+
+    result = house.run("votes", checks=False)
+
+    assert log_of(house, result, "votes") == [
+        "votes-2.jsonl.part is still being written; it waits for the next run.",
+        "votes-again.jsonl was taken before; its content is known.",
+        "Nothing new: the table stays as it is.",
+    ]
+    told = metadata(result, "votes")
+    assert told["files_taken"] == 0
+    assert told["files_known_already"] == 1
+    assert told["files_still_being_written"] == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        (None, ""),
+        ("a|b", "a\\|b"),
+        ("two\n lines", "two lines"),
+        ("x" * 80, "x" * 80),
+        ("x" * 81, "x" * 79 + "…"),
+        (1.5, "1.5"),
+    ],
+)
+def test_a_cell_of_a_preview_stays_one_short_line(value: object, cell: str) -> None:
+    assert markdown_table(["name"], [[value]]) == f"| name |\n| --- |\n| {cell} |"
