@@ -1,6 +1,6 @@
 """Every table there is, and every question it answers, family by family."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -10,13 +10,18 @@ from sqlalchemy import Table
 import warehouse_assets.defs
 from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS
 
-_DECLARED = [
-    import_module(f"warehouse_assets.defs.{file.parent.name}.tables")
+_DECLARED = {
+    file.parent.name: import_module(f"warehouse_assets.defs.{file.parent.name}.tables")
     for file in sorted(Path(warehouse_assets.defs.__path__[0]).glob("*/tables.py"))
-]
+}
+
+FAMILIES: Mapping[str, Sequence[Table]] = {
+    name: declared.TABLES for name, declared in _DECLARED.items()
+}
+"""The tables of each family, by its name."""
 
 TABLES: tuple[Table, ...] = (
-    *(table for family in _DECLARED for table in family.TABLES),
+    *(table for tables in FAMILIES.values() for table in tables),
     REJECTED_RECORDS,
     UNKNOWN_FIELDS,
 )
@@ -46,6 +51,6 @@ class Question:
 
 QUESTIONS = tuple(
     Question(text, Path(str(family.__file__)).parent / "sql" / "questions" / f"{name}.sql", reads)
-    for family in _DECLARED
+    for family in _DECLARED.values()
     for name, text, reads in getattr(family, "QUESTIONS", ())
 )

@@ -2,27 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from anyio.to_thread import run_sync
 from sqlalchemy import Table
 
-from warehouse_assets.defs.deliveries.tables import TABLES as DELIVERIES_TABLES
-from warehouse_assets.defs.forum.tables import TABLES as FORUM_TABLES
-from warehouse_assets.defs.reviews.tables import TABLES as REVIEWS_TABLES
-from warehouse_assets.defs.school.tables import TABLES as SCHOOL_TABLES
-from warehouse_assets.defs.trips.tables import TABLES as TRIPS_TABLES
+from warehouse_assets.catalogue import FAMILIES
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.lake import Lake
 from warehouse_assets.lake.lake import changed_at
 
-FAMILIES: Mapping[str, Sequence[Table]] = {
-    "forum": FORUM_TABLES,
-    "school": SCHOOL_TABLES,
-    "trips": TRIPS_TABLES,
-    "reviews": REVIEWS_TABLES,
-    "deliveries": DELIVERIES_TABLES,
-}
 _SECONDS_BETWEEN_LOOKS = 15.0
 
 

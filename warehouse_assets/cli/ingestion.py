@@ -14,8 +14,6 @@ from warehouse_assets.cli import terminal
 from warehouse_assets.cli.interruption import when_told_to_end
 from warehouse_assets.cli.sql import lake_query
 from warehouse_assets.definitions import FILE_KINDS
-from warehouse_assets.defs.forum.files import POSTS_FILES, UNRECOGNISED, VOTES_FILES, holds
-from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.ingest.file_kinds import left_behind, left_in_words
 from warehouse_assets.ingest.file_marks import is_taken, rejected_whole
 from warehouse_assets.ingest.inbox import (
@@ -32,7 +30,7 @@ from warehouse_assets.progress import Listener, Progress
 from warehouse_assets.settings import Settings
 from warehouse_assets.terminal_text import visible
 
-_KINDS = {kind.name: kind for kind in (POSTS_FILES, VOTES_FILES, TRIPS_FILES)}
+_KINDS = {kind.name: kind for kind in FILE_KINDS if kind.table is not None}
 _REASONS_SHOWN = 10
 
 
@@ -70,11 +68,13 @@ def recognised(files: Iterable[tuple[Path, str | None]]) -> list[Delivery]:
     deliveries = []
     for path, table in files:
         file = _look_at(path)
-        found = table or (TRIPS_FILES.name if TRIPS_FILES.recognises(file) else holds(file))
-        if found is None or found == UNRECOGNISED:
+        kinds = (name for name, kind in _KINDS.items() if kind.recognises(file))
+        found = table or next(kinds, None)
+        if found is None:
+            *names, last = _KINDS
             raise click.UsageError(
-                f"{path} is not recognised as posts, votes or trips, by its name or its fields. "
-                "Say what it is with --posts FILE, --votes FILE or --trips FILE."
+                f"{path} is not recognised as {', '.join(names)} or {last}, by its name or its "
+                "fields. Say what it is with --posts FILE, --votes FILE or --trips FILE."
             )
         deliveries.append(Delivery(path, found))
     return deliveries
@@ -234,8 +234,8 @@ def _name(delivery: Delivery) -> str:
     name, table = delivery.path.name, delivery.holds
     is_told_by_name = name.lower().startswith(table) and delivery.path.suffix != ""
     name = name if is_told_by_name else f"{table}-{name}"
-    lower = name.lower().removesuffix(".gz")
-    return name if lower.endswith((".json", ".jsonl", ".ndjson")) else f"{name}.json"
+    suffixes = tuple(_KINDS[table].suffixes)
+    return name if name.lower().removesuffix(".gz").endswith(suffixes) else f"{name}{suffixes[0]}"
 
 
 def _free(path: Path) -> Path:

@@ -69,6 +69,7 @@ def csv_files(table: Table, answers: Sequence[str] = ()) -> FileKind:
         write=None if table.primary_key.columns else write_csv_records,
         answers=answers,
         takes=f"{name} (.csv, also .gz; by the name {name}… or by the header)",
+        suffixes=(".csv",),
     )
 
 

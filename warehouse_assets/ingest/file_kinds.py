@@ -57,6 +57,7 @@ class FileKind:
         write: reads them, to be added to the table as they are; instead of `stage`.
         answers: the tables that hold what follows from a file, once they have been published.
         takes: which files these are, for the person whose file nobody takes.
+        suffixes: how names of such files end, packed ones aside; the first is given to others.
     """
 
     name: str
@@ -66,6 +67,7 @@ class FileKind:
     write: Write | None = None
     answers: Sequence[str] = ()
     takes: str = ""
+    suffixes: Sequence[str] = ("",)
 
 
 def left_behind(waiting: Waiting, kinds: Sequence[FileKind]) -> dict[str, str]:

@@ -13,9 +13,8 @@ from warehouse_assets.ingest.json_files import stage_json_files
 from warehouse_assets.ingest.json_layout import first_fields
 from warehouse_assets.ingest.units import Unit, create_stage, reject_unit
 
-SUFFIXES = tuple(
-    suffix + packed for suffix in (".json", ".jsonl", ".ndjson") for packed in ("", ".gz")
-)
+_PLAIN = (".json", ".jsonl", ".ndjson")
+SUFFIXES = tuple(suffix + packed for suffix in _PLAIN for packed in ("", ".gz"))
 UNRECOGNISED = "unrecognised"
 
 
@@ -44,7 +43,9 @@ def _kind(table: Table) -> FileKind:
 
     name = str(table.name)
     takes = f"{name} (.json, .jsonl or .ndjson, also .gz; by the name {name}… or by the fields)"
-    return FileKind(name, table, lambda file: holds(file) == name, stage, takes=takes)
+    return FileKind(
+        name, table, lambda file: holds(file) == name, stage, takes=takes, suffixes=_PLAIN
+    )
 
 
 def _reject_all(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path) -> None:
