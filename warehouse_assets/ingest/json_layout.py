@@ -35,6 +35,8 @@ _UNUSABLE_IN_A_PATH = re.compile(r"[\\\ud800-\udfff]")
 _NOTHING = b"\0 \t\r\n\v\f" + MARK
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
+# Of pretty-printed objects the second line begins with a field's name.
+_OPENED_ON_ITS_OWN_LINE = re.compile(r'\{\s*\n\s*"(?:[^"\\]|\\.)*"\s*:')
 _WANTED = "; write each in one line, or all in one array"
 
 
@@ -106,12 +108,12 @@ def spread_layout(path: Path) -> str | None:
     if not head.startswith("{"):
         return None
     try:
-        _, end = json.JSONDecoder().raw_decode(head)
+        first_object, end = json.JSONDecoder().raw_decode(head)
     except (ValueError, RecursionError):
         # The first object is cut off or damaged.
-        is_spread = bool(line_end) and first.strip() == "{"
+        is_spread = _OPENED_ON_ITS_OWN_LINE.match(head) is not None
     else:
-        is_spread = "\n" in head[:end]
+        is_spread = bool(first_object) and "\n" in head[:end]
     return "JSON objects that go over several lines" + _WANTED if is_spread else None
 
 

@@ -70,7 +70,8 @@ def test_an_unknown_table_is_wrong_usage_and_the_tables_are_named(command: Comma
     result = command("answers", "posts", "weeks")
 
     assert result.exit_code == 2
-    assert "There is no table or question weeks. There are: posts, votes, " in result.output
+    assert "There is no table or question weeks. There are: deliveries, " in result.output
+    assert ", posts, votes, " in result.output
     assert "┃" not in result.output
 
 

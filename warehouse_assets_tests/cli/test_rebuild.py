@@ -104,7 +104,7 @@ def test_a_home_with_the_warehouse_of_another_one_is_refused_until_it_is_rebuilt
     assert f"the lake in {staging.settings.lake}" in refused.stderr
     assert everything(filled) == before
 
-    assert command("rebuild").stdout.splitlines()[0] == "posts: 1 rows"
+    assert "posts: 1 rows" in command("rebuild").stdout.splitlines()
     assert [number for number, *_ in filled.published("posts")] == [7]
     assert not filled.run("posts", checks=False).success
     assert staging.run("posts", checks=False).success

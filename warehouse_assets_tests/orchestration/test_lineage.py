@@ -19,7 +19,7 @@ from warehouse_assets_tests.orchestration.test_metadata import metadata
 
 
 def found(folder: Path, family: str, table: Table, *reads: Table) -> dict[str, set[str]]:
-    file = Path(warehouse_assets.__file__).parent / family / "sql" / f"{table.name}.sql"
+    file = Path(warehouse_assets.__file__).parent / "defs" / family / "sql" / f"{table.name}.sql"
     lineage = column_lineage(folder, table, reads, file.read_text(encoding="utf-8"))
     return {
         name: {f"{dep.asset_key.to_user_string()}.{dep.column_name}" for dep in deps}

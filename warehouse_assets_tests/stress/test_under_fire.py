@@ -58,10 +58,10 @@ def test_kills_a_crowd_and_a_living_school_make_no_difference(folder: Path) -> N
 # Rejected records are committed without the transactions that tell that they were.
 _FORGETFUL = """
 import sys
-from warehouse_assets.ingest import delivery_files
+from warehouse_assets.ingest import rejects
 from warehouse_assets_tests.stress.__main__ import main
-append = delivery_files.append
-delivery_files.append = lambda *arguments: append(*arguments[:-1], {})
+append = rejects.append
+rejects.append = lambda *arguments: append(*arguments[:-1], {})
 sys.exit(main())
 """
 
