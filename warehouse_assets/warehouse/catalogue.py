@@ -24,13 +24,13 @@ _QUERIES = {
         ),
         sa.text('SELECT name, upper(type), "notnull" FROM pragma_table_info(:name) ORDER BY cid'),
         sa.text(
-            """SELECT '' AS "index", 1 AS is_key, name, pk AS place
+            """SELECT '' AS "index", 1 AS is_key, 0 AS is_partial, name, pk AS place
             FROM pragma_table_info(:name) WHERE pk
             UNION ALL
-            SELECT list.name, 0, info.name, info.seqno
+            SELECT list.name, 0, list.partial, info.name, info.seqno
             FROM pragma_index_list(:name) AS list, pragma_index_info(list.name) AS info
-            WHERE list.origin = 'c' AND NOT list.partial
-            ORDER BY 1, 4"""
+            WHERE list.origin = 'c'
+            ORDER BY 1, 5"""
         ),
     ),
     "postgresql": _Queries(
@@ -50,7 +50,7 @@ _QUERIES = {
         ),
         # Indexes that serve any row, and keys that a conflict can be noticed by.
         sa.text(
-            """SELECT relname, indisprimary, attname
+            """SELECT relname, indisprimary, false, attname
             FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
             CROSS JOIN LATERAL unnest(indkey) WITH ORDINALITY AS part(number, place)
             JOIN pg_attribute ON attrelid = indrelid AND attnum = part.number
@@ -68,6 +68,14 @@ class PresentColumn(NamedTuple):
     name: str
     type: str
     is_required: bool
+
+
+class _Index(NamedTuple):
+    """An index that a table has."""
+
+    columns: tuple[str, ...]
+    is_key: bool
+    is_partial: bool
 
 
 class Catalogue:
@@ -98,11 +106,14 @@ class Catalogue:
 
     def key(self, name: str) -> list[str]:
         """The columns of a table's key; none if it has none."""
-        return next((list(columns) for columns, is_key in self._indexes(name) if is_key), [])
+        return next((list(index.columns) for index in self._indexes(name) if index.is_key), [])
 
-    def indexes(self, name: str) -> set[tuple[str, ...]]:
-        """The columns of each index of a table, whatever their names are."""
-        return {columns for columns, _ in self._indexes(name)}
+    def indexes(self, name: str) -> set[tuple[tuple[str, ...], bool]]:
+        """The columns of each index of a table, and whether only some rows are in it.
+
+        Their names do not matter. In PostgreSQL those of some rows are left out.
+        """
+        return {(index.columns, index.is_partial) for index in self._indexes(name)}
 
     def free_name(self, name: str) -> str:
         """The name, or one made of it that nothing has: a table renamed by hand keeps its own."""
@@ -116,9 +127,9 @@ class Catalogue:
         kind: str | None = self._connection.scalar(self._queries.kind, {"name": name})
         return kind
 
-    def _indexes(self, name: str) -> list[tuple[tuple[str, ...], bool]]:
+    def _indexes(self, name: str) -> list[_Index]:
         rows = self._connection.execute(self._queries.indexes, {"name": name})
         return [
-            (tuple(str(row[2]) for row in group), bool(is_key))
-            for (_, is_key), group in groupby(rows, lambda row: (row[0], row[1]))
+            _Index(tuple(str(row[3]) for row in group), bool(is_key), bool(is_partial))
+            for (_, is_key, is_partial), group in groupby(rows, lambda row: tuple(row[:3]))
         ]

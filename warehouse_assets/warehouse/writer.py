@@ -117,8 +117,13 @@ class Writer:
         dialect = self._connection.dialect
         return [(c.name, c.type.compile(dialect=dialect)) for c in self._table.columns]
 
-    def _indexes_declared(self) -> set[tuple[str, ...]]:
-        return {tuple(index.columns.keys()) for index in self._table.indexes}
+    def _indexes_declared(self) -> set[tuple[tuple[str, ...], bool]]:
+        return {self._described(index) for index in self._table.indexes}
+
+    def _described(self, index: sa.Index) -> tuple[tuple[str, ...], bool]:
+        """An index as the catalogue tells of it."""
+        where = index.dialect_options["sqlite"]["where"] if self._is_sqlite else None
+        return tuple(index.columns.keys()), where is not None
 
     def _can_be_kept(self) -> bool:
         """Whether the table may stay: it is there and has the first of the declared columns."""
@@ -173,7 +178,7 @@ class Writer:
         """Make the indexes that are declared and not there, whatever their names are."""
         present = self._catalogue.indexes(self._name)
         for index in self._table.indexes:
-            if tuple(index.columns.keys()) not in present:
+            if self._described(index) not in present:
                 # A table renamed by hand keeps its indexes, whose names are taken then.
                 free = self._catalogue.free_name(str(index.name))
                 index.name = sa.quoted_name(free, None)

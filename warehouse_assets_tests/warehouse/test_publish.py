@@ -4,10 +4,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from warehouse_assets.catalogue import TABLES
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake, append, commit
 from warehouse_assets.progress import Progress
 from warehouse_assets.warehouse import Published, Warehouse, publish
+from warehouse_assets.warehouse.writer import Writer
 from warehouse_assets_tests.lake.tables import KINDS, PETS, TAGS, VISITS, Stored
 from warehouse_assets_tests.warehouse.copies import indexes, publish_to, query
 
@@ -255,3 +257,14 @@ def test_a_database_in_a_folder_that_does_not_exist_is_made(pets: Stored, tmp_pa
     pets.append([REX])
     publish_to(warehouse, pets)
     assert query(warehouse, "SELECT * FROM pets") == [REX]
+
+
+@pytest.mark.parametrize("declaration", TABLES, ids=str)
+def test_every_table_is_as_it_is_declared_once_it_is_published(
+    lake: Lake, warehouse: Warehouse, declaration: sa.Table
+) -> None:
+    table = lake.table(declaration)
+    publish(lake, warehouse, table)
+
+    with warehouse.read() as connection:
+        assert Writer(connection, declaration).is_as_declared()
