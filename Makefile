@@ -74,4 +74,4 @@ lock: .venv/installed
 		--constraint requirements.lock --output-file requirements-benchmarks.lock pyproject.toml
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
