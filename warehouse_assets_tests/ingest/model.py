@@ -26,9 +26,11 @@ def row_of(record: Any) -> Row | None:
     if not isinstance(record, dict):
         return None
     try:
-        numbers = [_number(record.get(name)) for name in ("Id", "PostId", "VoteTypeId", "UserId")]
+        numbers = [
+            whole_number(record.get(name)) for name in ("Id", "PostId", "VoteTypeId", "UserId")
+        ]
         created = _moment(record.get("CreationDate"))
-        _number(record.get("BountyAmount"))
+        whole_number(record.get("BountyAmount"))
     except ValueError:
         return None
     if None in (numbers[0], numbers[1], created):
@@ -36,7 +38,7 @@ def row_of(record: Any) -> Row | None:
     return (*numbers, created)
 
 
-def _number(value: Any) -> int | None:
+def whole_number(value: Any) -> int | None:
     value = value.strip(" \t\n\v\f\r") if isinstance(value, str) else value
     if value is None or value == "":
         return None

@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from warehouse_assets_tests.ingest.model import whole_number
+
 Row = tuple[Any, ...]
 
 _KEYS = ("result", "student_id", "lesson_id", "lesson_title")
-_WHOLE_NUMBER = re.compile(r"[+-]?([0-9]+|[0-9]{1,15}\.0+)", re.ASCII)
 _RESULT = re.compile(r"[ \t\n\r\f]*([0-9]+)[ \t\n\r\f]*(?:/|out[ \t\n\r\f]+of)"
                      r"[ \t\n\r\f]*([0-9]+)[ \t\n\r\f]*")  # fmt: skip
 _LONGEST = 16 * 2**20
@@ -62,8 +63,8 @@ def values_of(line: bytes) -> Row | None:
         record = _parse(line.decode("utf-8"))
         if not isinstance(record, dict) or len(line) > _LONGEST:
             return None
-        student = _number(record.get("student_id"))
-        lesson = _number(record.get("lesson_id"))
+        student = whole_number(record.get("student_id"))
+        lesson = whole_number(record.get("lesson_id"))
     except ValueError:
         return None
     title = _title(record.get("lesson_title"))
@@ -81,21 +82,6 @@ def _title(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value if value and value.strip(" \t\n\v\f\r") else None
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _number(value: Any) -> int | None:
-    value = value.strip(" \t\n\v\f\r") if isinstance(value, str) else value
-    if value is None or value == "":
-        return None
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        value = int(value)
-    is_number_or_text = isinstance(value, int | str) and not isinstance(value, bool)
-    if not is_number_or_text or not _WHOLE_NUMBER.fullmatch(str(value)):
-        raise ValueError(value)
-    number = int(str(value).partition(".")[0])
-    if not -(2**63) <= number < 2**63:
-        raise ValueError(value)
-    return number
 
 
 def _parse(text: str) -> Any:
