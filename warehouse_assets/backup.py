@@ -15,7 +15,7 @@ name their versions: they are not copied, but made anew.
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -59,7 +59,6 @@ def back_up(
     settings: Settings,
     folder: Path,
     tables: Sequence[LakeTable],
-    on_wait: Callable[[str], object] = str,
 ) -> BackedUp:
     """Copy everything that must be kept into `folder`, but for what is there from before.
 
@@ -67,7 +66,6 @@ def back_up(
 
     Args:
         tables: in the order in which they are to be copied.
-        on_wait: told what is waited for.
 
     Raises:
         SettingError: the folder holds something else, or is a part of the warehouse.
@@ -86,7 +84,7 @@ def back_up(
         lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
         wanted: set[Path] = set()
         for table in tables:
-            wanted |= _copy_table(lake, table, folder / "lake" / table.name, done, on_wait)
+            wanted |= _copy_table(lake, table, folder / "lake" / table.name, done)
         inbox = Inbox(settings.inbox, settings.archive, 0)
         waiting = [file.path for file in inbox.look().complete] if inbox.folder.is_dir() else []
         wanted |= _copy_files(waiting, settings.inbox, folder / "inbox", done)
@@ -129,9 +127,7 @@ def _alone(folder: Path) -> Iterator[None]:
         raise BusyError(f"Another backup is being made in {folder}. Wait until it ends.") from None
 
 
-def _copy_table(
-    lake: Lake, table: LakeTable, target: Path, done: BackedUp, on_wait: Callable[[str], object]
-) -> set[Path]:
+def _copy_table(lake: Lake, table: LakeTable, target: Path, done: BackedUp) -> set[Path]:
     """Copy the newest version of a table; returns which files that are."""
     for tried in range(_TRIES):
         try:
@@ -139,7 +135,7 @@ def _copy_table(
             # then, and in the end while nobody changes the table.
             if tried < _TRIES - 1:
                 return _copy_version(table, target, done)
-            with lake.lock(table.name, on_wait):
+            with lake.lock(table.name):
                 return _copy_version(table, target, done)
         except FileNotFoundError:
             if tried == _TRIES - 1:

@@ -1,8 +1,12 @@
-"""How long work tells what it is doing, to whoever listens: a terminal, a log, a page."""
+"""How work tells what it is doing to whoever listens: the log of a run, a terminal, a page.
+
+Work passes no listener along: it is heard by those in whose `heard_by` it is done.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 
 import duckdb
@@ -24,21 +28,53 @@ class Progress:
     unit: str = ""
 
 
-Listener = Callable[[Progress], None]
+@dataclass(frozen=True)
+class _Listener:
+    tell: Callable[[str], object]
+    report: Callable[[Progress], object]
 
 
-def nobody(progress: Progress) -> None:
-    """A listener that does nothing."""
+_listeners: ContextVar[tuple[_Listener, ...]] = ContextVar("listeners", default=())
+
+
+@contextmanager
+def heard_by(
+    tell: Callable[[str], object] = lambda _: None,
+    report: Callable[[Progress], object] = lambda _: None,
+) -> Iterator[None]:
+    """Have all that is told while the block runs heard, by these as by those around it.
+
+    Args:
+        tell: given each sentence.
+        report: given how far work has come, also by other threads.
+    """
+    before = _listeners.set((*_listeners.get(), _Listener(tell, report)))
+    try:
+        yield
+    finally:
+        _listeners.reset(before)
+
+
+def tell(sentence: str) -> None:
+    """Tell whoever listens, if anybody does, what is worth knowing."""
+    for listener in _listeners.get():
+        listener.tell(sentence)
+
+
+def report(progress: Progress) -> None:
+    """Tell whoever listens, if anybody does, how far an activity has come."""
+    for listener in _listeners.get():
+        listener.report(progress)
 
 
 @contextmanager
 def query_progress(
     connection: duckdb.DuckDBPyConnection,
-    report: Callable[[float | None], None],
+    told: Callable[[float | None], None],
 ) -> Iterator[None]:
-    """Report how much of the first statement run in the block is done, as shares from 0 to 1.
+    """Tell how much of the first statement run in the block is done, as shares from 0 to 1.
 
-    They never get smaller. From its end on None is reported, again and again: what further
+    They never get smaller. From its end on None is told, again and again: what further
     statements go through is the same once more, and how many there will be nobody knows.
     """
     connection.execute("SET enable_progress_bar = true")
@@ -52,11 +88,11 @@ def query_progress(
             is_over = is_over or percent < furthest
             furthest = max(furthest, percent)
             if is_over:
-                report(None)
+                told(None)
             elif percent > 0:
-                report(percent / 100)
+                told(percent / 100)
 
-    watcher = threading.Thread(target=watch, daemon=True)
+    watcher = threading.Thread(target=copy_context().run, args=(watch,), daemon=True)
     watcher.start()
     try:
         yield

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from warehouse_assets import progress
-from warehouse_assets.progress import Progress, nobody, query_progress
+from warehouse_assets.progress import Progress, heard_by, query_progress, report, tell
 
 
 class FakeConnection:
@@ -90,5 +90,31 @@ def test_a_real_query_is_watched_while_it_runs(capfd: pytest.CaptureFixture[str]
     assert capfd.readouterr().out == ""
 
 
-def test_nobody_listens() -> None:
-    nobody(Progress("pets", "reading", 1, 2, "rows"))
+def test_what_is_told_is_heard_by_all_around_it() -> None:
+    sentences: list[str] = []
+    outer: list[str | Progress] = []
+    half = Progress("pets", "reading", 1, 2, "rows")
+    with heard_by(outer.append, outer.append):
+        with heard_by(tell=sentences.append):
+            tell("Rex came.")
+            report(half)
+        tell("Tom came.")
+    tell("Nobody hears this.")
+    report(half)
+    assert sentences == ["Rex came."]
+    assert outer == ["Rex came.", half, "Tom came."]
+
+
+def test_another_thread_tells_those_who_listen_where_the_query_runs() -> None:
+    told: list[Progress] = []
+    connection = FakeConnection([50.0])
+
+    def tell_of(share: float | None) -> None:
+        report(Progress("pets", "reading", round((share or 1) * 100), 100))
+
+    with (
+        heard_by(report=told.append),
+        query_progress(cast(duckdb.DuckDBPyConnection, connection), tell_of),
+    ):
+        assert connection.is_read.wait(60)
+    assert told[0] == Progress("pets", "reading", 50, 100)

@@ -160,7 +160,7 @@ def batches_of_a_server(folder: Path) -> Judged:
 
 def _taken(folder: Path, address: str) -> Judged:
     lake = make_lake(folder)
-    load_batches(lake, BatchesSource(address), True, str)
+    load_batches(lake, BatchesSource(address), True)
     return dict(stored(lake, BATCHES, "id, created_at")), _reasons(lake, "id")
 
 
@@ -168,7 +168,7 @@ def students(folder: Path) -> Judged:
     lake = make_lake(folder)
     rows = [(n, "x", 1, text) for n, text in enumerate(TEXTS)]
     database = make_database(folder / "students.db", rows)
-    load_sql(lake, STUDENTS_SOURCE, f"sqlite:///{database}", True, str)
+    load_sql(lake, STUDENTS_SOURCE, f"sqlite:///{database}", True)
     found = stored(lake, STUDENTS, "id, created_at")
     # A student need not have a time.
     assert [n for n, at in found if at is None] == [TEXTS.index(text) for text in MISSING]

@@ -34,5 +34,5 @@ def catch_up_votes(context: Context) -> None:
     settings = settings_of(context.folder / "home")
     lake, inbox = lake_of(settings), inbox_of(settings, [context.data.votes_file])
     with context.measuring():
-        taken = catch_up(lake, inbox, VOTES_FILES, tell=lambda _: None)
+        taken = catch_up(lake, inbox, VOTES_FILES)
     assert taken.written.inserted == context.data.votes

@@ -84,4 +84,4 @@ def next_lines(context: Context, percent: int) -> None:
 
 def _take(settings: Settings, log: Path) -> LoadedLog:
     source = LogSource(log, is_given=True, setting="TEST_RUNS_LOG")
-    return load_log(lake_of(settings), source, TEST_RUN_LINES, tell=lambda _: None)
+    return load_log(lake_of(settings), source, TEST_RUN_LINES)

@@ -12,7 +12,6 @@ from benchmarks.context import Context
 from benchmarks.servers import postgres_server
 from benchmarks.subjects.homes import environment
 from warehouse_assets.cli import runs
-from warehouse_assets.progress import nobody
 from warehouse_assets.samples.reviews import write_reviews
 from warehouse_assets.settings import Settings
 
@@ -93,5 +92,5 @@ def _make(context: Context, source: str, home: Path, more: dict[str, str]) -> No
     os.environ["DAGSTER_HOME"] = ""
     settings = settings_of(home, {"REVIEWS_URL": source, **more})
     with context.measuring():
-        result = runs.materialize(settings, {"progress": nobody}, ["reviews"])
+        result = runs.materialize(settings, ["reviews"])
     assert result.success, runs.failed_steps(result)

@@ -13,7 +13,6 @@ import dagster as dg
 from benchmarks.context import Context
 from benchmarks.subjects.homes import copy_home, inbox_of, settings_of
 from warehouse_assets.cli import runs
-from warehouse_assets.progress import nobody
 from warehouse_assets.settings import Settings
 
 
@@ -65,7 +64,7 @@ def run(context: Context, settings: Settings, files: Sequence[Path]) -> None:
     with context.starting():
         _start_dagster(context)
     with context.measuring():
-        result = runs.materialize(settings, {"progress": nobody}, assets)
+        result = runs.materialize(settings, assets)
     assert result.success, runs.failed_steps(result)
     for event in result.all_events:
         if event.is_step_success and event.step_key is not None:

@@ -57,5 +57,5 @@ def _copy(source: Path, target: Path) -> None:
 def _take(context: Context, settings: Settings) -> None:
     lake, inbox = lake_of(settings), inbox_of(settings, [context.data.trips_file])
     with context.measuring():
-        taken = catch_up(lake, inbox, TRIPS_FILES, tell=lambda _: None)
+        taken = catch_up(lake, inbox, TRIPS_FILES)
     assert (taken.records, taken.rejected) == (context.data.trips, 0)

@@ -69,7 +69,7 @@ def _run(assets: Sequence[str]) -> dict[str, object]:
     from warehouse_assets.settings import Settings
 
     try:
-        result = runs.materialize(Settings.from_environment(), {}, assets)
+        result = runs.materialize(Settings.from_environment(), assets)
     except Exception as error:
         return {"is_successful": False, "failed": [["", f"{type(error).__name__}: {error}"]]}
     failed = [list(step) for step in runs.failed_steps(result)]

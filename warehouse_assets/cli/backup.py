@@ -11,6 +11,7 @@ from warehouse_assets.cli import terminal
 from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.lake import Lake, LakeTable
+from warehouse_assets.progress import heard_by
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS
 
@@ -26,7 +27,8 @@ def command(folder: Path) -> None:
     """
     settings = Settings.from_environment()
     tables = results_before_sources(settings)
-    done = back_up(settings, folder, tables, terminal.err.print)
+    with heard_by(tell=terminal.err.print):
+        done = back_up(settings, folder, tables)
     terminal.out.print(
         f"{folder} holds {len(done.versions)} tables and {done.files:,} files; {done.copied:,} "
         f"of them, {done.bytes:,} bytes, were copied now.",

@@ -31,7 +31,7 @@ def command(deep: bool) -> None:
     that cannot be read; 2 for wrong usage; 3 if there is nothing to check, for no table has a row.
     """
     settings = Settings.from_environment()
-    job = runs.job_of("check", settings, {}, dg.AssetSelection.all_asset_checks())
+    job = runs.job_of("check", settings, dg.AssetSelection.all_asset_checks())
     if _is_without_data(settings):
         terminal.err.print(
             f"There is nothing to check: no table of the lake {settings.lake} has a row. Set "

@@ -39,11 +39,11 @@ def command(
         named += [(path, table) for path in paths]
     deliveries = ingestion.recognised(named)
     started = datetime.now(timezone.utc)
-    with terminal.progress_bars() as bars:
-        delivered = ingestion.deliver(settings, deliveries, bars.listener)
+    with terminal.progress_bars() as above:
+        delivered = ingestion.deliver(settings, deliveries)
         assets = sorted({delivery.holds for delivery in deliveries}) or None
-        with events.printed(delivered.ingestions, bars.console):
-            result = runs.materialize(settings, {"progress": bars.listener}, assets)
+        with events.printed(delivered.ingestions, above):
+            result = runs.materialize(settings, assets)
     for delivery in delivered.known:
         known = visible(f"{delivery.path} was taken before: its content is known.")
         terminal.out.print(known, markup=False)

@@ -26,7 +26,7 @@ from warehouse_assets.ingest.inbox import (
 from warehouse_assets.ingest.unknown_fields import in_words
 from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets.orchestration.resources import build_resources
-from warehouse_assets.progress import Listener, Progress
+from warehouse_assets.progress import Progress, report
 from warehouse_assets.settings import Settings
 from warehouse_assets.terminal_text import visible
 
@@ -91,7 +91,7 @@ def _look_at(path: Path) -> DeliveryFile:
     return DeliveryFile.look_at(path.resolve(), path.name)
 
 
-def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listener) -> Delivered:
+def deliver(settings: Settings, deliveries: Sequence[Delivery]) -> Delivered:
     """Copy the files into the inbox, in their order; each is there whole or not at all.
 
     Those whose content has been taken before are not copied.
@@ -113,7 +113,7 @@ def deliver(settings: Settings, deliveries: Sequence[Delivery], progress: Listen
     def copied(count: int) -> None:
         nonlocal done
         done += count
-        progress(Progress("to the inbox", "copying", done, total, "bytes"))
+        report(Progress("to the inbox", "copying", done, total, "bytes"))
 
     ingestions = []
     copies = {}

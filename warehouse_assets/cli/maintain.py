@@ -6,6 +6,7 @@ from warehouse_assets.cli import runs, terminal
 from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.orchestration import maintenance
 from warehouse_assets.orchestration.resources import build_resources
+from warehouse_assets.progress import heard_by
 from warehouse_assets.settings import Settings
 
 
@@ -23,7 +24,8 @@ def command() -> None:
     maintenance.forget_ingestions(settings)
     with runs.history(settings) as instance:
         maintenance.forget_runs(instance, settings.run_retention_days)
-    for name, maintained in maintenance.maintain_all(
-        resources["lake"], resources["warehouse"], settings, terminal.err.print
-    ):
-        terminal.out.print(maintenance.account(name, maintained))
+    with heard_by(tell=terminal.err.print):
+        for name, maintained in maintenance.maintain_all(
+            resources["lake"], resources["warehouse"], settings
+        ):
+            terminal.out.print(maintenance.account(name, maintained))

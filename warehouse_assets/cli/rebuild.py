@@ -28,9 +28,9 @@ def command() -> None:
     if present:  # with nothing to put in its place, what another lake published stays
         adopt(lake, warehouse)
         StateDatabase(settings.state_url, lake.folder).adopt()
-    with terminal.progress_bars() as bars:
+    with terminal.progress_bars():
         written = {
-            table.name: publish(lake, warehouse, table, bars.listener, whole=True).rows_written
+            table.name: publish(lake, warehouse, table, whole=True).rows_written
             for table in present
         }
     for name, rows in written.items():

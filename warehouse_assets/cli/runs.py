@@ -2,10 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import dagster as dg
@@ -34,7 +33,7 @@ compute_logs:
 
 
 def materialize(
-    settings: Settings, overrides: Mapping[str, Any], assets: Sequence[str] | None = None
+    settings: Settings, assets: Sequence[str] | None = None
 ) -> dg.ExecuteInProcessResult:
     """Materialise `assets` and all that follows from them, or everything, with their checks."""
     selection = (
@@ -42,7 +41,7 @@ def materialize(
         if assets is None
         else dg.AssetSelection.assets(*assets).downstream()
     )
-    return run(job_of("materialize", settings, overrides, selection), settings)
+    return run(job_of("materialize", settings, selection), settings)
 
 
 def failed_steps(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
@@ -102,11 +101,9 @@ def end_dead(settings: Settings) -> None:
         end_dead_runs(instance)
 
 
-def job_of(
-    name: str, settings: Settings, overrides: Mapping[str, Any], selection: dg.AssetSelection
-) -> dg.JobDefinition:
+def job_of(name: str, settings: Settings, selection: dg.AssetSelection) -> dg.JobDefinition:
     """A job of the asset graph that does what is selected."""
-    defs = build_defs({"settings": settings, **overrides})
+    defs = build_defs({"settings": settings})
     job = dg.define_asset_job(name, selection=selection)
     return dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def(name)
 

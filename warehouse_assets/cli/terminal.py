@@ -134,23 +134,17 @@ def _words(value: object) -> str:
     return str(value)
 
 
-@dataclass(frozen=True)
-class Bars:
-    """What is told to have a bar shown, and what prints lines above it; None if there are none."""
-
-    listener: reports.Listener = reports.nobody
-    console: Console | None = None
-
-
 @contextmanager
-def progress_bars() -> Iterator[Bars]:
+def progress_bars() -> Iterator[Console | None]:
     """Show a bar for what is reported while the block runs, if standard error is a terminal.
+
+    Yields what prints lines above the bar, or None if there is none.
 
     It is that of the activity reported last, with the time that it has taken so far; where nobody
     knows how long it will take, the bar moves to and fro. It is gone when the block ends.
     """
     if not sys.stderr.isatty():
-        yield Bars()
+        yield None
         return
     # Dagster redirects standard error into its own logs while a step runs.
     with os.fdopen(os.dup(sys.stderr.fileno()), "w") as stream:
@@ -183,5 +177,5 @@ def progress_bars() -> Iterator[Bars]:
             shown.clear()
             shown[key] = bars.add_task(f"{report.activity} {report.table}", **now)
 
-        with bars, when_told_to_end(bars.stop):
-            yield Bars(listen, bars.console)
+        with bars, when_told_to_end(bars.stop), reports.heard_by(report=listen):
+            yield bars.console

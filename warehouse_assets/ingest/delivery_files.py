@@ -28,7 +28,7 @@ from warehouse_assets.ingest.rejects import commit_rejects
 from warehouse_assets.ingest.units import REJECTED, STAGED, Unit
 from warehouse_assets.ingest.unknown_fields import keep_unknown_fields
 from warehouse_assets.lake import Lake, Written, discard, merge, register
-from warehouse_assets.progress import Listener, Progress, nobody, query_progress
+from warehouse_assets.progress import Progress, query_progress, report
 from warehouse_assets.tables import REJECTED_RECORDS
 
 # Files are staged together up to this size; a greater one is a commit by itself.
@@ -57,38 +57,34 @@ def catch_up(
     lake: Lake,
     inbox: Inbox,
     kind: FileKind,
-    tell: Callable[[str], None],
-    progress: Listener = nobody,
     watch: IngestionWatch | None = None,
 ) -> Taken:
     """Take every complete file of `kind` that the lake does not hold yet.
 
     Args:
-        tell: told in words what is worth knowing meanwhile.
-        progress: told how much of the bytes waiting has been taken.
         watch: told what becomes of each file.
     """
     inbox.prepare()
-    with lake.lock(kind.name, on_wait=tell):
+    with lake.lock(kind.name):
         waiting = inbox.settled()
         unfinished = [file.name for file in waiting.unfinished]
-        catching_up = _CatchUp(lake, inbox, kind, tell, progress, watch or IngestionWatch())
+        catching_up = _CatchUp(lake, inbox, kind, watch or IngestionWatch())
         units, known = catching_up.units([f for f in waiting.complete if kind.recognises(f)])
         taken = Taken(known=known, unfinished=unfinished)
         total = sum(unit.file.size for unit in units)
         for batch in _batches(units):
             done = taken.bytes_read
 
-            def report(
+            def reported(
                 share: float | None, done: int = done, size: int = sum(u.file.size for u in batch)
             ) -> None:
                 if share is None:
-                    progress(Progress(kind.name, "checking"))
+                    report(Progress(kind.name, "checking"))
                     return
                 now = done + int(share * size)
-                progress(Progress(kind.name, "reading", now, total, "bytes"))
+                report(Progress(kind.name, "reading", now, total, "bytes"))
 
-            taken = catching_up.take(batch, taken, report)
+            taken = catching_up.take(batch, taken, reported)
         return taken
 
 
@@ -114,15 +110,11 @@ class _CatchUp:
         lake: Lake,
         inbox: Inbox,
         kind: FileKind,
-        tell: Callable[[str], None],
-        progress: Listener,
         watch: IngestionWatch,
     ) -> None:
         self.lake = lake
         self.inbox = inbox
         self.kind = kind
-        self.tell = tell
-        self.progress = progress
         self.watch = watch
         self.rejected = lake.table(REJECTED_RECORDS)
         self.table = None if kind.table is None else lake.table(kind.table)
@@ -168,14 +160,14 @@ class _CatchUp:
         return sorted(units.values(), key=lambda unit: unit.arrival), known
 
     def take(
-        self, batch: Sequence[Unit], before: Taken, report: Callable[[float | None], None]
+        self, batch: Sequence[Unit], before: Taken, listen: Callable[[float | None], None]
     ) -> Taken:
         """Read the units of `batch`, commit what they hold and archive their files."""
         held = self._held(batch)
         if held and len(held) < len(batch):
             # What is added as whole files is not taken apart again.
             rest = [unit for unit in batch if unit not in held]
-            return self.take(rest, self.take(held, before, report), report)
+            return self.take(rest, self.take(held, before, listen), listen)
         self.watch.started(batch)
 
         is_read = False
@@ -183,7 +175,7 @@ class _CatchUp:
         def reported(share: float | None) -> None:
             nonlocal is_read
             is_read = share is None
-            report(share)
+            listen(share)
             self.watch.progress(share)
 
         with self.lake.connect() as connection, self.lake.scratch_folder() as spool:
@@ -199,7 +191,7 @@ class _CatchUp:
                 unit.file.check_unchanged()
             if not is_read:
                 reported(1)
-            self.progress(Progress(self.kind.name, "storing"))
+            report(Progress(self.kind.name, "storing"))
             self.watch.storing()
             rejected = _by_arrival(connection, REJECTED)
             refused = _rejected_whole(connection)

@@ -37,6 +37,7 @@ from warehouse_assets.ingest.json_array import (
     excerpt,
     json_array,
 )
+from warehouse_assets.progress import tell
 
 _PACKAGE = "warehouse_assets"
 _MOST_REDIRECTS = 5
@@ -112,19 +113,15 @@ class HttpPages:
     Args:
         address: the address; a user and a password may be in it.
         setting: the setting that it comes from.
-        tell: told when something has to be tried again.
     """
 
-    def __init__(
-        self, address: str, setting: str, patience: Patience, tell: Callable[[str], object]
-    ) -> None:
+    def __init__(self, address: str, setting: str, patience: Patience) -> None:
         self.address = shown(address)
         self.pages_read = 0
         self.bytes_read = 0
         self._address = address
         self._setting = setting
         self._patience = patience
-        self._tell = tell
         self._session = requests.Session()
         self._session.max_redirects = _MOST_REDIRECTS
         self._session.headers["User-Agent"] = f"{_PACKAGE}/{_own_version()}"
@@ -217,7 +214,7 @@ class HttpPages:
 
     def _tell_of_failure(self, state: RetryCallState) -> None:
         failure = state.outcome and state.outcome.exception()
-        self._tell(
+        tell(
             f"{self.address} could not be read: {failure}. "
             f"Trying again in {state.upcoming_sleep:.1f} s."
         )

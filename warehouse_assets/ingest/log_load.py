@@ -6,7 +6,7 @@ remembers, as transactions, the checkpoint up to which it holds the log. The rec
 reading goes on; what of it `rejected_records` holds already is not added to it again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -31,7 +31,7 @@ from warehouse_assets.ingest.units import REJECTED, STAGED
 from warehouse_assets.ingest.unknown_fields import keep_unknown_fields
 from warehouse_assets.lake import Lake, LakeTable, Written, append
 from warehouse_assets.lake.lake import conflict
-from warehouse_assets.progress import Listener, Progress, nobody, query_progress
+from warehouse_assets.progress import Progress, query_progress, report, tell
 from warehouse_assets.tables import REJECTED_RECORDS
 
 _MOST_BYTES_TOGETHER = 64 * 10**6  # about a million lines, which are held in memory
@@ -97,15 +97,11 @@ def load_log(
     lake: Lake,
     source: LogSource,
     kind: LogKind,
-    tell: Callable[[str], None],
-    progress: Listener = nobody,
     most_bytes: int = _MOST_BYTES_TOGETHER,
 ) -> LoadedLog:
     """Load every complete line that the lake does not hold yet.
 
     Args:
-        tell: told in words what is worth knowing meanwhile.
-        progress: told how much of the bytes waiting has been loaded.
         most_bytes: about so many are committed together.
 
     Raises:
@@ -113,8 +109,8 @@ def load_log(
         LogChangedError: it was truncated while it was read.
         ConflictError: another machine took some of it at the same time.
     """
-    with lake.lock(kind.name, on_wait=tell):
-        return _Load(lake, source, kind, tell, progress, most_bytes).run()
+    with lake.lock(kind.name):
+        return _Load(lake, source, kind, most_bytes).run()
 
 
 class _Load:
@@ -125,15 +121,11 @@ class _Load:
         lake: Lake,
         source: LogSource,
         kind: LogKind,
-        tell: Callable[[str], None],
-        progress: Listener,
         most_bytes: int,
     ) -> None:
         self.lake = lake
         self.source = source
         self.kind = kind
-        self.tell = tell
-        self.progress = progress
         self.most_bytes = most_bytes
         self.table = lake.table(kind.table)
         self.rejects = lake.table(REJECTED_RECORDS)
@@ -164,13 +156,13 @@ class _Load:
         """The account when no line is left to be loaded."""
         if place.files:
             return replace(account, lag=place.waiting)
-        self.tell(refuse_missing(self.source))
+        tell(refuse_missing(self.source))
         return replace(account, is_missing=True)
 
     def _tell_where(self, segment: Segment, is_present: bool) -> None:
         path = self.source.path
         if segment.lost_at is not None:
-            self.tell(
+            tell(
                 f"Warning: the log {path} was truncated, or rotated and what was left of it is "
                 "gone; it is taken from its beginning. Lines written just before may never have "
                 f"been seen: rejected_records tells where (position {segment.lost_at}). Keep the "
@@ -178,24 +170,24 @@ class _Load:
             )
         elif not is_present:
             rotated = segment.file.path
-            self.tell(f"The log {path} was rotated: what is left in {rotated} comes first.")
+            tell(f"The log {path} was rotated: what is left in {rotated} comes first.")
         elif segment.is_restart:
-            self.tell(f"The log {path} was rotated: it is taken from its beginning.")
+            tell(f"The log {path} was rotated: it is taken from its beginning.")
 
     def _load(self, segment: Segment, before: LoadedLog, total: int) -> LoadedLog:
         """Read the lines at the beginning of `segment` and commit what they hold."""
 
-        def report(share: float | None) -> None:
+        def reported(share: float | None) -> None:
             if share is None:
-                self.progress(Progress(self.kind.name, "checking"))
+                report(Progress(self.kind.name, "checking"))
                 return
             done = before.bytes_read + int(share * segment.size)
-            self.progress(Progress(self.kind.name, "reading", done, total, "bytes"))
+            report(Progress(self.kind.name, "reading", done, total, "bytes"))
 
         with self.lake.connect() as connection:
             crash_point("lines to be read", self.kind.name)
-            report(0)
-            with query_progress(connection, report):
+            reported(0)
+            with query_progress(connection, reported):
                 self.kind.stage(connection, segment.read(self.most_bytes))
             if segment.lost_at is not None:
                 connection.execute(
@@ -212,7 +204,7 @@ class _Load:
             crash_point("rejects committed", self.kind.name)
             written = self._commit_records(connection, segment.checkpoint)
         crash_point("rows committed", self.kind.name)
-        report(1)
+        reported(1)
         return replace(
             before,
             records=before.records + records,

@@ -7,7 +7,7 @@ done again, and a row that cannot be used is rejected once, however often it is 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from warehouse_assets.lake import (
     replace,
     replace_by_content,
 )
-from warehouse_assets.progress import Listener, Progress, nobody
+from warehouse_assets.progress import Progress, report, tell
 from warehouse_assets.tables import column_names
 
 
@@ -42,8 +42,6 @@ def load_sql(
     source: SqlSource,
     url: sa.URL | str,
     is_given: bool,
-    tell: Callable[[str], object],
-    progress: Listener = nobody,
 ) -> CaughtUp:
     """Bring the table of `source` up to date with the database at `url`.
 
@@ -51,20 +49,18 @@ def load_sql(
         url: as of SQLAlchemy, of SQLite or PostgreSQL; the database is only read, also while
             another program writes it.
         is_given: whether it must be there.
-        tell: told in words what is worth knowing meanwhile.
-        progress: told how many rows have been read.
 
     Raises:
         SourceError: the database is not there though given, or not what it should be.
         BusyError: it could not be read now.
     """
     with (
-        lake.lock(source.name, on_wait=tell),
+        lake.lock(source.name),
         lake.scratch_folder() as scratch,
-        closing(_reader(source, url, scratch, tell)) as reader,
+        closing(_reader(source, url, scratch)) as reader,
     ):
         if not reader.exists():
-            return _missing(source, reader, is_given, tell)
+            return _missing(source, reader, is_given)
         handle, marks = lake.table(source.table).open(), {}
         for kind, number in reader.fingerprints():
             mark_id, mark = f"{source.name}/{kind}", _mark(number, _definition(source))
@@ -73,7 +69,7 @@ def load_sql(
             marks[mark_id] = mark
         with lake.connect() as connection:
             staging = Staging(connection, scratch, source)
-            return _load(lake, reader, staging, marks, progress)
+            return _load(lake, reader, staging, marks)
 
 
 def glance(source: SqlSource, url: sa.URL | str) -> str | None:
@@ -83,22 +79,18 @@ def glance(source: SqlSource, url: sa.URL | str) -> str | None:
         SourceError: the database cannot be read, or is not what it should be.
         BusyError: it could not be read now.
     """
-    with closing(_reader(source, url, Path(), str)) as reader:
+    with closing(_reader(source, url, Path())) as reader:
         return reader.glance()
 
 
-def _reader(
-    source: SqlSource, url: sa.URL | str, scratch: Path, tell: Callable[[str], object]
-) -> SqlReader:
+def _reader(source: SqlSource, url: sa.URL | str, scratch: Path) -> SqlReader:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return SqliteReader(Path(parsed.database or ""), source, scratch, tell)
+        return SqliteReader(Path(parsed.database or ""), source, scratch)
     return PostgresReader(parsed, source)
 
 
-def _missing(
-    source: SqlSource, reader: SqlReader, is_given: bool, tell: Callable[[str], object]
-) -> CaughtUp:
+def _missing(source: SqlSource, reader: SqlReader, is_given: bool) -> CaughtUp:
     if is_given:
         raise SourceError(
             f"There is no {reader.place}, where the setting {source.setting} says that the "
@@ -119,13 +111,11 @@ def _mark(*parts: object) -> int:
     return xxhash.xxh3_64_intdigest(repr(parts).encode()) >> 1
 
 
-def _load(
-    lake: Lake, reader: SqlReader, staging: Staging, marks: Transactions, progress: Listener
-) -> CaughtUp:
+def _load(lake: Lake, reader: SqlReader, staging: Staging, marks: Transactions) -> CaughtUp:
     """Read all rows and write what differs; `marks` are remembered with it."""
     table, connection = staging.source.table, staging.connection
     create_stage(connection, None)
-    for page in _counting(reader, staging.source.name, progress):
+    for page in _counting(reader, staging.source.name):
         staging.add(page)
     staging.finish()
     note_names(connection, set(reader.unknown) - known_fields(table))
@@ -166,11 +156,11 @@ def _write(lake: Lake, staging: Staging, marks: Transactions) -> Written:
     return register(table, handle, [], lasting)
 
 
-def _counting(reader: SqlReader, table: str, progress: Listener) -> Iterator[Page]:
+def _counting(reader: SqlReader, table: str) -> Iterator[Page]:
     """The pages of `reader`; with each it is told how many rows there were."""
     done = 0
     for page in reader.pages():
         done += page.rows.num_rows
-        progress(Progress(table, "reading", done, max(reader.expected, done), "rows"))
+        report(Progress(table, "reading", done, max(reader.expected, done), "rows"))
         yield page
-    progress(Progress(table, "reading", done, done, "rows"))
+    report(Progress(table, "reading", done, done, "rows"))

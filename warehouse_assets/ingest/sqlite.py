@@ -40,6 +40,7 @@ from warehouse_assets.ingest.sql_reader import (
     found_name,
     quoted,
 )
+from warehouse_assets.progress import tell
 
 _LOCKED = ("is locked", "locking protocol")
 _NEEDS_WRITING = ("attempt to write a readonly database", "unable to open database file")
@@ -76,18 +77,14 @@ class SqliteReader(SqlReader):
 
     Args:
         scratch: a folder for a copy, where one is needed.
-        tell: told when a lock is waited for.
     """
 
-    def __init__(
-        self, path: Path, source: SqlSource, scratch: Path, tell: Callable[[str], object]
-    ) -> None:
+    def __init__(self, path: Path, source: SqlSource, scratch: Path) -> None:
         self.place = f"database {path}"
         self.unit = path.name
         self._path = path
         self._source = source
         self._scratch = scratch
-        self._tell = tell
         self._is_told = False
         self._retry = Retrying(
             retry=retry_if_exception(_may_pass),
@@ -243,7 +240,7 @@ class SqliteReader(SqlReader):
 
     def _tell_of_lock(self, state: RetryCallState) -> None:
         if _is_of_lock(state) and not self._is_told:
-            self._tell(f"Waiting for another program that has locked {self._path}.")
+            tell(f"Waiting for another program that has locked {self._path}.")
             self._is_told = True
 
     def _is_wal_that_nobody_has_open(self, real: Path) -> bool:

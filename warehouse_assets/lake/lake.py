@@ -4,7 +4,7 @@ How tables change is in `commit`.
 """
 
 import glob
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import BusyError, ConflictError, LakeError
 from warehouse_assets.lake.damage import damage_of_log, is_last_entry_empty, remedy
 from warehouse_assets.lake.engine import Engine
+from warehouse_assets.progress import tell
 from warehouse_assets.tables import (
     aggregated,
     aggregates,
@@ -277,12 +278,10 @@ class Lake:
         )
 
     @contextmanager
-    def lock(self, name: str, on_wait: Callable[[str], object] = str) -> Iterator[None]:
+    def lock(self, name: str) -> Iterator[None]:
         """Keep every other process of this machine from changing the table `name` meanwhile.
 
-        Args:
-            name: the table.
-            on_wait: told what is waited for, once, when the lock is not free at once.
+        What is waited for is told, once, when the lock is not free at once.
 
         Raises:
             BusyError: the lock was not released within an hour.
@@ -295,7 +294,7 @@ class Lake:
             try:
                 lock.acquire(timeout=LOCK_QUIET_SECONDS)
             except Timeout:
-                on_wait(f"Waiting for another run that is changing the table {name}.")
+                tell(f"Waiting for another run that is changing the table {name}.")
                 lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         except Timeout:
             raise BusyError(

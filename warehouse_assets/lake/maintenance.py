@@ -4,7 +4,6 @@ Nothing that a reader can see changes: no row, and no version within the time th
 travel back.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from deltalake import DeltaTable
@@ -28,9 +27,7 @@ class Maintained:
     files_removed: int
 
 
-def maintain(
-    lake: Lake, table: LakeTable, keep_days: int, on_wait: Callable[[str], object] = str
-) -> Maintained:
+def maintain(lake: Lake, table: LakeTable, keep_days: int) -> Maintained:
     """Rearrange files where that pays, remove what no version of some days needs, trim the log.
 
     Before anything, every file is compared with the hash that was kept of it, since to put a
@@ -41,17 +38,16 @@ def maintain(
 
     Args:
         keep_days: how far readers may travel back.
-        on_wait: told what is waited for, if another run is changing the table.
 
     Raises:
         ConflictError: another process committed meanwhile; nothing is lost by trying again.
         LakeError: a file is damaged; the table stays as it is.
     """
-    with lake.lock(table.name, on_wait):
+    with lake.lock(table.name):
         verify_and_adopt(table)
     before = len(table.open().file_uris())
-    rearrange(lake, table, on_wait)
-    with lake.lock(table.name, on_wait):
+    rearrange(lake, table)
+    with lake.lock(table.name):
         try:
             _keep_log(table.open(), keep_days)
             crash_point("files to be vacuumed", table.name)

@@ -8,7 +8,7 @@ table's size. DuckDB does it, within its memory limit, which Delta's own compact
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -45,18 +45,15 @@ class _File:
         return self.name.startswith(kind) or (kind == _COMPACTED and self.size >= LARGE)
 
 
-def rearrange(lake: Lake, table: LakeTable, on_wait: Callable[[str], object] = str) -> int:
+def rearrange(lake: Lake, table: LakeTable) -> int:
     """Fold, cluster or compact the table, whichever it is, where it is worth it.
 
     Returns how many rows were written.
 
-    Args:
-        on_wait: told what is waited for, if another run is changing the table.
-
     Raises:
         ConflictError: another process committed meanwhile; nothing is lost by trying again.
     """
-    with lake.lock(table.name, on_wait):
+    with lake.lock(table.name):
         handle = table.open()
         kind = _kind(table)
         files = _worth_rearranging(handle, kind)

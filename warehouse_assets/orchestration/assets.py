@@ -31,7 +31,7 @@ from warehouse_assets.orchestration.metadata import (
     unknown_metadata,
 )
 from warehouse_assets.orchestration.step import Step
-from warehouse_assets.progress import Listener, Progress
+from warehouse_assets.progress import Progress, report
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import aggregates
 from warehouse_assets.warehouse import Warehouse
@@ -65,7 +65,7 @@ def file_asset(kind: FileKind, format_name: str) -> Sequence[dg.AssetSpec | dg.A
 
     def load(step: Step) -> Loaded:
         with taking_files(step.settings, kind, step.run_id) as watch:
-            taken = catch_up(step.lake, step.inbox, kind, step.tell, step.progress, watch)
+            taken = catch_up(step.lake, step.inbox, kind, watch)
         _tell_taken(step, taken)
         return taken.written, taken_metadata(taken)
 
@@ -122,12 +122,11 @@ def sql_asset(
     declare_reads(table, reads)
 
     def make(step: Step) -> dg.MaterializeResult[Any]:
-        with publishing(step.settings, name, step.progress) as listener:
-            step = step.telling(listener)
-            listener(Progress(name, "computing"))
+        with publishing(step.settings, name):
+            report(Progress(name, "computing"))
             refuse_if_blocked(step.lake, table, reads)
             stored = step.lake.table(table)
-            with step.lake.lock(name, on_wait=step.tell):
+            with step.lake.lock(name):
                 if aggregates(table):
                     (read,) = reads
                     given = constants(step.settings)
@@ -191,10 +190,9 @@ def _asset(
         inbox: dg.ResourceParam[Inbox],
         warehouse: dg.ResourceParam[Warehouse],
         settings: dg.ResourceParam[Settings],
-        progress: dg.ResourceParam[Listener],
     ) -> dg.MaterializeResult[Any]:
         with in_step(context):
-            return make(Step(context, lake, inbox, warehouse, settings, progress))
+            return make(Step(context, lake, inbox, warehouse, settings))
 
     return asset
 
@@ -203,7 +201,7 @@ def _take_others(step: Step, kinds: Sequence[FileKind]) -> dict[str, Any]:
     """Reject the files that no asset takes, name those of no kind, and give an account of both."""
     rejected, refused = 0, dict[str, str]()
     for kind in (kind for kind in kinds if kind.table is None):
-        taken = catch_up(step.lake, step.inbox, kind, step.tell, step.progress)
+        taken = catch_up(step.lake, step.inbox, kind)
         _tell_taken(step, taken)
         rejected += taken.rejected
         refused |= taken.refused

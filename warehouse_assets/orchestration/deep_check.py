@@ -1,6 +1,5 @@
 """Looking for damage that no check of values can see: of files, and of rows changed by hand."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from warehouse_assets.catalogue import TABLES
@@ -29,13 +28,8 @@ class DeepCheck:
     problems: list[str]
 
 
-def deep_check(
-    lake: Lake, warehouse: Warehouse, settings: Settings, tell: Callable[[str], object] = str
-) -> DeepCheck:
+def deep_check(lake: Lake, warehouse: Warehouse, settings: Settings) -> DeepCheck:
     """Compare every file of the lake with its hash, and the warehouse's rows with the lake's.
-
-    Args:
-        tell: told the name of each table before it is looked at.
 
     Raises:
         BusyError: the warehouse cannot be reached.
@@ -43,7 +37,6 @@ def deep_check(
     found = DeepCheck(0, 0, 0, [])
     for declaration in TABLES:
         table = lake.table(declaration)
-        tell(table.name)
         try:
             if not table.exists():
                 continue

@@ -10,7 +10,7 @@ from warehouse_assets.errors import TransientError
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.ingestion_watch import IngestionWatch
 from warehouse_assets.ingestions import Event, Ingestion, Ingestions
-from warehouse_assets.progress import Listener, Progress, nobody
+from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets.settings import Settings
 
 # There may be thousands of journals; to look at the times of all of them takes milliseconds.
@@ -32,21 +32,15 @@ def taking_files(settings: Settings, kind: FileKind, run_id: str) -> Iterator[In
 
 
 @contextmanager
-def publishing(settings: Settings, table: str, progress: Listener = nobody) -> Iterator[Listener]:
+def publishing(settings: Settings, table: str) -> Iterator[None]:
     """Tell the ingestions that await `table`, and were in the lake before, that it is published.
 
-    One that awaits nothing else has succeeded. Until then they are told what is reported to the
-    listener that is yielded, which hands it on to `progress`.
+    One that awaits nothing else has succeeded. Until then they are told what is reported.
     """
     awaiting = [i for i in _not_succeeded(settings) if table in _awaited(i.events())]
     try:
-        with _Phases(awaiting).told() as tell:
-
-            def listen(report: Progress) -> None:
-                progress(report)
-                tell(report)
-
-            yield listen
+        with _Phases(awaiting).told():
+            yield
     except TransientError:
         raise
     except Exception as error:
@@ -73,10 +67,10 @@ class _Phases:
         self._began = time.monotonic()
 
     @contextmanager
-    def told(self) -> Iterator[Listener]:
-        """Tell what is reported to the listener for as long as the block runs."""
+    def told(self) -> Iterator[None]:
+        """Tell what is reported for as long as the block runs."""
         if not self._ingestions:
-            yield nobody
+            yield
             return
         finished = threading.Event()
 
@@ -88,7 +82,8 @@ class _Phases:
         teller = threading.Thread(target=tell_again, daemon=True)
         teller.start()
         try:
-            yield self._listen
+            with heard_by(report=self._listen):
+                yield
         finally:
             finished.set()
             teller.join()

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -30,7 +30,7 @@ _PRINTED = {".err", ".out", ".complete", ".partial"}
 
 
 def maintain_all(
-    lake: Lake, warehouse: Warehouse, settings: Settings, on_wait: Callable[[str], object] = str
+    lake: Lake, warehouse: Warehouse, settings: Settings
 ) -> Iterator[tuple[str, Maintained]]:
     """Maintain each table of the lake that exists, then the warehouse.
 
@@ -45,7 +45,7 @@ def maintain_all(
         table = lake.table(declaration)
         if table.exists():
             try:
-                yield table.name, maintain(lake, table, settings.time_travel_days, on_wait)
+                yield table.name, maintain(lake, table, settings.time_travel_days)
             except LakeError as error:
                 problems.append(str(error))
                 continue  # to compare rows with damaged ones would only mislead
@@ -124,7 +124,7 @@ def maintain_tables(
     with in_step(context):
         forget_ingestions(settings)
         forget_runs(context.instance, settings.run_retention_days)
-        for name, maintained in maintain_all(lake, warehouse, settings, context.log.info):
+        for name, maintained in maintain_all(lake, warehouse, settings):
             context.log.info(account(name, maintained))
 
 

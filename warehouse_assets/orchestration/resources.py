@@ -5,7 +5,6 @@ from typing import Any
 
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake
-from warehouse_assets.progress import nobody
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
 
@@ -22,5 +21,4 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
             settings.inbox_settle_seconds,
             settings.unpacked_limit,
         ),
-        "progress": nobody,
     }

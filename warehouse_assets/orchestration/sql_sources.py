@@ -35,7 +35,7 @@ def sql_source_asset(
 
     def load(step: Step) -> Loaded:
         url, is_given = source.url(step.settings), source.setting in step.settings.given
-        loaded = load_sql(step.lake, source, url, is_given, step.tell, step.progress)
+        loaded = load_sql(step.lake, source, url, is_given)
         return loaded.written, loaded_metadata(loaded)
 
     return source_asset(source.table, database, load)

@@ -1,9 +1,9 @@
 """The end of every asset's step: its table is published, and an account is given."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -12,7 +12,7 @@ from sqlalchemy import Table
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.orchestration.metadata import picture_metadata, table_metadata
-from warehouse_assets.progress import Listener, Progress
+from warehouse_assets.progress import Progress, report, tell
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS
 from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
@@ -27,7 +27,6 @@ class Step:
     inbox: Inbox
     warehouse: Warehouse
     settings: Settings
-    progress: Listener
     _started: float = field(default_factory=time.monotonic)
 
     @property
@@ -39,15 +38,6 @@ class Step:
     def run_id(self) -> str:
         """The run that the step is of."""
         return self.context.run.run_id
-
-    def telling(self, progress: Listener) -> "Step":
-        """The same step, whose progress is told to `progress`."""
-        return replace(self, progress=progress)
-
-    @property
-    def tell(self) -> Callable[[str], None]:
-        """Told in words what is worth knowing meanwhile; it stands in the run's log."""
-        return self.log.info
 
     @contextmanager
     def publishing_rejected(self) -> Iterator[None]:
@@ -67,7 +57,7 @@ class Step:
         for stored in map(self.lake.table, (REJECTED_RECORDS, UNKNOWN_FIELDS)):
             try:
                 if stored.exists():
-                    publish(self.lake, self.warehouse, stored, on_wait=self.tell)
+                    publish(self.lake, self.warehouse, stored)
             except Exception as error:  # the step has failed of something else, or not at all
                 self.log.warning(f"{stored.name} was not published: {error}")
 
@@ -88,22 +78,15 @@ class Step:
         stored = self.lake.table(table)
         handle = stored.open()
         if self.settings.publishes(table):
-            self.progress(Progress(str(table.name), "publishing"))
-            published = publish(
-                self.lake,
-                self.warehouse,
-                stored,
-                self.progress,
-                on_wait=self.tell,
-                handle=handle,
-            )
+            report(Progress(str(table.name), "publishing"))
+            published = publish(self.lake, self.warehouse, stored, handle=handle)
         else:
-            withdraw(self.lake, self.warehouse, table, on_wait=self.tell)
+            withdraw(self.lake, self.warehouse, table)
             published = Published()
         if written.rows_changed == 0:
-            self.tell("Nothing new: the table stays as it is.")
+            tell("Nothing new: the table stays as it is.")
         else:
-            self.tell(
+            tell(
                 f"{written.inserted:,} rows inserted, {written.updated:,} updated, "
                 f"{written.deleted:,} deleted."
             )

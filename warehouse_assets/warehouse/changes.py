@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from deltalake import DeltaTable
 
 from warehouse_assets.lake import Lake, LakeTable, view_changes
-from warehouse_assets.progress import Listener
 from warehouse_assets.tables import aggregated, aggregates, column_names, identifiers, key_names
 from warehouse_assets.warehouse.writer import AFTER, Published, Writer
 
@@ -20,7 +19,6 @@ def publish_changes(
     table: LakeTable,
     handle: DeltaTable,
     since: int,
-    progress: Listener,
 ) -> Published | None:
     """Apply what the change data feed tells of the versions after `since`.
 
@@ -34,7 +32,7 @@ def publish_changes(
             _net_changes(engine, declaration)
         elif not _net_additions(engine, declaration):
             return None
-        return writer.write_changes(engine, progress)
+        return writer.write_changes(engine)
 
 
 def _net_additions(engine: duckdb.DuckDBPyConnection, declaration: sa.Table) -> bool:

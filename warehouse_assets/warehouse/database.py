@@ -1,6 +1,5 @@
 """Connections to the SQL database, whichever it is. What is published into it is in `publish`."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +18,7 @@ class _Database(Protocol):
 
     def exists(self) -> bool: ...
 
-    def write(self, on_wait: Callable[[str], object]) -> AbstractContextManager[sa.Connection]: ...
+    def write(self) -> AbstractContextManager[sa.Connection]: ...
 
     def read(self) -> AbstractContextManager[sa.Connection]: ...
 
@@ -61,19 +60,16 @@ class Warehouse:
         """Whether there may be something to read; only of a SQLite file is that known for sure."""
         return self._database.exists()
 
-    def write(
-        self, on_wait: Callable[[str], object] = str
-    ) -> AbstractContextManager[sa.Connection]:
+    def write(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that is the only writing one; readers go on seeing what was before.
 
-        Args:
-            on_wait: told what is waited for, once, when another writer is at work.
+        It is told, once, when another writer is waited for.
 
         Raises:
             WarehouseError: the database cannot be opened, read or written.
             BusyError: another writer did not finish in time, or the server cannot be reached.
         """
-        return self._database.write(on_wait)
+        return self._database.write()
 
     def read(self) -> AbstractContextManager[sa.Connection]:
         """A transaction for reading; what it reads does not change meanwhile.

@@ -6,7 +6,7 @@ killed. Readers hold no one up and wait for no one.
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from warehouse_assets.databases import APPLICATION_NAME, postgresql_engine
 from warehouse_assets.errors import BusyError
+from warehouse_assets.progress import tell
 from warehouse_assets.warehouse.notes import PUBLISHED
 from warehouse_assets.warehouse.postgresql_errors import explanation
 
@@ -51,7 +52,7 @@ class PostgresqlDatabase:
         return True
 
     @contextmanager
-    def write(self, on_wait: Callable[[str], object]) -> Iterator[sa.Connection]:
+    def write(self) -> Iterator[sa.Connection]:
         """A transaction that is the only writing one of the schema."""
         with (
             self._explained(),
@@ -65,7 +66,7 @@ class PostgresqlDatabase:
             connection.execute(
                 sa.select(*(sa.func.set_config(*setting, True) for setting in settings.items()))
             )
-            self._take_turn(connection, on_wait)
+            self._take_turn(connection)
             yield connection
 
     @contextmanager
@@ -94,13 +95,13 @@ class PostgresqlDatabase:
         """None: a server's files are its own business."""
         return None
 
-    def _take_turn(self, connection: sa.Connection, on_wait: Callable[[str], object]) -> None:
+    def _take_turn(self, connection: sa.Connection) -> None:
         """Wait for the writer that is at work, in steps that a person can interrupt."""
         give_up_at = time.monotonic() + self._seconds_to_wait
         is_told = False
         while not connection.scalar(_LOCK):
             if not is_told:
-                on_wait(f"Waiting for a writer of {self._name}.")
+                tell(f"Waiting for a writer of {self._name}.")
                 is_told = True
             if time.monotonic() >= give_up_at:
                 raise BusyError(

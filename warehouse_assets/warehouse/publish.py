@@ -8,15 +8,12 @@ declared (renamed, dropped or changed by hand or by a release), it is written wh
 that was written from a lake at another place is refused.
 """
 
-from collections.abc import Callable
-
 import sqlalchemy as sa
 from deltalake import DeltaTable
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake, LakeTable
-from warehouse_assets.progress import Listener, nobody
 from warehouse_assets.warehouse.catalogue import Catalogue
 from warehouse_assets.warehouse.changes import publish_changes
 from warehouse_assets.warehouse.database import Warehouse
@@ -35,16 +32,13 @@ def publish(
     lake: Lake,
     warehouse: Warehouse,
     table: LakeTable,
-    progress: Listener = nobody,
     whole: bool = False,
-    on_wait: Callable[[str], object] = str,
     handle: DeltaTable | None = None,
 ) -> Published:
     """Bring the warehouse's copy of `table` up to the lake's newest version.
 
     Args:
         whole: write the table whole even if less would do.
-        on_wait: told what is waited for, if another run is publishing.
         handle: stands at the version to publish, if not the newest one now.
 
     Raises:
@@ -54,7 +48,7 @@ def publish(
     handle = handle or table.open()
     identity, version = str(handle.metadata().id), handle.version()
     crash_point("table to be published", table.name)
-    with warehouse.write(on_wait) as connection:
+    with warehouse.write() as connection:
         _refuse_another_lake(connection, lake, warehouse)
         NOTES.create_all(connection)
         _note_lake(connection, lake, warehouse)
@@ -72,9 +66,9 @@ def publish(
         if known is not None and is_known and is_as_declared and not whole:
             if known.version == version:
                 return Published()
-            published = publish_changes(lake, writer, table, handle, known.version, progress)
+            published = publish_changes(lake, writer, table, handle, known.version)
         if published is None:
-            published = _publish_whole(lake, writer, table, handle, progress)
+            published = _publish_whole(lake, writer, table, handle)
             _describe(connection, table.declaration)
         crash_point("rows published", table.name)
         _write_note(connection, table, identity, version)
@@ -83,12 +77,12 @@ def publish(
     return published
 
 
-def adopt(lake: Lake, warehouse: Warehouse, on_wait: Callable[[str], object] = str) -> None:
+def adopt(lake: Lake, warehouse: Warehouse) -> None:
     """Have the warehouse written from `lake` from now on, from whichever it was before.
 
     Tables of another lake count as not published: each is written whole when it is published next.
     """
-    with warehouse.write(on_wait) as connection:
+    with warehouse.write() as connection:
         NOTES.create_all(connection)
         known, origin = noted(connection, LAKE), Origin.of(lake.folder, warehouse.url)
         if known is not None and not known.is_of(origin):
@@ -96,9 +90,7 @@ def adopt(lake: Lake, warehouse: Warehouse, on_wait: Callable[[str], object] = s
         note(connection, LAKE, origin)
 
 
-def withdraw(
-    lake: Lake, warehouse: Warehouse, table: sa.Table, on_wait: Callable[[str], object] = str
-) -> None:
+def withdraw(lake: Lake, warehouse: Warehouse, table: sa.Table) -> None:
     """Remove a table that was published once and is no longer; an old copy would mislead.
 
     Raises:
@@ -109,7 +101,7 @@ def withdraw(
     with warehouse.read() as connection:
         if not sa.inspect(connection).has_table(str(table.name)):
             return
-    with warehouse.write(on_wait) as connection:
+    with warehouse.write() as connection:
         _refuse_another_lake(connection, lake, warehouse)
         Catalogue(connection).has_table(str(table.name))
         table.drop(connection, checkfirst=True)
@@ -153,13 +145,11 @@ def _tell(connection: sa.Connection, table: str) -> None:
         connection.execute(sa.select(sa.func.pg_notify(CHANNEL, table)))
 
 
-def _publish_whole(
-    lake: Lake, writer: Writer, table: LakeTable, handle: DeltaTable, progress: Listener
-) -> Published:
+def _publish_whole(lake: Lake, writer: Writer, table: LakeTable, handle: DeltaTable) -> Published:
     """Give the table exactly the rows that the lake has of it."""
     with lake.connect() as engine:
         lake.view(engine, table.declaration, handle)
-        return writer.write_whole(engine, progress)
+        return writer.write_whole(engine)
 
 
 def _describe(connection: sa.Connection, declaration: sa.Table) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from warehouse_assets.errors import WarehouseError
-from warehouse_assets.progress import Listener, Progress
+from warehouse_assets.progress import Progress, report
 from warehouse_assets.tables import identifiers, key_names
 from warehouse_assets.warehouse.postgresql_copy import NUL_REPLACED_BY, copy
 from warehouse_assets.warehouse.postgresql_errors import sql_state
@@ -35,14 +35,12 @@ class Rows:
         relation: str,
         connection: sa.Connection,
         table: sa.Table,
-        progress: Listener,
     ) -> None:
         self._engine = engine
         self._relation = relation
         self._connection = connection
         self._is_sqlite = connection.dialect.name == "sqlite"
         self._table = table
-        self._progress = progress
         self._texts = [c.name for c in table.columns if isinstance(c.type, sa.Text)]
         with_nul = "false"
         if self._texts and not self._is_sqlite:
@@ -97,7 +95,7 @@ class Rows:
 
     def _tell(self, rows: int) -> None:
         done = min(rows, self.total)
-        self._progress(Progress(str(self._table.name), "publishing", done, self.total, "rows"))
+        report(Progress(str(self._table.name), "publishing", done, self.total, "rows"))
 
     def _longest_indexed(self) -> str:
         """In words, the row whose indexed texts are the longest."""

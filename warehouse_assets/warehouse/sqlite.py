@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +12,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from warehouse_assets.databases import sqlite_engine
 from warehouse_assets.errors import BusyError, WarehouseAssetsError, WarehouseError
+from warehouse_assets.progress import tell
 
 _QUIET_MILLISECONDS = 1000
 # Changes are all over the indexes of a large table; 2 MB, the default, hold little of it.
@@ -35,12 +36,12 @@ class SqliteDatabase:
         return self.path.exists()
 
     @contextmanager
-    def write(self, on_wait: Callable[[str], object]) -> Iterator[sa.Connection]:
+    def write(self) -> Iterator[sa.Connection]:
         """A transaction that is the only writing one; makes the file if there is none."""
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._connect("BEGIN IMMEDIATE") as connection:
-                self._wait_for_writers(connection, on_wait)
+                self._wait_for_writers(connection)
                 with connection.begin():
                     yield connection
 
@@ -63,7 +64,7 @@ class SqliteDatabase:
         """
         if not self.path.exists():
             return
-        with self.write(str) as connection:
+        with self.write() as connection:
             # Samples are enough, whatever the size of the tables.
             connection.exec_driver_sql("PRAGMA analysis_limit = 10000")
             connection.exec_driver_sql("ANALYZE")
@@ -109,9 +110,7 @@ class SqliteDatabase:
             self._engine = sqlite_engine(self._url, self._seconds_to_wait, pragmas)
         return self._engine.connect().execution_options(begin=begin)
 
-    def _wait_for_writers(
-        self, connection: sa.Connection, on_wait: Callable[[str], object]
-    ) -> None:
+    def _wait_for_writers(self, connection: sa.Connection) -> None:
         """Return when nobody was writing a moment ago; SQLite itself waits without saying so."""
         raw = connection.connection
         cursor = raw.cursor()
@@ -122,7 +121,7 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             # Any other error comes again, and is explained, when the transaction begins.
             if "locked" in str(error):
-                on_wait(f"Waiting for a writer of {self._name}.")
+                tell(f"Waiting for a writer of {self._name}.")
         finally:
             cursor.execute(f"PRAGMA busy_timeout = {int(self._seconds_to_wait * 1000)}")
             cursor.close()

@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn, SetColumnComment, SetTableComment
 
-from warehouse_assets.progress import Listener
 from warehouse_assets.tables import aggregates, column_names, identifiers, key_names, value_names
 from warehouse_assets.warehouse.catalogue import Catalogue
 from warehouse_assets.warehouse.postgresql_grants import grants_on
@@ -75,9 +74,9 @@ class Writer:
             and self._indexes_declared() <= self._catalogue.indexes(self._name)
         )
 
-    def write_whole(self, engine: duckdb.DuckDBPyConnection, progress: Listener) -> Published:
+    def write_whole(self, engine: duckdb.DuckDBPyConnection) -> Published:
         """Give the table the columns that are declared and the rows that `engine` has of it."""
-        rows = Rows(engine, f'"{self._name}"', self._connection, self._table, progress)
+        rows = Rows(engine, f'"{self._name}"', self._connection, self._table)
         with rows.explained():
             if self._can_be_kept():
                 self._empty()
@@ -87,9 +86,9 @@ class Writer:
                 written = self._replace(rows)
         return Published(written, 0, is_whole=True, rows_with_nul=rows.with_nul)
 
-    def write_changes(self, engine: duckdb.DuckDBPyConnection, progress: Listener) -> Published:
+    def write_changes(self, engine: duckdb.DuckDBPyConnection) -> Published:
         """Write the changes that are in `AFTER` beside the table, then apply them."""
-        rows = Rows(engine, AFTER, self._connection, self._table, progress)
+        rows = Rows(engine, AFTER, self._connection, self._table)
         if not rows.total:
             return Published()
         query = f"SELECT count(*) FROM {AFTER} WHERE _is_deleted"

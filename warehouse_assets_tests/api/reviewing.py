@@ -42,7 +42,7 @@ class ReviewHouse:
         added = list(reviews)
         self.reviews += added
         self.source.insert(added)
-        load_sql(self.lake, REVIEWS_SOURCE, self.source.url, True, str)
+        load_sql(self.lake, REVIEWS_SOURCE, self.source.url, True)
         for table in (tables.PRODUCT_REVIEWS_DAILY, tables.REVIEWER_REVIEWS_DAILY):
             query = (_SQL / f"{table.name}.sql").read_text("utf-8")
             with self.lake.connect() as connection:

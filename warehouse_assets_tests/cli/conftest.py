@@ -54,11 +54,10 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Only:
         def job(
             name: str,
             settings: Settings,
-            overrides: Mapping[str, Any],
             selection: dg.AssetSelection,
         ) -> dg.JobDefinition:
             both = selection & chosen
-            return whole(name, settings, overrides, both if checks else both.without_checks())
+            return whole(name, settings, both if checks else both.without_checks())
 
         monkeypatch.setattr(runs, "job_of", job)
 

@@ -19,13 +19,9 @@ def deliver(house: House, name: str, content: Any, at: int) -> Path:
     return path
 
 
-def quiet(text: str) -> None:
-    """Hear what a catch-up tells, and say nothing."""
-
-
 def take(house: House, kind: FileKind = VOTES_FILES) -> Taken:
     """Catch up with the files of one kind, of votes unless told otherwise."""
-    return catch_up(house.lake, house.inbox, kind, tell=quiet)
+    return catch_up(house.lake, house.inbox, kind)
 
 
 def tables(house: House) -> dict[str, Any]:

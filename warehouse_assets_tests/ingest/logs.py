@@ -11,7 +11,7 @@ from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.log_load import LoadedLog, load_log
 from warehouse_assets.lake import Lake
-from warehouse_assets.progress import Listener, nobody
+from warehouse_assets.progress import heard_by
 from warehouse_assets.tables import REJECTED_RECORDS
 from warehouse_assets_tests.ingest.stored import WHY
 
@@ -66,11 +66,10 @@ class Log:
         if self.path.exists():
             os.truncate(self.path, 0)
 
-    def take(self, progress: Listener = nobody) -> LoadedLog:
+    def take(self) -> LoadedLog:
         """Catch up."""
-        return load_log(
-            self.lake, self.source, TEST_RUN_LINES, self.told.append, progress, self.part
-        )
+        with heard_by(self.told.append):
+            return load_log(self.lake, self.source, TEST_RUN_LINES, self.part)
 
     def rows(self, columns: str = "*") -> list[Row]:
         """The rows of `test_runs`, sorted."""

@@ -10,16 +10,14 @@ import pytest
 from warehouse_assets.defs.forum.files import POSTS_FILES, UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest import delivery_files
-from warehouse_assets.ingest.delivery_files import catch_up
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.inbox import FileChangedError
 from warehouse_assets.ingest.units import Unit
-from warehouse_assets.progress import Progress
+from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.ingest.deliveries import (
     commits,
     deliver,
-    quiet,
     tables,
     take,
 )
@@ -82,7 +80,8 @@ def test_progress_ends_with_all_bytes(house: House) -> None:
     path = deliver(house, "votes.json", [vote(1, 1)], at=1)
     size = path.stat().st_size
     heard: list[Progress] = []
-    catch_up(house.lake, house.inbox, VOTES_FILES, quiet, heard.append)
+    with heard_by(report=heard.append):
+        take(house)
     assert heard[-2:] == [
         Progress("votes", "reading", size, size, "bytes"),
         Progress("votes", "storing"),

@@ -12,6 +12,7 @@ import pytest
 
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.http import HttpPages, Patience, shown
+from warehouse_assets.progress import heard_by
 from warehouse_assets_tests.ingest.http_server import (
     Answer,
     Server,
@@ -53,11 +54,12 @@ class Asked:
             }
         )
         address = server.address + path
-        self.pages = HttpPages(address, "BATCHES_URL", patience, self.told.append)
+        self.pages = HttpPages(address, "BATCHES_URL", patience)
 
     def page(self, **parameters: str) -> list[object]:
         try:
-            return self.pages.page(parameters)
+            with heard_by(self.told.append):
+                return self.pages.page(parameters)
         finally:
             self.pages.close()
 
@@ -158,7 +160,7 @@ def test_a_wait_that_is_too_long_ends_at_once(server: Server, status: int, asked
 def test_a_page_takes_no_longer_than_it_may(server: Server, answer: Answer) -> None:
     server.usual = answer  # these go on for ten seconds, or for ever
     patience = Patience.of(0.4, "SOME_SECONDS")
-    pages = HttpPages(f"{server.address}/batches", "BATCHES_URL", patience, str)
+    pages = HttpPages(f"{server.address}/batches", "BATCHES_URL", patience)
     started = time.monotonic()
     with pytest.raises(
         SourceError, match=r"within 0\.4 seconds \(setting SOME_SECONDS\)"
@@ -231,8 +233,9 @@ def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
     address = f"http://me:secret@127.0.0.1:{port}/x"
     waits: list[float] = []
     told: list[str] = []
-    pages = HttpPages(address, "BATCHES_URL", Patience(attempts=2, sleep=waits.append), told.append)
-    with pytest.raises(SourceError, match=r"tried 2 times.*Connection refused") as raised:
+    pages = HttpPages(address, "BATCHES_URL", Patience(attempts=2, sleep=waits.append))
+    message = r"tried 2 times.*Connection refused"
+    with heard_by(told.append), pytest.raises(SourceError, match=message) as raised:
         pages.page({})
     assert len(waits) == 1
     assert f"http://me:***@127.0.0.1:{port}/x" in str(raised.value)
@@ -240,7 +243,7 @@ def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
 
 
 def test_a_name_that_is_not_known_is_told() -> None:
-    pages = HttpPages("http://no.such.host.invalid", "BATCHES_URL", Patience(attempts=1), str)
+    pages = HttpPages("http://no.such.host.invalid", "BATCHES_URL", Patience(attempts=1))
     with pytest.raises(SourceError, match="tried once"):
         pages.page({})
 
@@ -279,4 +282,4 @@ def test_passwords_are_not_shown(address: str, masked: str) -> None:
 @pytest.mark.parametrize("address", ["http://", "http://[::1", "ftp://host/x"])
 def test_an_address_that_is_none_is_told(address: str) -> None:
     with pytest.raises(SourceError, match="not an address"):
-        HttpPages(address, "BATCHES_URL", Patience(), str).page({})
+        HttpPages(address, "BATCHES_URL", Patience()).page({})

@@ -12,7 +12,7 @@ from warehouse_assets.errors import ConflictError, SourceError
 from warehouse_assets.ingest.file_marks import taken_at
 from warehouse_assets.ingest.log_load import LoadedLog, load_log
 from warehouse_assets.lake import Lake
-from warehouse_assets.progress import Progress
+from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets_tests.crashes import hooked
 from warehouse_assets_tests.ingest.logs import Log, run_line
 
@@ -86,7 +86,8 @@ def test_a_log_is_taken_in_parts(log: Log) -> None:
     log.write(*(run_line(100 + number) for number in range(50)), b"bad\n", ONE[:-1])
     heard: list[Progress] = []
 
-    taken = log.take(heard.append)
+    with heard_by(report=heard.append):
+        taken = log.take()
 
     assert (taken.records, taken.rejected, taken.lag) == (50, 1, SIZE - 1)
     assert [student for _, student in log.students()] == list(range(100, 150))
@@ -149,7 +150,7 @@ def test_what_another_machine_took_meanwhile_is_not_taken_twice(log: Log, tmp_pa
     def be_second(point: str, _: str) -> None:
         if point == "lines read":
             crash_points.hook = None
-            load_log(other, log.source, TEST_RUN_LINES, log.told.append)
+            load_log(other, log.source, TEST_RUN_LINES)
 
     log.write(ONE, b"bad\n")
     with pytest.MonkeyPatch.context() as patch:

@@ -16,7 +16,7 @@ from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_reader import Limits
 from warehouse_assets.ingest.upsert import CaughtUp
 from warehouse_assets.lake import Lake, Written
-from warehouse_assets.progress import Progress
+from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets_tests.crashes import hooked, killed_at
 from warehouse_assets_tests.ingest.sqlite_databases import (
     another_program_writes,
@@ -46,7 +46,7 @@ def url(path: Path) -> sa.URL:
 
 
 def take(lake: Lake, path: Path, is_given: bool = True, limits: Limits = PAGED) -> CaughtUp:
-    return load_sql(lake, replace(STUDENTS_SOURCE, limits=limits), url(path), is_given, str)
+    return load_sql(lake, replace(STUDENTS_SOURCE, limits=limits), url(path), is_given)
 
 
 def in_lake(lake: Lake) -> list[tuple[object, ...]]:
@@ -171,7 +171,8 @@ def test_columns_that_may_be_missing_are_null(lake: Lake, tmp_path: Path) -> Non
 
 def test_progress_is_told(lake: Lake, path: Path) -> None:
     heard: list[Progress] = []
-    load_sql(lake, STUDENTS_SOURCE, url(path), True, str, heard.append)
+    with heard_by(report=heard.append):
+        load_sql(lake, STUDENTS_SOURCE, url(path), True)
     assert heard == [Progress("students", "reading", 3, 3, "rows")] * 2
 
 
@@ -180,7 +181,8 @@ def test_a_database_that_is_not_there_is_no_error_unless_it_was_given(
 ) -> None:
     told: list[str] = []
     missing = tmp_path / "none" / "students.db"
-    taken = load_sql(lake, STUDENTS_SOURCE, url(missing), False, told.append)
+    with heard_by(told.append):
+        taken = load_sql(lake, STUDENTS_SOURCE, url(missing), False)
     assert taken == CaughtUp(is_missing=True)
     assert str(missing) in told[0]
     with pytest.raises(SourceError, match="STUDENTS_DB") as raised:

@@ -17,6 +17,7 @@ from warehouse_assets.errors import BusyError, SourceError
 from warehouse_assets.ingest.sql_reader import Limits, SqlSource
 from warehouse_assets.ingest.sqlite import SqliteReader
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, Validator
+from warehouse_assets.progress import heard_by
 from warehouse_assets.settings import Settings
 from warehouse_assets_tests.ingest.sqlite_databases import (
     MODES,
@@ -54,7 +55,7 @@ def source(columns: Sequence[str] = COLUMNS, limits: Limits = HASTY) -> SqlSourc
 
 
 def reader(path: Path, scratch: Path = Path(), **more: Any) -> SqliteReader:
-    return SqliteReader(path, source(**more), scratch, str)
+    return SqliteReader(path, source(**more), scratch)
 
 
 def read(path: Path, **more: Any) -> list[tuple[Any, ...]]:
@@ -175,8 +176,9 @@ def test_a_lock_is_told_of_and_not_waited_for_without_end(path: Path, tmp_path: 
     limits = Limits(patience_seconds=1.5)
     with closing(sqlite3.connect(path, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(BusyError, match=r"locked by another program for more than 1\.5 sec"):
-            list(SqliteReader(path, source(limits=limits), tmp_path, told.append).pages())
+        message = r"locked by another program for more than 1\.5 sec"
+        with heard_by(told.append), pytest.raises(BusyError, match=message):
+            list(SqliteReader(path, source(limits=limits), tmp_path).pages())
     assert told == [f"Waiting for another program that has locked {path}."]
 
 

@@ -13,6 +13,7 @@ import pytest
 from warehouse_assets.errors import BusyError, LakeError
 from warehouse_assets.lake import Lake
 from warehouse_assets.lake import lake as lake_module
+from warehouse_assets.progress import heard_by
 
 _HOLDER = """
 import sys
@@ -60,7 +61,7 @@ def test_a_second_process_waits_and_tells_what_for(tmp_path: Path, lake: Lake) -
             stdin.write("go\n")
             stdin.flush()
 
-        with lake.lock("pets", on_wait=on_wait):
+        with heard_by(on_wait), lake.lock("pets"):
             assert process.wait(60) == 0
     assert told == ["Waiting for another run that is changing the table pets."]
 
@@ -68,7 +69,7 @@ def test_a_second_process_waits_and_tells_what_for(tmp_path: Path, lake: Lake) -
 def test_a_free_lock_is_taken_without_a_word(lake: Lake) -> None:
     told: list[str] = []
     for _ in range(2):
-        with lake.lock("pets", on_wait=told.append):
+        with heard_by(told.append), lake.lock("pets"):
             pass
     assert told == []
 
@@ -78,14 +79,18 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path, lake: Lake) -> Non
         os.kill(process.pid, signal.SIGKILL)
         process.wait(60)
         told: list[str] = []
-        with lake.lock("pets", on_wait=told.append):
+        with heard_by(told.append), lake.lock("pets"):
             pass
     assert told == []
 
 
 def test_the_lock_of_another_table_is_another(tmp_path: Path, lake: Lake) -> None:
     told: list[str] = []
-    with another_process_holds_the_lock(tmp_path), lake.lock("visits", on_wait=told.append):
+    with (
+        another_process_holds_the_lock(tmp_path),
+        heard_by(told.append),
+        lake.lock("visits"),
+    ):
         pass
     assert told == []
 
@@ -114,7 +119,7 @@ def test_threads_of_one_process_wait_for_each_other(lake: Lake) -> None:
     waiting = threading.Event()
 
     def second() -> None:
-        with lake.lock("pets", on_wait=lambda _: waiting.set()):
+        with heard_by(lambda _: waiting.set()), lake.lock("pets"):
             order.append("second")
 
     with lake.lock("pets"):

@@ -1,7 +1,7 @@
 """How errors end a step."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
@@ -36,12 +36,12 @@ class BrokenLake(Lake):
         self.attempts = 0
 
     @contextmanager
-    def lock(self, name: str, on_wait: Callable[[str], object] = str) -> Iterator[None]:
+    def lock(self, name: str) -> Iterator[None]:
         if name == self.broken:
             self.attempts += 1
             if self.errors:
                 raise self.errors.pop(0)
-        with super().lock(name, on_wait):
+        with super().lock(name):
             yield
 
 

@@ -10,7 +10,6 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -19,7 +18,7 @@ from typing import Any
 
 import dagster as dg
 
-from warehouse_assets.lake import Lake
+from warehouse_assets.progress import heard_by
 from warehouse_assets_tests.house import FORUM, House, post, vote
 from warehouse_assets_tests.stress import tasks
 from warehouse_assets_tests.stress.deliveries import File
@@ -111,32 +110,20 @@ def run_until(home: Path, end: Path, noted: bool = False) -> tuple[int, int, int
     Args:
         noted: whether a file is made beside `home` when a run begins to wait.
     """
-    if noted:
-        _note_waits(_has_waited(home))
+
+    def note(sentence: str) -> None:
+        if noted and _WAITING in sentence:
+            _has_waited(home).touch()
+
     runs, waits, retries = 0, 0, 0
     while runs < _LEAST_RUNS or not end.exists():
-        with dg.DagsterInstance.ephemeral() as instance:
+        with heard_by(note), dg.DagsterInstance.ephemeral() as instance:
             result = tasks.run_in(House(home, instance, **ENVIRONMENT), FORUM)
             logged = [entry.user_message for entry in instance.all_logs(result.run_id)]
         waits += sum(1 for message in logged if _WAITING in message)
         retries += len(result.filter_events(lambda event: event.is_step_up_for_retry))
         runs += 1
     return runs, waits, retries
-
-
-def _note_waits(note: Path) -> None:
-    lock = Lake.lock
-
-    def noted(
-        lake: Lake, name: str, on_wait: Callable[[str], object] = str
-    ) -> AbstractContextManager[None]:
-        def told(message: str) -> None:
-            on_wait(message)
-            note.touch()
-
-        return lock(lake, name, told)
-
-    setattr(Lake, "lock", noted)  # noqa: B010 -- mypy takes methods for constants
 
 
 def maintain_until(home: Path, end: Path) -> int:

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from warehouse_assets.errors import BusyError, LakeError, WarehouseError
+from warehouse_assets.progress import heard_by
 from warehouse_assets.warehouse import Warehouse, sqlite
 from warehouse_assets_tests.warehouse.copies import query
 
@@ -233,7 +234,7 @@ def test_who_must_wait_for_a_writer_is_told_so_and_goes_on_when_it_ends(
         told.append(message)
         other.execute("ROLLBACK")
 
-    with cats.write(tell) as connection:
+    with heard_by(tell), cats.write() as connection:
         connection.exec_driver_sql("INSERT INTO cats VALUES ('Kim')")
     other.close()
 
@@ -243,6 +244,6 @@ def test_who_must_wait_for_a_writer_is_told_so_and_goes_on_when_it_ends(
 
 def test_who_need_not_wait_is_told_nothing(cats: Warehouse) -> None:
     told: list[str] = []
-    with cats.write(told.append):
+    with heard_by(told.append), cats.write():
         pass
     assert told == []

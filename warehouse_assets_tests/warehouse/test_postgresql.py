@@ -15,6 +15,7 @@ from warehouse_assets.errors import (
     WarehouseAssetsError,
     WarehouseError,
 )
+from warehouse_assets.progress import heard_by
 from warehouse_assets.warehouse import Warehouse
 from warehouse_assets.warehouse.postgresql_errors import explanation
 from warehouse_assets_tests.postgres import execute, postgres_url, server_url
@@ -71,7 +72,7 @@ def test_a_writer_waits_for_another_one_and_says_so_while_readers_read(cats: War
             told.append(message)
             other.send("enough")
 
-        with cats.write(end) as connection:
+        with heard_by(end), cats.write() as connection:
             connection.exec_driver_sql("INSERT INTO cats VALUES ('Ada')")
     assert told == [f"Waiting for a writer of {cats}."]
     assert read_all(cats) == ["Ada", "Kim", "Tom"]
@@ -89,7 +90,7 @@ def test_writers_of_different_schemas_do_not_wait_for_each_other(own_cats: Wareh
     execute(url_of(own_cats), "CREATE SCHEMA other")
     in_other = Warehouse(f"{url_of(own_cats)}&options=-csearch_path%3Dother")
     told: list[str] = []
-    with own_cats.write(), in_other.write(told.append):
+    with heard_by(told.append), own_cats.write(), in_other.write():
         pass
     assert told == []
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake, append, commit
-from warehouse_assets.progress import Progress
+from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets.warehouse import Published, Warehouse, publish
 from warehouse_assets.warehouse.writer import Writer
 from warehouse_assets_tests.lake.tables import KINDS, PETS, TAGS, VISITS, Stored
@@ -221,7 +221,8 @@ def test_many_rows_are_told_of_as_they_are_written(pets: Stored, warehouse: Ware
             more = rows.format(f"{first} + range")
             append(engine, pets.table, pets.table.open(), more, {})
         told: list[Progress] = []
-        assert publish(pets.lake, warehouse, pets.table, told.append).is_whole == is_whole
+        with heard_by(report=told.append):
+            assert publish(pets.lake, warehouse, pets.table).is_whole == is_whole
         done = [progress.done for progress in told]
         assert done == sorted(done)
         assert len(done) > 1

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.lake import Lake, maintain, overwrite, rearrange
-from warehouse_assets.progress import Progress
+from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets.warehouse import Published, Warehouse, publish
 from warehouse_assets_tests.lake.partial_tables import WALKS, added_up, walk
 from warehouse_assets_tests.lake.tables import Stored
@@ -116,8 +116,8 @@ def test_publishing_that_breaks_off_did_not_happen(warehouse: Warehouse, walks: 
     walks.append([walk("Rex", 1)])
     publish_to(warehouse, walks)
     walks.append([walk("Rex", 2)])
-    with pytest.raises(KeyboardInterrupt):
-        publish(walks.lake, warehouse, walks.table, progress=die)
+    with pytest.raises(KeyboardInterrupt), heard_by(report=die):
+        publish(walks.lake, warehouse, walks.table)
     assert [row[:2] for row in query(warehouse, ALL)] == [("Rex", 1)]
 
     assert publish_to(warehouse, walks) == Published(1, 0)

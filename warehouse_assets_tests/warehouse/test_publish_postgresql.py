@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake
-from warehouse_assets.progress import Progress
+from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
 from warehouse_assets.warehouse.postgresql_copy import copy
 from warehouse_assets_tests.lake.tables import KINDS, PETS, TAGS, VISITS, Row, Stored, with_column
@@ -231,7 +231,8 @@ def test_writing_whole_waits_for_no_reader_and_no_reader_waits(
         assert connection.scalar(count) == 1
         pets.append([TOM])
         impatient = Warehouse(url_of(warehouse), seconds_to_wait=1)
-        publish(pets.lake, impatient, pets.table, look, whole=True)
+        with heard_by(report=look):
+            publish(pets.lake, impatient, pets.table, whole=True)
         assert connection.scalar(count) == 1
     assert seen == [1]
     assert query(warehouse, "SELECT count(*) FROM pets") == [(2,)]
@@ -245,8 +246,8 @@ def test_who_listens_hears_of_each_publishing_that_was_committed(
 
     with listening(warehouse) as heard:
         pets.append([REX])
-        with pytest.raises(KeyboardInterrupt):
-            publish(pets.lake, warehouse, pets.table, fail)
+        with pytest.raises(KeyboardInterrupt), heard_by(report=fail):
+            publish(pets.lake, warehouse, pets.table)
         publish_to(warehouse, pets)
         publish_to(warehouse, pets)
     assert heard == [("warehouse_published", "pets")]

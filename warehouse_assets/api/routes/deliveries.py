@@ -21,6 +21,7 @@ from warehouse_assets.defs.deliveries.average import BEGINNING
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.defs.deliveries.state import Snapshot
 from warehouse_assets.errors import WarehouseAssetsError
+from warehouse_assets.progress import heard_by
 
 router = APIRouter(prefix="/deliveries", tags=["deliveries"], route_class=StrictRoute)
 
@@ -193,4 +194,5 @@ async def follow(service: Service) -> None:
 
 
 def _catch_up(service: Service) -> None:
-    service.average.catch_up(_logger.info, lambda: service.watch.is_closed)
+    with heard_by(_logger.info):
+        service.average.catch_up(lambda: service.watch.is_closed)

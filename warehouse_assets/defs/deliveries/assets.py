@@ -25,9 +25,7 @@ def average_delivery_duration(
 ) -> dg.MaterializeResult[Any]:
     """Take what is new in the feed; a sensor may do so at the same time."""
     with in_step(context):
-        return dg.MaterializeResult(
-            metadata=account_of(delivery_average.catch_up(context.log.info))
-        )
+        return dg.MaterializeResult(metadata=account_of(delivery_average.catch_up()))
 
 
 def account_of(change: Change) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from warehouse_assets.errors import BusyError, SourceError, naming
 from warehouse_assets.ingest.log import Segment, checkpoint_of, find_place, refuse_missing
 from warehouse_assets.ingest.log_files import LogSource, open_log
 from warehouse_assets.lake import Lake
+from warehouse_assets.progress import tell
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS
 
@@ -138,13 +139,10 @@ class DeliveryAverage:
             return ""
         return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
 
-    def catch_up(
-        self, tell: Callable[[str], object] = str, is_enough: Callable[[], bool] = lambda: False
-    ) -> Change:
+    def catch_up(self, is_enough: Callable[[], bool] = lambda: False) -> Change:
         """Take what is new in the feed, record by record, a transaction for about four megabytes.
 
         Args:
-            tell: told in words what is worth knowing meanwhile.
             is_enough: asked after each transaction whether to leave the rest for next time.
 
         Raises:
@@ -159,25 +157,23 @@ class DeliveryAverage:
         while True:
             with self.database.exclusive() as connection:
                 session.begin(connection)
-                waiting, is_over = self._replay(session, connection, tell), False
+                waiting, is_over = self._replay(session, connection), False
                 if waiting is None:
-                    waiting, is_over = self._take(session, connection, tell)
+                    waiting, is_over = self._take(session, connection)
             if is_over and waiting is None:
                 tell(refuse_missing(self.source, "feed"))
                 return Change(before, self.snapshot(), is_missing=True)
             if is_over or is_enough():
                 return Change(before, self.snapshot(), waiting or 0, is_cut=not is_over)
 
-    def _take(
-        self, session: Session, connection: sa.Connection, tell: Callable[[str], object]
-    ) -> tuple[int | None, bool]:
+    def _take(self, session: Session, connection: sa.Connection) -> tuple[int | None, bool]:
         """Take lines of the feed; returns the bytes that wait, None without a feed, and if all."""
         with open_log(self.source) as log:
             place = find_place(log, session.checkpoint, None)
             segment = place.segment
             if segment is None:
                 return (place.waiting if place.files else None), True
-            self._tell_where(segment, tell)
+            self._tell_where(segment)
             latest, steps, unusable = records.latest_now(), list[records.Step](), 0
             for lines in segment.read(self._bytes_together):
                 for _, _, said in records.read_lines(lines, latest):
@@ -190,7 +186,7 @@ class DeliveryAverage:
             waiting = place.waiting - segment.size
             return waiting, segment.file is log.present and waiting == 0
 
-    def _tell_where(self, segment: Segment, tell: Callable[[str], object]) -> None:
+    def _tell_where(self, segment: Segment) -> None:
         if segment.lost_at is not None:
             tell(
                 f"Warning: the feed {self.source.path} was truncated, or rotated and what was left "
@@ -198,9 +194,7 @@ class DeliveryAverage:
                 "never have been seen."
             )
 
-    def _replay(
-        self, session: Session, connection: sa.Connection, tell: Callable[[str], object]
-    ) -> int | None:
+    def _replay(self, session: Session, connection: sa.Connection) -> int | None:
         """Take steps that the lake holds where there is no state, in the order of the feed.
 
         Returns 0 if there were any, else None.

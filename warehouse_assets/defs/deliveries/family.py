@@ -28,7 +28,7 @@ _FEED = dg.AssetSpec(
 
 def _load_deliveries(step: Step) -> Loaded:
     kind = delivery_lines(step.lake, timedelta(hours=step.settings.delivery_open_hours))
-    loaded = load_log(step.lake, feed_of(step.settings), kind, step.tell, step.progress)
+    loaded = load_log(step.lake, feed_of(step.settings), kind)
     return loaded.written, log_metadata(loaded)
 
 

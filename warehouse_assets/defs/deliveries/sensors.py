@@ -8,6 +8,7 @@ from warehouse_assets.defs.deliveries.assets import AVERAGE, account_of
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.ingest.log import refuse_missing
+from warehouse_assets.progress import heard_by
 
 _SECONDS_BETWEEN_TICKS = 5
 # A tick may take 60 s. Of a feed with more to take the next tick takes the rest.
@@ -49,7 +50,8 @@ def tick(
     if looked and looked == seen and not average.database.is_lost():
         return dg.SkipReason("There is nothing new in the feed.")
     try:
-        change = average.catch_up(context.log.info, lambda: time.monotonic() >= end)
+        with heard_by(context.log.info):
+            change = average.catch_up(lambda: time.monotonic() >= end)
     except WarehouseAssetsError as error:
         return dg.SkipReason(str(error))
     revision = f"{change.after.revision} {change.after.changed_at}"

@@ -1,7 +1,7 @@
 """Loading `batches` from the server of batches, or from a file of what it would answer."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -22,7 +22,7 @@ from warehouse_assets.ingest.json_array import NotAnArrayError, NotJsonError, js
 from warehouse_assets.ingest.upsert import CaughtUp, upsert_records
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake
-from warehouse_assets.progress import Listener, Progress, nobody
+from warehouse_assets.progress import Progress, report, tell
 
 if TYPE_CHECKING:
     from warehouse_assets.ingest.http import Patience
@@ -69,8 +69,6 @@ def load_batches(
     lake: Lake,
     source: BatchesSource,
     is_given: bool,
-    tell: Callable[[str], object],
-    progress: Listener = nobody,
 ) -> CaughtUp:
     """Merge new batches into the lake by their id.
 
@@ -79,18 +77,16 @@ def load_batches(
 
     Args:
         is_given: whether the source must be there.
-        tell: told in words what is worth knowing meanwhile.
-        progress: told how many batches have been read.
 
     Raises:
         SourceError: the source is not there though given, or cannot be read.
     """
-    client = _Server(source, tell) if source.endpoint else _File(Path(source.address))
+    client = _Server(source) if source.endpoint else _File(Path(source.address))
     if not is_given and not client.exists():
         tell(f"No batches to read: there is nothing at {client.address} (setting {SETTING}).")
         return CaughtUp(is_missing=True)
-    with lake.lock(str(BATCHES.name), on_wait=tell), closing(client):
-        done = _load(lake, source, client, tell, progress)
+    with lake.lock(str(BATCHES.name)), closing(client):
+        done = _load(lake, source, client)
     return replace(done, pages_read=client.pages_read, bytes_read=client.bytes_read)
 
 
@@ -98,8 +94,6 @@ def _load(
     lake: Lake,
     source: BatchesSource,
     client: "_Server | _File",
-    tell: Callable[[str], object],
-    progress: Listener,
 ) -> CaughtUp:
     name, done = str(BATCHES.name), CaughtUp()
     lake.table(BATCHES).open()  # so that it is there, whatever comes
@@ -110,7 +104,7 @@ def _load(
         for part in parts:
             first = done.records + 1
             done += upsert_records(lake, connection, _VALIDATOR, client.address, part, first)
-            progress(Progress(name, "reading", done.records, done.records, "records"))
+            report(Progress(name, "reading", done.records, done.records, "records"))
             if not (done.written.rows_changed or done.rejected):
                 # Those that are known would stop the next load, too.
                 last_page = client.pages_read + source.most_pages
@@ -163,12 +157,12 @@ class _Server:
 
     goes_on = True  # what is not read comes the next time
 
-    def __init__(self, source: BatchesSource, tell: Callable[[str], object]) -> None:
+    def __init__(self, source: BatchesSource) -> None:
         # What speaks HTTP takes long to import; most commands do not.
         from warehouse_assets.ingest.http import HttpPages, Patience
 
         patience = source.patience or Patience.of(source.timeout, TIMEOUT_SETTING)
-        self._http = HttpPages(source.endpoint or "", SETTING, patience, tell)
+        self._http = HttpPages(source.endpoint or "", SETTING, patience)
         self.address = self._http.address
 
     @property

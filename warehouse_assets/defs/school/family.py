@@ -50,14 +50,14 @@ def _load_batches(step: Step) -> Loaded:
         timedelta(hours=settings.batches_overlap_hours),
         settings.batches_pages_per_run,
     )
-    loaded = load_batches(step.lake, source, SETTING in settings.given, step.tell, step.progress)
+    loaded = load_batches(step.lake, source, SETTING in settings.given)
     return loaded.written, {**loaded_metadata(loaded), "pages_read": loaded.pages_read}
 
 
 def _load_test_runs(step: Step) -> Loaded:
     is_given = _LOG_SETTING in step.settings.given
     source = LogSource(step.settings.test_runs_log, is_given, _LOG_SETTING)
-    taken = load_log(step.lake, source, TEST_RUN_LINES, step.tell, step.progress)
+    taken = load_log(step.lake, source, TEST_RUN_LINES)
     return taken.written, log_metadata(taken)
 
 

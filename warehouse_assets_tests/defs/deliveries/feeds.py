@@ -62,7 +62,7 @@ class Feed:
     def take_into_lake(self) -> LoadedLog:
         """Catch the lake up."""
         kind = delivery_lines(self.lake, self.window)
-        return load_log(self.lake, self.source, kind, lambda _: None)
+        return load_log(self.lake, self.source, kind)
 
 
 def come_to(snapshot: Snapshot, result: Result) -> bool:

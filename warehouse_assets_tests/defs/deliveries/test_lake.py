@@ -14,6 +14,7 @@ from warehouse_assets.defs.deliveries.average import LATE, NOTHING_OPEN
 from warehouse_assets.defs.deliveries.family import _SQL
 from warehouse_assets.defs.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
 from warehouse_assets.orchestration.computation import compute
+from warehouse_assets.progress import heard_by
 from warehouse_assets.tables import REJECTED_RECORDS
 from warehouse_assets_tests.defs.deliveries.feeds import Feed, come_to
 from warehouse_assets_tests.defs.deliveries.steps import (
@@ -153,7 +154,8 @@ def test_a_lost_state_is_made_from_the_lake_and_goes_on_with_the_feed(tmp_path: 
     feed.write([(2, 4, NOON + minutes(8))])
     told: list[str] = []
 
-    now = feed.another().catch_up(told.append).after
+    with heard_by(told.append):
+        now = feed.another().catch_up().after
 
     assert "made again from the lake" in told[0]
     assert (now.records, now.unusable, now.successes) == (4, 1, 2)

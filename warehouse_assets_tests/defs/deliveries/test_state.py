@@ -18,6 +18,7 @@ from warehouse_assets.defs.deliveries.state import Snapshot, history
 from warehouse_assets.defs.deliveries.state_database import StateDatabase, StateError
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.lines import MOST_LINE_BYTES
+from warehouse_assets.progress import heard_by
 from warehouse_assets_tests.defs.deliveries.feeds import Feed, come_to, dying_at, killed_at
 from warehouse_assets_tests.defs.deliveries.steps import (
     NOON,
@@ -131,7 +132,8 @@ def test_a_truncated_feed_is_taken_from_its_beginning_with_a_warning(feed: Feed)
     feed.write([(2, 1, NOON)])
     told: list[str] = []
 
-    now = feed.average.catch_up(told.append).after
+    with heard_by(told.append):
+        now = feed.average.catch_up().after
 
     assert (now.records, now.successes, now.open) == (3, 1, 1)
     assert "was truncated" in told[0]

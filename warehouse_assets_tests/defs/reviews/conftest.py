@@ -35,7 +35,7 @@ def catch_up(lake: Lake) -> CatchUp:
 
     def load(database: Database, **limits: Any) -> CaughtUp:
         source = replace(REVIEWS_SOURCE, limits=Limits(**{"settled_seconds": -1, **limits}))
-        return load_sql(lake, source, database.url, True, str)
+        return load_sql(lake, source, database.url, True)
 
     return load
 

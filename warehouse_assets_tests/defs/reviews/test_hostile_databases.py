@@ -10,6 +10,7 @@ from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.errors import BusyError, SourceError
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake
+from warehouse_assets.progress import heard_by
 from warehouse_assets_tests.defs.reviews.conftest import CatchUp
 from warehouse_assets_tests.defs.reviews.databases import Database, review
 from warehouse_assets_tests.defs.reviews.stored import SOURCE_COLUMNS, given, rejected, stored
@@ -58,7 +59,7 @@ def test_a_server_without_encoding_may_hold_anything(lake: Lake) -> None:
         "INSERT INTO reviews VALUES (5, 'A', 'B', 2, convert_from('\\xe9', 'SQL_ASCII'))",
     )
 
-    load_sql(lake, REVIEWS_SOURCE, url, True, str)
+    load_sql(lake, REVIEWS_SOURCE, url, True)
 
     assert stored(lake, 'summary, "unixReviewTime"') == [("é", 1)]
     ((position, reason, _),) = rejected(lake)
@@ -121,7 +122,7 @@ def test_a_server_that_does_not_answer_is_told_without_its_password(lake: Lake) 
     url = "postgresql://ann:secret@127.0.0.1:1/shop"
 
     with pytest.raises(SourceError) as caught:
-        load_sql(lake, REVIEWS_SOURCE, url, True, str)
+        load_sql(lake, REVIEWS_SOURCE, url, True)
 
     words = str(caught.value)
     assert "postgresql://ann:***@127.0.0.1:1/shop cannot be read" in words
@@ -133,14 +134,15 @@ def test_a_file_that_is_missing_is_told_of_or_is_an_error(lake: Lake, tmp_path: 
     path, told = tmp_path / "none.db", list[str]()
     url = f"sqlite:///{path}"
 
-    assert load_sql(lake, REVIEWS_SOURCE, url, False, told.append).is_missing
+    with heard_by(told.append):
+        assert load_sql(lake, REVIEWS_SOURCE, url, False).is_missing
     assert told == [f"No reviews to read: there is no database {path} (setting REVIEWS_URL)."]
     with pytest.raises(SourceError, match="Correct the setting, or put the database there"):
-        load_sql(lake, REVIEWS_SOURCE, url, True, str)
+        load_sql(lake, REVIEWS_SOURCE, url, True)
 
 
 def test_a_file_that_is_no_database_is_told_of(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "r.db").write_text("hello, this is text that is longer than a header" * 10)
 
     with pytest.raises(SourceError, match="not a SQLite database"):
-        load_sql(lake, REVIEWS_SOURCE, f"sqlite:///{tmp_path / 'r.db'}", True, str)
+        load_sql(lake, REVIEWS_SOURCE, f"sqlite:///{tmp_path / 'r.db'}", True)

@@ -94,7 +94,7 @@ def test_every_row_is_kept_or_rejected(rows: list[tuple[Any, ...]]) -> None:
             connection.commit()
         lake = Lake(Path(folder) / "lake", Path(folder) / "tmp", 10**9)
 
-        load_sql(lake, REVIEWS_SOURCE, f"sqlite:///{path}", True, str)
+        load_sql(lake, REVIEWS_SOURCE, f"sqlite:///{path}", True)
 
         good, bad = Counter[Any](), []
         for position, row in enumerate(rows, start=1):

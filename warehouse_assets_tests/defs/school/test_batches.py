@@ -15,7 +15,7 @@ from warehouse_assets.ingest.file_marks import taken_at
 from warehouse_assets.ingest.http import Patience
 from warehouse_assets.ingest.upsert import CaughtUp
 from warehouse_assets.lake import Lake, Written
-from warehouse_assets.progress import Progress
+from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets.tables import REJECTED_RECORDS
 from warehouse_assets_tests.defs.school.batch_server import (
     DAY,
@@ -58,7 +58,7 @@ def source(server: Server, **more: Any) -> BatchesSource:
 
 
 def take(lake: Lake, server: Server, **more: Any) -> CaughtUp:
-    return load_batches(lake, source(server, **more), True, str)
+    return load_batches(lake, source(server, **more), True)
 
 
 def in_lake(lake: Lake) -> list[int]:
@@ -274,7 +274,8 @@ def test_a_server_that_never_ends_is_read_in_parts(lake: Lake, server: Server) -
     for _ in range(4):
         # An overlap longer than a page: known ones come again, and it goes on all the same.
         some = source(server, overlap=timedelta(seconds=150), most_pages=3)
-        done = load_batches(lake, some, True, told.append)
+        with heard_by(told.append):
+            done = load_batches(lake, some, True)
         assert done.written.inserted > 0
         taken += done.written.inserted
         assert in_lake(lake) == list(range(taken))
@@ -293,7 +294,8 @@ def test_what_comes_is_kept_meanwhile(lake: Lake, server: Server) -> None:
 def test_a_server_of_bad_batches_without_end_is_left(lake: Lake, server: Server) -> None:
     server.usual = Endless(lake, are_good=False)
     told: list[str] = []
-    done = load_batches(lake, source(server, most_pages=3), True, told.append)
+    with heard_by(told.append):
+        done = load_batches(lake, source(server, most_pages=3), True)
     assert done.rejected >= 200
     assert len(told) == 1
 
@@ -316,7 +318,8 @@ def test_a_server_without_batches_gives_an_empty_table(lake: Lake, server: Serve
 def test_progress_is_told(lake: Lake, batches: BatchServer, server: Server) -> None:
     batches.batches = [batch(1)]
     heard: list[Progress] = []
-    load_batches(lake, source(server), True, str, heard.append)
+    with heard_by(report=heard.append):
+        load_batches(lake, source(server), True)
     assert heard == [Progress("batches", "reading", 2, 2, "records")]
 
 
@@ -367,17 +370,17 @@ def recorded(tmp_path: Path) -> Path:
 
 def test_a_recorded_file_is_taken_whole_each_time(lake: Lake, recorded: Path) -> None:
     file = BatchesSource(str(recorded))
-    first = load_batches(lake, file, True, str)
+    first = load_batches(lake, file, True)
     assert (first.written.inserted, first.pages_read) == (500, 1)
     assert first.bytes_read == recorded.stat().st_size
     before = version(lake, BATCHES)
-    again = load_batches(lake, file, True, str)
+    again = load_batches(lake, file, True)
     assert (again.written, again.pages_read) == (Written(), 1)
     assert version(lake, BATCHES) == before
     new = recorded.with_name("new.json")
     new.write_text(json.dumps([batch(3, name="renamed"), batch(900)]))
     new.replace(recorded)
-    third = load_batches(lake, file, True, str)
+    third = load_batches(lake, file, True)
     assert (third.written.inserted, third.written.updated) == (1, 1)
 
 
@@ -386,10 +389,11 @@ def test_a_recorded_file_that_is_not_there_is_no_error_unless_it_was_given(
 ) -> None:
     file = BatchesSource(str(tmp_path / "none.json"))
     told: list[str] = []
-    assert load_batches(lake, file, False, told.append) == CaughtUp(is_missing=True)
+    with heard_by(told.append):
+        assert load_batches(lake, file, False) == CaughtUp(is_missing=True)
     assert str(tmp_path / "none.json") in told[0]
     with pytest.raises(SourceError, match="BATCHES_URL") as raised:
-        load_batches(lake, file, True, str)
+        load_batches(lake, file, True)
     assert str(tmp_path / "none.json") in str(raised.value)
 
 
@@ -412,6 +416,6 @@ def test_a_recorded_file_that_cannot_be_read_is_told(
     else:
         path.write_text(content)
     with pytest.raises(SourceError, match=words) as raised:
-        load_batches(lake, BatchesSource(str(path)), False, str)
+        load_batches(lake, BatchesSource(str(path)), False)
     for part in (str(path), "BATCHES_URL"):
         assert part in str(raised.value)

@@ -17,7 +17,6 @@ from warehouse_assets.ingest.delivery_files import Taken, catch_up
 from warehouse_assets.orchestration.computation import compute, compute_added
 from warehouse_assets.warehouse import publish
 from warehouse_assets_tests.house import House
-from warehouse_assets_tests.ingest.deliveries import quiet
 
 HEADER = "region,origin_coord,destination_coord,datetime,datasource"
 PRAGUE, TURIN = (14.42076, 50.08804), (7.67, 45.06)
@@ -138,7 +137,7 @@ def weekly_average(
 
 def take(house: House) -> Taken:
     """Catch up with the files of trips in the inbox."""
-    return catch_up(house.lake, house.inbox, TRIPS_FILES, tell=quiet)
+    return catch_up(house.lake, house.inbox, TRIPS_FILES)
 
 
 def add_up(house: House, *names: str, zoom: int = 14) -> None:
