@@ -11,7 +11,7 @@ import duckdb
 from benchmarks.context import Context
 from benchmarks.subjects.homes import inbox_of, lake_of, settings_of
 from warehouse_assets.defs.forum.files import VOTES_FILES
-from warehouse_assets.ingest.delivery_files import catch_up
+from warehouse_assets.ingest.files import load_files
 
 
 def duckdb_alone(context: Context) -> None:
@@ -34,5 +34,5 @@ def catch_up_votes(context: Context) -> None:
     settings = settings_of(context.folder / "home")
     lake, inbox = lake_of(settings), inbox_of(settings, [context.data.votes_file])
     with context.measuring():
-        taken = catch_up(lake, inbox, VOTES_FILES)
+        taken = load_files(lake, inbox, VOTES_FILES)
     assert taken.written.inserted == context.data.votes

@@ -15,8 +15,9 @@ import duckdb
 from benchmarks.context import Context
 from benchmarks.subjects.homes import lake_of, settings_of
 from warehouse_assets.defs.school.run_lines import TEST_RUN_LINES
+from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.log_files import LogSource
-from warehouse_assets.ingest.log_load import LoadedLog, load_log
+from warehouse_assets.ingest.log_load import load_log
 from warehouse_assets.settings import Settings
 
 _NEXT_LINES = 1000
@@ -82,6 +83,6 @@ def next_lines(context: Context, percent: int) -> None:
     context.details["MB read"] = context.bytes_read / 1e6
 
 
-def _take(settings: Settings, log: Path) -> LoadedLog:
+def _take(settings: Settings, log: Path) -> Loaded:
     source = LogSource(log, is_given=True, setting="TEST_RUNS_LOG")
     return load_log(lake_of(settings), source, TEST_RUN_LINES)

@@ -14,7 +14,7 @@ from benchmarks.context import Context
 from benchmarks.subjects.homes import inbox_of, lake_of, settings_of
 from benchmarks.subjects.trips_sql import columns
 from warehouse_assets.defs.trips.family import TRIPS_FILES
-from warehouse_assets.ingest.delivery_files import catch_up
+from warehouse_assets.ingest.files import load_files
 from warehouse_assets.settings import Settings
 
 
@@ -57,5 +57,5 @@ def _copy(source: Path, target: Path) -> None:
 def _take(context: Context, settings: Settings) -> None:
     lake, inbox = lake_of(settings), inbox_of(settings, [context.data.trips_file])
     with context.measuring():
-        taken = catch_up(lake, inbox, TRIPS_FILES)
+        taken = load_files(lake, inbox, TRIPS_FILES)
     assert (taken.records, taken.rejected) == (context.data.trips, 0)

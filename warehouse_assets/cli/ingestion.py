@@ -14,8 +14,8 @@ from warehouse_assets.cli import terminal
 from warehouse_assets.cli.interruption import when_told_to_end
 from warehouse_assets.cli.sql import lake_query
 from warehouse_assets.definitions import FILE_KINDS
+from warehouse_assets.ingest.file_checkpoints import is_taken, rejected_whole
 from warehouse_assets.ingest.file_kinds import left_behind, left_in_words
-from warehouse_assets.ingest.file_marks import is_taken, rejected_whole
 from warehouse_assets.ingest.inbox import (
     DeliveryFile,
     copy_file,

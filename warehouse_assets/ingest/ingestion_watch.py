@@ -51,19 +51,18 @@ class IngestionWatch:
                 ingestion.tell("started", run_id=self._run_id)
                 self._rows_of_a_byte = _lines_of_a_byte(unit)
 
-    def progress(self, share: float | None) -> None:
-        """So much of the units has been read, as a share from 0 to 1.
-
-        None: all of it, and it is looked through once more for what cannot be used.
-        """
-        if share is None:
-            self._tell_phase("checking")
+    def progress(self, phase: str, share: float) -> None:
+        """So much of the units has been read, from 0 to 1; or what else is done with them."""
+        seconds = round(time.monotonic() - self._started, 3)
+        if phase != "reading":
+            for ingestion in self._taking.values():
+                ingestion.tell("progress", phase=phase, seconds=seconds)
             return
         # Of units that are read together it is not known how far each has come.
         if len(self._units) != 1 or not self._taking:
             return
         (unit,), (ingestion,) = self._units, self._taking.values()
-        seconds, done = time.monotonic() - self._started, int(share * unit.file.size)
+        done = int(share * unit.file.size)
         ingestion.tell(
             "progress",
             phase="reading",
@@ -73,17 +72,8 @@ class IngestionWatch:
             bytes=done,
             bytes_total=unit.file.size,
             rate=round(done / max(seconds, 0.001)),
-            seconds=round(seconds, 3),
+            seconds=seconds,
         )
-
-    def storing(self) -> None:
-        """What the units hold is known, and is being put into the lake."""
-        self._tell_phase("storing")
-
-    def _tell_phase(self, phase: str) -> None:
-        seconds = round(time.monotonic() - self._started, 3)
-        for ingestion in self._taking.values():
-            ingestion.tell("progress", phase=phase, seconds=seconds)
 
     def stored(
         self, rows: Mapping[int, int], rejected: Mapping[int, int], refused: Mapping[int, str]

@@ -1,8 +1,8 @@
 """Records from files of JSON: good ones staged with their types, bad ones with their reasons.
 
 Every file is read once, by DuckDB, as texts that become values. Only a file in which that shows
-records that cannot be used, or that DuckDB refuses, is read again, line by line, for their places,
-raw texts and reasons.
+records that cannot be used, or that DuckDB refuses, is read again, record by record, for their
+places, raw texts and reasons.
 """
 
 import glob
@@ -17,20 +17,19 @@ from sqlalchemy import Table
 
 from warehouse_assets.ingest.json_layout import (
     ARRAY,
-    LINES,
+    JSON_LINES,
     MOST_RECORD_BYTES,
     prepare,
     spread_layout,
 )
-from warehouse_assets.ingest.json_texts import JSON, judge_json
+from warehouse_assets.ingest.json_texts import LINES, stage_json
 from warehouse_assets.ingest.lines import LineReader, Lines, arrow_table
 from warehouse_assets.ingest.packed import UnreadableFileError
 from warehouse_assets.ingest.stray_bytes import copy_without_stray_bytes
 from warehouse_assets.ingest.units import REJECTED, STAGED, Unit, create_stage, reject_unit
 from warehouse_assets.ingest.unknown_fields import known_fields, note_fields_of
-from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
+from warehouse_assets.ingest.validate import Validator, text
 from warehouse_assets.tables import identifiers
-from warehouse_assets.times import trimmed
 
 # DuckDB cuts the text that it shows in a message, perhaps within a character; then that is told.
 _NOT_THE_MACHINE = (
@@ -61,7 +60,7 @@ def stage_json_files(
         spool: an empty folder for temporary files.
     """
     create_stage(connection, table)
-    layouts: dict[str, list[_File]] = {LINES: [], ARRAY: []}
+    layouts: dict[str, list[_File]] = {JSON_LINES: [], ARRAY: []}
     for unit in units:
         try:
             prepared = prepare(unit.file.path, spool / f"{unit.arrival}.json", unit.unpacked_limit)
@@ -93,20 +92,16 @@ class _Reader:
             again = self._note_fields(files) if self._have_more_fields(files) else set()
         except _NOT_THE_MACHINE:
             if len(files) == 1:
-                self._judge_all(files[0])
+                self._judge(files[0])
                 return
             for file in files:
                 self._forget(STAGED, file)
                 self.read([file])
             return
-        staged = self._staged(files)
+        again |= self._have_unusable(files)
         for file in files:
-            records, unusable = staged.get(file.unit.arrival, (0, []))
-            if file.unit.arrival in again or (file.layout == LINES and records == len(unusable)):
-                # DuckDB takes a file of a single byte for an empty one.
-                self._judge_all(file)
-            elif unusable:
-                self._judge_some(file, unusable, records)
+            if file.unit.arrival in again:
+                self._judge(file)
 
     def _insert(self, files: Sequence[_File]) -> None:
         """One pass over the files; a line that is not a JSON object makes a row without values."""
@@ -126,17 +121,15 @@ class _Reader:
             _parameters(files) | {"fields": dict.fromkeys(fields, "VARCHAR")},
         )
 
-    def _staged(self, files: Sequence[_File]) -> dict[int, tuple[int, list[int]]]:
-        """Of each file with any: how many records it has, and the ordinals of unusable ones."""
-        rows = self._connection.execute(
-            f"""SELECT arrival, count(*), list(rowid) FILTER (_is_unusable), min(rowid)
-            FROM {STAGED} WHERE list_contains(CAST(? AS BIGINT[]), arrival) GROUP BY arrival""",
+    def _have_unusable(self, files: Sequence[_File]) -> set[int]:
+        """The files that have records which cannot be used, or of which nothing was read."""
+        good = self._connection.execute(
+            f"""SELECT arrival FROM {STAGED} WHERE list_contains(CAST(? AS BIGINT[]), arrival)
+            GROUP BY arrival HAVING NOT bool_or(_is_unusable)""",
             [[file.unit.arrival for file in files]],
         ).fetchall()
-        return {
-            arrival: (records, [row - first + 1 for row in unusable or []])
-            for arrival, records, unusable, first in rows
-        }
+        # DuckDB takes a file of a single byte for an empty one.
+        return {file.unit.arrival for file in files} - {arrival for (arrival,) in good}
 
     def _have_more_fields(self, files: Sequence[_File]) -> bool:
         """Whether the records of files have more fields than there are values staged of them.
@@ -168,23 +161,10 @@ class _Reader:
         self._connection.execute("DROP TABLE _fields")
         return {arrival for (arrival,) in twice}
 
-    def _judge_some(self, file: _File, unusable: list[int], records: int) -> None:
-        """Take the unusable records of a file, by their ordinals from 1, out of the stage."""
-        self._connection.execute(
-            f"DELETE FROM {STAGED} WHERE _is_unusable AND arrival = ?", [file.unit.arrival]
-        )
-        judge = self._judge_array if file.layout == ARRAY else self._judge_lines
-        good, found = judge(file, unusable)
-        if good or found != records:
-            # The two readings do not agree on the file, and ordinals cannot be trusted.
-            self._judge_all(file)
-
-    def _judge_all(self, file: _File) -> None:
-        """Judge every record of a file by itself, in place of what was staged or rejected of it."""
+    def _judge(self, file: _File) -> None:
+        """Judge every record of a file by itself, in place of what was staged of it."""
         self._forget(STAGED, file)
-        self._forget(REJECTED, file)
-        judge = self._judge_array if file.layout == ARRAY else self._judge_lines
-        good, _ = judge(file, None)
+        good = self._judge_array(file) if file.layout == ARRAY else self._judge_lines(file)
         if not good and (reason := spread_layout(file.path)):
             self._forget(REJECTED, file)
             reject_unit(self._connection, file.unit, reason)
@@ -192,54 +172,31 @@ class _Reader:
     def _forget(self, table: str, file: _File) -> None:
         self._connection.execute(f"DELETE FROM {table} WHERE arrival = ?", [file.unit.arrival])
 
-    def _judge_lines(self, file: _File, chosen: list[int] | None) -> tuple[int, int]:
-        """Judge the records with these ordinals, or all: how many are good, and how many exist."""
-        relation = f"""SELECT position AS {POSITION}, rtrim(line, E'\\r') AS {RAW},
-                CASE WHEN problem IS NULL AND json_valid(line) THEN line END AS {JSON},
-                problem AS {PROBLEM}, seen AS {SEEN}
-            FROM _lines WHERE {trimmed("line")} <> ''"""
-        good = found = 0
+    def _judge_lines(self, file: _File) -> int:
+        """Returns how many records are good."""
+        good = 0
         with file.path.open("rb") as stream:
             for lines in _lines_together(stream, file.path.stat().st_size):
-                self._connection.register("_lines", arrow_table(lines))
-                if chosen is None:
-                    records = relation
-                else:
-                    records = self._choose(relation, chosen, found)
-                    found += self._count(relation)
-                good += judge_json(self._connection, self._validator, records, file.unit.arrival)
-                self._connection.unregister("_lines")
-        return good, found
+                self._connection.register(LINES, arrow_table(lines))
+                good += stage_json(self._connection, self._validator, file.unit.arrival)
+                self._connection.unregister(LINES)
+        return good
 
-    def _judge_array(self, file: _File, chosen: list[int] | None) -> tuple[int, int]:
-        """As of lines."""
-        relation = f"""SELECT row_number() OVER () AS {POSITION}, CAST(json AS VARCHAR) AS {RAW},
-                CAST(json AS VARCHAR) AS {JSON}, CAST(NULL AS VARCHAR) AS {PROBLEM},
-                CAST(NULL AS VARCHAR) AS {SEEN}
+    def _judge_array(self, file: _File) -> int:
+        """As of lines; the position of a record is its number."""
+        elements = f"""(SELECT row_number() OVER () AS position, CAST(json AS VARCHAR) AS line,
+                NULL::VARCHAR AS problem, NULL::VARCHAR AS seen
             FROM read_json_objects(getvariable('_array'), format = 'array',
-                compression = 'uncompressed', maximum_object_size = {MOST_RECORD_BYTES})"""
+                compression = 'uncompressed', maximum_object_size = {MOST_RECORD_BYTES}))"""
         self._connection.execute("SET VARIABLE _array = ?", [glob.escape(str(file.path))])
         try:
-            found = self._count(relation)
-            records = relation if chosen is None else self._choose(relation, chosen, 0)
-            good = judge_json(self._connection, self._validator, records, file.unit.arrival)
+            return stage_json(self._connection, self._validator, file.unit.arrival, lines=elements)
         except _NOT_THE_MACHINE as error:
             copy = self._spool / f"{file.unit.arrival}-without-stray-bytes.json"
             if file.path != copy and copy_without_stray_bytes(file.path, copy):
-                return self._judge_array(_File(file.unit, copy, ARRAY), chosen)
+                return self._judge_array(_File(file.unit, copy, ARRAY))
             reject_unit(self._connection, file.unit, f"not a whole JSON array: {_short(error)}")
-            return 0, 0
-        return good, found
-
-    def _choose(self, relation: str, ordinals: list[int], before: int) -> str:
-        """SQL for the records of `relation` with these ordinals, of which `before` come earlier."""
-        self._connection.execute("SET VARIABLE _chosen = CAST(? AS BIGINT[])", [ordinals])
-        return f"""SELECT * EXCLUDE _ordinal FROM (
-                SELECT *, {before} + row_number() OVER () AS _ordinal FROM ({relation}))
-            WHERE _ordinal IN (SELECT unnest(getvariable('_chosen')))"""
-
-    def _count(self, relation: str) -> int:
-        return int(self._connection.execute(f"SELECT count(*) FROM ({relation})").fetchall()[0][0])
+            return 0
 
 
 def _lines_together(stream: BinaryIO, size: int) -> Iterator[list[Lines]]:

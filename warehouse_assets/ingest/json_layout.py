@@ -24,7 +24,7 @@ from warehouse_assets.ingest.packed import (
 )
 from warehouse_assets.ingest.stray_bytes import MARK, without_stray_bytes
 
-LINES, ARRAY = "newline_delimited", "array"
+JSON_LINES, ARRAY = "newline_delimited", "array"
 """The layouts, by their names in DuckDB."""
 
 MOST_RECORD_BYTES = 16 * 1024 * 1024
@@ -148,13 +148,13 @@ def _layout(path: Path) -> str | None:
                 return None
             first = without_stray_bytes(first)
         if not first.lstrip().startswith(b"["):
-            return LINES
+            return JSON_LINES
         is_whole_line = first.endswith(b"\n")
         if not is_whole_line or not _is_json(first):
             return ARRAY
         while chunk := stream.read(_CHUNK_BYTES):
             if chunk.strip(_NOTHING):
-                return LINES
+                return JSON_LINES
         return ARRAY
 
 

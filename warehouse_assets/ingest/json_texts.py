@@ -1,4 +1,4 @@
-"""Records of JSON as a relation of texts: what the validator judges.
+"""Records of JSON, each a text, sorted into good rows and rejects with reasons.
 
 A field that is an array or an object is text, its JSON. A record in which one of the wanted fields
 is there more than once is rejected: which of the values is meant is not guessed.
@@ -9,48 +9,78 @@ from collections.abc import Sequence
 
 import duckdb
 
+from warehouse_assets.ingest.units import REJECTED, STAGED
 from warehouse_assets.ingest.unknown_fields import known_fields, note_fields_of
-from warehouse_assets.ingest.validate import PROBLEM, RAW, SEEN, Validator, text
+from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
+from warehouse_assets.tables import identifiers
+from warehouse_assets.times import is_blank
 
-JSON = "_json"
-"""Column of records: the JSON to be read, or null where the record is none."""
+LINES = "_lines"
+"""Relation of records that a reader registers: `position`, `line`, `problem`, `seen`."""
 
-KEYS = "_keys"
-"""Column of texts: the names of the fields of the record, a list, or null."""
+VALID = "CASE WHEN json_valid(line) THEN line END"
+"""SQL for the JSON that a line is taken for, null where it is none."""
 
-_KIND_OF_VALUE = f"""CASE json_type({JSON}) WHEN 'ARRAY' THEN 'an array'
+_JSON, _KEYS = "_json", "_keys"
+_KIND_OF_VALUE = f"""CASE json_type({_JSON}) WHEN 'ARRAY' THEN 'an array'
     WHEN 'VARCHAR' THEN 'a string' WHEN 'BOOLEAN' THEN 'true or false' WHEN 'NULL' THEN 'null'
     ELSE 'a number' END"""
 _UNSEEN = ((0, "a NUL byte"), (0xFEFF, "a byte-order mark"))
 
 
-def judge_json(
-    connection: duckdb.DuckDBPyConnection, validator: Validator, records: str, arrival: int = 0
+def stage_json(
+    connection: duckdb.DuckDBPyConnection,
+    validator: Validator,
+    arrival: int = 0,
+    *,
+    lines: str = LINES,
+    valid: str = VALID,
 ) -> int:
-    """Add records to the tables `STAGED` or `REJECTED`, and note their fields.
+    """Add records to the tables `STAGED` and `REJECTED`, and note fields that no column is for.
 
-    Returns how many were good.
+    Returns how many were good. All are read once; those that cannot be used, or that have more
+    fields than values, a second time.
 
     Args:
-        records: SQL for them, with the columns `POSITION`, `RAW`, `JSON`, `PROBLEM` and `SEEN`.
         arrival: the number under which they came.
+        lines: SQL for a relation like `LINES`.
+        valid: SQL for the JSON that a `line` is taken for, null where it is none.
     """
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE _texts AS {json_texts(validator.fields, records)}"
-    )
-    note_fields_of(
-        connection,
-        f"(SELECT CAST($arrival AS BIGINT) AS arrival, {KEYS} AS fields FROM _texts)",
-        known_fields(validator.table) | {*validator.fields},
-        {"arrival": arrival},
-    )
-    good = validator.judge(connection, "FROM _texts", arrival)
-    connection.execute("DROP TABLE _texts")
-    return good
+    given = {"arrival": arrival}
+    ((before,),) = connection.execute(f"SELECT coalesce(max(rowid), -1) FROM {STAGED}").fetchall()
+    values = " + ".join(f"CAST({text(field)} IS NOT NULL AS INTEGER)" for field in validator.fields)
+    # Only within a CASE does DuckDB leave out what follows a condition that settles the matter.
+    ((count,),) = connection.execute(
+        f"""INSERT INTO {STAGED} BY NAME
+        SELECT {identifiers(validator.columns)}, CAST($arrival AS BIGINT) AS arrival, {POSITION},
+            CASE WHEN {validator.is_unusable} OR {PROBLEM} IS NOT NULL THEN true ELSE false END
+                AS _is_unusable,
+            len({_KEYS}) <> {values} AS _has_other_fields
+        FROM ({validator.query(_texts(validator.fields, lines, valid))})""",
+        given,
+    ).fetchall()
+
+    def looked_at_again(condition: str) -> str | None:
+        chosen = f"SELECT {POSITION} FROM {STAGED} WHERE rowid > {before} AND {condition}"
+        if not connection.execute(f"{chosen} LIMIT 1").fetchall():
+            return None
+        some = f"(FROM {lines} AS lines WHERE position IN ({chosen}))"
+        return _texts(validator.fields, some, valid)
+
+    if some := looked_at_again("_has_other_fields"):
+        relation = f"(SELECT CAST($arrival AS BIGINT) AS arrival, {_KEYS} AS fields FROM ({some}))"
+        known = {*known_fields(validator.table), *validator.fields}
+        note_fields_of(connection, relation, known, given)
+    if some := looked_at_again("_is_unusable"):
+        rejects = f"SELECT *, CAST($arrival AS BIGINT) AS arrival FROM ({validator.rejects(some)})"
+        connection.execute(f"INSERT INTO {REJECTED} BY NAME {rejects}", given)
+        ((bad,),) = connection.execute(f"DELETE FROM {STAGED} WHERE _is_unusable").fetchall()
+        count -= bad
+    return int(count)
 
 
-def json_texts(fields: Sequence[str], records: str) -> str:
-    """SQL for the texts of `fields` in `records`, beside their columns, and `KEYS`.
+def _texts(fields: Sequence[str], lines: str, valid: str) -> str:
+    """SQL for the texts of `fields` in the records of `lines`, as the validator takes them.
 
     `PROBLEM` and `SEEN` say of what is no JSON object, or has a field twice, what it is.
     """
@@ -60,24 +90,30 @@ def json_texts(fields: Sequence[str], records: str) -> str:
     # What has no more names than values has none twice.
     filled = " + ".join(f"CAST({value} IS NOT NULL AS INTEGER)" for value in values.values())
     repeated = f"""list_filter([{", ".join(map(_quoted, fields))}], lambda field:
-        len(list_filter({KEYS}, lambda key: key = field)) > 1)"""
-    return f"""SELECT * EXCLUDE (_is_object, _fields) REPLACE (
+        len(list_filter({_KEYS}, lambda key: key = field)) > 1)"""
+    return rf"""SELECT {POSITION}, {_KEYS}, {texts},
+            replace({RAW}, chr(0), chr(65533)) AS {RAW},
             CASE WHEN {PROBLEM} IS NOT NULL THEN {PROBLEM}
-                WHEN {JSON} IS NULL THEN {_not_json()}
+                WHEN {_JSON} IS NULL THEN {_not_json()}
                 WHEN NOT _is_object THEN 'not a JSON object but ' || {_KIND_OF_VALUE}
-                WHEN len({KEYS}) > {filled} AND len({repeated}) > 0
+                WHEN len({_KEYS}) > {filled} AND len({repeated}) > 0
                     THEN array_to_string({repeated}, ', ') || ' is there more than once'
                 END AS {PROBLEM},
             CASE WHEN {PROBLEM} IS NOT NULL THEN {SEEN}
-                WHEN {JSON} IS NULL THEN {_where_unseen()} END AS {SEEN}
-        ), {texts}
+                WHEN {_JSON} IS NULL THEN {_where_unseen()} END AS {SEEN}
         FROM (
             SELECT *,
-                CASE WHEN _is_object THEN json_transform({JSON}, '{{{structure}}}') END AS _fields,
-                CASE WHEN _is_object THEN json_keys({JSON}) END AS {KEYS}
+                CASE WHEN _is_object THEN json_transform({_JSON}, '{{{structure}}}') END AS _fields,
+                CASE WHEN _is_object THEN json_keys({_JSON}) END AS {_KEYS}
             FROM (
-                SELECT *, coalesce(json_type({JSON}) = 'OBJECT', false) AS _is_object
-                FROM ({records})
+                SELECT *, coalesce(json_type({_JSON}) = 'OBJECT', false) AS _is_object
+                FROM (
+                    SELECT position AS {POSITION}, rtrim(line, E'\r') AS {RAW},
+                        problem AS {PROBLEM}, seen AS {SEEN},
+                        CASE WHEN problem IS NULL THEN {valid} END AS {_JSON}
+                    FROM {lines}
+                    WHERE {_JSON} IS NOT NULL OR NOT {is_blank("line")}
+                )
             )
         )"""
 

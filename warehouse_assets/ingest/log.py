@@ -8,7 +8,6 @@ the table of the records. Reading goes on where the records end. Where the rejec
 further, a load died between two commits, and positions given then are not given to other lines.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from deltalake import DeltaTable
 
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.lines import BLOCK_BYTES, TAIL_BYTES, LineReader, Lines
+from warehouse_assets.ingest.load import loaded_now
 from warehouse_assets.ingest.log_files import (
     LogChangedError,
     LogFile,
@@ -63,9 +63,7 @@ def checkpoint_of(handle: DeltaTable, source: str) -> Checkpoint | None:
 def transactions_of(checkpoint: Checkpoint, source: str) -> Transactions:
     """What a commit carries after which its table holds the log up to `checkpoint`."""
     parts = (checkpoint.base, checkpoint.position, checkpoint.digest, checkpoint.file_number)
-    # When it was taken is remembered as it is of files.
-    taken_at = {f"{source}/taken_at": time.time_ns() // 10**6}
-    return dict(zip(_app_ids(source), parts, strict=True)) | taken_at
+    return {**dict(zip(_app_ids(source), parts, strict=True)), **loaded_now(source)}
 
 
 def _app_ids(source: str) -> list[str]:

@@ -1,24 +1,23 @@
-"""Loading what is new in a growing log into its table, exactly once, whatever dies in between.
+"""Loading what is new in a growing log.
 
-New lines are loaded in parts, and each part in two commits: its lines that cannot be used are
-committed to `rejected_records`, then its good ones to the table. With each commit the table
-remembers, as transactions, the checkpoint up to which it holds the log. The records say where
-reading goes on; what of it `rejected_records` holds already is not added to it again.
+The tables remember up to where they hold the log. The one of the records says where reading goes
+on; what of it `rejected_records` holds already is not added to it again.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import duckdb
 from deltalake import DeltaTable
 from sqlalchemy import Table
 
-from warehouse_assets.crash_points import crash_point
-from warehouse_assets.ingest.lines import Lines
+from warehouse_assets.ingest.json_texts import LINES, VALID, stage_json
+from warehouse_assets.ingest.lines import Lines, arrow_table
+from warehouse_assets.ingest.load import CheckpointedPart, Loaded, Part, Rejects, Source
 from warehouse_assets.ingest.log import (
     Checkpoint,
-    Place,
     Segment,
     checkpoint_of,
     find_place,
@@ -26,12 +25,11 @@ from warehouse_assets.ingest.log import (
     transactions_of,
 )
 from warehouse_assets.ingest.log_files import LogSource, open_log
-from warehouse_assets.ingest.rejects import commit_rejects
-from warehouse_assets.ingest.units import REJECTED, STAGED
-from warehouse_assets.ingest.unknown_fields import keep_unknown_fields
+from warehouse_assets.ingest.units import REJECTED, STAGED, create_stage
+from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake, LakeTable, Written, append
 from warehouse_assets.lake.lake import conflict
-from warehouse_assets.progress import Progress, query_progress, report, tell
+from warehouse_assets.progress import tell
 from warehouse_assets.tables import REJECTED_RECORDS
 
 _MOST_BYTES_TOGETHER = 64 * 10**6  # about a million lines, which are held in memory
@@ -64,41 +62,26 @@ class LogKind:
     stage: Stage
 
 
-@dataclass(frozen=True)
-class LoadedLog:
-    """What a load did.
+def json_log(validator: Validator, valid: str = VALID) -> LogKind:
+    """A log of which each line is a JSON object.
 
     Args:
-        records: good lines.
-        rejected: lines that cannot be used, and places where lines were lost.
-        bytes_read: bytes of the log.
-        written: what was written to the table.
-        from_position: up to where the table held the log before.
-        to_position: up to where it does now.
-        restarts: how often reading went on in another file, or in a truncated one.
-        lag: bytes of an incomplete last line, left for next time.
-        is_missing: whether there is no log, and need not be one.
-        unknown_fields: names of fields in its lines that no column is for.
+        validator: tells what of a record can be used, and as what.
+        valid: SQL for the JSON that a `line` is taken for, null where it is none.
     """
 
-    records: int = 0
-    rejected: int = 0
-    bytes_read: int = 0
-    written: Written = field(default_factory=Written)
-    from_position: int = 0
-    to_position: int = 0
-    restarts: int = 0
-    lag: int = 0
-    is_missing: bool = False
-    unknown_fields: tuple[str, ...] = ()
+    def stage(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines]) -> None:
+        create_stage(connection, validator.table)
+        connection.register(LINES, arrow_table(lines))
+        stage_json(connection, validator, valid=valid)
+        connection.unregister(LINES)
+
+    return LogKind(str(validator.table.name), validator.table, stage)
 
 
 def load_log(
-    lake: Lake,
-    source: LogSource,
-    kind: LogKind,
-    most_bytes: int = _MOST_BYTES_TOGETHER,
-) -> LoadedLog:
+    lake: Lake, source: LogSource, kind: LogKind, most_bytes: int = _MOST_BYTES_TOGETHER
+) -> Loaded:
     """Load every complete line that the lake does not hold yet.
 
     Args:
@@ -107,57 +90,52 @@ def load_log(
     Raises:
         SourceError: the log cannot be read, or it is missing where someone said it is.
         LogChangedError: it was truncated while it was read.
-        ConflictError: another machine took some of it at the same time.
+        ConflictError: another machine loaded some of it at the same time.
     """
-    with lake.lock(kind.name):
-        return _Load(lake, source, kind, most_bytes).run()
+    return _Log(lake, source, kind, most_bytes).load()
 
 
-class _Load:
-    """The two tables of a log and up to where they hold it, while the lock is held."""
+class _Log(Source):
+    """A log, and the checkpoints up to which the tables hold it."""
 
-    def __init__(
-        self,
-        lake: Lake,
-        source: LogSource,
-        kind: LogKind,
-        most_bytes: int,
-    ) -> None:
-        self.lake = lake
+    def __init__(self, lake: Lake, source: LogSource, kind: LogKind, most_bytes: int) -> None:
+        super().__init__(lake, kind.name, kind.table)
         self.source = source
         self.kind = kind
         self.most_bytes = most_bytes
-        self.table = lake.table(kind.table)
-        self.rejects = lake.table(REJECTED_RECORDS)
-        self._opened = {table.name: table.open() for table in (self.table, self.rejects)}
-        self.loaded = checkpoint_of(self._opened[self.table.name], kind.name)
-        self.rejected = checkpoint_of(self._opened[self.rejects.name], kind.name)
 
-    @property
-    def _held(self) -> int:
-        """The position up to which the table holds the log."""
-        return self.loaded.position if self.loaded else 0
-
-    def run(self) -> LoadedLog:
-        """Load part by part what is there; what is written meanwhile is left for next time."""
-        account = LoadedLog(from_position=self._held, to_position=self._held)
+    def parts(self) -> Generator[Part, None, None]:
+        """The lines that are there; what is written meanwhile is left for next time."""
+        tables = self.lake.table(self.kind.table), self.lake.table(REJECTED_RECORDS)
+        held, rejected = (checkpoint_of(table.open(), self.name) for table in tables)
+        self.loaded = Loaded(position=held.position if held else 0)
         while True:
             with open_log(self.source) as log:
-                place = find_place(log, self.loaded, self.rejected)
-                if place.segment is None:
-                    return self._at_the_end(place, account)
-                is_present = place.segment.file is log.present
-                self._tell_where(place.segment, is_present)
-                account = self._load(place.segment, account, account.bytes_read + place.waiting)
-                if is_present and place.segment.size < self.most_bytes:
-                    return replace(account, lag=place.waiting - place.segment.size)
-
-    def _at_the_end(self, place: Place, account: LoadedLog) -> LoadedLog:
-        """The account when no line is left to be loaded."""
-        if place.files:
-            return replace(account, lag=place.waiting)
-        tell(refuse_missing(self.source))
-        return replace(account, is_missing=True)
+                place = find_place(log, held, rejected)
+                segment = place.segment
+                if segment is None:
+                    if not place.files:
+                        tell(refuse_missing(self.source))
+                    lag = place.waiting if place.files else 0
+                    self.loaded = replace(self.loaded, is_missing=not place.files, lag=lag)
+                    return
+                is_present = segment.file is log.present
+                self._tell_where(segment, is_present)
+                self.waiting = self.loaded.bytes_read + place.waiting
+                yield _SegmentPart(
+                    self.source, self.kind, segment, (held, rejected), self.most_bytes
+                )
+                held = segment.checkpoint
+                if rejected is None or rejected.position < held.position:
+                    rejected = held
+                self.loaded = replace(
+                    self.loaded,
+                    position=held.position,
+                    restarts=self.loaded.restarts + segment.is_restart,
+                    lag=place.waiting - segment.size,
+                )
+                if is_present and segment.size < self.most_bytes:
+                    return
 
     def _tell_where(self, segment: Segment, is_present: bool) -> None:
         path = self.source.path
@@ -174,77 +152,58 @@ class _Load:
         elif segment.is_restart:
             tell(f"The log {path} was rotated: it is taken from its beginning.")
 
-    def _load(self, segment: Segment, before: LoadedLog, total: int) -> LoadedLog:
-        """Read the lines at the beginning of `segment` and commit what they hold."""
 
-        def reported(share: float | None) -> None:
-            if share is None:
-                report(Progress(self.kind.name, "checking"))
-                return
-            done = before.bytes_read + int(share * segment.size)
-            report(Progress(self.kind.name, "reading", done, total, "bytes"))
+class _SegmentPart(CheckpointedPart):
+    """The lines at the beginning of a segment of the log.
 
-        with self.lake.connect() as connection:
-            crash_point("lines to be read", self.kind.name)
-            reported(0)
-            with query_progress(connection, reported):
-                self.kind.stage(connection, segment.read(self.most_bytes))
-            if segment.lost_at is not None:
-                connection.execute(
-                    f"INSERT INTO {REJECTED} BY NAME SELECT ? AS position, ? AS reason, '' AS raw",
-                    [segment.lost_at, _LOST.format(self._held)],
-                )
-            (records,), (rejected,) = connection.execute(
-                f"SELECT count(*) FROM {STAGED} UNION ALL SELECT count(*) FROM {REJECTED}"
-            ).fetchall()
-            units = {0: self.source.name}
-            unknown = keep_unknown_fields(self.lake, connection, self.kind.table, units)
-            crash_point("lines read", self.kind.name)
-            self._commit_rejected(connection, segment.checkpoint)
-            crash_point("rejects committed", self.kind.name)
-            written = self._commit_records(connection, segment.checkpoint)
-        crash_point("rows committed", self.kind.name)
-        reported(1)
-        return replace(
-            before,
-            records=before.records + records,
-            rejected=before.rejected + rejected,
-            bytes_read=before.bytes_read + segment.size,
-            written=before.written + written,
-            to_position=segment.checkpoint.position,
-            restarts=before.restarts + segment.is_restart,
-            unknown_fields=tuple(dict.fromkeys((*before.unknown_fields, *unknown))),
-        )
+    Args:
+        held: up to where the table of the records holds the log, and `rejected_records`.
+    """
 
-    def _commit_rejected(self, connection: duckdb.DuckDBPyConnection, mark: Checkpoint) -> None:
-        """Commit what `rejected_records` does not hold yet, up to `mark`."""
-        with self.lake.lock(self.rejects.name):
-            handle = self._handle(self.rejects, self.rejected)
-            held = self.rejected.position if self.rejected else 0
-            if mark.position <= held:
-                return
-            units, transactions = {0: self.source.name}, transactions_of(mark, self.kind.name)
-            chosen = f"FROM {REJECTED} WHERE position >= {held}"
-            commit_rejects(
-                connection, self.rejects, handle, self.kind.name, units, transactions, chosen
+    def __init__(
+        self,
+        source: LogSource,
+        kind: LogKind,
+        segment: Segment,
+        held: tuple[Checkpoint | None, Checkpoint | None],
+        most_bytes: int,
+    ) -> None:
+        size = min(segment.file.size - segment.offset, most_bytes)
+        super().__init__({0: source.name}, size)
+        self.kind = kind
+        self.segment = segment
+        self.held, self.rejected = held
+        self.most_bytes = most_bytes
+
+    def stage(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+        """Read the lines, and note where others were lost."""
+        del scratch
+        self.kind.stage(connection, self.segment.read(self.most_bytes))
+        self.size = self.segment.size
+        if self.segment.lost_at is not None:
+            connection.execute(
+                f"INSERT INTO {REJECTED} BY NAME SELECT ? AS position, ? AS reason, '' AS raw",
+                [self.segment.lost_at, _LOST.format(self.held.position if self.held else 0)],
             )
-            self.rejected = mark
+        ((self.records,),) = connection.execute(f"SELECT count(*) FROM {STAGED}").fetchall()
 
-    def _commit_records(self, connection: duckdb.DuckDBPyConnection, mark: Checkpoint) -> Written:
-        handle = self._handle(self.table, self.loaded)
-        transactions = transactions_of(mark, self.kind.name)
-        written = append(connection, self.table, handle, f"FROM {STAGED}", transactions)
-        self.loaded = mark
-        return written
+    def new_rejects(self, handle: DeltaTable) -> Rejects | None:
+        """Those behind the checkpoint of `rejected_records`."""
+        self._check(handle, self.rejected, REJECTED_RECORDS.name)
+        held = self.rejected.position if self.rejected else 0
+        if self.segment.checkpoint.position <= held:
+            return None
+        transactions = transactions_of(self.segment.checkpoint, self.kind.name)
+        return Rejects(self.units, transactions, f"FROM {REJECTED} WHERE position >= {held}")
 
-    def _handle(self, table: LakeTable, mark: Checkpoint | None) -> DeltaTable:
-        """A handle on the newest version of `table`, which holds the log up to `mark`."""
-        # Most often one part is all there is, and opening takes longer than writing it.
-        handle = self._opened.pop(table.name, None)
-        if handle is None:
-            handle = table.open()
-        else:
-            handle.update_incremental()
-        if checkpoint_of(handle, self.kind.name) != mark:
-            raise conflict(table.name)
-        return handle
+    def write(
+        self, connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable
+    ) -> Written:
+        """Add all records."""
+        self._check(handle, self.held, table.name)
+        transactions = transactions_of(self.segment.checkpoint, self.kind.name)
+        return append(connection, table, handle, f"FROM {STAGED}", transactions)
+
+    def _check(self, handle: DeltaTable, held: Checkpoint | None, table: str) -> None:
+        if checkpoint_of(handle, self.kind.name) != held:
+            raise conflict(table)

@@ -6,27 +6,28 @@ spares work: what the source looked like, and when something came. So a load tha
 done again, and a row that cannot be used is rejected once, however often it is read.
 """
 
-import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import sqlalchemy as sa
 import xxhash
+from deltalake import DeltaTable
 
-from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import SourceError
+from warehouse_assets.ingest.load import Loaded, Part, Source, loaded_now
 from warehouse_assets.ingest.postgres import PostgresReader
-from warehouse_assets.ingest.rejects import reject_once
-from warehouse_assets.ingest.sql_reader import Page, SqlReader, SqlSource
+from warehouse_assets.ingest.sql_reader import SqlReader, SqlSource
 from warehouse_assets.ingest.sql_staging import STAGED_ROWS, Staging
 from warehouse_assets.ingest.sqlite import SqliteReader
-from warehouse_assets.ingest.units import create_stage
-from warehouse_assets.ingest.unknown_fields import keep_unknown_fields, known_fields, note_names
-from warehouse_assets.ingest.upsert import CaughtUp, upsert
+from warehouse_assets.ingest.units import REJECTED, create_stage
+from warehouse_assets.ingest.unknown_fields import known_fields, note_names
+from warehouse_assets.ingest.upsert import upsert
 from warehouse_assets.ingest.validate import POSITION
 from warehouse_assets.lake import (
     Lake,
+    LakeTable,
     Transactions,
     Written,
     register,
@@ -37,12 +38,7 @@ from warehouse_assets.progress import Progress, report, tell
 from warehouse_assets.tables import column_names
 
 
-def load_sql(
-    lake: Lake,
-    source: SqlSource,
-    url: sa.URL | str,
-    is_given: bool,
-) -> CaughtUp:
+def load_sql(lake: Lake, source: SqlSource, url: sa.URL | str, is_given: bool) -> Loaded:
     """Bring the table of `source` up to date with the database at `url`.
 
     Args:
@@ -54,22 +50,36 @@ def load_sql(
         SourceError: the database is not there though given, or not what it should be.
         BusyError: it could not be read now.
     """
-    with (
-        lake.lock(source.name),
-        lake.scratch_folder() as scratch,
-        closing(_reader(source, url, scratch)) as reader,
-    ):
-        if not reader.exists():
-            return _missing(source, reader, is_given)
-        handle, marks = lake.table(source.table).open(), {}
-        for kind, number in reader.fingerprints():
-            mark_id, mark = f"{source.name}/{kind}", _mark(number, _definition(source))
-            if handle.transaction_version(mark_id) == mark:
-                return CaughtUp(is_unchanged_source=True)
-            marks[mark_id] = mark
-        with lake.connect() as connection:
-            staging = Staging(connection, scratch, source)
-            return _load(lake, reader, staging, marks)
+    return _SqlTable(lake, source, url, is_given).load()
+
+
+class _SqlTable(Source):
+    """The table in the database."""
+
+    def __init__(self, lake: Lake, source: SqlSource, url: sa.URL | str, is_given: bool) -> None:
+        super().__init__(lake, source.name, source.table)
+        self.source = source
+        self.url = url
+        self.is_given = is_given
+
+    def parts(self) -> Generator[Part, None, None]:
+        """All rows, unless there is no database or it looks as it did."""
+        with (
+            self.lake.scratch_folder() as scratch,
+            closing(_reader(self.source, self.url, scratch)) as reader,
+        ):
+            if not reader.exists():
+                _refuse_missing(self.source, reader, self.is_given)
+                self.loaded = Loaded(is_missing=True)
+                return
+            handle, marks = self.lake.table(self.source.table).open(), {}
+            for kind, number in reader.fingerprints():
+                mark_id, mark = f"{self.name}/{kind}", _mark(number, _definition(self.source))
+                if handle.transaction_version(mark_id) == mark:
+                    self.loaded = Loaded(is_unchanged_source=True)
+                    return
+                marks[mark_id] = mark
+            yield _Rows(self.lake, self.source, reader, marks)
 
 
 def glance(source: SqlSource, url: sa.URL | str) -> str | None:
@@ -90,14 +100,13 @@ def _reader(source: SqlSource, url: sa.URL | str, scratch: Path) -> SqlReader:
     return PostgresReader(parsed, source)
 
 
-def _missing(source: SqlSource, reader: SqlReader, is_given: bool) -> CaughtUp:
+def _refuse_missing(source: SqlSource, reader: SqlReader, is_given: bool) -> None:
     if is_given:
         raise SourceError(
             f"There is no {reader.place}, where the setting {source.setting} says that the "
             f"{source.name} are. Correct the setting, or put the database there."
         )
     tell(f"No {source.name} to read: there is no {reader.place} (setting {source.setting}).")
-    return CaughtUp(is_missing=True)
 
 
 def _definition(source: SqlSource) -> int:
@@ -111,56 +120,53 @@ def _mark(*parts: object) -> int:
     return xxhash.xxh3_64_intdigest(repr(parts).encode()) >> 1
 
 
-def _load(lake: Lake, reader: SqlReader, staging: Staging, marks: Transactions) -> CaughtUp:
-    """Read all rows and write what differs; `marks` are remembered with it."""
-    table, connection = staging.source.table, staging.connection
-    create_stage(connection, None)
-    for page in _counting(reader, staging.source.name):
-        staging.add(page)
-    staging.finish()
-    note_names(connection, set(reader.unknown) - known_fields(table))
-    unknown = keep_unknown_fields(lake, connection, table, {0: reader.unit})
-    crash_point("rows read", staging.source.name)
-    rejected, before = reject_once(lake, connection, staging.source.name, reader.unit)
-    crash_point("rejects committed", staging.source.name)
-    written = _write(lake, staging, marks)
-    crash_point("rows committed", staging.source.name)
-    return CaughtUp(
-        staging.rows,
-        rejected,
-        before,
-        bytes_read=staging.size,
-        written=written,
-        unknown_fields=unknown,
-    )
+class _Rows(Part):
+    """All rows that `reader` gives; with what differs `marks` are remembered."""
 
+    def __init__(
+        self, lake: Lake, source: SqlSource, reader: SqlReader, marks: Transactions
+    ) -> None:
+        super().__init__({0: reader.unit})
+        self.lake = lake
+        self.source = source
+        self.reader = reader
+        self.marks = marks
 
-def _write(lake: Lake, staging: Staging, marks: Transactions) -> Written:
-    source = staging.source
-    table = lake.table(source.table)
-    handle, connection = table.open(), staging.connection
-    definition_id = f"{source.name}/definition"
-    lasting = {**marks, definition_id: _definition(source)}
-    if source.is_snapshot:
-        is_same = handle.transaction_version(definition_id) == lasting[definition_id]
-        # Of rows that were made of the source in another way, equal hashes may tell nothing.
-        write = replace_by_content if is_same or not handle.file_uris() else replace
-        transactions = {**lasting, f"{source.name}/taken_at": time.time_ns() // 10**6}
-        written = write(connection, lake, table, handle, staging.numbered(), transactions)
-    else:
-        written = upsert(lake, connection, source.table, handle, STAGED_ROWS, POSITION, lasting)
-    is_known = all(handle.transaction_version(app) == mark for app, mark in lasting.items())
-    if written.rows_changed or is_known or staging.rows < source.limits.worth_remembering:
-        return written
-    # So that the next load need not read the source.
-    return register(table, handle, [], lasting)
+    def stage(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+        """Read and judge the rows page by page."""
+        create_stage(connection, None)
+        self.staging = Staging(connection, scratch, self.source)
+        done = 0
+        for page in self.reader.pages():
+            done += page.rows.num_rows
+            report(
+                Progress(self.source.name, "reading", done, max(self.reader.expected, done), "rows")
+            )
+            self.staging.add(page)
+        report(Progress(self.source.name, "reading", done, done, "rows"))
+        self.staging.finish()
+        ((rejected,),) = connection.execute(f"SELECT count(*) FROM {REJECTED}").fetchall()
+        self.records, self.size = self.staging.rows - rejected, self.staging.size
+        note_names(connection, set(self.reader.unknown) - known_fields(self.source.table))
 
-
-def _counting(reader: SqlReader, table: str) -> Iterator[Page]:
-    """The pages of `reader`; with each it is told how many rows there were."""
-    done = 0
-    for page in reader.pages():
-        done += page.rows.num_rows
-        report(Progress(table, "reading", done, max(reader.expected, done), "rows"))
-        yield page
-    report(Progress(table, "reading", done, done, "rows"))
+    def write(
+        self, connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable
+    ) -> Written:
+        """Merge the rows by key, or have the table hold just them."""
+        definition_id = f"{table.name}/definition"
+        lasting = {**self.marks, definition_id: _definition(self.source)}
+        if self.source.is_snapshot:
+            is_same = handle.transaction_version(definition_id) == lasting[definition_id]
+            # Of rows that were made of the source in another way, equal hashes may tell nothing.
+            write = replace_by_content if is_same or not handle.file_uris() else replace
+            transactions = {**lasting, **loaded_now(table.name)}
+            rows = self.staging.numbered()
+            written = write(connection, self.lake, table, handle, rows, transactions)
+        else:
+            written = upsert(self.lake, connection, table, handle, STAGED_ROWS, POSITION, lasting)
+        is_known = all(handle.transaction_version(app) == mark for app, mark in lasting.items())
+        is_quick_to_read = self.staging.rows < self.source.limits.worth_remembering
+        if written.rows_changed or is_known or is_quick_to_read:
+            return written
+        # So that the next load need not read the source.
+        return register(table, handle, [], lasting)

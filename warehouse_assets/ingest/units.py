@@ -44,7 +44,8 @@ def create_stage(connection: duckdb.DuckDBPyConnection, table: Table | None) -> 
     columns = [] if table is None else [f'"{c.name}" {duckdb_type(c)}' for c in table.columns]
     if table is not None and "arrival" not in table.columns:
         columns.append("arrival BIGINT")
-    definition = ", ".join([*columns, "_is_unusable BOOLEAN"])
+    noted = ["_position BIGINT", "_is_unusable BOOLEAN", "_has_other_fields BOOLEAN"]
+    definition = ", ".join([*columns, *noted])
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} ({definition})")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {UNKNOWN} (arrival BIGINT, field VARCHAR)")
     connection.execute(

@@ -6,13 +6,13 @@ whether a record is good, `POSITION`, `RAW`, `PROBLEM` and `SEEN`. Then
 
 - `query` adds the value of every column, and `is_unusable` tells cheaply whether a record is to be
   looked at again: so one pass reads millions of records of which few are bad;
-- `judge` sorts records into the tables `STAGED` and `REJECTED`, each rejected one with its reasons;
-- `rejects` gives the latter alone.
+- `rejects` gives those that cannot be used, with their reasons.
 
 A column names its field in `info={"field": …}`. One declared with `nullable=False` must be there;
-any other may be null, and its field may lack in the whole source. Which texts are values, `values`
-tells. What else is wrong with a record, a family says by `Rule`; what is made of texts in another
-way than declared, by `values`:
+any other may be null, and its field may lack in the whole source. One of `info={"is_position":
+True}` gets the position of the record. Which texts are values, `values` tells. What else is wrong
+with a record, a family says by `Rule`; what is made of texts in another way than declared, by
+`values`:
 
     Validator(
         ORDERS,
@@ -25,12 +25,10 @@ way than declared, by `values`:
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import duckdb
 from sqlalchemy import Column, Table
 
-from warehouse_assets.ingest.units import REJECTED, STAGED
 from warehouse_assets.ingest.values import Field, Rule, text
-from warehouse_assets.tables import column_names, duckdb_type, identifiers
+from warehouse_assets.tables import column_names, duckdb_type
 
 __all__ = ["POSITION", "PROBLEM", "RAW", "SEEN", "Rule", "Validator", "shown", "text"]
 
@@ -74,7 +72,8 @@ class Validator:
         more_fields: Sequence[str] = (),
     ) -> None:
         self.table = table
-        self._values = dict(values or {})
+        positions = {c.name: POSITION for c in table.columns if c.info.get("is_position")}
+        self._values = {**positions, **(values or {})}
         self._rules = rules
         declared: dict[str, list[Column[Any]]] = {}
         for column in table.columns:
@@ -109,34 +108,6 @@ class Validator:
         for layer in layers:
             texts = f"SELECT *, {', '.join(layer)} FROM ({texts})" if layer else texts
         return texts
-
-    def judge(self, connection: duckdb.DuckDBPyConnection, texts: str, arrival: int = 0) -> int:
-        """Add the records of `texts` to `STAGED` or `REJECTED`; returns how many were good.
-
-        Args:
-            texts: SQL for them, with the columns `POSITION`, `RAW`, `PROBLEM` and `SEEN`.
-            arrival: the number under which they came.
-        """
-        names, parameters = identifiers(self.columns), {"arrival": arrival}
-        connection.execute(
-            f"""CREATE OR REPLACE TEMP TABLE _judged AS
-            SELECT *, coalesce({PROBLEM} IS NOT NULL OR {self.is_unusable}, false) AS _is_unusable
-            FROM ({self.query(texts)})"""
-        )
-        ((good,),) = connection.execute(
-            f"""INSERT INTO {STAGED} BY NAME
-            SELECT {names}, CAST($arrival AS BIGINT) AS arrival, false AS _is_unusable
-            FROM _judged WHERE NOT _is_unusable ORDER BY {POSITION}""",
-            parameters,
-        ).fetchall()
-        connection.execute(
-            f"""INSERT INTO {REJECTED} BY NAME
-            SELECT CAST($arrival AS BIGINT) AS arrival, {self._told()}
-            FROM _judged WHERE _is_unusable""",
-            parameters,
-        )
-        connection.execute("DROP TABLE _judged")
-        return int(good)
 
     def rejects(self, texts: str, more: Sequence[str] = ()) -> str:
         """SQL for position, reason, value and raw of those of `texts` that cannot be used.

@@ -9,16 +9,18 @@ its family, such as its group and its owner, in `families`.
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from sqlalchemy import Table
 
-from warehouse_assets.ingest.delivery_files import Taken, catch_up
 from warehouse_assets.ingest.file_kinds import FileKind, left_behind, left_in_words
+from warehouse_assets.ingest.files import load_files
 from warehouse_assets.ingest.inbox import Inbox
+from warehouse_assets.ingest.load import Loaded
+from warehouse_assets.ingest.log_files import LogSource
+from warehouse_assets.ingest.log_load import LogKind, load_log
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.orchestration.blocking import declare_reads, refuse_if_blocked
 from warehouse_assets.orchestration.computation import compute, compute_added
@@ -27,8 +29,11 @@ from warehouse_assets.orchestration.ingestion_steps import publishing, taking_fi
 from warehouse_assets.orchestration.lineage import column_lineage
 from warehouse_assets.orchestration.metadata import (
     definition_metadata,
+    files_metadata,
+    first_of,
+    loaded_metadata,
+    log_metadata,
     sql_metadata,
-    unknown_metadata,
 )
 from warehouse_assets.orchestration.step import Step
 from warehouse_assets.progress import Progress, report
@@ -36,15 +41,10 @@ from warehouse_assets.settings import Settings
 from warehouse_assets.tables import aggregates
 from warehouse_assets.warehouse import Warehouse
 
-# Of 10,000 small files taken at once not all can be named.
-_MOST_UNITS_NAMED = 1000
 _FOLLOWS = dg.AutomationCondition.eager()
 # Those that collect from all sources follow any: some may never be materialised.
 _FOLLOWS_ANY = _FOLLOWS.without(~dg.AutomationCondition.any_deps_missing())
 _FOLLOWS_IF_CHECKED = _FOLLOWS & dg.AutomationCondition.all_deps_blocking_checks_passed()
-
-Loaded = tuple[Written, Mapping[str, Any]]
-"""What a load wrote, and an account of it: metadata of the materialisation."""
 
 INBOX = dg.AssetSpec(
     "inbox",
@@ -65,11 +65,30 @@ def file_asset(kind: FileKind, format_name: str) -> Sequence[dg.AssetSpec | dg.A
 
     def load(step: Step) -> Loaded:
         with taking_files(step.settings, kind, step.run_id) as watch:
-            taken = catch_up(step.lake, step.inbox, kind, watch)
-        _tell_taken(step, taken)
-        return taken.written, taken_metadata(taken)
+            return load_files(step.lake, step.inbox, kind, watch)
 
-    return _loaded(kind.table, INBOX, {format_name}, load)
+    return _loaded(kind.table, INBOX, {format_name}, load, files_metadata)
+
+
+def log_asset(
+    kind: LogKind | Callable[[Step], LogKind],
+    table: Table,
+    source: dg.AssetSpec,
+    log: Callable[[Settings], LogSource],
+) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
+    """The asset of a table that is loaded from a log, and that log.
+
+    Args:
+        kind: how its lines are read.
+        source: the log, as Dagster shows it.
+        log: where it is.
+    """
+
+    def load(step: Step) -> Loaded:
+        reads = kind if isinstance(kind, LogKind) else kind(step)
+        return load_log(step.lake, log(step.settings), reads)
+
+    return _loaded(table, source, source.kinds, load, log_metadata)
 
 
 def source_asset(
@@ -79,17 +98,23 @@ def source_asset(
 
     Args:
         source: what others make, as Dagster shows it.
-        load: takes what is new.
+        load: loads what is new.
     """
-    return _loaded(table, source, source.kinds, load)
+    return _loaded(table, source, source.kinds, load, loaded_metadata)
 
 
 def _loaded(
-    table: Table, source: dg.AssetSpec, kinds: set[str], load: Callable[[Step], Loaded]
+    table: Table,
+    source: dg.AssetSpec,
+    kinds: set[str],
+    load: Callable[[Step], Loaded],
+    account: Callable[[Loaded], dict[str, Any]],
 ) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
     def make(step: Step) -> dg.MaterializeResult[Any]:
         with step.publishing_rejected():
-            return step.finish(table, *load(step))
+            loaded = load(step)
+            _tell_loaded(step, loaded)
+            return step.finish(table, loaded.written, account(loaded))
 
     return source, _asset(table, make, [source.key], kinds)
 
@@ -201,17 +226,17 @@ def _take_others(step: Step, kinds: Sequence[FileKind]) -> dict[str, Any]:
     """Reject the files that no asset takes, name those of no kind, and give an account of both."""
     rejected, refused = 0, dict[str, str]()
     for kind in (kind for kind in kinds if kind.table is None):
-        taken = catch_up(step.lake, step.inbox, kind)
-        _tell_taken(step, taken)
-        rejected += taken.rejected
-        refused |= taken.refused
+        loaded = load_files(step.lake, step.inbox, kind)
+        _tell_loaded(step, loaded)
+        rejected += loaded.rejected
+        refused |= loaded.refused
     left = left_behind(step.inbox.look(), kinds)
     for sentence in left_in_words(left):
         step.log.warning(sentence)
     return {
         "records_rejected": rejected,
-        "files_refused": _first(refused),
-        "files_nobody_takes": _first(left),
+        "files_refused": first_of(refused),
+        "files_nobody_takes": first_of(left),
     }
 
 
@@ -229,31 +254,12 @@ def _rows_before(context: dg.AssetExecutionContext) -> int:
     return rows.value if isinstance(rows, dg.IntMetadataValue) and rows.value else 0
 
 
-def taken_metadata(taken: Taken) -> dict[str, Any]:
-    """What a catch-up took, for the UI and the command line."""
-    return {
-        "files_taken": len(taken.units),
-        "files_known_already": len(taken.known),
-        "files_still_being_written": len(taken.unfinished),
-        "records_taken": taken.records,
-        "records_rejected": taken.rejected,
-        "files_refused": _first(taken.refused),
-        "bytes_read": taken.bytes_read,
-        **unknown_metadata(taken.unknown_fields),
-        "units": [unit.name for unit in taken.units[:_MOST_UNITS_NAMED]],
-    }
-
-
-def _first(reasons: Mapping[str, str]) -> dict[str, str]:
-    return dict(islice(reasons.items(), _MOST_UNITS_NAMED))
-
-
-def _tell_taken(step: Step, taken: Taken) -> None:
-    for name in taken.unfinished:
+def _tell_loaded(step: Step, loaded: Loaded) -> None:
+    for name in loaded.unfinished:
         step.log.info(f"{name} is still being written; it waits for the next run.")
-    for file in taken.known:
-        step.log.info(f"{file.name} was taken before; its content is known.")
-    for unit in taken.units:
+    for name in loaded.known:
+        step.log.info(f"{name} was taken before; its content is known.")
+    for unit in loaded.files:
         step.log.info(f"Took {unit.file.name} ({unit.file.size:,} bytes) as {unit.name}.")
-    if taken.rejected:
-        step.log.warning(f"{taken.rejected:,} records were rejected; rejected_records says why.")
+    if loaded.rejected:
+        step.log.warning(f"{loaded.rejected:,} records were rejected; rejected_records says why.")

@@ -1,7 +1,8 @@
 """What the Dagster UI shows of a table: its columns, its size, a preview of its rows."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +11,56 @@ import duckdb
 from deltalake import DeltaTable
 from sqlalchemy import Table
 
-from warehouse_assets.ingest.log_load import LoadedLog
+from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.lake import Lake
 from warehouse_assets.tables import aggregates, duckdb_type, identifiers, key_names
 
+# Of 10,000 small files loaded at once not all can be named.
+_MOST_FILES_NAMED = 1000
 _PREVIEW_ROWS = 5
 _PREVIEW_COLUMNS = 12
 _MOST_ROWS_TO_SORT = 1_000_000  # of more, which rows come first is not worth reading all of them
 _MOST_CHARACTERS_IN_A_CELL = 80
 
 
-def log_metadata(taken: LoadedLog) -> dict[str, Any]:
-    """What a catch-up with a log took."""
+def loaded_metadata(loaded: Loaded) -> dict[str, Any]:
+    """What a load did, whatever the source."""
     return {
-        "is_source_missing": taken.is_missing,
-        "records_taken": taken.records,
-        "records_rejected": taken.rejected,
-        "bytes_read": taken.bytes_read,
-        "log_position": taken.to_position,
-        "log_restarts": taken.restarts,
-        "bytes_of_unfinished_line": taken.lag,
-        **unknown_metadata(taken.unknown_fields),
+        "is_source_missing": loaded.is_missing,
+        "is_source_unchanged": loaded.is_unchanged_source,
+        "records_taken": loaded.records,
+        "records_rejected": loaded.rejected,
+        "bytes_read": loaded.bytes_read,
+        **({"pages_read": loaded.pages_read} if loaded.pages_read else {}),
+        **({"unknown_fields": list(loaded.unknown_fields)} if loaded.unknown_fields else {}),
     }
 
 
-def unknown_metadata(names: Sequence[str]) -> dict[str, Any]:
-    """The fields that were seen and that no column is for, if there are any."""
-    return {"unknown_fields": list(names)} if names else {}
+def files_metadata(loaded: Loaded) -> dict[str, Any]:
+    """What a load of files did."""
+    return {
+        "files_taken": len(loaded.files),
+        "files_known_already": len(loaded.known),
+        "files_still_being_written": len(loaded.unfinished),
+        "files_refused": first_of(loaded.refused),
+        **loaded_metadata(loaded),
+        "units": [unit.name for unit in loaded.files[:_MOST_FILES_NAMED]],
+    }
+
+
+def first_of(reasons: Mapping[str, str]) -> dict[str, str]:
+    """As many of the files with reasons as can be named."""
+    return dict(islice(reasons.items(), _MOST_FILES_NAMED))
+
+
+def log_metadata(loaded: Loaded) -> dict[str, Any]:
+    """What a load of a log did."""
+    return {
+        **loaded_metadata(loaded),
+        "log_position": loaded.position,
+        "log_restarts": loaded.restarts,
+        "bytes_of_unfinished_line": loaded.lag,
+    }
 
 
 def definition_metadata(table: Table) -> dict[str, Any]:

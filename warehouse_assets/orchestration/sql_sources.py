@@ -1,17 +1,15 @@
 """A table of a SQL database as an asset, and its sensor: a family declares a `SqlSource`."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import dagster as dg
 
 from warehouse_assets.errors import WarehouseAssetsError
+from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.sql import glance, load_sql
 from warehouse_assets.ingest.sql_reader import SqlSource
-from warehouse_assets.ingest.upsert import CaughtUp
-from warehouse_assets.orchestration.assets import Loaded, source_asset
+from warehouse_assets.orchestration.assets import source_asset
 from warehouse_assets.orchestration.automation import has_unfinished_run
-from warehouse_assets.orchestration.metadata import unknown_metadata
 from warehouse_assets.orchestration.step import Step
 from warehouse_assets.settings import Settings
 
@@ -34,23 +32,10 @@ def sql_source_asset(
     )
 
     def load(step: Step) -> Loaded:
-        url, is_given = source.url(step.settings), source.setting in step.settings.given
-        loaded = load_sql(step.lake, source, url, is_given)
-        return loaded.written, loaded_metadata(loaded)
+        is_given = source.setting in step.settings.given
+        return load_sql(step.lake, source, source.url(step.settings), is_given)
 
     return source_asset(source.table, database, load)
-
-
-def loaded_metadata(loaded: CaughtUp) -> dict[str, Any]:
-    """What a load of records or rows with keys, or of a snapshot, did."""
-    return {
-        "is_source_missing": loaded.is_missing,
-        "is_source_unchanged": loaded.is_unchanged_source,
-        "records_taken": loaded.records,
-        "records_rejected": loaded.rejected,
-        "bytes_read": loaded.bytes_read,
-        **unknown_metadata(loaded.unknown_fields),
-    }
 
 
 def sql_source_sensor(source: SqlSource, target: dg.AssetSelection) -> dg.SensorDefinition:

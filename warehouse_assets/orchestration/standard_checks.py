@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import duckdb
 from sqlalchemy import Table
 
-from warehouse_assets.ingest.file_marks import taken_at
+from warehouse_assets.ingest.load import loaded_at
 from warehouse_assets.ingest.unknown_fields import known_fields
 from warehouse_assets.lake import view_changes
 from warehouse_assets.orchestration.checks import Check, Finding, Scene
@@ -200,7 +200,7 @@ def source_is_fresh() -> Check:
 
     def judge(scene: Scene) -> Finding:
         limit, handle = scene.settings.freshness_hours, scene.handle(scene.table)
-        last = taken_at(handle, str(scene.table.name)) if handle else None
+        last = loaded_at(handle, str(scene.table.name)) if handle else None
         if last is None:
             return Finding()
         hours = (time.time() - last) / 3600

@@ -7,8 +7,9 @@ from typing import Any
 from deltalake import DeltaTable
 
 from warehouse_assets.defs.forum.files import VOTES_FILES
-from warehouse_assets.ingest.delivery_files import Taken, catch_up
 from warehouse_assets.ingest.file_kinds import FileKind
+from warehouse_assets.ingest.files import load_files
+from warehouse_assets.ingest.load import Loaded
 from warehouse_assets_tests.house import House
 
 
@@ -19,9 +20,9 @@ def deliver(house: House, name: str, content: Any, at: int) -> Path:
     return path
 
 
-def take(house: House, kind: FileKind = VOTES_FILES) -> Taken:
+def take(house: House, kind: FileKind = VOTES_FILES, **more: Any) -> Loaded:
     """Catch up with the files of one kind, of votes unless told otherwise."""
-    return catch_up(house.lake, house.inbox, kind)
+    return load_files(house.lake, house.inbox, kind, **more)
 
 
 def tables(house: House) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from warehouse_assets.defs.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
+from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.log_files import LogSource
-from warehouse_assets.ingest.log_load import LoadedLog, load_log
+from warehouse_assets.ingest.log_load import load_log
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import heard_by
 from warehouse_assets.tables import REJECTED_RECORDS
@@ -66,7 +67,7 @@ class Log:
         if self.path.exists():
             os.truncate(self.path, 0)
 
-    def take(self) -> LoadedLog:
+    def take(self) -> Loaded:
         """Catch up."""
         with heard_by(self.told.append):
             return load_log(self.lake, self.source, TEST_RUN_LINES, self.part)

@@ -190,6 +190,7 @@ def test_of_a_thousand_damaged_lines_none_is_lost(house: House) -> None:
     assert len(good) + len(rejected) == not_blank
     assert {unit for _, unit, _, _, _ in rejected} == {"00000001-votes.json"}
     assert {position: raw for _, _, position, _, raw in rejected} == {
-        position: line.decode(errors="replace") for position, line in bad.items()
+        position: line.decode(errors="replace").replace("\0", "\ufffd")
+        for position, line in bad.items()
     }
     assert all(reason for _, _, _, reason, _ in rejected)

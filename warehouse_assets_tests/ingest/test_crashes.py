@@ -8,7 +8,6 @@ import dagster as dg
 import pytest
 
 from warehouse_assets.defs.forum.files import UNRECOGNISED_FILES
-from warehouse_assets.ingest import delivery_files
 from warehouse_assets_tests.crashes import Killed, dying_at, killed_at
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.ingest.deliveries import deliver, tables, take
@@ -36,7 +35,7 @@ def assert_taken_exactly_once(house: House) -> None:
 
 
 STEPS = [
-    ("files read", 1),
+    ("source read", 1),
     ("rejects committed", 1),
     ("rows committed", 1),
     ("file archived", 1),
@@ -57,16 +56,15 @@ def test_the_next_run_continues_where_the_process_died(house: House, name: str, 
     assert (tables(house), house.versions()) == before
 
 
-@pytest.mark.parametrize("name", ["files read", "rejects committed", "rows committed"])
+@pytest.mark.parametrize("name", ["source read", "rejects committed", "rows committed"])
 @pytest.mark.parametrize("call", [2, 3])
 def test_files_taken_one_by_one_continue_at_the_one_in_which_the_process_died(
-    house: House, monkeypatch: pytest.MonkeyPatch, name: str, call: int
+    house: House, name: str, call: int
 ) -> None:
     deliver_three_files(house)
-    monkeypatch.setattr(delivery_files, "_MOST_BYTES_TOGETHER", 1)
     with killed_at(name, call):
-        take(house)
-    take(house)
+        take(house, most_bytes=1)
+    take(house, most_bytes=1)
     assert_taken_exactly_once(house)
 
 
@@ -112,7 +110,7 @@ def test_dying_in_a_move_to_another_device_loses_nothing(
     assert_taken_exactly_once(house)
 
 
-@pytest.mark.parametrize("name", ["files read", "rejects committed", "file archived"])
+@pytest.mark.parametrize("name", ["source read", "rejects committed", "file archived"])
 def test_a_kind_without_a_table_continues_too(house: House, name: str) -> None:
     deliver(house, "other.json", "{}", at=1)
     with killed_at(name):

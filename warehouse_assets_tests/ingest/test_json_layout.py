@@ -11,7 +11,7 @@ import pytest
 
 from warehouse_assets.ingest.json_layout import (
     ARRAY,
-    LINES,
+    JSON_LINES,
     first_fields,
     prepare,
 )
@@ -36,19 +36,19 @@ def prepared(folder: Path, content: bytes, name: str = "file.json") -> tuple[str
         (b"", None),
         (b" \r\n\t\n  ", None),
         (b"\n" * 200_000, None),
-        (RECORD, LINES),
-        (b"\n  \n" + RECORD + b"\n", LINES),
-        (b"no JSON at all", LINES),
-        (b"5", LINES),
+        (RECORD, JSON_LINES),
+        (b"\n  \n" + RECORD + b"\n", JSON_LINES),
+        (b"no JSON at all", JSON_LINES),
+        (b"5", JSON_LINES),
         (b"[]", ARRAY),
         (b"[" + RECORD + b"]", ARRAY),
         (b"[" + RECORD + b"]\n\n \n", ARRAY),
         (b"\r\n \n[\n  {\n    " + RECORD[1:] + b"\n]\n", ARRAY),
         (b"[\n" + RECORD + b",\n" + RECORD + b"\n]", ARRAY),
         (b"[" + b",".join([RECORD] * 20_000) + b"]\n", ARRAY),
-        (b"[1, 2]\n" + RECORD + b"\n", LINES),
-        (b"[]\n\n\n" + RECORD, LINES),
-        (b"[1, 2]\n" + b" " * 2_000_000 + RECORD, LINES),
+        (b"[1, 2]\n" + RECORD + b"\n", JSON_LINES),
+        (b"[]\n\n\n" + RECORD, JSON_LINES),
+        (b"[1, 2]\n" + b" " * 2_000_000 + RECORD, JSON_LINES),
     ],
 )
 def test_layout(tmp_path: Path, content: bytes, layout: str | None) -> None:
@@ -80,13 +80,13 @@ def test_the_end_of_an_array_is_found_behind_blanks_however_many(tmp_path: Path)
 
 
 def test_a_compressed_file_is_known_by_its_content_not_by_its_name(tmp_path: Path) -> None:
-    assert prepared(tmp_path, gzip.compress(RECORD), "file.json") == (LINES, RECORD)
-    assert prepared(tmp_path, RECORD, "file.json.gz") == (LINES, RECORD)
+    assert prepared(tmp_path, gzip.compress(RECORD), "file.json") == (JSON_LINES, RECORD)
+    assert prepared(tmp_path, RECORD, "file.json.gz") == (JSON_LINES, RECORD)
 
 
 def test_a_file_compressed_in_parts_is_read_whole(tmp_path: Path) -> None:
     content = gzip.compress(RECORD + b"\n") + gzip.compress(RECORD + b"\n")
-    assert prepared(tmp_path, content) == (LINES, RECORD + b"\n" + RECORD + b"\n")
+    assert prepared(tmp_path, content) == (JSON_LINES, RECORD + b"\n" + RECORD + b"\n")
 
 
 @pytest.mark.parametrize("missing", [1, 4, 8, 9, 20])

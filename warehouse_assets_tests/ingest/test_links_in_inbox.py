@@ -50,7 +50,7 @@ def test_a_link_is_refused_and_named_and_its_target_never_read(
 
     taken = take(house, kind)
 
-    assert taken.units == ()
+    assert taken.files == ()
     assert house.rejected() == []
     assert house.archived() == []
     assert link.is_symlink()

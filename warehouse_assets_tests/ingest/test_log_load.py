@@ -9,8 +9,8 @@ from warehouse_assets import crash_points
 from warehouse_assets.defs.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.errors import ConflictError, SourceError
-from warehouse_assets.ingest.file_marks import taken_at
-from warehouse_assets.ingest.log_load import LoadedLog, load_log
+from warehouse_assets.ingest.load import Loaded, loaded_at
+from warehouse_assets.ingest.log_load import load_log
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets_tests.crashes import hooked
@@ -30,17 +30,17 @@ def test_new_lines_are_taken_once(log: Log) -> None:
     first = log.take()
     assert log.rows() == [(0, 1, 1, None, 2, 2, True), (SIZE + 1, 2, 1, None, 2, 2, True)]
     assert first.written.inserted == 2
-    assert first == LoadedLog(
-        records=2, bytes_read=2 * SIZE + 1, written=first.written, to_position=2 * SIZE + 1
+    assert first == Loaded(
+        records=2, bytes_read=2 * SIZE + 1, written=first.written, position=2 * SIZE + 1
     )
 
     versions = log.versions()
-    assert log.take() == LoadedLog(from_position=2 * SIZE + 1, to_position=2 * SIZE + 1)
+    assert log.take() == Loaded(position=2 * SIZE + 1)
     assert log.versions() == versions
 
     log.write(THREE)
     third = log.take()
-    assert (third.records, third.from_position) == (1, 2 * SIZE + 1)
+    assert (third.records, third.position) == (1, 3 * SIZE + 1)
     assert log.students() == [(0, 1), (SIZE + 1, 2), (2 * SIZE + 1, 3)]
     assert log.told == []
 
@@ -48,7 +48,7 @@ def test_new_lines_are_taken_once(log: Log) -> None:
 def test_a_line_without_its_end_is_left_for_next_time(log: Log) -> None:
     log.write(ONE, TWO[:-1])
     taken = log.take()
-    assert (taken.records, taken.lag, taken.to_position) == (1, SIZE - 1, SIZE)
+    assert (taken.records, taken.lag, taken.position) == (1, SIZE - 1, SIZE)
     taken = log.take()
     assert (taken.records, taken.lag, taken.bytes_read) == (0, SIZE - 1, 0)
     log.write(b"\n")
@@ -95,9 +95,10 @@ def test_a_log_is_taken_in_parts(log: Log) -> None:
     assert log.versions() == (3, 3), "a part is a commit in each table"
     total = 50 * 62 + 4 + SIZE - 1
     assert {(p.table, p.activity, p.total, p.unit) for p in heard} == {
-        ("test_runs", "reading", total, "bytes")
+        ("test_runs", "reading", total, "bytes"),
+        ("test_runs", "storing", None, ""),
     }
-    done = [progress.done for progress in heard]
+    done = [progress.done for progress in heard if progress.activity == "reading"]
     assert done == sorted(done)
     assert done[-1] == total - (SIZE - 1)
 
@@ -105,12 +106,12 @@ def test_a_log_is_taken_in_parts(log: Log) -> None:
 def test_when_it_was_taken_is_remembered(log: Log) -> None:
     log.write(ONE)
     log.take()
-    assert (taken_at(log.lake.table(TEST_RUNS).open(), "test_runs") or 0) > 1_700_000_000
+    assert (loaded_at(log.lake.table(TEST_RUNS).open(), "test_runs") or 0) > 1_700_000_000
 
 
 def test_a_log_at_the_default_place_may_be_missing(tmp_path: Path) -> None:
     log = Log(tmp_path, is_given=False)
-    assert log.take() == LoadedLog(is_missing=True)
+    assert log.take() == Loaded(is_missing=True)
     assert log.told == [
         f"There is no log at {log.path}, the default of TEST_RUNS_LOG: nothing to take."
     ]
@@ -148,7 +149,7 @@ def test_what_another_machine_took_meanwhile_is_not_taken_twice(log: Log, tmp_pa
     other = Lake(log.lake.folder, tmp_path / "other", 10**9)
 
     def be_second(point: str, _: str) -> None:
-        if point == "lines read":
+        if point == "source read":
             crash_points.hook = None
             load_log(other, log.source, TEST_RUN_LINES)
 

@@ -14,11 +14,11 @@ LINES = [b"bad 1\n", run_line(1), b"\n", run_line(2), b"bad 2\n", run_line(3), b
 SIZE = len(run_line(1))
 
 STEPS = [
-    ("lines to be read", 1),
-    ("lines read", 1),
+    ("source to be read", 1),
+    ("source read", 1),
     ("rejects committed", 1),
     ("rows committed", 1),
-    ("lines to be read", 2),
+    ("source to be read", 2),
     ("rejects committed", 2),
     ("rows committed", 2),
 ]
@@ -44,7 +44,7 @@ DEATHS = [
     (*step, meanwhile)
     for step in STEPS
     for meanwhile in ("nothing", "copy", "rotations")
-    if step[0] != "lines to be read" or meanwhile == "nothing"
+    if step[0] != "source to be read" or meanwhile == "nothing"
 ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from warehouse_assets.defs.school.run_lines import stage_run_lines
+from warehouse_assets.defs.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.ingest.lines import Lines
 from warehouse_assets.ingest.log_files import LogChangedError
@@ -211,7 +211,7 @@ def test_a_log_may_be_a_link_to_the_newest_of_dated_ones(log: Log) -> None:
 
 def test_a_log_that_is_truncated_before_it_is_read_is_left_alone(log: Log) -> None:
     def truncate(point: str, _: str) -> None:
-        if point == "lines to be read":
+        if point == "source to be read":
             log.truncate()
             log.write(FOUR, FOUR, FOUR, FOUR)
 
@@ -236,7 +236,7 @@ def test_a_truncation_after_lines_were_read_is_noticed(log: Log) -> None:
             yield part
 
     def stage(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines]) -> None:
-        stage_run_lines(connection, truncating(lines))
+        TEST_RUN_LINES.stage(connection, truncating(lines))
 
     log.write(ONE, TWO)
     kind = LogKind("test_runs", TEST_RUNS, stage)

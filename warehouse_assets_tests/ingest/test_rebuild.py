@@ -11,7 +11,6 @@ import pytest
 
 from warehouse_assets.defs.forum.files import POSTS_FILES, VOTES_FILES
 from warehouse_assets.errors import LakeError
-from warehouse_assets.ingest import delivery_files
 from warehouse_assets_tests.crashes import killed_at
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.ingest.deliveries import deliver, tables, take
@@ -102,24 +101,22 @@ def test_files_that_wait_come_after_those_of_the_archive(house: House) -> None:
     deliver(house, "votes-0.json", [vote(1, 3)], at=0)
     deliver(house, "votes-again.json", [vote(1, 1)], at=5)
     taken = take(house)
-    assert [unit.arrival for unit in taken.units] == [1, 2, 3]
-    assert [file.name for file in taken.known] == ["votes-again.json"]
+    assert [unit.arrival for unit in taken.files] == [1, 2, 3]
+    assert taken.known == ("votes-again.json",)
     assert of_votes(house) == [(1, 3, 3)]
     assert len(house.archived()) == 3
     assert house.waiting() == []
 
 
-def test_a_rebuild_that_dies_continues(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rebuild_that_dies_continues(house: House) -> None:
     for number in (1, 2, 3):
         deliver(house, f"votes-{number}.json", [vote(1, number), {"Id": "x"}], at=number)
     take(house)
     before = tables(house)
     shutil.rmtree(house.settings.lake)
-    monkeypatch.setattr(delivery_files, "_MOST_BYTES_TOGETHER", 1)
-
     with killed_at("rejects committed"):
-        take(house)
-    take(house)
+        take(house, most_bytes=1)
+    take(house, most_bytes=1)
     assert tables(house) == before
 
 

@@ -11,10 +11,9 @@ import sqlalchemy as sa
 from warehouse_assets.defs.school.sources import STUDENTS_SOURCE
 from warehouse_assets.defs.school.tables import STUDENTS
 from warehouse_assets.errors import BusyError, SourceError
-from warehouse_assets.ingest.file_marks import taken_at
+from warehouse_assets.ingest.load import Loaded, loaded_at
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_reader import Limits
-from warehouse_assets.ingest.upsert import CaughtUp
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets_tests.crashes import hooked, killed_at
@@ -45,7 +44,7 @@ def url(path: Path) -> sa.URL:
     return sa.URL.create("sqlite", database=str(path))
 
 
-def take(lake: Lake, path: Path, is_given: bool = True, limits: Limits = PAGED) -> CaughtUp:
+def take(lake: Lake, path: Path, is_given: bool = True, limits: Limits = PAGED) -> Loaded:
     return load_sql(lake, replace(STUDENTS_SOURCE, limits=limits), url(path), is_given)
 
 
@@ -80,9 +79,9 @@ def test_students_that_were_deleted_stay(lake: Lake, path: Path) -> None:
 
 def test_an_unchanged_database_is_not_read(lake: Lake, path: Path) -> None:
     assert not take(lake, path, limits=SETTLED).is_unchanged_source
-    last = taken_at(lake.table(STUDENTS).open(), "students")
+    last = loaded_at(lake.table(STUDENTS).open(), "students")
     assert last is not None
-    assert take(lake, path, limits=SETTLED) == CaughtUp(is_unchanged_source=True)
+    assert take(lake, path, limits=SETTLED) == Loaded(is_unchanged_source=True)
     change(path, "UPDATE students SET name = 'Bob' WHERE id = 3", "DELETE FROM students WHERE id=1")
     assert take(lake, path, limits=SETTLED).written.updated == 1
     assert in_lake(lake)[1:] == rows(path)
@@ -96,7 +95,7 @@ def test_a_database_that_changed_just_now_is_read_again(lake: Lake, path: Path) 
 
 def test_a_change_while_reading_is_not_missed(lake: Lake, path: Path) -> None:
     def change_when_read(point: str, _: str) -> None:
-        if point == "rows read":
+        if point == "source read":
             change(path, "UPDATE students SET batch_id = batch_id + 1 WHERE id = 1")
 
     with hooked(change_when_read):
@@ -105,7 +104,7 @@ def test_a_change_while_reading_is_not_missed(lake: Lake, path: Path) -> None:
     assert in_lake(lake) == rows(path)
 
 
-@pytest.mark.parametrize("point", ["rows read", "rejects committed", "rows committed"])
+@pytest.mark.parametrize("point", ["source read", "rejects committed", "rows committed"])
 def test_a_load_that_died_is_done_again(lake: Lake, path: Path, point: str) -> None:
     change(path, "INSERT INTO students VALUES (4, 'd', 'none', NULL)")
     with killed_at(point):
@@ -143,7 +142,7 @@ def test_values_of_a_wrong_type_are_rejected_with_their_row(lake: Lake, path: Pa
         ("INSERT INTO students VALUES (15, 16, 3.0, '')", ()),
     )
     taken = take(lake, path)
-    assert (taken.records, taken.rejected) == (9, 5)
+    assert (taken.records, taken.rejected) == (4, 5)
     assert [row[:3] for row in in_lake(lake)][3:] == [(15, "16", 3)]
     assert rejected(lake, "position, reason") == [
         (10, "batch_id is not a whole number: none"),
@@ -173,7 +172,8 @@ def test_progress_is_told(lake: Lake, path: Path) -> None:
     heard: list[Progress] = []
     with heard_by(report=heard.append):
         load_sql(lake, STUDENTS_SOURCE, url(path), True)
-    assert heard == [Progress("students", "reading", 3, 3, "rows")] * 2
+    reading = Progress("students", "reading", 3, 3, "rows")
+    assert heard == [reading, reading, Progress("students", "storing")]
 
 
 def test_a_database_that_is_not_there_is_no_error_unless_it_was_given(
@@ -183,7 +183,7 @@ def test_a_database_that_is_not_there_is_no_error_unless_it_was_given(
     missing = tmp_path / "none" / "students.db"
     with heard_by(told.append):
         taken = load_sql(lake, STUDENTS_SOURCE, url(missing), False)
-    assert taken == CaughtUp(is_missing=True)
+    assert taken == Loaded(is_missing=True)
     assert str(missing) in told[0]
     with pytest.raises(SourceError, match="STUDENTS_DB") as raised:
         take(lake, missing)

@@ -2,7 +2,6 @@
 
 import pytest
 
-from warehouse_assets.ingest import delivery_files
 from warehouse_assets_tests.crashes import killed_at
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.journeys import Trip, content
@@ -32,7 +31,7 @@ def assert_taken_exactly_once(house: House) -> None:
 
 
 STEPS = [
-    ("files read", 1),
+    ("source read", 1),
     ("rejects committed", 1),
     ("rows committed", 1),
     ("file archived", 1),
@@ -54,17 +53,14 @@ def test_the_next_run_continues_where_the_process_died(house: House, name: str, 
     assert house.versions() == versions
 
 
-@pytest.mark.parametrize("name", ["files read", "rejects committed", "rows committed"])
+@pytest.mark.parametrize("name", ["source read", "rejects committed", "rows committed"])
 def test_files_taken_one_by_one_continue_at_the_one_in_which_the_process_died(
-    house: House, monkeypatch: pytest.MonkeyPatch, name: str
+    house: House, name: str
 ) -> None:
     deliver_three_files(house)
-    monkeypatch.setattr(delivery_files, "_MOST_BYTES_TOGETHER", 1)
     with killed_at(name, 2):
-        journeys.take(house)
-
-    journeys.take(house)
-
+        journeys.take(house, most_bytes=1)
+    journeys.take(house, most_bytes=1)
     assert_taken_exactly_once(house)
 
 
@@ -103,8 +99,8 @@ def test_two_files_of_one_content_that_come_together_are_one(house: House) -> No
 
     taken = journeys.take(house)
 
-    assert [unit.name for unit in taken.units] == ["00000001-trips-1.csv"]
-    assert [file.name for file in taken.known] == ["trips-again.csv"]
+    assert [unit.name for unit in taken.files] == ["00000001-trips-1.csv"]
+    assert taken.known == ("trips-again.csv",)
     assert len(house.stored("trips")) == len(TRIPS)
     assert (house.archived(), house.waiting()) == (["trips/00000001-trips-1.csv"], [])
 
@@ -117,7 +113,7 @@ def test_a_content_that_comes_again_is_known(house: House) -> None:
 
     taken = journeys.take(house)
 
-    assert [file.name for file in taken.known] == ["trips-again.csv"]
+    assert taken.known == ("trips-again.csv",)
     assert house.versions() == before
     assert house.waiting() == []
 

@@ -8,7 +8,7 @@ from warehouse_assets_tests.crashes import kill_at
 from warehouse_assets_tests.house import House
 
 POINTS = {
-    "after reading": ("files read", "votes"),
+    "after reading": ("source read", "votes"),
     "after the rejected records": ("rejects committed", "votes"),
     "after the records": ("rows committed", "votes"),
     "amid publishing the answer": ("rows published", "mean_votes_per_post_per_week"),

@@ -30,8 +30,8 @@ def _both(name: str) -> tuple[Point, Point]:
 OF_A_RUN = (
     *_both("table to be created"),
     Point("table created"),
-    *_both("files to be read"),
-    Point("files read"),
+    *_both("source to be read"),
+    Point("source read"),
     Point("rejects committed"),
     Point("rows committed"),
     Point("file archived"),

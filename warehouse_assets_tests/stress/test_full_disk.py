@@ -19,7 +19,7 @@ from warehouse_assets_tests.stress.disks import Disk, LimitedFiles, small_disk
 
 # The crash point, and its subject unless it is any, at whose first passing the disk fills up.
 MOMENTS = {
-    "reading": ("files to be read", "votes"),
+    "reading": ("source to be read", "votes"),
     "writing Parquet": ("Parquet to be written", None),
     "committing": ("commit to be written", None),
     "merging": ("merge to be written", "posts"),

@@ -11,10 +11,9 @@ from warehouse_assets.defs.deliveries.checks import CHECKS
 from warehouse_assets.defs.deliveries.lines import delivery_lines
 from warehouse_assets.defs.deliveries.sensors import feed_sensor
 from warehouse_assets.defs.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
-from warehouse_assets.ingest.log_load import load_log
-from warehouse_assets.orchestration.assets import Loaded, source_asset, sql_asset
+from warehouse_assets.ingest.log_load import LogKind
+from warehouse_assets.orchestration.assets import log_asset, sql_asset
 from warehouse_assets.orchestration.families import Family
-from warehouse_assets.orchestration.metadata import log_metadata
 from warehouse_assets.orchestration.step import Step
 
 _SQL = Path(__file__).parent / "sql"
@@ -26,16 +25,14 @@ _FEED = dg.AssetSpec(
 )
 
 
-def _load_deliveries(step: Step) -> Loaded:
-    kind = delivery_lines(step.lake, timedelta(hours=step.settings.delivery_open_hours))
-    loaded = load_log(step.lake, feed_of(step.settings), kind)
-    return loaded.written, log_metadata(loaded)
+def _lines(step: Step) -> LogKind:
+    return delivery_lines(step.lake, timedelta(hours=step.settings.delivery_open_hours))
 
 
 FAMILY = Family(
     "deliveries",
     [
-        *source_asset(DELIVERIES, _FEED, _load_deliveries),
+        *log_asset(_lines, DELIVERIES, _FEED, feed_of),
         sql_asset(DELIVERY_DURATIONS, [DELIVERIES], _SQL, computed_per="customer"),
         average_delivery_duration,
     ],

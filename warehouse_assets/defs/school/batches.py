@@ -19,7 +19,8 @@ from warehouse_assets.defs.school.batch_pages import (
 from warehouse_assets.defs.school.tables import BATCHES
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.json_array import NotAnArrayError, NotJsonError, json_array
-from warehouse_assets.ingest.upsert import CaughtUp, upsert_records
+from warehouse_assets.ingest.load import Loaded, Part, Source
+from warehouse_assets.ingest.upsert import Records
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, report, tell
@@ -65,11 +66,7 @@ class BatchesSource:
         return urlunsplit(parts._replace(path=f"{path}/batches", fragment=""))
 
 
-def load_batches(
-    lake: Lake,
-    source: BatchesSource,
-    is_given: bool,
-) -> CaughtUp:
+def load_batches(lake: Lake, source: BatchesSource, is_given: bool) -> Loaded:
     """Merge new batches into the lake by their id.
 
     A server is asked for those that were created later than the latest one known, or a while
@@ -81,45 +78,50 @@ def load_batches(
     Raises:
         SourceError: the source is not there though given, or cannot be read.
     """
-    client = _Server(source) if source.endpoint else _File(Path(source.address))
-    if not is_given and not client.exists():
-        tell(f"No batches to read: there is nothing at {client.address} (setting {SETTING}).")
-        return CaughtUp(is_missing=True)
-    with lake.lock(str(BATCHES.name)), closing(client):
-        done = _load(lake, source, client)
-    return replace(done, pages_read=client.pages_read, bytes_read=client.bytes_read)
+    return _Batches(lake, source, is_given).load()
 
 
-def _load(
-    lake: Lake,
-    source: BatchesSource,
-    client: "_Server | _File",
-) -> CaughtUp:
-    name, done = str(BATCHES.name), CaughtUp()
-    lake.table(BATCHES).open()  # so that it is there, whatever comes
-    together = MOST_BATCHES_IN_A_PAGE * min(_PAGES_TOGETHER, source.most_pages)
-    last_page, end = source.most_pages, time.monotonic() + _MOST_SECONDS
-    parts = _parts(client.pages(_start(lake, source.overlap)), together)
-    with lake.connect() as connection, closing(parts):
-        for part in parts:
-            first = done.records + 1
-            done += upsert_records(lake, connection, _VALIDATOR, client.address, part, first)
-            report(Progress(name, "reading", done.records, done.records, "records"))
-            if not (done.written.rows_changed or done.rejected):
-                # Those that are known would stop the next load, too.
-                last_page = client.pages_read + source.most_pages
-                end = time.monotonic() + _MOST_SECONDS
-            has_pages = client.pages_read < last_page
-            if client.goes_on and not (has_pages and time.monotonic() < end):
-                limit = (
-                    f"{_MOST_SECONDS:g} seconds" if has_pages else f"the pages of {PAGES_SETTING}"
-                )
-                tell(
-                    f"{client.address} has more batches than a run reads ({limit}): "
-                    f"{done.records:,} were read and kept, the next run goes on there."
-                )
-                break
-    return done
+class _Batches(Source):
+    """The batches that the server or the file has."""
+
+    def __init__(self, lake: Lake, source: BatchesSource, is_given: bool) -> None:
+        super().__init__(lake, str(BATCHES.name), BATCHES)
+        self.source = source
+        self.is_given = is_given
+
+    def parts(self) -> Generator[Part, None, None]:
+        """So many pages together as should not be lost when a run is killed."""
+        source = self.source
+        client = _Server(source) if source.endpoint else _File(Path(source.address))
+        if not self.is_given and not client.exists():
+            tell(f"No batches to read: there is nothing at {client.address} (setting {SETTING}).")
+            self.loaded = Loaded(is_missing=True)
+            return
+        self.lake.table(BATCHES).open()  # so that it is there, whatever comes
+        together = MOST_BATCHES_IN_A_PAGE * min(_PAGES_TOGETHER, source.most_pages)
+        last_page, end, read = source.most_pages, time.monotonic() + _MOST_SECONDS, 0
+        pages = client.pages(_start(self.lake, source.overlap))
+        with closing(client), closing(_parts(pages, together)) as parts:
+            for part in parts:
+                first, read = read + 1, read + len(part)
+                report(Progress(self.name, "reading", read, read, "records"))
+                yield Records(self.lake, _VALIDATOR, client.address, part, first)
+                if not (self.loaded.written.rows_changed or self.loaded.rejected):
+                    # Those that are known would stop the next load, too.
+                    last_page = client.pages_read + source.most_pages
+                    end = time.monotonic() + _MOST_SECONDS
+                has_pages = client.pages_read < last_page
+                if client.goes_on and not (has_pages and time.monotonic() < end):
+                    limit = f"{_MOST_SECONDS:g} seconds"
+                    limit = limit if has_pages else f"the pages of {PAGES_SETTING}"
+                    tell(
+                        f"{client.address} has more batches than a run reads ({limit}): "
+                        f"{read:,} were read and kept, the next run goes on there."
+                    )
+                    break
+            self.loaded = replace(
+                self.loaded, pages_read=client.pages_read, bytes_read=client.bytes_read
+            )
 
 
 def _parts(pages: Iterator[Page], together: int) -> Generator[list[object], None, None]:

@@ -18,17 +18,17 @@ from warehouse_assets.defs.school.tables import (
     STUDENTS,
     TEST_RUNS,
 )
+from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.log_files import LogSource
-from warehouse_assets.ingest.log_load import load_log
-from warehouse_assets.orchestration.assets import Loaded, source_asset, sql_asset
+from warehouse_assets.orchestration.assets import log_asset, source_asset, sql_asset
 from warehouse_assets.orchestration.automation import growth_sensor
 from warehouse_assets.orchestration.families import Family
-from warehouse_assets.orchestration.metadata import log_metadata
-from warehouse_assets.orchestration.sql_sources import loaded_metadata, sql_source_asset
+from warehouse_assets.orchestration.sql_sources import sql_source_asset
 from warehouse_assets.orchestration.step import Step
+from warehouse_assets.settings import Settings
 
 _SQL = Path(__file__).parent / "sql"
-_LOG_SETTING = "TEST_RUNS_LOG"
+_SETTING = "TEST_RUNS_LOG"
 
 _SERVER = dg.AssetSpec(
     "batches_server",
@@ -50,15 +50,11 @@ def _load_batches(step: Step) -> Loaded:
         timedelta(hours=settings.batches_overlap_hours),
         settings.batches_pages_per_run,
     )
-    loaded = load_batches(step.lake, source, SETTING in settings.given)
-    return loaded.written, {**loaded_metadata(loaded), "pages_read": loaded.pages_read}
+    return load_batches(step.lake, source, SETTING in settings.given)
 
 
-def _load_test_runs(step: Step) -> Loaded:
-    is_given = _LOG_SETTING in step.settings.given
-    source = LogSource(step.settings.test_runs_log, is_given, _LOG_SETTING)
-    taken = load_log(step.lake, source, TEST_RUN_LINES)
-    return taken.written, log_metadata(taken)
+def _log(settings: Settings) -> LogSource:
+    return LogSource(settings.test_runs_log, _SETTING in settings.given, _SETTING)
 
 
 FAMILY = Family(
@@ -66,7 +62,7 @@ FAMILY = Family(
     [
         *sql_source_asset(STUDENTS_SOURCE, "sqlite"),
         *source_asset(BATCHES, _SERVER, _load_batches),
-        *source_asset(TEST_RUNS, _LOG, _load_test_runs),
+        *log_asset(TEST_RUN_LINES, TEST_RUNS, _LOG, _log),
         sql_asset(LESSONS, [TEST_RUNS], _SQL),
         sql_asset(LESSON_TITLES, [TEST_RUNS], _SQL),
         sql_asset(

@@ -8,33 +8,23 @@ A result is `2/3` or `2 out of 3`, in whole numbers. More tests passed than ther
 check tells of it. A run of no tests at all, `0/0`, is a completed one, as far as it goes.
 """
 
-from collections.abc import Iterator
-
-import duckdb
-
 from warehouse_assets.defs.school.tables import TEST_RUNS
-from warehouse_assets.ingest.json_texts import JSON, KEYS, json_texts
-from warehouse_assets.ingest.lines import Lines, arrow_table
-from warehouse_assets.ingest.log_load import LogKind
-from warehouse_assets.ingest.units import REJECTED, STAGED, create_stage
-from warehouse_assets.ingest.unknown_fields import known_fields, note_fields_of
-from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Rule, Validator, text
-from warehouse_assets.tables import column_names, identifiers
+from warehouse_assets.ingest.log_load import json_log
+from warehouse_assets.ingest.validate import Rule, Validator, text
 from warehouse_assets.times import BLANK, is_blank
 
-_LINES = "_lines"
 _RESULT = rf"^{BLANK}*([0-9]+){BLANK}*(?:/|out{BLANK}+of){BLANK}*([0-9]+){BLANK}*$"
 _TITLE = text("lesson_title")
+_TESTS = f"regexp_extract({text('result')}, '{_RESULT}', ['passed', 'total'])"
 _HAS_NO_TESTS = "(tests_passed IS NULL OR tests_total IS NULL)"
 
 _VALIDATOR = Validator(
     TEST_RUNS,
     values={
-        "log_position": POSITION,
         # What is not blank at all, which is told first, is told at once.
         "lesson_title": f"CASE WHEN {_TITLE} >= '!' OR NOT {is_blank(_TITLE)} THEN {_TITLE} END",
-        "tests_passed": "TRY_CAST(_tests.passed AS BIGINT)",
-        "tests_total": "TRY_CAST(_tests.total AS BIGINT)",
+        "tests_passed": f"TRY_CAST({_TESTS}.passed AS BIGINT)",
+        "tests_total": f"TRY_CAST({_TESTS}.total AS BIGINT)",
         "is_completed": "tests_passed = tests_total",
     },
     # What nearly no record is comes first: the rest is then not computed.
@@ -62,61 +52,11 @@ _USUAL_REPAIR = """replace(line, ', "student_id", ', ', "student_id": ')"""
 _KEYS = "|".join(_VALIDATOR.fields)
 _ANY_REPAIR = rf"""regexp_replace(line, '([{{,]\s*"(?:{_KEYS})"\s*),', '\1:', 'g')"""
 
-# Of fields that are null it is found out only by a second look.
-_HAS_OTHER_FIELDS = f"len({KEYS}) <> " + " + ".join(
-    f"CAST({text(field)} IS NOT NULL AS INTEGER)" for field in _VALIDATOR.fields
+# Only within a CASE does DuckDB leave out what follows a condition that settles the matter.
+TEST_RUN_LINES = json_log(
+    _VALIDATOR,
+    f"""CASE WHEN json_valid({_USUAL_REPAIR}) THEN {_USUAL_REPAIR}
+        WHEN json_valid({_ANY_REPAIR}) THEN {_ANY_REPAIR}
+        WHEN json_valid(line) THEN line END""",
 )
-
-
-def stage_run_lines(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines]) -> None:
-    """Fill the tables `STAGED` and `REJECTED` with the test runs in lines of the log."""
-    create_stage(connection, TEST_RUNS)
-    connection.execute(f"ALTER TABLE {STAGED} ADD COLUMN _has_other_fields BOOLEAN")
-    connection.register(_LINES, arrow_table(lines))
-    # Only within a CASE does DuckDB leave out what follows a condition that settles the matter.
-    connection.execute(
-        f"""INSERT INTO {STAGED} BY NAME
-        SELECT {identifiers(column_names(TEST_RUNS))},
-            CASE WHEN {_VALIDATOR.is_unusable} OR {PROBLEM} IS NOT NULL THEN true ELSE false END
-                AS _is_unusable,
-            {_HAS_OTHER_FIELDS} AS _has_other_fields
-        FROM ({_VALIDATOR.query(_texts(_LINES))})"""
-    )
-    if _some(connection, "_has_other_fields"):
-        some = _texts(_those_where("_has_other_fields"))
-        source = f"(SELECT 0 AS arrival, {KEYS} AS fields FROM ({some}))"
-        note_fields_of(connection, source, {*known_fields(TEST_RUNS), *_VALIDATOR.fields})
-    if _some(connection, "_is_unusable"):
-        rejects = _VALIDATOR.rejects(_texts(_those_where("_is_unusable")))
-        connection.execute(f"INSERT INTO {REJECTED} BY NAME {rejects}")
-        connection.execute(f"DELETE FROM {STAGED} WHERE _is_unusable")
-    connection.unregister(_LINES)
-
-
-def _some(connection: duckdb.DuckDBPyConnection, condition: str) -> bool:
-    return bool(connection.execute(f"FROM {STAGED} WHERE {condition} LIMIT 1").fetchall())
-
-
-def _those_where(condition: str) -> str:
-    """SQL for the lines whose record in the stage has a property."""
-    chosen = f"(SELECT log_position AS position FROM {STAGED} WHERE {condition})"
-    return f"(FROM {_LINES} AS lines SEMI JOIN {chosen} AS chosen USING (position))"
-
-
-def _texts(lines: str) -> str:
-    """SQL for the texts of a relation of lines, as the validator takes them."""
-    records = rf"""SELECT position AS {POSITION}, line AS {RAW}, problem AS {PROBLEM},
-            seen AS {SEEN}, CASE WHEN problem IS NOT NULL THEN NULL
-                WHEN json_valid(repaired) THEN repaired
-                WHEN json_valid({_ANY_REPAIR}) THEN {_ANY_REPAIR}
-                WHEN json_valid(line) THEN line END AS {JSON}
-        FROM (SELECT *, {_USUAL_REPAIR} AS repaired FROM {lines})
-        WHERE {JSON} IS NOT NULL OR regexp_matches(line, '\S')"""
-    return rf"""SELECT * REPLACE (
-            replace(rtrim({RAW}, E' \t\r\f'), chr(0), '{chr(0xFFFD)}') AS {RAW}
-        ), regexp_extract({text("result")}, '{_RESULT}', ['passed', 'total']) AS _tests
-        FROM ({json_texts(_VALIDATOR.fields, records)})"""
-
-
-TEST_RUN_LINES = LogKind(str(TEST_RUNS.name), TEST_RUNS, stage_run_lines)
 """The log of test runs."""

@@ -50,6 +50,7 @@ TEST_RUNS = Table(
         WholeNumber,
         primary_key=True,
         autoincrement=False,
+        info={"is_position": True},
         comment="Where the line begins, in bytes from the beginning of the log; a log that was "
         "rotated or truncated counts on from where the one before it was left.",
     ),

@@ -16,8 +16,9 @@ from warehouse_assets.defs.deliveries.catch_up import SETTING, DeliveryAverage
 from warehouse_assets.defs.deliveries.lines import delivery_lines
 from warehouse_assets.defs.deliveries.state import Snapshot
 from warehouse_assets.defs.deliveries.state_database import StateDatabase
+from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.log_files import LogSource
-from warehouse_assets.ingest.log_load import LoadedLog, load_log
+from warehouse_assets.ingest.log_load import load_log
 from warehouse_assets.lake import Lake
 from warehouse_assets_tests.defs.deliveries.steps import WINDOW, Result, Step, record_of
 
@@ -59,7 +60,7 @@ class Feed:
         with self.path.open("ab") as stream:
             stream.write(text.encode() if isinstance(text, str) else text)
 
-    def take_into_lake(self) -> LoadedLog:
+    def take_into_lake(self) -> Loaded:
         """Catch the lake up."""
         kind = delivery_lines(self.lake, self.window)
         return load_log(self.lake, self.source, kind)

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
+from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_reader import Limits
-from warehouse_assets.ingest.upsert import CaughtUp
 from warehouse_assets.lake import Lake
 from warehouse_assets_tests.defs.reviews.databases import COLUMNS, KINDS, Database
 
-CatchUp = Callable[..., CaughtUp]
+CatchUp = Callable[..., Loaded]
 
 
 @pytest.fixture(params=KINDS)
@@ -33,7 +33,7 @@ def lake(tmp_path: Path) -> Lake:
 def catch_up(lake: Lake) -> CatchUp:
     """Catches the lake up with a database."""
 
-    def load(database: Database, **limits: Any) -> CaughtUp:
+    def load(database: Database, **limits: Any) -> Loaded:
         source = replace(REVIEWS_SOURCE, limits=Limits(**{"settled_seconds": -1, **limits}))
         return load_sql(lake, source, database.url, True)
 

@@ -11,7 +11,7 @@ from warehouse_assets_tests.defs.reviews.stored import SOURCE_COLUMNS, given, re
 BAD = review(7, unixReviewTime=None, reviewTime=None)
 
 
-@pytest.mark.parametrize("point", ["rows read", "rejects committed", "rows committed"])
+@pytest.mark.parametrize("point", ["source read", "rejects committed", "rows committed"])
 def test_a_catch_up_that_died_is_done_again(
     lake: Lake, database: Database, catch_up: CatchUp, point: str
 ) -> None:

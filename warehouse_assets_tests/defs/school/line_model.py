@@ -29,7 +29,7 @@ def lines_of(files: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
             lines.append(last)
         position = base
         for line in lines:
-            if line[stray_bytes(line) :].strip(b" \t\r\f"):
+            if line[stray_bytes(line) :].strip(b" \t\r\f\v"):
                 yield position, line
             position += len(line) + 1
         base += len(content)
@@ -41,7 +41,7 @@ def expected(files: Sequence[bytes]) -> tuple[list[Row], list[tuple[int, str]]]:
     for position, line in ((at, line[stray_bytes(line) :]) for at, line in lines_of(files)):
         values = values_of(line)
         if values is None:
-            raw = line.decode("utf-8", errors="replace").rstrip(" \t\r\f")
+            raw = line.decode("utf-8", errors="replace").rstrip("\r")
             rejected.append((position, raw.replace("\0", "\N{REPLACEMENT CHARACTER}")))
         else:
             rows.append((position, *values))

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from warehouse_assets.defs.school.run_lines import stage_run_lines
+from warehouse_assets.defs.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.ingest.lines import LineReader
 from warehouse_assets.ingest.units import REJECTED, STAGED
@@ -41,7 +41,7 @@ def _engine() -> duckdb.DuckDBPyConnection:
 def stage_lines(content: bytes) -> StagedLines:
     """Read the lines of a file with this content; the last may lack its line end."""
     with _engine().cursor() as cursor:
-        stage_run_lines(cursor, LineReader(BytesIO(content), len(content)).read())
+        TEST_RUN_LINES.stage(cursor, LineReader(BytesIO(content), len(content)).read())
         names = identifiers(column_names(TEST_RUNS))
         rows = cursor.execute(f"SELECT {names} FROM {STAGED} ORDER BY 1").fetchall()
         query = f"SELECT position, {WHY}, raw FROM {REJECTED} ORDER BY 1"

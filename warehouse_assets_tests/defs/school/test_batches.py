@@ -11,9 +11,8 @@ import pytest
 from warehouse_assets.defs.school.batches import BatchesSource, load_batches
 from warehouse_assets.defs.school.tables import BATCHES
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest.file_marks import taken_at
 from warehouse_assets.ingest.http import Patience
-from warehouse_assets.ingest.upsert import CaughtUp
+from warehouse_assets.ingest.load import Loaded, loaded_at
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets.tables import REJECTED_RECORDS
@@ -57,7 +56,7 @@ def source(server: Server, **more: Any) -> BatchesSource:
     return BatchesSource(server.address, **{"patience": patience, **more})
 
 
-def take(lake: Lake, server: Server, **more: Any) -> CaughtUp:
+def take(lake: Lake, server: Server, **more: Any) -> Loaded:
     return load_batches(lake, source(server, **more), True)
 
 
@@ -159,7 +158,7 @@ def test_values_are_kept_as_they_are(lake: Lake, batches: BatchServer, server: S
         (7, "Zoë's", datetime.fromisoformat("2026-11-20 13:51:54.463573")),
         (8, None, datetime.fromisoformat("2026-11-20 13:52:02")),
     ]
-    assert taken_at(lake.table(BATCHES).open(), "batches") is not None
+    assert loaded_at(lake.table(BATCHES).open(), "batches") is not None
 
 
 def test_a_batch_renamed_within_its_second_is_not_missed(
@@ -320,7 +319,8 @@ def test_progress_is_told(lake: Lake, batches: BatchServer, server: Server) -> N
     heard: list[Progress] = []
     with heard_by(report=heard.append):
         load_batches(lake, source(server), True)
-    assert heard == [Progress("batches", "reading", 2, 2, "records")]
+    reading = Progress("batches", "reading", 2, 2, "records")
+    assert heard == [reading, Progress("batches", "storing")]
 
 
 def test_a_password_does_not_get_into_what_is_stored(lake: Lake, server: Server) -> None:
@@ -390,7 +390,7 @@ def test_a_recorded_file_that_is_not_there_is_no_error_unless_it_was_given(
     file = BatchesSource(str(tmp_path / "none.json"))
     told: list[str] = []
     with heard_by(told.append):
-        assert load_batches(lake, file, False) == CaughtUp(is_missing=True)
+        assert load_batches(lake, file, False) == Loaded(is_missing=True)
     assert str(tmp_path / "none.json") in told[0]
     with pytest.raises(SourceError, match="BATCHES_URL") as raised:
         load_batches(lake, file, True)

@@ -13,7 +13,8 @@ from deltalake import DeltaTable
 from warehouse_assets.defs import trips as trips_family
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TABLES, TRIPS
-from warehouse_assets.ingest.delivery_files import Taken, catch_up
+from warehouse_assets.ingest.files import load_files
+from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.orchestration.computation import compute, compute_added
 from warehouse_assets.warehouse import publish
 from warehouse_assets_tests.house import House
@@ -135,9 +136,9 @@ def weekly_average(
     return len(days), weeks, len(days) / weeks
 
 
-def take(house: House) -> Taken:
+def take(house: House, **more: Any) -> Loaded:
     """Catch up with the files of trips in the inbox."""
-    return catch_up(house.lake, house.inbox, TRIPS_FILES)
+    return load_files(house.lake, house.inbox, TRIPS_FILES, **more)
 
 
 def add_up(house: House, *names: str, zoom: int = 14) -> None:

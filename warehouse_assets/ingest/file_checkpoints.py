@@ -1,12 +1,12 @@
 """How the tables of the lake remember which delivery files they hold: by Delta's transactions."""
 
-import time
 from collections.abc import Sequence
 
 from deltalake import DeltaTable
 
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.inbox import DeliveryFile, unit_name
+from warehouse_assets.ingest.load import loaded_now
 from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import Lake, Transactions
 from warehouse_assets.tables import REJECTED_RECORDS
@@ -36,12 +36,6 @@ def rejected_whole(lake: Lake, kind: FileKind, file: DeliveryFile) -> str:
     return str(found[0][0]) if found else ""
 
 
-def taken_at(handle: DeltaTable, kind: str) -> float | None:
-    """When files of `kind` were last taken into a table, in seconds since 1970; None if never."""
-    milliseconds = handle.transaction_version(_taken_at_app_id(kind))
-    return None if milliseconds is None else milliseconds / 1000
-
-
 def arrival_of(handle: DeltaTable, kind: str, digest: str) -> int | None:
     """The arrival number under which a table holds the content `digest`; None if it does not."""
     number: int | None = handle.transaction_version(_app_id(kind, digest))
@@ -63,8 +57,7 @@ def outstanding(
     arrivals = [unit.arrival for unit in units]
     transactions = {_app_id(kind, unit.digest): unit.arrival for unit in units}
     transactions[_newest_app_id(kind)] = max(newest_arrival(handle, kind), *arrivals)
-    transactions[_taken_at_app_id(kind)] = time.time_ns() // 10**6
-    return arrivals, transactions
+    return arrivals, {**transactions, **loaded_now(kind)}
 
 
 def _app_id(kind: str, digest: str) -> str:
@@ -75,8 +68,3 @@ def _app_id(kind: str, digest: str) -> str:
 def _newest_app_id(kind: str) -> str:
     """Remembers up to which arrival number every file has been taken."""
     return f"{kind}/newest"
-
-
-def _taken_at_app_id(kind: str) -> str:
-    """Remembers when files were last taken, in milliseconds since 1970."""
-    return f"{kind}/taken_at"

@@ -9,7 +9,6 @@ import pytest
 
 from warehouse_assets.defs.forum.files import POSTS_FILES, UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest import delivery_files
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.inbox import FileChangedError
 from warehouse_assets.ingest.units import Unit
@@ -29,7 +28,7 @@ def test_files_get_numbers_in_the_order_in_which_they_arrived(house: House) -> N
     take(house)
     deliver(house, "votes-c.json", [vote(3, 1)], at=0)
     taken = take(house)
-    assert [unit.name for unit in taken.units] == ["00000003-votes-c.json"]
+    assert [unit.name for unit in taken.files] == ["00000003-votes-c.json"]
     assert house.archived() == [
         "votes/00000001-votes-b.json",
         "votes/00000002-votes-a.json",
@@ -47,7 +46,7 @@ def test_what_was_taken_is_counted(house: House) -> None:
     assert (taken.records, taken.rejected, taken.bytes_read) == (2, 2, size)
     assert (taken.written.inserted, taken.written.updated) == (2, 0)
     again = take(house)
-    assert (again.units, again.known, again.records, again.bytes_read) == ((), [], 0, 0)
+    assert (again.files, again.known, again.records, again.bytes_read) == ((), (), 0, 0)
     assert again.written.rows_changed == 0
 
 
@@ -56,22 +55,19 @@ def test_hundreds_of_small_files_are_one_commit(house: House) -> None:
         deliver(house, f"votes-{number:03}.json", [vote(number, 1)], at=number)
     deliver(house, "votes-bad.json", "x", at=300)
     before = take(house, POSTS_FILES)
-    assert before.units == ()
+    assert before.files == ()
     taken = take(house)
-    assert len(taken.units) == 301
+    assert len(taken.files) == 301
     assert house.stored("votes", "id") == sorted([(n,) for n in range(300)], key=repr)
     assert (commits(house, "votes"), commits(house, "rejected_records")) == (2, 2)
     assert len(house.archived()) == 301
 
 
-def test_files_beyond_the_size_taken_together_are_commits_of_their_own(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delivery_files, "_MOST_BYTES_TOGETHER", 1)
+def test_files_beyond_the_size_taken_together_are_commits_of_their_own(house: House) -> None:
     for number in (1, 2, 3):
         deliver(house, f"votes-{number}.json", [vote(7, number)], at=number)
-    taken = take(house)
-    assert [unit.arrival for unit in taken.units] == [1, 2, 3]
+    taken = take(house, most_bytes=1)
+    assert [unit.arrival for unit in taken.files] == [1, 2, 3]
     assert commits(house, "votes") == 4
     assert house.stored("votes", "id, post_id, arrival") == [(7, 3, 3)]
 
@@ -118,10 +114,10 @@ def test_the_same_content_under_two_names_is_taken_once(house: House) -> None:
     deliver(house, "votes-1.json", "x\n", at=1)
     deliver(house, "votes-2.json", "x\n", at=2)
     taken = take(house)
-    assert [file.name for file in taken.known] == ["votes-2.json"]
+    assert taken.known == ("votes-2.json",)
     deliver(house, "votes-3.json", "x\n", at=3)
     taken = take(house)
-    assert ([file.name for file in taken.known], taken.units) == (["votes-3.json"], ())
+    assert (taken.known, taken.files) == (("votes-3.json",), ())
     assert house.archived() == ["votes/00000001-votes-1.json"]
     assert house.waiting() == []
     assert len(house.rejected()) == 1
@@ -134,7 +130,7 @@ def test_a_file_taken_before_whose_archived_copy_was_deleted_is_archived_again(
     take(house)
     (house.settings.archive / "votes" / "00000001-votes-1.json").unlink()
     deliver(house, "votes-again.json", [vote(1, 1)], at=2)
-    assert take(house).units == ()
+    assert take(house).files == ()
     assert house.archived() == ["votes/00000001-votes-again.json"]
 
 
@@ -168,7 +164,7 @@ def test_files_of_another_kind_and_unfinished_ones_stay(house: House) -> None:
     for name in ("posts.json", "votes.json.part", "readme.txt", "other.json"):
         deliver(house, name, "x", at=1)
     taken = take(house)
-    assert (taken.units, taken.unfinished) == ((), ["votes.json.part"])
+    assert (taken.files, taken.unfinished) == ((), ("votes.json.part",))
     assert house.waiting() == ["other.json", "posts.json", "readme.txt", "votes.json.part"]
 
 
@@ -190,12 +186,12 @@ def test_files_of_no_kind_are_rejected_and_archived_without_a_table(house: House
 def test_a_file_of_any_name_is_taken_once_and_alone(house: House, name: str) -> None:
     deliver(house, "votes1.json", [vote(1, 1)], at=1)
     deliver(house, name, '{"Id": "2"}\n', at=2)
-    assert [unit.arrival for unit in take(house).units] == [1, 2]
+    assert [unit.arrival for unit in take(house).files] == [1, 2]
     assert house.stored("votes", "id") == [(1,)]
     shown = name.replace("\udce9", "\N{REPLACEMENT CHARACTER}")
     assert [row[1:3] for row in house.rejected()] == [(f"00000002-{shown}", 1)]
     assert list(house.inbox.archived("votes")) == [1, 2]
-    assert take(house).units == ()
+    assert take(house).files == ()
 
 
 def changing(change: Any, error: Exception | None = None) -> FileKind:

@@ -1,0 +1,253 @@
+"""Loading files from the inbox.
+
+Each file has a load number, its arrival, which it keeps once it was given one. The tables remember
+the content of each file and its number. When its records are committed the file moves to the
+archive; if that did not come about, the next load finds the file known, and only moves it.
+
+Files of the archive that a table does not hold, as after the lake was lost, are loaded again,
+under the numbers they have.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+from deltalake import DeltaTable
+
+from warehouse_assets.crash_points import crash_point
+from warehouse_assets.ingest.file_checkpoints import arrival_of, newest_arrival, outstanding
+from warehouse_assets.ingest.file_kinds import FileKind, StagedFiles
+from warehouse_assets.ingest.inbox import DeliveryFile, Inbox, delivered_name
+from warehouse_assets.ingest.ingestion_watch import IngestionWatch
+from warehouse_assets.ingest.load import CheckpointedPart, Loaded, Part, Rejects, Source
+from warehouse_assets.ingest.units import REJECTED, STAGED, Unit
+from warehouse_assets.lake import Lake, LakeTable, Written, discard, merge, register
+from warehouse_assets.tables import REJECTED_RECORDS
+
+_MOST_BYTES_TOGETHER = 256 * 10**6
+
+
+def load_files(
+    lake: Lake,
+    inbox: Inbox,
+    kind: FileKind,
+    watch: IngestionWatch | None = None,
+    most_bytes: int = _MOST_BYTES_TOGETHER,
+) -> Loaded:
+    """Load every complete file of `kind` that the lake does not hold yet.
+
+    Args:
+        watch: told what becomes of each file.
+        most_bytes: files are committed together up to this size; a greater one is by itself.
+    """
+    inbox.prepare()
+    return _Files(lake, inbox, kind, watch or IngestionWatch(), most_bytes).load()
+
+
+class _Files(Source):
+    """The files of one kind that the tables do not hold."""
+
+    def __init__(
+        self, lake: Lake, inbox: Inbox, kind: FileKind, watch: IngestionWatch, most_bytes: int
+    ) -> None:
+        super().__init__(lake, kind.name, kind.table)
+        self.inbox = inbox
+        self.kind = kind
+        self.watch = watch
+        self.most_bytes = most_bytes
+
+    def parts(self) -> Generator[Part, None, None]:
+        """The files, in order of arrival, so many together as are committed together."""
+        waiting = self.inbox.settled()
+        units, known = self._units([f for f in waiting.complete if self.kind.recognises(f)])
+        self.loaded = Loaded(known=known, unfinished=tuple(f.name for f in waiting.unfinished))
+        self.waiting = sum(unit.file.size for unit in units)
+        for batch in _batches(units, self.most_bytes):
+            held = self._held(batch)
+            # What is added as whole files is not taken apart again.
+            for together in (held, [unit for unit in batch if unit not in held]):
+                if together:
+                    part = _Batch(self.lake, self.kind, together, self.watch)
+                    yield part
+                    self._archive(part)
+
+    def _archive(self, part: "_Batch") -> None:
+        """Tell that the files of `part` are in the lake, and move them."""
+        self.watch.stored(part.good, part.bad, part.rejected_whole)
+        for unit in part.files:
+            if unit.file.path.parent == self.inbox.folder:
+                self.inbox.archive_file(self.name, unit.arrival, unit.file)
+                crash_point("file archived", self.name)
+        self.loaded = replace(
+            self.loaded,
+            files=(*self.loaded.files, *part.files),
+            refused={**self.loaded.refused, **part.unused},
+        )
+
+    def _units(self, files: Sequence[DeliveryFile]) -> tuple[list[Unit], tuple[str, ...]]:
+        """What has not been loaded, in order of arrival, and the names of files that need not be.
+
+        Files loaded before are moved out of the inbox.
+        """
+        declared = [REJECTED_RECORDS] if self.table is None else [REJECTED_RECORDS, self.table]
+        handles = [self.lake.table(table).open() for table in declared]
+        newest = [newest_arrival(handle, self.name) for handle in handles]
+        archived = self.inbox.archived(self.name)
+        units = {}
+        for arrival, path in archived.items():
+            if arrival > min(newest):
+                # Who keeps the archive may have links there.
+                file = DeliveryFile.look_at(path.resolve(), delivered_name(path))
+                unit = Unit(file, arrival, file.digest(), self.inbox.unpacked_limit)
+                units[unit.digest] = unit
+        known = []
+        following = max([*newest, *archived]) + 1
+        for file in files:
+            digest = file.digest()
+            numbers = [arrival_of(handle, self.name, digest) for handle in handles]
+            if digest in units or all(number is not None for number in numbers):
+                number = numbers[0] or 0
+                if digest in units or number in archived:
+                    crash_point("duplicate to be removed", self.name)
+                    self.inbox.remove_duplicate(file)
+                else:
+                    self.inbox.archive_file(self.name, number, file)
+                    archived[number] = file.path
+                self.watch.known(file)
+                known.append(file.name)
+                continue
+            arrival = next((number for number in numbers if number is not None), following)
+            following = max(following, arrival + 1)
+            units[digest] = Unit(file, arrival, digest, self.inbox.unpacked_limit)
+        return sorted(units.values(), key=lambda unit: unit.arrival), tuple(known)
+
+    def _held(self, batch: Sequence[Unit]) -> list[Unit]:
+        """Units whose rows the table holds though `rejected_records` does not know of them."""
+        if self.kind.write is None or self.table is None:
+            return []
+        handle = self.lake.table(self.table).open()
+        return [u for u in batch if arrival_of(handle, self.name, u.digest) is not None]
+
+
+def _batches(units: Iterable[Unit], most_bytes: int) -> Iterator[list[Unit]]:
+    """Consecutive units that are committed together."""
+    batch: list[Unit] = []
+    size = 0
+    for unit in units:
+        if batch and size + unit.file.size > most_bytes:
+            yield batch
+            batch, size = [], 0
+        batch.append(unit)
+        size += unit.file.size
+    if batch:
+        yield batch
+
+
+class _Batch(CheckpointedPart):
+    """Some files.
+
+    Attributes:
+        good: how many good records each has, by its arrival number, once they are staged.
+        bad: how many rejected ones.
+        rejected_whole: why files were rejected as a whole, by their arrival number.
+        unused: why the first record of each file without good records was rejected, by its name.
+    """
+
+    def __init__(
+        self, lake: Lake, kind: FileKind, files: Sequence[Unit], watch: IngestionWatch
+    ) -> None:
+        units = {unit.arrival: unit.name for unit in files}
+        super().__init__(units, sum(unit.file.size for unit in files), watch.progress)
+        self.lake = lake
+        self.kind = kind
+        self.files = files
+        self.staged = StagedFiles()
+        watch.started(files)
+
+    def stage(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+        """Read the files, which must not change meanwhile."""
+        try:
+            self._read(connection, scratch)
+        except (duckdb.IOException, OSError):
+            self._check_unchanged()
+            raise
+        self._check_unchanged()
+        self.good = self._count_records(connection)
+        self.records = sum(self.good.values())
+        self.bad = _by_arrival(connection, REJECTED)
+        whole = f"SELECT arrival, reason FROM {REJECTED} WHERE position = 0"
+        self.rejected_whole: dict[int, str] = dict(connection.execute(whole).fetchall())
+        unused = [arrival for arrival in self.bad if not self.good.get(arrival)]
+        reasons = _first_reasons(connection, unused)
+        self.unused = {self.units[arrival]: reason for arrival, reason in reasons.items()}
+
+    def _check_unchanged(self) -> None:
+        for unit in self.files:
+            unit.file.check_unchanged()
+
+    def _read(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+        if self.kind.stage is not None:
+            self.kind.stage(connection, self.files, scratch)
+        elif self.kind.write is not None and self.kind.table is not None:
+            table = self.lake.table(self.kind.table)
+            table.open()  # makes the folder
+            self.staged = self.kind.write(connection, table, self.files, scratch)
+        else:
+            raise TypeError(f"files of the kind {self.kind.name} cannot be read")
+
+    def _count_records(self, connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
+        """How many good records each file has, by its arrival number."""
+        if self.kind.table is None:
+            return {}
+        if self.kind.stage is not None:
+            return _by_arrival(connection, STAGED)
+        written = self.staged.files
+        if len(self.files) == 1:
+            return {self.files[0].arrival: sum(file.rows for file in written)}
+        table = self.lake.table(self.kind.table)
+        paths = table.paths([file.action.path for file in written])
+        self.lake.view_files(connection, self.kind.table, paths, "_written")
+        return _by_arrival(connection, "_written")
+
+    def new_rejects(self, handle: DeltaTable) -> Rejects | None:
+        """Those of files that `rejected_records` does not know."""
+        arrivals, transactions = outstanding(handle, self.kind.name, self.files)
+        if not arrivals:
+            return None
+        return Rejects({arrival: self.units[arrival] for arrival in arrivals}, transactions)
+
+    def write(
+        self, connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable
+    ) -> Written:
+        """Merge or add the records of files that the table does not know."""
+        arrivals, transactions = outstanding(handle, self.kind.name, self.files)
+        if not arrivals:
+            discard(table, self.staged.files)
+            return Written()
+        if self.kind.write is not None:
+            return register(table, handle, self.staged.files, transactions)
+        if len(arrivals) < len(self.files):
+            connection.execute(
+                f"DELETE FROM {STAGED} WHERE NOT list_contains(CAST(? AS BIGINT[]), arrival)",
+                [arrivals],
+            )
+        return merge(
+            connection, self.lake, table, handle, STAGED, transactions, newest_by="arrival"
+        )
+
+
+def _by_arrival(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[int, int]:
+    """How many rows each file has in `relation`, by its arrival number."""
+    return dict(
+        connection.execute(f"SELECT arrival, count(*) FROM {relation} GROUP BY arrival").fetchall()
+    )
+
+
+def _first_reasons(
+    connection: duckdb.DuckDBPyConnection, arrivals: Sequence[int]
+) -> dict[int, str]:
+    """Why the first record of each of the files `arrivals` was rejected."""
+    query = f"""SELECT arrival, arg_min(concat_ws(': ', reason, value), position) FROM {REJECTED}
+        WHERE list_contains(CAST(? AS BIGINT[]), arrival) GROUP BY arrival"""
+    return dict(connection.execute(query, [arrivals]).fetchall())

@@ -1,0 +1,314 @@
+"""The one way from a source into the lake: exactly once, whatever dies in between.
+
+A source is loaded part by part. Each part is committed twice, in this order:
+
+1. its records that cannot be used, to `rejected_records`;
+2. its good records, to their table.
+
+With each commit the table remembers, as transactions of Delta, what it holds of the source: its
+checkpoint. Where a load died between the two, the next one finds the first checkpoint ahead of the
+second, and commits only what is missing. Sources that are read again as a whole need no checkpoint:
+what they give is merged by key or compared, and a record that was rejected is known by its text.
+
+What is new since the checkpoint only the source knows: it yields it as `Part`s. All else is here.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import duckdb
+from deltalake import DeltaTable
+from sqlalchemy import Table
+
+from warehouse_assets.crash_points import crash_point
+from warehouse_assets.ingest.inbox import unit_name
+from warehouse_assets.ingest.units import REJECTED, Unit
+from warehouse_assets.ingest.unknown_fields import keep_unknown_fields
+from warehouse_assets.lake import Lake, LakeTable, Transactions, Written, append
+from warehouse_assets.progress import Progress, query_progress, report
+from warehouse_assets.tables import REJECTED_RECORDS
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did.
+
+    Args:
+        records: records that can be used, whether or not they changed the table.
+        rejected: records that cannot be used, and were not rejected before.
+        rejected_before: those that were, of a source that is read again.
+        bytes_read: bytes of the source.
+        written: what was written to the table.
+        unknown_fields: fields of the source that no column is for.
+        is_missing: whether there is no source, and need not be one.
+        is_unchanged_source: whether it has not changed since all of it was read.
+        files: the files that were loaded.
+        refused: why nothing of a file could be used, by its name in the archive.
+        known: names of files whose content had been loaded before.
+        unfinished: names of files that are still being written.
+        position: up to where a log has been loaded, in bytes from its beginning.
+        restarts: how often reading went on in another file of a log, or in a truncated one.
+        lag: bytes of an incomplete last line, left for next time.
+        pages_read: answers of a server.
+    """
+
+    records: int = 0
+    rejected: int = 0
+    rejected_before: int = 0
+    bytes_read: int = 0
+    written: Written = field(default_factory=Written)
+    unknown_fields: tuple[str, ...] = ()
+    is_missing: bool = False
+    is_unchanged_source: bool = False
+    files: tuple[Unit, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    known: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    position: int = 0
+    restarts: int = 0
+    lag: int = 0
+    pages_read: int = 0
+
+
+@dataclass(frozen=True)
+class Rejects:
+    """Records of a part that `rejected_records` does not hold.
+
+    Args:
+        units: the names of what they are from, by the number `arrival` that they have in the table
+            `REJECTED`; 0 is the number of those without one.
+        transactions: what `rejected_records` remembers from then on.
+        chosen: SQL for them, with the columns of `REJECTED`.
+        rejected_before: how many others of the part it holds.
+    """
+
+    units: Mapping[int, str]
+    transactions: Transactions
+    chosen: str = f"FROM {REJECTED}"
+    rejected_before: int = 0
+
+
+class Part(ABC):
+    """What is read and committed together.
+
+    Args:
+        units: the names of what it is read from, by the number `arrival` of its records; 0 where
+            they have none.
+        size: bytes of the source, of which progress is told; 0 if `stage` tells it.
+        heard: told what is done with it: "reading" so much of it (0 to 1), "checking", "storing".
+
+    Attributes:
+        records: how many records can be used, once it is staged.
+    """
+
+    def __init__(
+        self,
+        units: Mapping[int, str],
+        size: int = 0,
+        heard: Callable[[str, float], object] = lambda *_: None,
+    ) -> None:
+        self.units = units
+        self.size = size
+        self.heard = heard
+        self.records = 0
+
+    @abstractmethod
+    def stage(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+        """Read it: put what cannot be used into the table `REJECTED`, and good records anywhere.
+
+        Args:
+            scratch: an empty folder for temporary files.
+        """
+
+    @abstractmethod
+    def write(
+        self, connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable
+    ) -> Written:
+        """Commit the good records that the table does not hold, and its new checkpoint.
+
+        Args:
+            handle: a fresh one of `table`, whose lock is held.
+        """
+
+
+class CheckpointedPart(Part):
+    """A part of a source of which the tables remember up to where they hold it.
+
+    Of any other source all is read again, and a record that was rejected is known by its text.
+    """
+
+    @abstractmethod
+    def new_rejects(self, handle: DeltaTable) -> Rejects | None:
+        """What of `REJECTED` is to be committed; None: nothing, nor is there anything to remember.
+
+        Args:
+            handle: a fresh one of `rejected_records`, whose lock is held.
+        """
+
+
+class Source(ABC):
+    """A source during one load of it.
+
+    Args:
+        name: what it is called in `rejected_records` and in the checkpoints.
+        table: where its records go; None if all of them are rejected.
+
+    Attributes:
+        loaded: what has been done so far.
+        waiting: bytes of the source that are to be loaded, as far as that is known.
+    """
+
+    def __init__(self, lake: Lake, name: str, table: Table | None) -> None:
+        self.lake = lake
+        self.name = name
+        self.table = table
+        self.loaded = Loaded()
+        self.waiting = 0
+
+    @abstractmethod
+    def parts(self) -> Generator[Part, None, None]:
+        """What the table does not hold, in order. A part that was yielded has been committed."""
+
+    def load(self) -> Loaded:
+        """Bring the table up to date with the source.
+
+        Raises:
+            ConflictError: another machine loaded some of it at the same time.
+            BusyError: another process has been changing the table for an hour.
+        """
+        with self.lake.lock(self.name), closing(self.parts()) as parts:
+            for part in parts:
+                self._load(part)
+        return self.loaded
+
+    def _load(self, part: Part) -> None:
+        """Read `part`, commit what it holds, and add it to the account."""
+        crash_point("source to be read", self.name)
+        with self.lake.connect() as connection, self.lake.scratch_folder() as scratch:
+            self._stage(part, connection, scratch)
+            crash_point("source read", self.name)
+            unknown = self._keep_unknown_fields(part, connection)
+            rejected, rejected_before = self._commit_rejects(part, connection)
+            crash_point("rejects committed", self.name)
+            written = self._commit_records(part, connection)
+        crash_point("rows committed", self.name)
+        before = self.loaded
+        self.loaded = replace(
+            before,
+            records=before.records + part.records,
+            rejected=before.rejected + rejected,
+            rejected_before=before.rejected_before + rejected_before,
+            bytes_read=before.bytes_read + part.size,
+            written=before.written + written,
+            unknown_fields=tuple(dict.fromkeys((*before.unknown_fields, *unknown))),
+        )
+
+    def _stage(self, part: Part, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+        is_read, is_of_bytes = False, part.size > 0
+
+        def heard(share: float | None) -> None:
+            nonlocal is_read
+            is_read = share is None
+            if share is None:
+                report(Progress(self.name, "checking"))
+            elif is_of_bytes:
+                done = self.loaded.bytes_read + int(share * part.size)
+                report(Progress(self.name, "reading", done, self.waiting, "bytes"))
+            part.heard("checking" if share is None else "reading", share or 0.0)
+
+        heard(0)
+        with query_progress(connection, heard):
+            part.stage(connection, scratch)
+        if not is_read:
+            heard(1)
+        report(Progress(self.name, "storing"))
+        part.heard("storing", 1)
+
+    def _keep_unknown_fields(
+        self, part: Part, connection: duckdb.DuckDBPyConnection
+    ) -> tuple[str, ...]:
+        if self.table is None:
+            return ()
+        return keep_unknown_fields(self.lake, connection, self.table, part.units)
+
+    def _commit_rejects(self, part: Part, connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+        """Returns how many records were rejected, and how many had been before."""
+        ((rejected,),) = connection.execute(f"SELECT count(*) FROM {REJECTED}").fetchall()
+        if not rejected and not isinstance(part, CheckpointedPart):
+            return 0, 0
+        table = self.lake.table(REJECTED_RECORDS)
+        with self.lake.lock(table.name):
+            handle = table.open()
+            if isinstance(part, CheckpointedPart):
+                rejects = part.new_rejects(handle)
+            else:
+                rejects = self._not_rejected_before(part, connection, handle)
+            if rejects is None:
+                return rejected, 0
+            # What is written as files cannot have parameters.
+            connection.execute(
+                """CREATE OR REPLACE TEMP TABLE _units AS
+                SELECT unnest(CAST($arrivals AS BIGINT[])) AS number,
+                    unnest(CAST($units AS VARCHAR[])) AS unit,
+                    CAST($source AS VARCHAR) AS source""",
+                {
+                    "arrivals": list(rejects.units),
+                    "units": list(rejects.units.values()),
+                    "source": self.name,
+                },
+            )
+            query = f"""SELECT *, now() AT TIME ZONE 'UTC' AS rejected_at
+                FROM ({rejects.chosen}) JOIN _units ON number = coalesce(arrival, 0)"""
+            append(connection, table, handle, query, rejects.transactions)
+            return rejected - rejects.rejected_before, rejects.rejected_before
+
+    def _commit_records(self, part: Part, connection: duckdb.DuckDBPyConnection) -> Written:
+        if self.table is None:
+            return Written()
+        table = self.lake.table(self.table)
+        return part.write(connection, table, table.open())
+
+    def _not_rejected_before(
+        self, part: Part, connection: duckdb.DuckDBPyConnection, handle: DeltaTable
+    ) -> Rejects:
+        """What of `REJECTED` has another raw text than all that was rejected of the source before.
+
+        Another reading may have other records at the same positions; so the unit gets the number
+        of the reading, too.
+        """
+        self.lake.view(connection, REJECTED_RECORDS, handle)
+        connection.execute(
+            f"""CREATE OR REPLACE TEMP TABLE _new_rejected AS
+            SELECT * FROM {REJECTED}
+            ANTI JOIN (SELECT raw FROM {REJECTED_RECORDS.name} WHERE source = ?) USING (raw)
+            QUALIFY row_number() OVER (PARTITION BY raw ORDER BY position) = 1""",
+            [self.name],
+        )
+        ((rejected, new),) = connection.execute(
+            f"SELECT (SELECT count(*) FROM {REJECTED}), (SELECT count(*) FROM _new_rejected)"
+        ).fetchall()
+        if not new:
+            return Rejects({}, {}, "FROM _new_rejected", rejected)
+        readings = f"{self.name}/readings"
+        number = (handle.transaction_version(readings) or 0) + 1
+        units = {arrival: unit_name(number, unit) for arrival, unit in part.units.items()}
+        return Rejects(units, {readings: number}, "FROM _new_rejected", rejected - new)
+
+
+def loaded_now(source: str) -> Transactions:
+    """What a table remembers of the moment at which something of `source` was loaded."""
+    return {_loaded_at_app_id(source): time.time_ns() // 10**6}
+
+
+def loaded_at(handle: DeltaTable, source: str) -> float | None:
+    """When something of `source` was last loaded, in seconds since 1970; None if never."""
+    milliseconds = handle.transaction_version(_loaded_at_app_id(source))
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _loaded_at_app_id(source: str) -> str:
+    return f"{source}/taken_at"
