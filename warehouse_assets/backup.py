@@ -15,7 +15,7 @@ name their versions: they are not copied, but made anew.
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -23,11 +23,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from warehouse_assets.catalogue import TABLES
 from warehouse_assets.errors import BusyError, SettingError, naming
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.lake.hashes import HASHES
 from warehouse_assets.settings import Settings
+from warehouse_assets.tables import REJECTED_RECORDS
 
 _MARK = "backup.json"
 _UNFINISHED = "backup.unfinished"
@@ -55,17 +57,17 @@ class BackedUp:
     bytes: int = 0
 
 
-def back_up(
-    settings: Settings,
-    folder: Path,
-    tables: Sequence[LakeTable],
-) -> BackedUp:
+# Families name sources before what is computed from them.
+_RESULTS_BEFORE_SOURCES = (
+    *(table for table in reversed(TABLES) if table is not REJECTED_RECORDS),
+    REJECTED_RECORDS,
+)
+
+
+def back_up(settings: Settings, folder: Path) -> BackedUp:
     """Copy everything that must be kept into `folder`, but for what is there from before.
 
     Until all is there, the folder has no `backup.json`; a further try goes on.
-
-    Args:
-        tables: in the order in which they are to be copied.
 
     Raises:
         SettingError: the folder holds something else, or is a part of the warehouse.
@@ -83,7 +85,7 @@ def back_up(
             left.unlink()
         lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
         wanted: set[Path] = set()
-        for table in tables:
+        for table in map(lake.table, _RESULTS_BEFORE_SOURCES):
             wanted |= _copy_table(lake, table, folder / "lake" / table.name, done)
         inbox = Inbox(settings.inbox, settings.archive, 0)
         waiting = [file.path for file in inbox.look().complete] if inbox.folder.is_dir() else []

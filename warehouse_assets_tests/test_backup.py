@@ -13,7 +13,8 @@ import dagster as dg
 import pytest
 
 from warehouse_assets.backup import BackedUp, back_up
-from warehouse_assets.cli.backup import results_before_sources
+from warehouse_assets.catalogue import TABLES
+from warehouse_assets.definitions import defs
 from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets.errors import BusyError, SettingError
 from warehouse_assets.lake import verify
@@ -40,7 +41,7 @@ def filled(house: House) -> House:
 
 
 def backed_up(house: House, folder: Path) -> BackedUp:
-    return back_up(house.settings, folder, results_before_sources(house.settings))
+    return back_up(house.settings, folder)
 
 
 def restored(folder: Path, home: Path, instance: dg.DagsterInstance) -> House:
@@ -171,21 +172,20 @@ def test_two_backups_into_one_folder_at_once_are_refused(
     assert (folder / "backup.json").exists()
 
 
-def test_tables_are_copied_before_those_that_they_are_computed_from(house: House) -> None:
-    names = [table.name for table in results_before_sources(house.settings)]
-    for result, source in (
-        ("mean_votes_per_post_per_week", "votes"),
-        ("outlier_weeks", "votes"),
-        ("weekly_trips", "daily_trips"),
-        ("daily_trips", "trips"),
-        ("batch_completions", "lesson_completions"),
-        ("lesson_completions", "test_runs"),
-        ("product_reviews_daily", "reviews"),
-        ("delivery_durations", "deliveries"),
-    ):
-        assert names.index(result) < names.index(source)
-    assert names[-1] == "rejected_records"
-    assert len(names) == len(set(names))
+def test_tables_are_copied_before_those_that_they_are_computed_from(
+    filled: House, tmp_path: Path
+) -> None:
+    names = [str(table.name) for table in TABLES]
+    wrong = [
+        (name, read)
+        for spec in defs.resolve_all_asset_specs()
+        for name, read in ((spec.key.path[-1], dep.asset_key.path[-1]) for dep in spec.deps)
+        if name in names and read in names and names.index(name) < names.index(read)
+    ]
+    assert wrong == []
+    filled.run("votes", "votes_per_post_per_week", checks=False)
+    copied = list(backed_up(filled, tmp_path / "backup").versions)
+    assert copied == ["votes_per_post_per_week", "votes", "rejected_records"]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, TABLES, Questio
 from warehouse_assets.cli import areas, terminal
 from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.cli.terminal import Answer, examples
+from warehouse_assets.days import Days
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import column_names
 from warehouse_assets.warehouse import Warehouse
@@ -57,11 +58,14 @@ def command(
 ) -> None:
     """Show the answers, from the warehouse: all of them, or the tables and questions NAMES."""
     settings = Settings.from_environment()
-    area = areas.Area(region, box, match, first, last)
-    if area.is_given:
+    if region is not None or box is not None or first or last:
         if tuple(names) not in {(), ("trips",)}:
             raise click.UsageError("--region, --box, --from and --to are of `answers trips`.")
-        average, answer = areas.answer(settings, area, limit)
+        try:
+            days = Days(first and first.date(), last and last.date())
+        except ValueError as error:
+            raise click.UsageError(f"{error}.") from None
+        average, answer = areas.answer(settings, region, box, match, days, limit)
         terminal.print_table(answer.title, answer.names, answer.rows, answer.more)
         terminal.out.print(average, markup=False)
         return

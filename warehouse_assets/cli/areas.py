@@ -1,7 +1,4 @@
-"""The options of `warehouse answers trips`, and its answer: how many trips an area has per week."""
-
-from dataclasses import dataclass
-from datetime import date, datetime
+"""The answer of `warehouse answers trips`: how many trips an area has per week."""
 
 import click
 import sqlalchemy as sa
@@ -25,45 +22,31 @@ from warehouse_assets.warehouse import Warehouse
 _SIDES_OF_A_BOX = 4
 
 
-@dataclass(frozen=True)
-class Area:
-    """What was asked for, as it was typed."""
-
-    region: str | None = None
-    box: str | None = None
-    match: Match = "origin"
-    first: datetime | None = None
-    last: datetime | None = None
-
-    @property
-    def is_given(self) -> bool:
-        """Whether anything was asked for."""
-        return bool(self.region is not None or self.box is not None or self.first or self.last)
-
-
-def answer(settings: Settings, area: Area, limit: int) -> tuple[str, Answer]:
-    """The weekly average in words, and the trips by week.
+def answer(
+    settings: Settings, region: str | None, box: str | None, match: Match, days: Days, limit: int
+) -> tuple[str, Answer]:
+    """The weekly average of a region or a box in words, and the trips by week.
 
     Raises:
-        click.UsageError: there is no such region, or the box or the days are none.
+        click.UsageError: there is no such region, or the box is none, or there are both.
     """
-    if (area.region is None) == (area.box is None):
+    if (region is None) == (box is None):
         raise click.UsageError("Say either --region NAME or --box MIN_LON,MIN_LAT,MAX_LON,MAX_LAT.")
-    days = _days(area)
-    if area.box is not None:
-        weekly = weekly_trips_of_box(
-            Lake(settings.lake, settings.scratch, settings.memory_limit),
-            _box(area.box),
-            area.match,
-            days,
-        )
-        where = f"the box {area.box} ({area.match})"
+    if box is not None:
+        lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+        weekly = weekly_trips_of_box(lake, _box(box), match, days)
+        where = f"the box {box} ({match})"
     else:
-        weekly = _of_region(settings, str(area.region), days)
-        where = f"the region {area.region}"
+        weekly, where = _of_region(settings, str(region), days), f"the region {region}"
+    words = "No trips."
+    if weekly.average is not None:
+        words = (
+            f"{weekly.average:,.4f} trips per week: {weekly.trips:,} trips in "
+            f"{len(weekly.weeks):,} weeks from {weekly.weeks[0][0]} to {weekly.weeks[-1][0]}."
+        )
     title = f"How many trips did {where} have per week?"
     more = max(len(weekly.weeks) - limit, 0)
-    return _in_words(weekly), Answer(title, ["week start", "trips"], weekly.weeks[:limit], more)
+    return words, Answer(title, ["week start", "trips"], weekly.weeks[:limit], more)
 
 
 def _of_region(settings: Settings, region: str, days: Days) -> WeeklyTrips:
@@ -80,31 +63,11 @@ def _of_region(settings: Settings, region: str, days: Days) -> WeeklyTrips:
     return weekly
 
 
-def _in_words(weekly: WeeklyTrips) -> str:
-    if weekly.average is None:
-        return "No trips."
-    return (
-        f"{weekly.average:,.4f} trips per week: {weekly.trips:,} trips in {len(weekly.weeks):,} "
-        f"weeks from {weekly.weeks[0][0]} to {weekly.weeks[-1][0]}."
-    )
-
-
-def _days(area: Area) -> Days:
-    try:
-        return Days(_day(area.first), _day(area.last))
-    except ValueError as error:
-        raise click.UsageError(f"{error}.") from None
-
-
-def _day(moment: datetime | None) -> date | None:
-    return moment.date() if moment else None
-
-
 def _box(text: str) -> Box:
     sides = text.split(",")
     if len(sides) != _SIDES_OF_A_BOX:
         raise click.UsageError(f"The box {text!r} is not four numbers with commas between them.")
     try:
-        return Box(*(float(side) for side in sides))
+        return Box(*map(float, sides))
     except ValueError as error:
         raise click.UsageError(f"The box {text!r} cannot be used: {error}.") from None

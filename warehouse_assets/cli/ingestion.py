@@ -1,9 +1,9 @@
 """The `ingest` command: files into the inbox, and what became of them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,28 +118,24 @@ def deliver(settings: Settings, deliveries: Sequence[Delivery]) -> Delivered:
     ingestions = []
     copies = {}
     for delivery in deliveries:
+        size = delivery.path.stat().st_size
+        ingestion, target = None, _free(inbox.folder / _name(delivery))
         if _KINDS[delivery.holds].answers:
-            size = delivery.path.stat().st_size
             ingestion = Ingestions(settings.ingestions).create(delivery.path.name, size)
             target = inbox.folder / ingestion.file_name
-            try:
-                _copy(delivery.path, target, copied)
-            except OSError as error:
-                with suppress(OSError):  # the disk of the journal may be the same
-                    ingestion.tell("failed", reason=f"It could not be copied: {error}.")
-                raise
-            ingestion.tell("queued", bytes=size)
             ingestions.append(ingestion)
-        else:
-            target = _free(inbox.folder / _name(delivery))
-            _copy(delivery.path, target, copied)
+        remove = partial(partial_path(target).unlink, missing_ok=True)
+        try:
+            with when_told_to_end(remove):
+                copy_file(delivery.path, target, copied)
+        except OSError as error:
+            if ingestion:
+                ingestion.tell("failed", reason=f"It could not be copied: {error}.")
+            raise
+        if ingestion:
+            ingestion.tell("queued", bytes=size)
         copies[_name_in_units(target)] = delivery.path
     return Delivered(known, refused, ingestions, copies)
-
-
-def _copy(source: Path, target: Path, copied: Callable[[int], object]) -> None:
-    with when_told_to_end(lambda: partial_path(target).unlink(missing_ok=True)):
-        copy_file(source, target, copied)
 
 
 def _name_in_units(path: Path) -> str:
@@ -191,31 +187,29 @@ def print_refused(result: dg.ExecuteInProcessResult, delivered: Delivered) -> bo
     return bool(mine if delivered.copies or delivered.known else refused)
 
 
-def _account(metadata: dict[str, Any]) -> str:
-    parts = []
-    if metadata.get("is_source_missing"):
-        parts.append("its source is not there")
-    if metadata.get("records_taken"):
-        files = f" of {metadata['files_taken']:,} files" if "files_taken" in metadata else ""
-        parts.append(f"took {metadata['records_taken']:,} records{files}")
-    if metadata.get("records_rejected"):
-        parts.append(f"rejected {metadata['records_rejected']:,}")
-    if metadata.get("files_known_already"):
-        parts.append(f"{metadata['files_known_already']:,} files were taken before")
-    if metadata.get("files_still_being_written"):
-        parts.append(f"{metadata['files_still_being_written']:,} files are still being written")
-    if metadata.get("successes"):
-        parts.append(f"{metadata['average']} over {metadata['successes']:,} deliveries")
-    if metadata["is_unchanged"]:
-        parts.append("unchanged")
-    elif "rows_inserted" in metadata:
-        parts.append(
-            f"{metadata['rows_inserted']:,} rows inserted, {metadata['rows_updated']:,} updated, "
-            f"{metadata['rows_deleted']:,} deleted"
-        )
-    if "dagster/row_count" in metadata:
-        parts.append(f"{metadata['dagster/row_count']:,} rows")
-    return ", ".join(parts)
+_WORDS = {
+    "is_source_missing": "its source is not there",
+    "records_taken": "took {records_taken:,} records{of_files}",
+    "records_rejected": "rejected {records_rejected:,}",
+    "files_known_already": "{files_known_already:,} files were taken before",
+    "files_still_being_written": "{files_still_being_written:,} files are still being written",
+    "successes": "{average} over {successes:,} deliveries",
+    "is_unchanged": "unchanged",
+    "is_changed": "{rows_inserted:,} rows inserted, {rows_updated:,} updated, "
+    "{rows_deleted:,} deleted",
+    "has_rows": "{dagster/row_count:,} rows",
+}
+"""What is said of a table, in this order, where its metadata of that name is there."""
+
+
+def _account(metadata: Mapping[str, Any]) -> str:
+    said = {
+        **metadata,
+        "of_files": f" of {metadata['files_taken']:,} files" if "files_taken" in metadata else "",
+        "is_changed": "rows_inserted" in metadata and not metadata["is_unchanged"],
+        "has_rows": "dagster/row_count" in metadata,
+    }
+    return ", ".join(words.format(**said) for name, words in _WORDS.items() if said.get(name))
 
 
 def _print_rejected(settings: Settings, started: datetime) -> None:
