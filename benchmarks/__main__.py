@@ -11,8 +11,7 @@ import click
 from benchmarks.data import Data
 from benchmarks.plan import CASES
 from benchmarks.report import report, write
-from benchmarks.rivals import Rivals
-from benchmarks.runner import ROOT, Runner
+from benchmarks.runner import ROOT, Runner, installed
 
 _CACHE = Path(tempfile.gettempdir()) / "warehouse_assets_benchmarks"
 _RIVALS = Path(sys.prefix) / "rivals" / "bin" / "python"
@@ -68,15 +67,15 @@ def main(
 ) -> None:
     """Measure the project against its baselines, in turn, each in a fresh process."""
     folder.mkdir(parents=True, exist_ok=True)
-    data, rivals = Data(folder.absolute(), votes, trips), Rivals.of(python)
+    data, python = Data(folder.absolute(), votes, trips), python.absolute()
     cases = [case for case in CASES if not only or case.name in only]
     for make in sorted({case.data for case in cases}):
         getattr(data, make)()
     with tempfile.TemporaryDirectory(prefix="run-", dir=data.folder) as work:
         tell = partial(click.echo, err=True)
-        runner = Runner(data, Path(work), rounds, tell, rivals)
+        runner = Runner(data, Path(work), rounds, tell, python, installed(python))
         outcomes = [runner.run(case) for case in cases]
-    text = report(outcomes, data, rounds, rivals.versions)
+    text = report(outcomes, data, rounds, runner.versions)
     click.echo(text)
     if is_written:
         write(ROOT / "docs" / "benchmarks.md", text)

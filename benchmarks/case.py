@@ -17,7 +17,6 @@ class Subject:
         against: the name of another subject of the case; the first if it is not given.
         limit: the most seconds that it may take at the size that the documentation speaks of.
         package: what it measures instead of the project, from the environment of the rivals.
-        most_trips: with more it is not measured, since it takes too long or too much memory.
     """
 
     name: str
@@ -27,15 +26,12 @@ class Subject:
     against: str | None = None
     limit: float | None = None
     package: str | None = None
-    most_trips: int | None = None
 
-    def obstacle(self, trips: int, rivals: Container[str]) -> str | None:
-        """Why it is not measured with so many trips and these packages, or None."""
-        if self.most_trips is not None and trips > self.most_trips:
-            return f"not measured with more than {self.most_trips:,}"
-        if self.package is not None and self.package not in rivals:
-            return f"{self.package} is not installed (`make benchmarks` does)"
-        return None
+    def obstacle(self, installed: Container[str]) -> str | None:
+        """Why it is not measured where these packages are installed, or None."""
+        if self.package is None or self.package in installed:
+            return None
+        return f"{self.package} is not installed (`make benchmarks` does)"
 
 
 @dataclass(frozen=True)

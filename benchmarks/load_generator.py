@@ -1,21 +1,15 @@
-"""Asks a service as fast as it answers, on connections that stay open: `python -m …`.
+"""Asks a service as fast as it answers, on connections that stay open.
 
 Plain sockets, one loop that waits for all of them, and a parser of no more than what is needed: the
-generator shares the machine with the service, and must cost little beside it. It prints a JSON
-object: requests, failures, requests per second, and times in milliseconds.
+generator shares the machine with the service, and must cost little beside it.
 """
 
-import json
 import random
 import selectors
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from urllib.parse import quote
-
-import click
+from dataclasses import dataclass
 
 _OK = (b" 200", b" 304")
 _END_OF_HEADERS = b"\r\n\r\n"
@@ -28,13 +22,10 @@ _SECONDS_WITHOUT_ANSWER = 60
 class Load:
     """What a service did under load; times are in milliseconds."""
 
-    requests: int
     failures: int
-    seconds: float
     requests_per_second: float
     p50: float
     p99: float
-    longest: float
 
 
 def load(
@@ -79,13 +70,10 @@ def load(
         took = time.perf_counter() - began
     times.sort()
     return Load(
-        requests=len(times),
         failures=failures,
-        seconds=round(took, 2),
         requests_per_second=round(len(times) / took, 1),
         p50=round(times[len(times) // 2] * 1000, 3),
         p99=round(times[len(times) * 99 // 100] * 1000, 3),
-        longest=round(times[-1] * 1000, 3),
     )
 
 
@@ -128,20 +116,3 @@ def _length(head: bytes) -> int:
     lowered = head.lower()
     begin = lowered.index(_LENGTH) + len(_LENGTH)
     return int(lowered[begin:].split(b"\r", 1)[0])
-
-
-@click.command()
-@click.argument("port", type=int)
-@click.argument("ids", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--prefix", default="/product/", show_default=True, help="What ids come after.")
-@click.option("--connections", default=16, show_default=True)
-@click.option("--seconds", default=10.0, show_default=True)
-def main(port: int, ids: Path, host: str, prefix: str, connections: int, seconds: float) -> None:
-    """Ask the service at PORT for random ones of IDS, a file with an id on each line."""
-    paths = [prefix + quote(line, safe="") for line in ids.read_text("utf-8").splitlines()]
-    print(json.dumps(asdict(load(host, port, paths, connections, seconds))))
-
-
-if __name__ == "__main__":
-    main()

@@ -40,7 +40,6 @@ CASES = (
         "{votes} votes of the lake into a new SQLite file",
         [
             Subject("executemany of batches that DuckDB reads", "publish.executemany_batches"),
-            Subject("executemany of tuples in memory", "publish.executemany_tuples"),
             Subject("publish", "publish.publish_whole", target=1.3),
         ],
         [_LOADED_HOME],
@@ -150,7 +149,6 @@ CASES = (
         [
             Subject("a loop that commits every 1,000 records", "deliveries_average.bare_loop"),
             Subject("DeliveryAverage.catch_up", "deliveries_average.durable", target=1.25),
-            Subject("Bytewax: stateful_map", "deliveries_average.bytewax", package="bytewax"),
         ],
         [Subject("the feed", "deliveries_average.feed_template")],
     ),

@@ -15,26 +15,24 @@ BEGIN = "<!-- Written by `make benchmarks`: begin -->"
 END = "<!-- Written by `make benchmarks`: end -->"
 _SHORT, _LARGE = 0.05, 1000
 _LIBRARIES = ("dagster", "deltalake", "duckdb", "SQLAlchemy")
-_RIVALS = ("polars", "pandas", "pyarrow")
+_RIVALS = ("polars", "asyncpg")
 
 
 def report(outcomes: Sequence[Outcome], data: Data, rounds: int, rivals: Mapping[str, str]) -> str:
     """The whole report; `rivals` has the versions of their packages."""
-    paragraphs = [f"{machine(rivals)}\n\nMedians of {rounds} rounds, the greatest peak of memory."]
+    paragraphs = [f"{_machine(rivals)}\n\nMedians of {rounds} rounds, the greatest peak of memory."]
     paragraphs += ["\n".join(_table(outcome, data)) for outcome in outcomes]
     return "\n\n".join(paragraphs)
 
 
-def write(page: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
-    """Put `text` between the marks of the page; marks that are not there go to its end."""
-    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
-    if not found:
-        before += "\n"
-    _, _, after = rest.partition(end)
-    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after or chr(10)}", encoding="utf-8")
+def write(page: Path, text: str) -> None:
+    """Put `text` between the marks of the page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
-def machine(rivals: Mapping[str, str]) -> str:
+def _machine(rivals: Mapping[str, str]) -> str:
     """What it was measured on, and with which libraries."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     versions = {name: version(name) for name in _LIBRARIES}
@@ -63,24 +61,29 @@ def _table(outcome: Outcome, data: Data) -> Iterator[str]:
     for measured in outcome.measured:
         ratio = "" if measured is outcome.measured[0] else f"{outcome.ratio(measured):.2f}"
         yield (
-            f"| {data.filled(measured.subject.name)} | {seconds(measured.seconds)} | "
-            f"{seconds(measured.fastest)} to {seconds(measured.slowest)} | {ratio} | "
+            f"| {data.filled(measured.subject.name)} | {_seconds(measured.seconds)} | "
+            f"{_seconds(measured.fastest)} to {_seconds(measured.slowest)} | {ratio} | "
             f"{_target(measured.subject)} | "
             f"{measured.peak_bytes / 1e6:,.0f} MB | {measured.startup:.2f} |"
         )
     for name, obstacle in outcome.skipped.items():
         yield f"| {data.filled(name)} | {obstacle} | | | | | |"
-    if any(measured.details for measured in outcome.measured):
+    for measured in outcome.prepared:
+        yield (
+            f"| before, once: {data.filled(measured.subject.name)} | {_seconds(measured.seconds)} "
+            f"| | | | {measured.peak_bytes / 1e6:,.0f} MB | {measured.startup:.2f} |"
+        )
+    if with_details := [m for m in (*outcome.prepared, *outcome.measured) if m.details]:
         yield ""
-        yield from _details(outcome.measured, data)
+        yield from _details(with_details, data)
 
 
-def figure(value: float) -> str:
+def _figure(value: float) -> str:
     """A number as the tables have it: whole, or with two digits or more after the point."""
-    return f"{value:,.0f}" if value >= _LARGE or value == int(value) else seconds(value)
+    return f"{value:,.0f}" if value >= _LARGE or value == int(value) else _seconds(value)
 
 
-def seconds(value: float) -> str:
+def _seconds(value: float) -> str:
     """Seconds as the tables have them, short ones with more digits."""
     return f"{value:.2f}" if value >= _SHORT else f"{value:.4f}"
 
@@ -92,9 +95,8 @@ def _target(subject: Subject) -> str:
 
 
 def _details(measured: Sequence[Measured], data: Data) -> Iterator[str]:
-    with_details = [m for m in measured if m.details]
-    yield f"| of which | {' | '.join(data.filled(m.subject.name) for m in with_details)} |"
-    yield f"| --- | {' | '.join('--:' for _ in with_details)} |"
-    for name in with_details[0].details:
-        figures = " | ".join(figure(m.details.get(name, 0)) for m in with_details)
-        yield f"| {name} | {figures} |"
+    yield f"| of which | {' | '.join(data.filled(m.subject.name) for m in measured)} |"
+    yield f"| --- | {' | '.join('--:' for _ in measured)} |"
+    for name in dict.fromkeys(name for m in measured for name in m.details):
+        figures = (_figure(m.details[name]) if name in m.details else "" for m in measured)
+        yield f"| {name} | {' | '.join(figures)} |"

@@ -1,12 +1,14 @@
 """The cases of the reviews family.
 
-The rivals are measured where `requirements-benchmarks.lock` is installed.
+asyncpg is measured where `requirements-benchmarks.lock` is installed.
 """
 
 from benchmarks.case import Case, Subject
 
-_SQLITE = Subject("reviews and a warehouse, in SQLite", "reviews_homes.sqlite_template")
-_POSTGRES = Subject("reviews and a warehouse, in PostgreSQL", "reviews_homes.postgres_template")
+_SQLITE, _POSTGRES = (
+    Subject(f"a warehouse of reviews in {name}", "reviews_homes.template", {"database": database})
+    for name, database in (("SQLite", "sqlite"), ("PostgreSQL", "postgresql"))
+)
 _ASKED = "10,000 requests for products and users, 16 connections, {reviews} reviews in"
 
 
@@ -14,23 +16,7 @@ def _service(database: str, target: float) -> Subject:
     return Subject("warehouse serve", "reviews_requests.service", {"database": database}, target)
 
 
-def _flask(database: str) -> Subject:
-    return Subject(
-        "Flask, SQLAlchemy, gunicorn, over the rows",
-        "reviews_requests.flask",
-        {"database": database},
-        package="flask",
-    )
-
-
 REVIEWS_CASES = (
-    Case(
-        "reviews_sqlite",
-        f"{_ASKED} SQLite, beside the usual service",
-        [_flask("sqlite"), _service("sqlite", 0.33)],
-        [_SQLITE],
-        data="make_nothing",
-    ),
     Case(
         "reviews_sqlite_by_hand",
         f"{_ASKED} SQLite, beside a bare handler by hand",
@@ -39,13 +25,6 @@ REVIEWS_CASES = (
             _service("sqlite", 1.43),
         ],
         [_SQLITE],
-        data="make_nothing",
-    ),
-    Case(
-        "reviews_postgresql",
-        f"{_ASKED} PostgreSQL, beside the usual service",
-        [_flask("postgresql"), _service("postgresql", 0.5)],
-        [_POSTGRES],
         data="make_nothing",
     ),
     Case(

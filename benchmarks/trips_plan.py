@@ -1,15 +1,12 @@
 """The cases of the trips family.
 
-polars, PostgreSQL and pandas do the same work beside DuckDB alone. They are measured where
-`requirements-benchmarks.lock` is installed, pandas and PostgreSQL only up to ten million trips.
+polars does the same work beside DuckDB alone where `requirements-benchmarks.lock` is installed.
 """
 
 from benchmarks.case import Case, Subject
 
-_BEARABLE = 10_000_000
 _DUCKDB_FILE = Subject("DuckDB's Parquet file of the trips", "trips_load.duckdb_template")
 _LAKE = Subject("a lake with the trips", "trips_load.lake_template")
-_POSTGRES = Subject("PostgreSQL with the trips", "trips_postgres.template", most_trips=_BEARABLE)
 _HOME = (
     Subject("a warehouse with the trips", "trips_runs.load_template"),
     Subject("its maintenance", "trips_runs.maintain_template"),
@@ -29,15 +26,6 @@ TRIPS_CASES = (
                 "trips_polars.load_checked",
                 package="polars",
             ),
-            Subject(
-                "PostgreSQL: COPY, CREATE TABLE AS", "trips_postgres.load", most_trips=_BEARABLE
-            ),
-            Subject(
-                "pandas: read_csv, to_parquet",
-                "trips_pandas.load",
-                package="pandas",
-                most_trips=_BEARABLE,
-            ),
         ],
         data="make_trips",
     ),
@@ -50,15 +38,8 @@ TRIPS_CASES = (
             Subject(
                 "polars: group_by, Parquet to Parquet", "trips_polars.groups", package="polars"
             ),
-            Subject("PostgreSQL: CREATE TABLE AS", "trips_postgres.groups", most_trips=_BEARABLE),
-            Subject(
-                "pandas: groupby, Parquet to Parquet",
-                "trips_pandas.groups",
-                package="pandas",
-                most_trips=_BEARABLE,
-            ),
         ],
-        [_DUCKDB_FILE, _LAKE, _POSTGRES],
+        [_DUCKDB_FILE, _LAKE],
         data="make_trips",
     ),
     Case(
@@ -83,14 +64,8 @@ TRIPS_CASES = (
                     {"match": match},
                     limit=limit,
                 ),
-                Subject(
-                    "PostgreSQL with indexes",
-                    "trips_queries.postgres",
-                    {"match": match},
-                    most_trips=_BEARABLE,
-                ),
             ],
-            [_DUCKDB_FILE, *_HOME, _POSTGRES],
+            [_DUCKDB_FILE, *_HOME],
             data="make_trips",
         )
         for name, area, match, limit in (

@@ -160,53 +160,5 @@ def _settings(context: Context) -> Settings:
     return Settings.from_environment({"WAREHOUSE_HOME": str(home), "DELIVERIES_FEED": str(feed)})
 
 
-def bytewax(context: Context) -> None:
-    """Measure the stream library Bytewax: a stateful map per customer, recovery on."""
-    from importlib import import_module
-
-    operators = import_module("bytewax.operators")
-    dataflow = import_module("bytewax.dataflow")
-    recovery, testing = import_module("bytewax.recovery"), import_module("bytewax.testing")
-    feed = settings_of(context.templates / "deliveries").deliveries_feed
-    with feed.open("rb") as stream:
-        lines = list(stream)
-    total, successes = timedelta(), 0
-
-    def keyed(line: bytes) -> tuple[str, tuple[int, datetime]]:
-        record = json.loads(line)
-        moment = datetime.fromisoformat(record["Timestamp"])
-        return str(record["Customer"]), (record["Delivery Step"], moment)
-
-    def step(
-        since: datetime | None, value: tuple[int, datetime]
-    ) -> tuple[datetime | None, timedelta | None]:
-        number, at = value
-        if number == 1:
-            return at, None
-        if number == LAST_STEP and since is not None:
-            return None, at - since
-        return since, None
-
-    def add(value: tuple[str, timedelta | None]) -> None:
-        nonlocal total, successes
-        if value[1] is not None:
-            total += value[1]
-            successes += 1
-
-    flow = dataflow.Dataflow("deliveries")
-    stream_of_lines = operators.input("lines", flow, testing.TestingSource(lines, 1000))
-    durations = operators.stateful_map("step", operators.map("key", stream_of_lines, keyed), step)
-    operators.inspect("add", durations, lambda _, value: add(value))
-    operators.output("out", durations, testing.TestingSink([]))
-    recovery.init_db_dir(context.folder, 1)
-    with context.measuring():
-        testing.run_main(
-            flow,
-            epoch_interval=timedelta(seconds=1),
-            recovery_config=recovery.RecoveryConfig(str(context.folder)),
-        )
-    _tell(context, len(lines))
-
-
 def _tell(context: Context, records: int) -> None:
     context.details["million records/s"] = records / context.seconds / 1e6

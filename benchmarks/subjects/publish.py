@@ -1,10 +1,9 @@
 """Tables of the lake into a SQL database: whole, and what has changed in them.
 
-Both baselines of publishing whole write the same rows by `executemany`, in one transaction, into a
-table of the same DDL in a SQLite file of the same settings. One has DuckDB read them from the
-lake's Parquet files, in batches as large as the project's; the other has them as Python tuples
-already, which no one can have, and shows what SQLite alone takes. The project locks, reads the
-version published, sorts by key, replaces the old table, notes the version and describes columns.
+The baseline of publishing whole has DuckDB read the rows from the lake's Parquet files, in batches
+as large as the project's, and writes them by `executemany`, in one transaction, into a table of the
+same DDL in a SQLite file of the same settings. The project locks, reads the version published,
+sorts by key, replaces the old table, notes the version and describes columns.
 """
 
 import shutil
@@ -36,13 +35,6 @@ def executemany_batches(context: Context) -> None:
     files = _files(context)
     with context.measuring():
         _write(context.folder / "warehouse.db", _batches(files))
-
-
-def executemany_tuples(context: Context) -> None:
-    """Measure `executemany` of rows that are in memory."""
-    rows = list(_batches(_files(context)))
-    with context.measuring():
-        _write(context.folder / "warehouse.db", rows)
 
 
 def publish_whole(context: Context) -> None:

@@ -3,28 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-_COUNTS = """sum({one}), sum({rated}), sum({rating}), sum({star1}), sum({star2}), sum({star3}),
-    sum({star4}), sum({star5}), sum({verified}), min({day}), max({day})"""
-
-DAILY = _COUNTS.format(
-    one="reviews",
-    rated="rated_reviews",
-    rating="rating_sum",
-    verified="verified_reviews",
-    day="review_date",
-    **{f"star{n}": f"stars_{n}" for n in range(1, 6)},
-)
+DAILY = """sum(reviews), sum(rated_reviews), sum(rating_sum), sum(stars_1), sum(stars_2),
+    sum(stars_3), sum(stars_4), sum(stars_5), sum(verified_reviews),
+    min(review_date), max(review_date)"""
 """What is counted per month, of the tables of days."""
-
-RAW = _COUNTS.format(
-    one="1",
-    rated="CASE WHEN overall IS NULL THEN 0 ELSE 1 END",
-    rating="overall",
-    verified="verified",
-    day='"unixReviewTime"',
-    **{f"star{n}": f"CASE WHEN overall = {n} THEN 1 ELSE 0 END" for n in range(1, 6)},
-)
-"""What is counted per month, of the reviews themselves."""
 
 
 def answer(key: str, months: Sequence[Sequence[Any]]) -> dict[str, Any] | None:

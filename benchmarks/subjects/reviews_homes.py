@@ -1,4 +1,4 @@
-"""Sources and warehouses with the same reviews, in SQLite files and in PostgreSQL."""
+"""Reviews in a SQLite file, and warehouses that have taken them, in SQLite and in PostgreSQL."""
 
 import os
 from collections.abc import Iterator
@@ -16,81 +16,51 @@ from warehouse_assets.samples.reviews import write_reviews
 from warehouse_assets.settings import Settings
 
 _SEED = 1
-_STATEMENTS = (
-    # Rows that cannot be used, which the rivals would have to leave out each time.
-    'DELETE FROM reviews WHERE "unixReviewTime" IS NULL AND "reviewTime" IS NULL',
-    'CREATE INDEX by_product ON reviews ("productID")',
-    'CREATE INDEX by_reviewer ON reviews ("reviewerID")',
-)
+# Rows that cannot be used, which a program by hand would have to leave out each time.
+_UNUSABLE = 'DELETE FROM reviews WHERE "unixReviewTime" IS NULL AND "reviewTime" IS NULL'
 
 
-def sqlite_source(context: Context) -> str:
-    """The URL of the reviews in a SQLite file, each id in an index."""
+def source_of(context: Context) -> str:
+    """The URL of the reviews."""
     return f"sqlite:///{context.templates / 'reviews.db'}"
 
 
-def sqlite_home(context: Context) -> Path:
-    """The home of a warehouse in a SQLite file."""
-    return context.templates / "reviews-home"
-
-
-def postgres_home(context: Context) -> Path:
-    """The home of a warehouse in PostgreSQL."""
-    return context.templates / "reviews-postgres-home"
+def home_of(context: Context, database: str) -> Path:
+    """The home of a warehouse in `database`, sqlite or postgresql."""
+    return context.templates / f"reviews-{database}-home"
 
 
 @contextmanager
-def postgres(context: Context) -> Iterator[tuple[str, str]]:
-    """The URLs of the reviews in PostgreSQL and of the warehouse, while the server runs."""
-    folder = context.templates / "reviews-postgres"
-    is_new = not folder.exists()
-    with postgres_server(folder) as connection:
-        if is_new:
-            with connection.cursor() as cursor:
-                for database in ("source", "warehouse"):
-                    cursor.execute(f"CREATE DATABASE {database}")
-        source, warehouse = (url_of(connection, name) for name in ("source", "warehouse"))
-        yield source, warehouse
+def warehouse_of(context: Context, database: str) -> Iterator[dict[str, str]]:
+    """The settings of that warehouse beside its home, while the server runs if it has one."""
+    if database == "sqlite":
+        yield {}
+        return
+    with postgres_server(context.templates / "reviews-postgres") as connection:
+        yield {"WAREHOUSE_URL": url_of(connection)}
 
 
-def url_of(connection: Any, database: str) -> str:
-    """The URL of a database of the server that `connection` is to."""
+def url_of(connection: Any) -> str:
+    """The URL of the database that `connection` is to."""
     parts = connection.get_dsn_parameters()
     url = sa.URL.create(
-        "postgresql", parts["user"], database=database, query={"host": parts["host"]}
+        "postgresql", parts["user"], database=parts["dbname"], query={"host": parts["host"]}
     )
     return url.render_as_string(hide_password=False)
 
 
-def sqlite_template(context: Context) -> None:
-    """Make the reviews and a warehouse that has taken them, in SQLite files."""
-    _make(context, sqlite_source(context), sqlite_home(context), {})
-
-
-def postgres_template(context: Context) -> None:
-    """Make the reviews and a warehouse that has taken them, in PostgreSQL."""
-    with postgres(context) as (source, warehouse):
-        _make(context, source, postgres_home(context), {"WAREHOUSE_URL": warehouse})
-
-
-def settings_of(home: Path, more: dict[str, str]) -> Settings:
-    """The settings of a warehouse in `home`."""
-    return Settings.from_environment(environment(home) | more)
-
-
-def _make(context: Context, source: str, home: Path, more: dict[str, str]) -> None:
-    write_reviews(source, context.data.reviews, _SEED)
-    driven: Any = sa.make_url(source)
-    if driven.drivername == "postgresql":
-        driven = driven.set(drivername="postgresql+psycopg2")
-    engine = sa.create_engine(driven)
-    with engine.begin() as connection:
-        for statement in _STATEMENTS:
-            connection.exec_driver_sql(statement)
-        connection.exec_driver_sql("ANALYZE")
-    engine.dispose()
+def template(context: Context, database: str) -> None:
+    """Make the reviews, if there are none, and a warehouse in `database` that has taken them."""
+    source = source_of(context)
+    if not Path(source.removeprefix("sqlite:///")).exists():
+        write_reviews(source, context.data.reviews, _SEED)
+        engine = sa.create_engine(source)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(_UNUSABLE)
+        engine.dispose()
     os.environ["DAGSTER_HOME"] = ""
-    settings = settings_of(home, {"REVIEWS_URL": source, **more})
-    with context.measuring():
-        result = runs.materialize(settings, ["reviews"])
+    with warehouse_of(context, database) as more:
+        settings = environment(home_of(context, database)) | {"REVIEWS_URL": source} | more
+        with context.measuring():
+            result = runs.materialize(Settings.from_environment(settings), ["reviews"])
     assert result.success, runs.failed_steps(result)

@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateTable
 from benchmarks.context import Context
 from benchmarks.servers import postgres_server
 from benchmarks.subjects.homes import lake_of, settings_of
-from benchmarks.subjects.reviews_homes import sqlite_home, url_of
+from benchmarks.subjects.reviews_homes import home_of, url_of
 from warehouse_assets.defs.reviews.tables import PRODUCT_REVIEWS_DAILY, REVIEWER_REVIEWS_DAILY
 from warehouse_assets.tables import identifiers, key_names
 from warehouse_assets.warehouse import Warehouse, publish
@@ -24,7 +24,7 @@ _TABLES: Sequence[sa.Table] = (PRODUCT_REVIEWS_DAILY, REVIEWER_REVIEWS_DAILY)
 
 def copy(context: Context) -> None:
     """Measure COPY of files of CSV that are in the order of the key."""
-    lake = lake_of(settings_of(sqlite_home(context)))
+    lake = lake_of(settings_of(home_of(context, "sqlite")))
     with lake.connect() as connection:
         for table in _TABLES:
             lake.view_newest(connection, table)
@@ -46,9 +46,9 @@ def copy(context: Context) -> None:
 
 def publish_whole(context: Context) -> None:
     """Measure `publish` of both into a database without tables."""
-    lake = lake_of(settings_of(sqlite_home(context)))
+    lake = lake_of(settings_of(home_of(context, "sqlite")))
     with postgres_server(context.folder / "postgres") as connection:
-        warehouse = Warehouse(url_of(connection, "postgres"))
+        warehouse = Warehouse(url_of(connection))
         rows = 0
         with context.measuring():
             for table in _TABLES:

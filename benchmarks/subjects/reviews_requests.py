@@ -12,7 +12,6 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isclose
-from pathlib import Path
 from urllib.parse import quote
 from urllib.request import urlopen
 
@@ -34,63 +33,34 @@ _IDS_COMPARED = 20
 
 def service(context: Context, database: str) -> None:
     """Measure `warehouse serve` on a warehouse in `database`, sqlite or postgresql."""
-    command = WAREHOUSE_SERVE
-    if database == "sqlite":
-        _measure(context, homes.sqlite_source(context), command, homes.sqlite_home(context), {})
-        return
-    with homes.postgres(context) as (source, warehouse):
-        home = homes.postgres_home(context)
-        _measure(context, source, command, home, {"WAREHOUSE_URL": warehouse})
-
-
-def flask(context: Context, database: str) -> None:
-    """Measure Flask with SQLAlchemy on gunicorn, over the reviews themselves."""
-    command = ["-m", "gunicorn", "--workers", "2", "--threads", "8", "--log-level", "error"]
-    command += ["--keep-alive", "60", "--bind", "127.0.0.1:{port}"]
-    command += ["benchmarks.subjects.reviews_flask:app"]
-    if database == "sqlite":
-        source = homes.sqlite_source(context)
-        _measure(context, source, command, context.folder, {"DATABASE": source})
-        return
-    with homes.postgres(context) as (source, _):
-        driven = source.replace("postgresql:", "postgresql+psycopg2:", 1)
-        _measure(context, source, command, context.folder, {"DATABASE": driven})
+    with homes.warehouse_of(context, database) as more:
+        settings = environment(homes.home_of(context, database)) | more
+        _measure(context, WAREHOUSE_SERVE, settings)
 
 
 def starlette(context: Context) -> None:
     """Measure a bare handler on `sqlite3`, over the tables of days."""
-    database = str(homes.sqlite_home(context) / "warehouse.db")
-    command = _uvicorn("benchmarks.subjects.reviews_starlette:app")
-    source = homes.sqlite_source(context)
-    _measure(context, source, command, context.folder, {"DATABASE": database})
+    database = str(homes.home_of(context, "sqlite") / "warehouse.db")
+    _measure(context, _uvicorn("reviews_starlette"), {"DATABASE": database})
 
 
 def asyncpg(context: Context) -> None:
     """Measure FastAPI and asyncpg by hand, over the tables of days."""
-    with homes.postgres(context) as (source, warehouse):
-        command = _uvicorn("benchmarks.subjects.reviews_asyncpg:app")
-        _measure(context, source, command, context.folder, {"DATABASE": warehouse})
+    with homes.warehouse_of(context, "postgresql") as settings:
+        database = settings["WAREHOUSE_URL"]
+        _measure(context, _uvicorn("reviews_asyncpg"), {"DATABASE": database})
 
 
-def _uvicorn(application: str) -> list[str]:
-    return [
-        "-m",
-        "uvicorn",
-        "--no-access-log",
-        "--log-level",
-        "error",
-        "--port",
-        "{port}",
-        application,
-    ]
+def _uvicorn(module: str) -> list[str]:
+    options = ["--no-access-log", "--log-level", "error", "--port", "{port}"]
+    return ["-m", "uvicorn", *options, f"benchmarks.subjects.{module}:app"]
 
 
-def _measure(
-    context: Context, source: str, command: Sequence[str], home: Path, more: Mapping[str, str]
-) -> None:
+def _measure(context: Context, command: Sequence[str], settings: Mapping[str, str]) -> None:
+    source = homes.source_of(context)
     ids = _ids(source)
     paths = [f"/{kind}/{quote(key, safe='')}" for kind, keys in ids.items() for key in keys]
-    with serving(context, command, environment(home) | dict(more)) as port:
+    with serving(context, command, settings) as port:
         _compare(port, source, ids)
         load(HOST, port, paths, _CONNECTIONS, _SECONDS_TO_WARM_UP)
         found = load(HOST, port, paths, _CONNECTIONS, _SECONDS, seed=2)
@@ -130,7 +100,6 @@ def _compare(port: int, source: str, ids: Mapping[str, Sequence[str]]) -> None:
 
 @contextmanager
 def _connected(source: str) -> Iterator[sa.Connection]:
-    driven = source.replace("postgresql:", "postgresql+psycopg2:", 1)
-    engine = sa.create_engine(driven, poolclass=sa.NullPool)
+    engine = sa.create_engine(source, poolclass=sa.NullPool)
     with engine.connect() as connection:
         yield connection

@@ -1,7 +1,7 @@
 """The groups of similar trips and the trips per week, against plain queries of DuckDB.
 
-The baseline asks the Parquet file that DuckDB alone has made, and writes Parquet, as do polars and
-pandas elsewhere. The project computes all three tables that follow from the trips, `daily_trips`
+The baseline asks the Parquet file that DuckDB alone has made, and writes Parquet, as does polars
+elsewhere. The project computes all three tables that follow from the trips, `daily_trips`
 among them, from the lake into the lake, as its assets do.
 """
 

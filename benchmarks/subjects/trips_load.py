@@ -12,7 +12,7 @@ import duckdb
 
 from benchmarks.context import Context
 from benchmarks.subjects.homes import inbox_of, lake_of, settings_of
-from benchmarks.subjects.trips_sql import columns
+from benchmarks.subjects.trips_sql import COLUMNS
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.ingest.files import load_files
 from warehouse_assets.settings import Settings
@@ -49,7 +49,7 @@ def _copy(source: Path, target: Path) -> None:
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         connection.execute(
-            f"""COPY (SELECT {columns("{0}[8:-2]", "DOUBLE")} FROM read_csv('{source}'))
+            f"""COPY (SELECT {COLUMNS} FROM read_csv('{source}'))
             TO '{target}' (FORMAT parquet, COMPRESSION zstd)"""
         )
 

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import duckdb
 
 from benchmarks.context import Context
-from benchmarks.servers import HOST, WAREHOUSE_SERVE, postgres_server, serving
+from benchmarks.servers import HOST, WAREHOUSE_SERVE, serving
 from benchmarks.subjects.homes import environment
 from benchmarks.subjects.trips_runs import HOME
 from benchmarks.subjects.trips_sql import AREA
@@ -56,21 +56,6 @@ def duckdb_alone(context: Context, match: str = "") -> None:
         _measure(context, ask, _questions(match))
 
 
-def postgres(context: Context, match: str = "") -> None:
-    """Measure PostgreSQL, with indexes on the region and on the origin."""
-    with (
-        postgres_server(context.templates / "postgres") as connection,
-        connection.cursor() as cursor,
-    ):
-
-        def ask(question: Question) -> Answer:
-            cursor.execute(AREA.format(trips="trips", area=_area(question, "%({})s")), question)
-            trips, weeks = cursor.fetchone()
-            return int(trips), int(weeks)
-
-        _measure(context, ask, _questions(match))
-
-
 def _questions(match: str) -> Sequence[Question]:
     """A box about every fourth district, as far as one standard deviation; or every region."""
     with CITIES.open(encoding="utf-8", newline="") as stream:
@@ -90,14 +75,13 @@ def _questions(match: str) -> Sequence[Question]:
     ]
 
 
-def _area(question: Question, parameter: str) -> str:
-    """SQL of the condition that `question` puts, `parameter` being how a value is bound."""
+def _area(question: Question) -> str:
+    """SQL of the condition that `question` puts, whose values are bound by name."""
     if "region" in question:
-        return f"region = {parameter.format('region')}"
+        return "region = $region"
     ends = ["origin", "destination"] if question["match"] == "both" else [question["match"]]
     return " AND ".join(
-        f"{end}_{axis} BETWEEN {parameter.format(f'min_{axis}')} "
-        f"AND {parameter.format(f'max_{axis}')}"
+        f"{end}_{axis} BETWEEN $min_{axis} AND $max_{axis}"
         for end in ends
         for axis in ("lon", "lat")
     )
@@ -111,7 +95,7 @@ def _duckdb(context: Context) -> Iterator[Callable[[Question], Answer]]:
 
         def ask(question: Question) -> Answer:
             values = {name: value for name, value in question.items() if name != "match"}
-            query = AREA.format(trips=trips, area=_area(question, "${}"))
+            query = AREA.format(trips=trips, area=_area(question))
             ((count, weeks),) = connection.execute(query, values).fetchall()
             return count, int(weeks)
 

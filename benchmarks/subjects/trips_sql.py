@@ -1,8 +1,4 @@
-"""The questions about trips in plain SQL, for DuckDB and PostgreSQL as people would ask them.
-
-`columns` tells the columns of a trip from those of a file; the other queries are of the table or
-file `trips`. The two databases only differ in the names of a few functions.
-"""
+"""The questions about trips in plain SQL, as people would ask DuckDB, of the relation `trips`."""
 
 TILES = 2**14
 """How many tiles the world has from west to east, and from north to south: zoom 14."""
@@ -22,19 +18,13 @@ FROM {trips} WHERE {area}"""
 """The trips of an area and the weeks from its first to its last; DuckDB divides to a fraction."""
 
 
-def columns(point: str, number: str) -> str:
-    """The columns of a trip.
-
-    Args:
-        point: SQL of the text between the brackets of the column `{0}`.
-        number: the type of a coordinate.
-    """
-    places = ", ".join(
-        f"CAST(split_part({point.format(f'{end}_coord')}, ' ', {part}) AS {number}) AS {end}_{axis}"
-        for end in ("origin", "destination")
-        for part, axis in ((1, "lon"), (2, "lat"))
-    )
-    return f"region, {places}, CAST(datetime AS TIMESTAMP) AS started_at, datasource"
+_PLACES = ", ".join(
+    f"CAST(split_part({end}_coord[8:-2], ' ', {part}) AS DOUBLE) AS {end}_{axis}"
+    for end in ("origin", "destination")
+    for part, axis in ((1, "lon"), (2, "lat"))
+)
+COLUMNS = f"region, {_PLACES}, CAST(datetime AS TIMESTAMP) AS started_at, datasource"
+"""The columns of a trip, of those of a file."""
 
 
 def _tile_x(end: str) -> str:
