@@ -6,58 +6,40 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 import warehouse_assets
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.definitions import defs
 
+_RAW = {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries"}
+_SQL = {"sql", "duckdb", "deltalake"}
+
 # asset: (group, what it depends on, kinds)
 ASSETS = {
     "posts": ("forum", {"inbox"}, {"json", "deltalake"}),
     "votes": ("forum", {"inbox"}, {"json", "deltalake"}),
-    "votes_per_post_per_week": ("forum", {"votes"}, {"sql", "duckdb", "deltalake"}),
-    "mean_votes_per_post_per_week": (
-        "forum",
-        {"posts", "votes_per_post_per_week"},
-        {"sql", "duckdb", "deltalake"},
-    ),
-    "outlier_weeks": ("forum", {"votes"}, {"sql", "duckdb", "deltalake"}),
+    "votes_per_post_per_week": ("forum", {"votes"}, _SQL),
+    "mean_votes_per_post_per_week": ("forum", {"posts", "votes_per_post_per_week"}, _SQL),
+    "outlier_weeks": ("forum", {"votes"}, _SQL),
     "students": ("school", {"students_database"}, {"sqlite", "deltalake"}),
     "batches": ("school", {"batches_server"}, {"json", "deltalake"}),
     "test_runs": ("school", {"test_runs_log"}, {"log", "deltalake"}),
-    "lessons": ("school", {"test_runs"}, {"sql", "duckdb", "deltalake"}),
-    "lesson_titles": ("school", {"test_runs"}, {"sql", "duckdb", "deltalake"}),
-    "lesson_completions": (
-        "school",
-        {"test_runs", "lesson_titles", "lessons"},
-        {"sql", "duckdb", "deltalake"},
-    ),
-    "batch_completions": (
-        "school",
-        {"batches", "students", "lesson_completions"},
-        {"sql", "duckdb", "deltalake"},
-    ),
+    "lessons": ("school", {"test_runs"}, _SQL),
+    "lesson_titles": ("school", {"test_runs"}, _SQL),
+    "lesson_completions": ("school", {"test_runs", "lesson_titles", "lessons"}, _SQL),
+    "batch_completions": ("school", {"batches", "students", "lesson_completions"}, _SQL),
     "trips": ("trips", {"inbox"}, {"csv", "deltalake"}),
-    "daily_trips": ("trips", {"trips"}, {"sql", "duckdb", "deltalake"}),
-    "weekly_trips": ("trips", {"daily_trips"}, {"sql", "duckdb", "deltalake"}),
-    "trip_groups": ("trips", {"trips"}, {"sql", "duckdb", "deltalake"}),
+    "daily_trips": ("trips", {"trips"}, _SQL),
+    "weekly_trips": ("trips", {"daily_trips"}, _SQL),
+    "trip_groups": ("trips", {"trips"}, _SQL),
     "reviews": ("reviews", {"reviews_database"}, {"sql", "deltalake"}),
-    "product_reviews_daily": ("reviews", {"reviews"}, {"sql", "duckdb", "deltalake"}),
-    "reviewer_reviews_daily": ("reviews", {"reviews"}, {"sql", "duckdb", "deltalake"}),
+    "product_reviews_daily": ("reviews", {"reviews"}, _SQL),
+    "reviewer_reviews_daily": ("reviews", {"reviews"}, _SQL),
     "deliveries": ("deliveries", {"deliveries_feed"}, {"log", "deltalake"}),
-    "delivery_durations": ("deliveries", {"deliveries"}, {"sql", "duckdb", "deltalake"}),
+    "delivery_durations": ("deliveries", {"deliveries"}, _SQL),
     "average_delivery_duration": ("deliveries", {"deliveries"}, {"python", "log"}),
-    "rejected_records": (
-        "quality",
-        {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries"},
-        {"deltalake"},
-    ),
-    "unknown_fields": (
-        "quality",
-        {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries"},
-        {"deltalake"},
-    ),
+    "rejected_records": ("quality", _RAW, {"deltalake"}),
+    "unknown_fields": ("quality", _RAW, {"deltalake"}),
 }
 
 # What others make: kinds.
@@ -72,115 +54,46 @@ EXTERNAL = {
 
 # A number, and no table.
 AVERAGE = "average_delivery_duration"
-SOURCES = {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries"}
-_DECLARED = {"key_is_unique", "required_columns_are_filled"}
+SOURCES = _RAW
 
-BLOCKING_CHECKS = {
-    "posts": _DECLARED,
-    "votes": _DECLARED,
-    "votes_per_post_per_week": {
-        "key_is_unique",
-        "required_columns_are_filled",
-        "values_are_plausible",
-    },
-    "mean_votes_per_post_per_week": {
-        "key_is_unique",
-        "required_columns_are_filled",
-        "values_are_plausible",
-    },
-    "outlier_weeks": {"key_is_unique", "required_columns_are_filled", "values_are_plausible"},
-    "students": _DECLARED,
-    "batches": _DECLARED,
-    "test_runs": _DECLARED,
-    "lessons": _DECLARED,
-    "lesson_titles": _DECLARED,
-    "lesson_completions": {*_DECLARED, "values_are_plausible"},
-    "batch_completions": {*_DECLARED, "values_are_plausible"},
-    # Trips have no key, and partial rows of one key are several.
-    "trips": {"required_columns_are_filled", "places_are_on_earth"},
-    "daily_trips": {"required_columns_are_filled", "values_are_plausible"},
-    "weekly_trips": {*_DECLARED, "values_are_plausible"},
-    "trip_groups": {"required_columns_are_filled", "values_are_plausible"},
-    "reviews": _DECLARED,
-    "product_reviews_daily": {*_DECLARED, "values_are_plausible"},
-    "reviewer_reviews_daily": {*_DECLARED, "values_are_plausible"},
-    "deliveries": {*_DECLARED, "steps_are_known"},
-    "delivery_durations": {*_DECLARED, "values_are_plausible"},
-    AVERAGE: set(),
-    "rejected_records": _DECLARED,
-    "unknown_fields": _DECLARED,
-}
+# Of each table what its family declares; those in capitals block what depends on it. Of every table
+# are KEY_IS_UNIQUE and REQUIRED_COLUMNS_ARE_FILLED, the first not where there is no key (-).
+CHECKS = """
+posts: dates_are_plausible answers_have_questions counts_are_not_negative
+votes: dates_are_plausible posts_are_known
+votes_per_post_per_week: VALUES_ARE_PLAUSIBLE votes_add_up
+mean_votes_per_post_per_week: VALUES_ARE_PLAUSIBLE no_week_is_missing
+outlier_weeks: VALUES_ARE_PLAUSIBLE
+students: batches_are_known
+batches: batches_grow
+test_runs: results_are_possible totals_agree students_are_known
+lessons:
+lesson_titles: lessons_have_one_title
+lesson_completions: VALUES_ARE_PLAUSIBLE runs_add_up
+batch_completions: VALUES_ARE_PLAUSIBLE every_batch_is_there
+trips: - PLACES_ARE_ON_EARTH times_are_plausible
+daily_trips: - VALUES_ARE_PLAUSIBLE trips_add_up
+weekly_trips: VALUES_ARE_PLAUSIBLE trips_add_up
+trip_groups: - VALUES_ARE_PLAUSIBLE trips_add_up
+reviews: ratings_are_possible dates_agree times_are_plausible reviews_are_different ids_are_given
+product_reviews_daily: VALUES_ARE_PLAUSIBLE reviews_add_up
+reviewer_reviews_daily: VALUES_ARE_PLAUSIBLE reviews_add_up
+deliveries: STEPS_ARE_KNOWN
+delivery_durations: VALUES_ARE_PLAUSIBLE averages_agree
+rejected_records:
+unknown_fields:
+"""
+_OF_SOURCES = {"has_no_unknown_fields", "rejected_share_is_low", "source_is_fresh"}
 
-OTHER_CHECKS = {
-    "posts": {
-        "dates_are_plausible",
-        "answers_have_questions",
-        "counts_are_not_negative",
-        "has_no_unknown_fields",
-        "rejected_share_is_low",
-        "source_is_fresh",
-    },
-    "votes": {
-        "dates_are_plausible",
-        "posts_are_known",
-        "has_no_unknown_fields",
-        "rejected_share_is_low",
-        "source_is_fresh",
-    },
-    "votes_per_post_per_week": {"votes_add_up"},
-    "mean_votes_per_post_per_week": {"no_week_is_missing"},
-    "outlier_weeks": set(),
-    "students": {
-        "batches_are_known",
-        "has_no_unknown_fields",
-        "rejected_share_is_low",
-        "source_is_fresh",
-    },
-    "batches": {
-        "batches_grow",
-        "has_no_unknown_fields",
-        "rejected_share_is_low",
-        "source_is_fresh",
-    },
-    "test_runs": {
-        "results_are_possible",
-        "totals_agree",
-        "students_are_known",
-        "has_no_unknown_fields",
-        "rejected_share_is_low",
-        "source_is_fresh",
-    },
-    "lessons": set(),
-    "lesson_titles": {"lessons_have_one_title"},
-    "lesson_completions": {"runs_add_up"},
-    "batch_completions": {"every_batch_is_there"},
-    "trips": {
-        "times_are_plausible",
-        "has_no_unknown_fields",
-        "rejected_share_is_low",
-        "source_is_fresh",
-    },
-    "daily_trips": {"trips_add_up"},
-    "weekly_trips": {"trips_add_up"},
-    "trip_groups": {"trips_add_up"},
-    "reviews": {
-        "ratings_are_possible",
-        "dates_agree",
-        "times_are_plausible",
-        "reviews_are_different",
-        "ids_are_given",
-        "has_no_unknown_fields",
-        "rejected_share_is_low",
-        "source_is_fresh",
-    },
-    "product_reviews_daily": {"reviews_add_up"},
-    "reviewer_reviews_daily": {"reviews_add_up"},
-    "deliveries": {"has_no_unknown_fields", "rejected_share_is_low", "source_is_fresh"},
-    "delivery_durations": {"averages_agree"},
-    AVERAGE: set(),
-    "rejected_records": set(),
-    "unknown_fields": set(),
-}
+
+def _expected_checks(*, blocking: bool) -> Mapping[str, set[str]]:
+    expected = {AVERAGE: set[str]()}
+    for name, _, words in (line.partition(":") for line in CHECKS.strip().splitlines()):
+        found = {*words.split(), "REQUIRED_COLUMNS_ARE_FILLED"}
+        found |= {"KEY_IS_UNIQUE"} if "-" not in found else set()
+        found |= _OF_SOURCES if name in SOURCES else set()
+        expected[name] = {word.lower() for word in found - {"-"} if word.isupper() is blocking}
+    return expected
 
 
 def _names(keys: object) -> set[str]:
@@ -236,11 +149,11 @@ def test_every_table_of_the_catalogue_is_an_asset() -> None:
 
 
 def test_checks_that_block_what_follows() -> None:
-    assert _checks_by_asset(blocking=True) == BLOCKING_CHECKS
+    assert _checks_by_asset(blocking=True) == _expected_checks(blocking=True)
 
 
 def test_checks_that_block_nothing() -> None:
-    assert _checks_by_asset(blocking=False) == OTHER_CHECKS
+    assert _checks_by_asset(blocking=False) == _expected_checks(blocking=False)
 
 
 def test_every_check_says_what_holds_if_it_passes() -> None:
@@ -296,17 +209,17 @@ def test_sensors_run_by_themselves_unless_switched_off() -> None:
     }
 
 
-@pytest.mark.parametrize("name", sorted(set(ASSETS) - {AVERAGE}))
-def test_an_asset_and_each_of_its_columns_are_described(name: str) -> None:
-    (spec,) = (s for s in defs.resolve_all_asset_specs() if s.key.to_user_string() == name)
-    schema = spec.metadata["dagster/column_schema"]
-    (table,) = (table for table in TABLES if table.name == name)
-
-    assert spec.description
-    assert isinstance(schema, dg.TableSchema)
-    assert [column.name for column in schema.columns] == [column.name for column in table.columns]
-    assert [column.name for column in schema.columns if not column.description] == []
-    assert spec.metadata["dagster/table_name"] == name
+def test_every_table_and_each_of_its_columns_are_described() -> None:
+    specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+    for table in TABLES:
+        spec = specs[str(table.name)]
+        schema = spec.metadata["dagster/column_schema"]
+        assert spec.description
+        assert isinstance(schema, dg.TableSchema)
+        names = [column.name for column in schema.columns]
+        assert names == [column.name for column in table.columns]
+        assert [column.name for column in schema.columns if not column.description] == []
+        assert spec.metadata["dagster/table_name"] == table.name
 
 
 def test_column_schema_tells_types_keys_and_what_is_required() -> None:

@@ -44,20 +44,16 @@ def tree() -> list[str]:
     return [name for name in listed if (ROOT / name).is_file()]
 
 
-def test_the_wheel_carries_every_module_and_every_query(wheel: list[str]) -> None:
+def test_the_wheel_carries_every_module_every_query_the_command_and_no_tests(
+    wheel: list[str],
+) -> None:
     folder = ROOT / "warehouse_assets"
     files = {str(path.relative_to(ROOT)) for path in folder.rglob("*.*") if path.is_file()}
     expected = {name for name in files if name.endswith((".py", ".sql", ".csv"))}
 
     assert "warehouse_assets/defs/forum/sql/outlier_weeks.sql" in expected
     assert expected - set(wheel) == set()
-
-
-def test_the_wheel_carries_no_tests(wheel: list[str]) -> None:
     assert [name for name in wheel if "_tests" in name or "/test_" in name] == []
-
-
-def test_the_wheel_has_the_command(wheel: list[str]) -> None:
     assert "warehouse_assets-0.1.0.dist-info/entry_points.txt" in wheel
 
 
@@ -92,13 +88,6 @@ def test_a_lock_file_has_every_direct_requirement(lock: str, not_in_it: set[str]
     assert lists.keys() == {"dependencies", "dev", "benchmarks"}
     assert {"dagster", "pytest"} <= declared
     assert declared - locked == set()
-
-
-def test_the_lock_file_names_no_package_index() -> None:
-    text = (ROOT / "requirements.lock").read_text()
-
-    assert "://" not in text
-    assert "--index-url" not in text
 
 
 def test_no_file_of_the_tree_holds_a_path_of_a_machine() -> None:

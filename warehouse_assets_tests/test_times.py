@@ -13,7 +13,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.api.app import build_app
 from warehouse_assets.defs.deliveries.average import RunningAverage
 from warehouse_assets.defs.deliveries.records import RecordError
 from warehouse_assets.defs.deliveries.tables import DELIVERIES
@@ -23,7 +22,6 @@ from warehouse_assets.defs.school.tables import BATCHES, STUDENTS
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake
 from warehouse_assets.times import BLANKS, read_time, time_expression
-from warehouse_assets_tests.api.serving import NoRuns, serving, settings_of
 from warehouse_assets_tests.defs.deliveries.feeds import Feed
 from warehouse_assets_tests.ingest import http_server
 from warehouse_assets_tests.ingest.csv_files import HEADER
@@ -116,16 +114,7 @@ Judged = tuple[Mapping[int, datetime], Mapping[int, str]]
 
 def votes_in_lines(folder: Path) -> Judged:
     lines = [vote_text(n, CreationDate=text) for n, text in enumerate(TEXTS)]
-    return _votes(folder, "\n".join(lines))
-
-
-def votes_in_an_array(folder: Path) -> Judged:
-    lines = [vote_text(n, CreationDate=text) for n, text in enumerate(TEXTS)]
-    return _votes(folder, f"[{','.join(lines)}]")
-
-
-def _votes(folder: Path, content: str) -> Judged:
-    staged = stage(folder, content, columns=("id", "creation_date"))
+    staged = stage(folder, "\n".join(lines), columns=("id", "creation_date"))
     return dict(staged.rows), _by_number(staged.raws.values(), staged.reasons.values(), "Id")
 
 
@@ -141,12 +130,6 @@ def _batches() -> list[dict[str, Any]]:
     return [{"id": n, "name": "x", "created_at": text} for n, text in enumerate(TEXTS)]
 
 
-def recorded_batches(folder: Path) -> Judged:
-    path = folder / "batches.json"
-    path.write_text(json.dumps(_batches()))
-    return _taken(folder, str(path))
-
-
 def batches_of_a_server(folder: Path) -> Judged:
     # In order of creation, as a server gives them.
     ordered = sorted(_batches(), key=lambda batch: EXPECTED[batch["id"]] or _LAST)
@@ -155,12 +138,8 @@ def batches_of_a_server(folder: Path) -> Judged:
         http_server.reply([] if request.parameters else ordered)(handler, request)
 
     with http_server.serving(page) as server:
-        return _taken(folder, server.address)
-
-
-def _taken(folder: Path, address: str) -> Judged:
-    lake = make_lake(folder)
-    load_batches(lake, BatchesSource(address), True)
+        lake = make_lake(folder)
+        load_batches(lake, BatchesSource(server.address), True)
     return dict(stored(lake, BATCHES, "id, created_at")), _reasons(lake, "id")
 
 
@@ -200,20 +179,6 @@ def deliveries_of_the_average(folder: Path) -> Judged:
     return average.opened, reasons
 
 
-def deliveries_that_are_sent(folder: Path) -> Judged:
-    configured = settings_of(folder / "home")
-    times, reasons = {}, {}
-    with serving(configured, app=build_app(configured, NoRuns())) as served:
-        for step in _steps():
-            answer = served.client.post(f"{served.address}/deliveries", data=json.dumps(step))
-            if answer.status_code == 202:
-                times[step["Customer"]] = EXPECTED[step["Customer"]] or _LAST
-            else:
-                assert answer.status_code == 422
-                reasons[step["Customer"]] = answer.json()["detail"]
-    return times, reasons
-
-
 def _by_number(raws: Iterator[str] | Any, reasons: Any, name: str) -> dict[int, str]:
     return {json.loads(raw)[name]: why for raw, why in zip(raws, reasons, strict=True)}
 
@@ -224,8 +189,8 @@ def _reasons(lake: Lake, name: str) -> dict[int, str]:
 
 
 READERS: Sequence[Callable[[Path], Judged]] = [
-    votes_in_lines, votes_in_an_array, trips, recorded_batches, batches_of_a_server, students,
-    deliveries_of_the_lake, deliveries_of_the_average, deliveries_that_are_sent,
+    votes_in_lines, trips, batches_of_a_server, students, deliveries_of_the_lake,
+    deliveries_of_the_average,
 ]  # fmt: skip
 
 
