@@ -15,72 +15,62 @@ def what_follows_from_the_files_is_not_computed(only: Only) -> None:
     only("posts", "votes", checks=False)
 
 
-def test_recognised_files_keep_what_they_can_of_their_names(
+def test_files_are_known_by_name_or_content_or_are_told_and_keep_what_they_can_of_their_names(
     command: Command, house: House, mine: Path
 ) -> None:
-    votes = [
+    (mine / "other").mkdir()
+    packed = mine / "export.bin"
+    packed.write_bytes(gzip.compress(b'{"Id":"5","PostId":"1","CreationDate":"2022-01-03"}\n'))
+    (mine / "linked.jsonl").symlink_to(write_records(mine / "2022.dat", vote(6, 1)))
+    recognised = [
         write_records(mine / "votes.json", vote(1, 1)),
         write_records(mine / "Votes_2022.NDJSON", vote(2, 1)),
         write_records(mine / "export.jsonl", vote(3, 1)),  # recognised by its fields
+        write_records(mine / "other" / "votes.json", vote(4, 1)),
+        mine / "linked.jsonl",
+    ]
+    told = [
+        packed,
+        *(
+            write_records(mine / name, vote(number, 1))
+            for number, name in enumerate(("export.dat", "votes", "posts.json", "déjà vu [1].t"), 7)
+        ),
     ]
 
-    assert command("ingest", *votes).exit_code == 0
+    result = command(
+        "ingest",
+        *recognised,
+        *(word for file in told for word in ("--votes", file)),
+        "--posts",
+        write_records(mine / "a", post(1)),
+    )
 
+    assert result.exit_code == 0, result.output
     assert house.archived() == [
+        "posts/00000001-posts-a.json",
         "votes/00000001-votes.json",
         "votes/00000002-Votes_2022.NDJSON",
         "votes/00000003-votes-export.jsonl",
+        "votes/00000004-votes-2.json",
+        "votes/00000005-votes-linked.jsonl",
+        "votes/00000006-votes-export.bin.json",
+        "votes/00000007-votes-export.dat.json",
+        "votes/00000008-votes-votes.json",
+        "votes/00000009-votes-posts.json",
+        "votes/00000010-votes-déjà vu [1].t.json",
     ]
-    assert len(house.published("votes")) == 3
+    assert sorted(number for (number,) in house.stored("votes", "id")) == list(range(1, 11))
+    assert (mine / "linked.jsonl").is_symlink()
 
 
-def test_files_of_votes_may_have_any_name(command: Command, house: House, mine: Path) -> None:
-    names = ["export.dat", "export", "votes", "posts.json", "déjà vu [1].txt"]
-    options: list[str | Path] = []
-    for number, name in enumerate(names):
-        options += ["--votes", write_records(mine / name, vote(number, 1))]
-
-    assert command("ingest", *options).exit_code == 0
-
-    assert house.archived() == [
-        "votes/00000001-votes-export.dat.json",
-        "votes/00000002-votes-export.json",
-        "votes/00000003-votes-votes.json",
-        "votes/00000004-votes-posts.json",
-        "votes/00000005-votes-déjà vu [1].txt.json",
-    ]
-    assert len(house.published("votes")) == 5
-
-
-def test_a_compressed_file_may_have_any_name(command: Command, house: House, mine: Path) -> None:
-    votes = write_records(mine / "plain", vote(1, 1))
-    packed = mine / "export.bin"
-    packed.write_bytes(gzip.compress(votes.read_bytes()))
-
-    assert command("ingest", "--votes", packed).exit_code == 0
-    assert len(house.published("votes")) == 1
-
-
-def test_posts_and_votes_can_be_given_in_every_way_at_once(
-    command: Command, house: House, mine: Path
-) -> None:
-    result = command(
-        "ingest",
-        write_records(mine / "votes.json", vote(1, 1)),
-        "--posts",
-        write_records(mine / "a", post(1)),
-        "--votes",
-        write_records(mine / "b", vote(2, 1)),
-        "--posts",
-        write_records(mine / "c", post(2)),
-    )
-
-    assert result.exit_code == 0
-    assert len(house.published("posts")) == len(house.published("votes")) == 2
-
-
-@pytest.mark.parametrize("content", ['{"name": "x"}', "", "region,origin\n", "[]", "\0\1\2"])
-@pytest.mark.parametrize("name", ["strange.json", "strange.csv"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("strange.json", '{"name": "x"}'),
+        ("strange.json", "\0\1\2"),
+        ("strange.csv", "region,origin\n"),
+    ],
+)
 def test_a_file_that_is_not_recognised_is_wrong_usage_and_nothing_is_copied(
     command: Command, house: House, mine: Path, name: str, content: str
 ) -> None:
@@ -96,26 +86,17 @@ def test_a_file_that_is_not_recognised_is_wrong_usage_and_nothing_is_copied(
     assert not house.settings.home.exists()
 
 
-def test_a_link_given_by_its_owner_is_followed(command: Command, house: House, mine: Path) -> None:
-    file = write_records(mine / "2022.dat", vote(1, 1))
-    (mine / "votes.jsonl").symlink_to(file)
-
-    assert command("ingest", mine / "votes.jsonl").exit_code == 0
-
-    assert house.archived() == ["votes/00000001-votes.jsonl"]
-    assert house.stored("votes", "id") == [(1,)]
-    assert file.exists()
-
-
-def test_a_pipe_is_wrong_usage_and_not_waited_for(
+def test_what_is_no_file_is_wrong_usage_and_not_waited_for(
     command: Command, house: House, mine: Path
 ) -> None:
-    os.mkfifo(mine / "votes.jsonl")
-
-    result = command("ingest", mine / "votes.jsonl")
-
-    assert result.exit_code == 2
-    assert "is no file but a pipe or a device" in result.output
+    os.mkfifo(mine / "pipe.jsonl")
+    for path, words in (
+        (mine / "pipe.jsonl", "is no file but a pipe or a device"),
+        (mine / "none.json", "does not exist"),
+        (mine, "is a directory"),
+    ):
+        result = command("ingest", path)
+        assert (result.exit_code, words in result.output) == (2, True), result.output
     assert not house.settings.home.exists()
 
 
@@ -135,50 +116,18 @@ def test_a_link_that_waits_in_the_inbox_is_named_and_stays(
     assert house.rejected() == []
 
 
-def test_a_file_that_does_not_exist_is_wrong_usage(command: Command, mine: Path) -> None:
-    result = command("ingest", mine / "votes.json")
-
-    assert result.exit_code == 2
-    assert "does not exist" in result.output
-
-
-def test_a_folder_is_wrong_usage(command: Command, mine: Path) -> None:
-    result = command("ingest", mine)
-
-    assert result.exit_code == 2
-    assert "is a directory" in result.output
-
-
-def test_a_file_does_not_replace_one_of_its_name_that_waits(
+def test_a_file_replaces_none_that_waits_and_the_last_one_given_counts_as_the_newest(
     command: Command, house: House, mine: Path
 ) -> None:
-    house.deliver("votes.tar.json", [vote(1, 1)])
+    house.deliver("votes.tar.json", [vote(2, 1)])
+    older = write_records(mine / "votes.tar.json", vote(1, 7))
+    newer = write_records(mine / "votes-a.json", vote(1, 8))
 
-    assert command("ingest", write_records(mine / "votes.tar.json", vote(2, 1))).exit_code == 0
+    assert command("ingest", older, newer).exit_code == 0
 
     assert house.archived() == [
         "votes/00000001-votes.tar.json",
         "votes/00000002-votes-2.tar.json",
+        "votes/00000003-votes-a.json",
     ]
-    assert len(house.published("votes")) == 2
-
-
-def test_two_files_of_one_name_are_both_taken(command: Command, house: House, mine: Path) -> None:
-    (mine / "other").mkdir()
-    first = write_records(mine / "votes.json", vote(1, 1))
-    second = write_records(mine / "other" / "votes.json", vote(2, 1))
-
-    assert command("ingest", first, second).exit_code == 0
-
-    assert len(house.published("votes")) == 2
-
-
-def test_the_last_file_given_counts_as_the_newest(
-    command: Command, house: House, mine: Path
-) -> None:
-    newer = write_records(mine / "votes-a.json", vote(1, 8))
-    older = write_records(mine / "votes-b.json", vote(1, 7))
-
-    assert command("ingest", older, newer).exit_code == 0
-
-    assert house.stored("votes", "id, post_id") == [(1, 8)]
+    assert house.stored("votes", "id, post_id") == [(1, 8), (2, 1)]

@@ -25,8 +25,6 @@ NO_OTHERS = tuple(
     for argument in (option.opts[0], "0")
 )
 SMALL = ("--votes", "40", "--trips", "30", "--students", "20", "--seed", "7", *NO_OTHERS)
-# Where they are not looked at: they take longer than the others.
-NO_TRIPS = ("--trips", "0")
 
 
 def test_samples_go_where_the_settings_look_for_them(command: Command, house: House) -> None:
@@ -52,30 +50,11 @@ def test_samples_go_into_another_folder(command: Command, house: House, tmp_path
     assert not house.settings.home.exists()
 
 
-def test_a_relative_folder_is_below_the_current_one(command: Command) -> None:
-    assert command("samples", *SMALL, *NO_TRIPS, "--into", "here").exit_code == 0
-    assert Path("here", "students.db").exists()
-
-
 def test_no_students_are_no_school(command: Command, house: House) -> None:
     result = command("samples", *SMALL, "--students", "0")
 
     assert [Path(line).name for line in result.stdout.splitlines()] == [*FORUM, *TRIPS]
     assert [path.name for path in house.settings.home.iterdir()] == ["inbox"]
-
-
-def test_no_trips_are_no_files_of_them(command: Command, house: House) -> None:
-    result = command("samples", *SMALL, "--students", "0", "--trips", "0")
-
-    assert [Path(line).name for line in result.stdout.splitlines()] == FORUM
-    assert house.waiting() == FORUM
-
-
-def test_by_default_there_are_500_students(command: Command, house: House) -> None:
-    command("samples", "--votes", "0", "--trips", "0", *NO_OTHERS)
-
-    assert len(students(Places.of(house.settings))) == 500
-    assert log_bytes(Places.of(house.settings)).count(b"\n") == 20_000
 
 
 def test_samples_made_twice_are_there_once(command: Command, house: House) -> None:

@@ -74,28 +74,14 @@ def test_it_runs_until_it_is_stopped_and_goes_on_when_started_again(
     assert len(log_bytes(places)) > len(before)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_other_signals_stop_it_too(house: House, places: Places, number: int) -> None:
-    if signal.getsignal(number) == signal.SIG_IGN:
-        pytest.skip("whoever runs the tests has its processes ignore it")
-    process = start(house, *SIMULATE, "--rate", "0")
-    begun(process)
-    wait_for(partial(_has_grown, places, 5000))
-    process.send_signal(number)
-    _, stderr = process.communicate(timeout=120)
-
-    assert (process.returncode, stderr) == (0, "")
-    assert log_bytes(places).endswith(b"\n")
-
-
 def test_killed_and_started_again_it_goes_on(
     house: House, places: Places, command: Command
 ) -> None:
     options = ("--rate", "0", "--rotate-every", "3000", "--journal", "alternating")
-    for kills in range(1, 4):
+    for kills in (1, 2):
         process = start(house, *SIMULATE, *options)
         begun(process)
-        wait_for(partial(_has_grown, places, 400_000 * kills))
+        wait_for(partial(_has_grown, places, 300_000 * kills))
         process.kill()
         process.communicate()
     before = truth(places)
