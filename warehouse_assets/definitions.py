@@ -12,7 +12,6 @@ from warehouse_assets.orchestration.automation import (
     follow_sources_sensor,
     maintenance_schedule,
 )
-from warehouse_assets.orchestration.dead_runs import dead_runs_sensor
 from warehouse_assets.orchestration.families import definitions_of, file_kinds, find_families
 from warehouse_assets.orchestration.history import keep_open_in
 from warehouse_assets.orchestration.resources import build_resources
@@ -43,7 +42,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             catch_up_schedule(settings.catch_up_cron),
             maintenance_schedule(settings.maintenance_cron),
         ],
-        sensors=[follow_sources_sensor(), dead_runs_sensor],
+        sensors=[follow_sources_sensor()],
         resources=resources,
         executor=dg.in_process_executor,
     )

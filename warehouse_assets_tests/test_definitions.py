@@ -199,13 +199,8 @@ def test_sensors_run_by_themselves_unless_switched_off() -> None:
         sensor.name: (sensor.default_status, sensor.minimum_interval_seconds)
         for sensor in defs.get_repository_def().sensor_defs
     } == {
-        "forum_inbox_sensor": (dg.DefaultSensorStatus.RUNNING, 15),
-        "trips_inbox_sensor": (dg.DefaultSensorStatus.RUNNING, 15),
-        "test_runs_log_sensor": (dg.DefaultSensorStatus.RUNNING, 15),
-        "reviews_sensor": (dg.DefaultSensorStatus.RUNNING, 30),
-        "deliveries_feed_sensor": (dg.DefaultSensorStatus.RUNNING, 5),
-        "follow_sources": (dg.DefaultSensorStatus.RUNNING, 30),
-        "dead_runs_sensor": (dg.DefaultSensorStatus.RUNNING, 60),
+        "sources_sensor": (dg.DefaultSensorStatus.RUNNING, 30),
+        "follow_sources": (dg.DefaultSensorStatus.RUNNING, 60),
     }
 
 

@@ -22,7 +22,6 @@ _BEGUN = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_SECONDS_BETWEEN_LOOKS = 60
 _SECONDS_TO_START = 600.0
 _SECONDS_OF_DOUBT = 2.0  # Linux tells when it was started in whole seconds
 
@@ -113,15 +112,3 @@ def _started_at(process: int) -> float | None:
     if fields[0] == "Z":
         return float("inf")
     return boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
-
-
-@dg.sensor(
-    name="dead_runs_sensor",
-    description="Ends runs whose process was killed: they would hold places in the queue.",
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=_SECONDS_BETWEEN_LOOKS,
-)
-def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Ends them also where the daemon goes on while a run's process is killed."""
-    ended = end_dead_runs(context.instance, is_daemon=True)
-    return dg.SkipReason(f"Ended: {', '.join(ended)}." if ended else "No run lost its process.")

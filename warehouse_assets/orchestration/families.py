@@ -3,7 +3,7 @@
 A family is a package with a module `family` that holds a `FAMILY`. Nothing else names it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
@@ -17,8 +17,8 @@ from sqlalchemy import Table
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.lake import Lake
 from warehouse_assets.orchestration.assets import collected_asset
-from warehouse_assets.orchestration.automation import inbox_sensor
 from warehouse_assets.orchestration.checks import Check, checks_of
+from warehouse_assets.orchestration.sources import Watch, inbox_watch, sources_sensor
 from warehouse_assets.orchestration.standard_checks import (
     declared_checks,
     has_no_unknown_fields,
@@ -45,16 +45,16 @@ class Family:
         assets: its assets, and the sources that they are loaded from.
         checks: the checks of each of its tables, beside those that follow from its declaration
             and, if it is loaded from a source, from that.
-        files: the files from the inbox that are its own; a sensor waits for them.
-        sensors: each makes a sensor that starts runs of the assets it is given.
-        resources: what only its own assets and sensors ask for.
+        files: the files from the inbox that are its own; they are waited for.
+        watches: its other sources to be looked at; a run for one materialises its assets.
+        resources: what only its own assets and watches ask for.
     """
 
     name: str
     assets: Assets
     checks: Mapping[Table, Sequence[Check]]
     files: Sequence[FileKind] = ()
-    sensors: Sequence[Callable[[dg.AssetSelection], dg.SensorDefinition]] = ()
+    watches: Sequence[Watch] = ()
     resources: Callable[[Settings, Lake], Mapping[str, Any]] = lambda *_: {}
 
     @property
@@ -82,7 +82,7 @@ def file_kinds(families: Sequence[Family]) -> tuple[FileKind, ...]:
 
 
 def definitions_of(families: Sequence[Family], settings: Settings) -> dg.Definitions:
-    """The assets, checks and sensors of all `families`, and what they have in common."""
+    """The assets and checks of all `families`, the sensor of their sources, and what is common."""
     loaded = [name for family in families for name in family.loaded]
     kinds = file_kinds(families)
     common: Mapping[Table, Sequence[Check]] = {REJECTED_RECORDS: [], UNKNOWN_FIELDS: []}
@@ -101,7 +101,7 @@ def definitions_of(families: Sequence[Family], settings: Settings) -> dg.Definit
     return dg.Definitions(
         assets=list(assets.values()),
         asset_checks=[checks for family in everything for checks in _checks(family)],
-        sensors=[sensor for family in families for sensor in _sensors(family, kinds)],
+        sensors=[sources_sensor([t for family in families for t in _targets(family, kinds)])],
     )
 
 
@@ -140,7 +140,11 @@ def _source_checks(table: Table, loaded: Sequence[str]) -> list[Check]:
     return [rejected_share_is_low(), has_no_unknown_fields(table), source_is_fresh()]
 
 
-def _sensors(family: Family, kinds: Sequence[FileKind]) -> list[dg.SensorDefinition]:
+def _targets(
+    family: Family, kinds: Sequence[FileKind]
+) -> Iterator[tuple[Watch, dg.AssetSelection]]:
     target = dg.AssetSelection.groups(family.name, _QUALITY)
-    made = [make(target) for make in family.sensors]
-    return [inbox_sensor(family.name, family.files, target, kinds), *made] if family.files else made
+    if family.files:
+        yield inbox_watch(family.name, family.files, kinds), target
+    for watch in family.watches:
+        yield watch, target

@@ -9,8 +9,8 @@ from warehouse_assets.defs.deliveries.assets import average_delivery_duration
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage, feed_of
 from warehouse_assets.defs.deliveries.checks import CHECKS
 from warehouse_assets.defs.deliveries.lines import delivery_lines
-from warehouse_assets.defs.deliveries.sensors import feed_sensor
 from warehouse_assets.defs.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
+from warehouse_assets.defs.deliveries.watch import FEED_WATCH
 from warehouse_assets.ingest.log_load import LogKind
 from warehouse_assets.orchestration.assets import log_asset, sql_asset
 from warehouse_assets.orchestration.families import Family
@@ -37,6 +37,6 @@ FAMILY = Family(
         average_delivery_duration,
     ],
     CHECKS,
-    sensors=[lambda _: feed_sensor()],
+    watches=[FEED_WATCH],
     resources=lambda settings, lake: {"delivery_average": DeliveryAverage.of(settings, lake)},
 )

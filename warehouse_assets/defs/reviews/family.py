@@ -11,7 +11,8 @@ from warehouse_assets.defs.reviews.tables import (
 )
 from warehouse_assets.orchestration.assets import sql_asset
 from warehouse_assets.orchestration.families import Family
-from warehouse_assets.orchestration.sql_sources import sql_source_asset, sql_source_sensor
+from warehouse_assets.orchestration.sources import sql_watch
+from warehouse_assets.orchestration.sql_sources import sql_source_asset
 
 _SQL = Path(__file__).parent / "sql"
 
@@ -23,5 +24,5 @@ FAMILY = Family(
         sql_asset(REVIEWER_REVIEWS_DAILY, [REVIEWS], _SQL),
     ],
     CHECKS,
-    sensors=[lambda target: sql_source_sensor(REVIEWS_SOURCE, target)],
+    watches=[sql_watch(REVIEWS_SOURCE)],
 )

@@ -21,8 +21,8 @@ from warehouse_assets.defs.school.tables import (
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.orchestration.assets import log_asset, source_asset, sql_asset
-from warehouse_assets.orchestration.automation import growth_sensor
 from warehouse_assets.orchestration.families import Family
+from warehouse_assets.orchestration.sources import file_watch
 from warehouse_assets.orchestration.sql_sources import sql_source_asset
 from warehouse_assets.orchestration.step import Step
 from warehouse_assets.settings import Settings
@@ -74,12 +74,5 @@ FAMILY = Family(
         sql_asset(BATCH_COMPLETIONS, [BATCHES, STUDENTS, LESSON_COMPLETIONS], _SQL),
     ],
     CHECKS,
-    sensors=[
-        lambda target: growth_sensor(
-            "test_runs_log",
-            "Starts a run when the log of test runs has grown (TEST_RUNS_LOG).",
-            lambda settings: settings.test_runs_log,
-            target,
-        )
-    ],
+    watches=[file_watch("test_runs_log", _SETTING, lambda settings: settings.test_runs_log)],
 )

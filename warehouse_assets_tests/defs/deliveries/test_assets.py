@@ -1,4 +1,4 @@
-"""The family as people use it: runs, checks and the sensor."""
+"""The family as people use it: runs, checks and what the sensor of sources does."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,9 @@ import dagster as dg
 import pytest
 
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
-from warehouse_assets.defs.deliveries.sensors import tick
 from warehouse_assets.defs.deliveries.tables import TABLES
+from warehouse_assets.defs.deliveries.watch import look
+from warehouse_assets.errors import SourceError
 from warehouse_assets_tests.defs.deliveries.steps import ORIGINAL
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.orchestration.runs import checks_of, evaluated, failed
@@ -27,13 +28,6 @@ def feed(house: House, *records: object) -> Path:
 
 def average(house: House) -> DeliveryAverage:
     return DeliveryAverage.of(house.settings, house.lake)
-
-
-def ticked(
-    house: House, instance: dg.DagsterInstance, cursor: str | None = None
-) -> dg.SensorResult | dg.SkipReason:
-    with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
-        return tick(context, average(house))
 
 
 def test_a_run_takes_the_feed_into_lake_warehouse_and_average(house: House) -> None:
@@ -92,60 +86,43 @@ def test_a_feed_that_was_given_and_is_missing_fails_its_assets(
     assert not house.run(AVERAGE, checks=False).success
 
 
-def test_the_sensor_reports_the_average_when_it_has_changed_and_only_then(
-    house: House, instance: dg.DagsterInstance
-) -> None:
-    nothing = ticked(house, instance)
-    assert isinstance(nothing, dg.SkipReason)
-    assert "There is no feed at" in str(nothing.skip_message)
+def test_the_average_is_reported_when_it_has_changed_and_only_then(house: House) -> None:
+    assert look(average(house), []).events == ()
     assert not house.settings.home.joinpath("state.db").exists()
     feed(house, *ORIGINAL)
 
-    first = ticked(house, instance)
-    assert isinstance(first, dg.SensorResult)
-    (event,) = first.asset_events
-    assert isinstance(event, dg.AssetMaterialization)
+    first = look(average(house), [])
+    (event,) = first.events
     assert event.metadata["average"].value == "0:20:00"
-    again = ticked(house, instance, first.cursor)
-    assert isinstance(again, dg.SkipReason)
+    assert look(average(house), list(first.signs)).events == ()
 
     feed(house, ORIGINAL[0])
-    assert isinstance(ticked(house, instance, first.cursor), dg.SensorResult)
+    assert len(look(average(house), list(first.signs)).events) == 1
 
 
-def test_a_sensor_with_nothing_new_only_looks(house: House, instance: dg.DagsterInstance) -> None:
+def test_of_a_feed_with_nothing_new_only_the_file_is_looked_at(house: House) -> None:
     feed(house, *ORIGINAL)
-    first = ticked(house, instance)
-    assert isinstance(first, dg.SensorResult)
-    folder = average(house).database.url.database
-    assert folder is not None
-    state = Path(folder)
+    signs = list(look(average(house), []).signs)
+    state = Path(str(average(house).database.url.database))
     state.rename(state.with_suffix(".elsewhere"))
-    assert isinstance(ticked(house, instance, first.cursor), dg.SensorResult), "it is made again"
+    assert len(look(average(house), signs).events) == 1, "it is made again"
     state.write_bytes(b"no database")  # a look at it would be an error
 
-    skipped = ticked(house, instance, first.cursor)
-
-    assert isinstance(skipped, dg.SkipReason)
-    assert skipped.skip_message == "There is nothing new in the feed."
+    assert look(average(house), signs).signs == signs
 
 
-@pytest.mark.parametrize("cursor", [None, "", "nonsense", " @ ", "3 1764496800.0"])
-def test_what_a_lost_tick_has_taken_is_reported_by_the_next(
-    house: House, instance: dg.DagsterInstance, cursor: str | None
-) -> None:
+@pytest.mark.parametrize("signs", [[], ["nonsense"], ["3 1764496800.0"]])
+def test_what_a_lost_tick_has_taken_is_reported_by_the_next(house: House, signs: list[str]) -> None:
     feed(house, *ORIGINAL)
     average(house).catch_up()
 
-    found = ticked(house, instance, cursor)
-
-    assert isinstance(found, dg.SensorResult)
+    assert len(look(average(house), signs).events) == 1
 
 
-def test_the_sensor_says_why_it_cannot_go_on(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_a_feed_that_was_given_and_is_missing_is_told(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
     house = House(tmp_path / "home", instance, DELIVERIES_FEED=str(tmp_path / "none.jsonl"))
 
-    found = ticked(house, instance)
-
-    assert isinstance(found, dg.SkipReason)
-    assert "There is no feed at" in str(found.skip_message)
+    with pytest.raises(SourceError, match="There is no feed at"):
+        look(average(house), [])
