@@ -22,7 +22,7 @@ from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.log_load import LogKind, load_log
 from warehouse_assets.lake import Lake, Written
-from warehouse_assets.orchestration.blocking import declare_reads, refuse_if_blocked
+from warehouse_assets.orchestration.check_results import declare_reads, refuse_if_blocked
 from warehouse_assets.orchestration.computation import compute, compute_added
 from warehouse_assets.orchestration.failures import in_step
 from warehouse_assets.orchestration.ingestion_steps import publishing, taking_files

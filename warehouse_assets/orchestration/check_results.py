@@ -1,24 +1,29 @@
 """What the checks of a table found last, kept beside the lake so that it need not be found again.
 
-A blocking check that failed last stops what depends on its table (see `blocking`). Losing the
-results costs only time otherwise: every check is then made.
+What depends on a table whose blocking check failed stays as it is until the check passes. Within
+one run Dagster sees to that. A later run may hold what depends on the table and not the check: one
+that a person, another family's files or an automation condition began. So the step itself looks at
+what the checks of all the tables before it found last. Losing the results costs only time
+otherwise: every check is then made.
 """
 
-import json
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Table
 
-from warehouse_assets.errors import naming
+from warehouse_assets.errors import LakeError, naming
+from warehouse_assets.lake import Lake
 
 Version = tuple[str, int] | None
 """Identity and version of a table of the lake; None if there is no such table."""
+
+_reads: dict[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,19 @@ class LookedAt:
         """The table's version in `last`, if nothing but later versions of it is different."""
         if (self.definition, self.others) != (last.definition, last.others):
             return None
-        if self.table is None or last.table is None or self.table[0] != last.table[0]:
-            return None
-        return last.table[1] if last.table[1] <= self.table[1] else None
+        if last.table is not None and (last == self or last.is_before(self)):
+            return last.table[1]
+        return None
 
     def is_before(self, other: "LookedAt") -> bool:
         """Whether it is of an earlier version of the same table."""
         if self.table is None or other.table is None:
             return False
         return self.table[0] == other.table[0] and self.table[1] < other.table[1]
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -51,90 +60,77 @@ class Result:
     looked_at: LookedAt
     problem: str
     metadata: Mapping[str, Any]
-    made_at: str
     blocks: bool
-
-    @classmethod
-    def now(
-        cls, looked_at: LookedAt, problem: str, metadata: Mapping[str, Any], blocks: bool
-    ) -> "Result":
-        """A result of this moment."""
-        moment = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return cls(looked_at, problem, metadata, moment, blocks)
+    made_at: str = field(default_factory=_now)
 
 
-class CheckResults(AbstractContextManager["CheckResults"]):
-    """The last results of the checks of one table; kept when the block ends without an error.
+_RESULTS = TypeAdapter(dict[str, Result])
+
+
+def last_results(lake_folder: Path, table: str) -> dict[str, Result]:
+    """The last results of the checks of a table that are known, by the checks' names."""
+    try:
+        return _RESULTS.validate_json(_path(lake_folder, table).read_bytes())
+    except (OSError, ValidationError):
+        return {}  # never made, or not readable: made again
+
+
+def keep_results(
+    lake_folder: Path, table: str, made: Mapping[str, Result], checks: Collection[str]
+) -> None:
+    """Keep what was `made` as the last results, and forget those of checks that are no more.
 
     Args:
-        checks: the names of all checks that the table has, if results of others are to be
-            forgotten.
+        checks: the names of all checks that the table has.
     """
-
-    def __init__(self, lake_folder: Path, table: str, checks: Collection[str] = ()) -> None:
-        self._path = lake_folder / ".checks" / f"{table}.json"
-        self._checks = checks
-        self._results = self._read()
-        self._made: dict[str, Result] = {}
-
-    def last(self, check: str) -> Result | None:
-        """The last result of the check, if it is known."""
-        return self._results.get(check)
-
-    def keep(self, check: str, result: Result) -> None:
-        """Keep `result` as the last one of the check."""
-        self._made[check] = result
-
-    def blocking_failures(self) -> list[tuple[str, str]]:
-        """The blocking checks that failed when they were made last, each with what it found."""
-        results = sorted(self._results.items())
-        return [(name, r.problem) for name, r in results if r.blocks and r.problem]
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        is_any_unknown = bool(self._checks) and not set(self._results) <= set(self._checks)
-        if kind is None and (self._made or is_any_unknown):
-            self._write()
-
-    def _read(self) -> dict[str, Result]:
-        try:
-            stored = json.loads(self._path.read_text(encoding="utf-8"))
-            return {name: _result(entry) for name, entry in stored.items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}  # never made, or not readable: made again
-
-    def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".part")
-        with FileLock(self._path.with_suffix(".lock")), naming(self._path):
-            results = self._read()  # another run may have kept some meanwhile
-            for name, made in self._made.items():
-                if name not in results or not made.looked_at.is_before(results[name].looked_at):
-                    results[name] = made
-            stored = {
-                name: asdict(result)
-                for name, result in results.items()
-                if not self._checks or name in self._checks
-            }
-            partial.write_text(json.dumps(stored), encoding="utf-8")
-            partial.replace(self._path)
+    if not made and last_results(lake_folder, table).keys() <= set(checks):
+        return
+    path = _path(lake_folder, table)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    with FileLock(path.with_suffix(".lock")), naming(path):
+        results = last_results(lake_folder, table)  # another run may have kept some meanwhile
+        for name, result in made.items():
+            if name not in results or not result.looked_at.is_before(results[name].looked_at):
+                results[name] = result
+        partial.write_bytes(_RESULTS.dump_json({n: r for n, r in results.items() if n in checks}))
+        partial.replace(path)
 
 
-def _result(entry: Mapping[str, Any]) -> Result:
-    looked_at = entry["looked_at"]
-    others = {name: _version(version) for name, version in looked_at["others"].items()}
-    return Result(
-        LookedAt(looked_at["definition"], _version(looked_at["table"]), others),
-        entry["problem"],
-        entry["metadata"],
-        entry["made_at"],
-        entry["blocks"],
-    )
+def _path(lake_folder: Path, table: str) -> Path:
+    return lake_folder / ".checks" / f"{table}.json"
 
 
-def _version(stored: Any) -> Version:
-    return None if stored is None else (stored[0], stored[1])
+def declare_reads(table: Table, reads: Iterable[Table]) -> None:
+    """Remember that `table` is computed from `reads`."""
+    _reads[str(table.name)] = tuple(str(read.name) for read in reads)
+
+
+def refuse_if_blocked(lake: Lake, table: Table, reads: Iterable[Table]) -> None:
+    """Look whether a blocking check of any table that `table` depends on failed when made last.
+
+    Args:
+        reads: the tables that it is computed from; their files must be readable.
+
+    Raises:
+        LakeError: one did, or is not; the message says which and what to do.
+    """
+    with lake.connect() as connection:
+        for read in reads:
+            lake.check_readable(connection, read, lake.table(read).open_existing())
+    for name in dict.fromkeys(_before(str(table.name))):
+        for check, result in sorted(last_results(lake.folder, name).items()):
+            if result.blocks and result.problem:
+                raise LakeError(
+                    f"{table.name} stays as it is, for the check {check} of {name}, which it "
+                    f"depends on, failed: {result.problem.rstrip('.')}. Mend the rows of {name}, "
+                    "then run `warehouse check`. Once the check passes, the next run computes "
+                    f"{table.name}."
+                )
+
+
+def _before(table: str) -> Iterator[str]:
+    """The tables from which `table` is computed, and those from which these are."""
+    for read in _reads.get(table, ()):
+        yield read
+        yield from _before(read)

@@ -18,7 +18,12 @@ from sqlalchemy import Table
 
 from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.lake import Lake
-from warehouse_assets.orchestration.check_results import CheckResults, LookedAt, Result
+from warehouse_assets.orchestration.check_results import (
+    LookedAt,
+    Result,
+    keep_results,
+    last_results,
+)
 from warehouse_assets.orchestration.failures import in_step
 from warehouse_assets.settings import Settings
 
@@ -138,17 +143,20 @@ def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition
         with in_step(context), ExitStack() as stack:
             scene = Scene(table, lake, settings, stack)
             names = sorted(key.name for key in context.selected_asset_check_keys)
-            with CheckResults(lake.folder, str(table.name), by_name) as results:
-                made = [_make_if_readable(by_name[name], scene, results) for name in names]
-        yield from made
+            last, made = last_results(lake.folder, str(table.name)), dict[str, Result]()
+            shown = [_make_if_readable(by_name[name], scene, last, made) for name in names]
+            keep_results(lake.folder, str(table.name), made, by_name)
+        yield from shown
 
     return evaluate
 
 
-def _make_if_readable(check: Check, scene: Scene, results: CheckResults) -> dg.AssetCheckResult:
+def _make_if_readable(
+    check: Check, scene: Scene, results: Mapping[str, Result], made: dict[str, Result]
+) -> dg.AssetCheckResult:
     try:
         scene.check_readable(scene.table, *check.reads)
-        return _make(check, scene, results)
+        return _make(check, scene, results.get(check.name), made)
     except (LakeError, duckdb.IOException, duckdb.InvalidInputException) as error:
         if is_disk_full(error):
             raise
@@ -161,11 +169,13 @@ def _make_if_readable(check: Check, scene: Scene, results: CheckResults) -> dg.A
         )
 
 
-def _make(check: Check, scene: Scene, results: CheckResults) -> dg.AssetCheckResult:
+def _make(
+    check: Check, scene: Scene, last: Result | None, made: dict[str, Result]
+) -> dg.AssetCheckResult:
+    """Make the check, unless its `last` result is still that; what is made is put into `made`."""
     if check.definition is None:
         return _shown(check, scene.table, check.judge(scene))
     looked_at = _looked_at(check, scene, check.definition)
-    last = results.last(check.name)
     if last is not None and (last.looked_at, last.blocks) == (looked_at, check.blocks):
         since = {"unchanged_since": last.made_at}
         finding = Finding(last.problem, {**last.metadata, **since})
@@ -174,8 +184,7 @@ def _make(check: Check, scene: Scene, results: CheckResults) -> dg.AssetCheckRes
     if last is not None and not last.problem:
         scene.passed_at = looked_at.appended_since(last.looked_at)
     finding = check.judge(scene)
-    result = Result.now(looked_at, finding.problem, finding.metadata, check.blocks)
-    results.keep(check.name, result)
+    made[check.name] = Result(looked_at, finding.problem, finding.metadata, check.blocks)
     return _shown(check, scene.table, finding)
 
 

@@ -10,8 +10,12 @@ from warehouse_assets.catalogue import TABLES
 from warehouse_assets.definitions import defs
 from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets.errors import LakeError
-from warehouse_assets.orchestration.blocking import refuse_if_blocked
-from warehouse_assets.orchestration.check_results import CheckResults, LookedAt, Result
+from warehouse_assets.orchestration.check_results import (
+    LookedAt,
+    Result,
+    keep_results,
+    refuse_if_blocked,
+)
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.orchestration.lake_rows import add_rows
 from warehouse_assets_tests.orchestration.prepared import Homes, begin_with
@@ -23,6 +27,7 @@ from warehouse_assets_tests.orchestration.runs import (
     run_checks,
 )
 
+WRONG = Result(LookedAt("", None, {}), "It is wrong.", {}, blocks=True)
 AFTER_VOTES = {
     "votes_per_post_per_week",
     "mean_votes_per_post_per_week",
@@ -204,9 +209,7 @@ def test_every_computed_table_depends_on_what_the_graph_shows_before_it(house: H
         source, name = check.asset_key.to_user_string(), check.name
         if not graph.get(check).blocking:
             continue
-        result = Result.now(LookedAt("", None, {}), "It is wrong.", {}, blocks=True)
-        with CheckResults(house.lake.folder, source) as results:
-            results.keep(name, result)
+        keep_results(house.lake.folder, source, {name: WRONG}, [name])
         after = dg.AssetSelection.assets(source).downstream(include_self=False).resolve(graph)
         refused = {str(table.name) for table in computed if _is_refused(house, table)}
         others = {"average_delivery_duration", "rejected_records", "unknown_fields"}
@@ -234,9 +237,8 @@ def test_what_is_computed_from_a_table_that_cannot_be_read_stays_as_it_is(
 
 
 def test_a_check_that_is_no_more_stops_nothing(computed: House) -> None:
-    result = Result.now(LookedAt("", None, {}), "It is wrong.", {}, blocks=True)
-    with CheckResults(computed.lake.folder, "votes") as results:
-        results.keep("a_check_of_an_earlier_version_of_the_code", result)
+    earlier = "a_check_of_an_earlier_version_of_the_code"
+    keep_results(computed.lake.folder, "votes", {earlier: WRONG}, [earlier])
     assert not computed.run("outlier_weeks", checks=False).success
 
     results_of(computed, "votes")

@@ -3,58 +3,44 @@
 import threading
 from pathlib import Path
 
-import pytest
+from filelock import FileLock
 
-from warehouse_assets.orchestration.check_results import CheckResults, LookedAt, Result
+from warehouse_assets.orchestration.check_results import (
+    LookedAt,
+    Result,
+    keep_results,
+    last_results,
+)
+
+CHECKS = ("key_is_unique", "other")
 
 
-def keep(folder: Path, check: str) -> None:
-    with CheckResults(folder, "votes") as results:
-        results.keep(check, Result.now(LookedAt("x", ("id", 1), {}), "", {}, False))
+def result(version: int, problem: str) -> Result:
+    return Result(LookedAt("x", ("id", version), {"posts": None}), problem, {}, blocks=True)
 
 
-def test_two_runs_that_end_at_once_do_not_take_each_others_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_one_waits_until_the_other_has_written_and_loses_none_of_its_results(
+    tmp_path: Path,
 ) -> None:
-    has_written, may_go_on = threading.Event(), threading.Event()
-    write_text = Path.write_text
+    keep_results(tmp_path, "votes", {"other": result(1, "")}, CHECKS)
+    kept = {"key_is_unique": result(1, "It is not.")}
+    run = threading.Thread(target=keep_results, args=(tmp_path, "votes", kept, CHECKS))
 
-    def write_and_wait(path: Path, text: str, encoding: str) -> int:
-        size = write_text(path, text, encoding=encoding)
-        if not has_written.is_set():
-            has_written.set()
-            may_go_on.wait(60)
-        return size
+    with FileLock(tmp_path / ".checks" / "votes.lock"):
+        run.start()
+        run.join(0.2)
+        assert set(last_results(tmp_path, "votes")) == {"other"}
+    run.join(60)
 
-    monkeypatch.setattr(Path, "write_text", write_and_wait)
-    first = threading.Thread(target=keep, args=(tmp_path, "one"))
-    second = threading.Thread(target=keep, args=(tmp_path, "two"))
-    first.start()
-    assert has_written.wait(60)
-    second.start()
-    second.join(0.5)  # without a lock it would have renamed the file of the first
-    may_go_on.set()
-    for thread in (first, second):
-        thread.join(60)
-
-    # pytest makes an error of an exception in a thread
-    assert not first.is_alive()
-    assert not second.is_alive()
-    with CheckResults(tmp_path, "votes") as results:
-        assert results.last("two") is not None
+    assert {name: r.problem for name, r in last_results(tmp_path, "votes").items()} == {
+        "other": "",
+        "key_is_unique": "It is not.",
+    }
     assert [p.name for p in (tmp_path / ".checks").glob("*.part")] == []
 
 
-def test_of_two_runs_the_result_of_the_later_version_stays(tmp_path: Path) -> None:
-    def result(version: int, problem: str) -> Result:
-        looked_at = LookedAt("x", ("id", version), {})
-        return Result.now(looked_at, problem, {}, blocks=True)
+def test_the_result_of_the_later_version_stays(tmp_path: Path) -> None:
+    keep_results(tmp_path, "votes", dict.fromkeys(CHECKS, result(6, "It is not.")), CHECKS)
+    keep_results(tmp_path, "votes", {"key_is_unique": result(5, "")}, CHECKS)
 
-    with CheckResults(tmp_path, "votes") as slower:
-        with CheckResults(tmp_path, "votes") as faster:
-            faster.keep("key_is_unique", result(6, "It is not."))
-            faster.keep("other", result(6, "It is not."))
-        slower.keep("key_is_unique", result(5, ""))
-
-    with CheckResults(tmp_path, "votes") as results:
-        assert [name for name, _ in results.blocking_failures()] == ["key_is_unique", "other"]
+    assert [made.problem for made in last_results(tmp_path, "votes").values()] == ["It is not."] * 2
