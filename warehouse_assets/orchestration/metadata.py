@@ -64,7 +64,19 @@ def log_metadata(loaded: Loaded) -> dict[str, Any]:
 
 
 def definition_metadata(table: Table) -> dict[str, Any]:
-    """Metadata of the definition of the asset that holds `table`."""
+    """Metadata of the definition of the asset that holds `table`.
+
+    Raises:
+        TypeError: the table or a column has no comment; the message names it.
+    """
+    wanting = [f"{table.name}.{c.name}" for c in table.columns if not (c.comment or "").strip()]
+    if not (table.comment or "").strip():
+        wanting.insert(0, f"the table {table.name}")
+    if wanting:
+        raise TypeError(
+            f'What it means is not said of {", ".join(wanting)}. Give each a comment="…" in its '
+            "declaration: it is shown in the UI, the warehouse and the documentation."
+        )
     keys = set(key_names(table))
     columns = [
         dg.TableColumn(

@@ -1,7 +1,6 @@
 """Computed assets follow their sources: what is requested, and that it is requested once."""
 
 import dagster as dg
-from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 
 from warehouse_assets.definitions import build_defs
 from warehouse_assets_tests.house import House, post, vote
@@ -14,7 +13,7 @@ class Automation:
     def __init__(self, house: House) -> None:
         self.house = house
         self.defs = build_defs({"settings": house.settings})
-        self.cursor: AssetDaemonCursor | None = None
+        self.last: dg.EvaluateAutomationConditionsResult | None = None
 
     def tick(self) -> set[str]:
         """The assets that one tick requests."""
@@ -22,9 +21,9 @@ class Automation:
             defs=self.defs,
             instance=self.house.instance,
             asset_selection=dg.AssetSelection.all(),
-            cursor=self.cursor,
+            cursor=self.last.cursor if self.last else None,
         )
-        self.cursor = result.cursor
+        self.last = result
         requested = [entry.key for entry in result.results if entry.true_subset.size > 0]
         return {key.to_user_string() for key in requested if isinstance(key, dg.AssetKey)}
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
-from warehouse_assets.orchestration.metadata import markdown_table
+from warehouse_assets.orchestration.metadata import definition_metadata, markdown_table
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.ingest.deliveries import take
 
@@ -187,3 +188,14 @@ def test_the_log_tells_what_was_taken_and_rejected_and_what_is_known_and_unfinis
 )
 def test_a_cell_of_a_preview_stays_one_short_line(value: object, cell: str) -> None:
     assert markdown_table(["name"], [[value]]) == f"| name |\n| --- |\n| {cell} |"
+
+
+def test_a_declaration_that_does_not_say_what_a_column_means_is_refused() -> None:
+    described = Column("id", BigInteger, primary_key=True, comment="Its number.")
+    columns = described, Column("note", Text), Column("colour", Text, comment=" ")
+    orders = Table("orders", MetaData(), *columns, comment="Orders.")
+
+    with pytest.raises(TypeError, match=r"not said of orders\.note, orders\.colour\. Give each a"):
+        definition_metadata(orders)
+    with pytest.raises(TypeError, match="not said of the table lines"):
+        definition_metadata(Table("lines", MetaData()))
