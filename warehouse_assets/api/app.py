@@ -1,6 +1,7 @@
 """Puts the service together: what its routes share, its routes, and what surrounds them."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,7 +17,6 @@ from warehouse_assets.api.access_log import AccessLog
 from warehouse_assets.api.auth import Clients, OwnPagesOnly
 from warehouse_assets.api.database import Database
 from warehouse_assets.api.deps import Runs, Service
-from warehouse_assets.api.event_stream import JournalWatch
 from warehouse_assets.api.freshness import Freshness
 from warehouse_assets.api.keys import Keys
 from warehouse_assets.api.limits import RequestLimit
@@ -76,7 +76,7 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
     log = AccessLog()
     resources = build_resources(settings)
     journals = Ingestions(settings.ingestions)
-    watch = JournalWatch(settings.ingestions)
+    stopped = threading.Event()
     warehouse: Warehouse = resources["warehouse"]
     database: Database = (
         SqliteReader(warehouse) if warehouse.is_sqlite else PostgresqlReader(warehouse, settings)
@@ -115,8 +115,8 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         inbox=resources["inbox"],
         ingestions=journals,
         average=DeliveryAverage.of(settings, resources["lake"]),
-        watch=watch,
-        webhooks=Webhooks(journals, watch, address),
+        stopped=stopped,
+        webhooks=Webhooks(journals, address, stopped),
         runs=WarmRuns() if runs is None else runs,
         keys=keys,
         metrics=metrics,
@@ -151,7 +151,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        service.end_streams()
+        service.stopped.set()
         await following
         await service.webhooks.stop()
         await anyio.to_thread.run_sync(service.runs.stop)

@@ -1,12 +1,12 @@
 """What routes share, and how they ask for it; it is made in `app`."""
 
+import threading
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
 from warehouse_assets.api.database import Database
-from warehouse_assets.api.event_stream import JournalWatch
 from warehouse_assets.api.freshness import Freshness
 from warehouse_assets.api.keys import Keys
 from warehouse_assets.api.metrics import Metrics
@@ -34,7 +34,11 @@ class Runs(Protocol):
 
 @dataclass(frozen=True)
 class Service:
-    """What the routes share, for the life of the application."""
+    """What the routes share, for the life of the application.
+
+    Args:
+        stopped: set when the service is to end, so that streams of events do not hold that up.
+    """
 
     settings: Settings
     lake: Lake
@@ -43,16 +47,12 @@ class Service:
     inbox: Inbox
     ingestions: Ingestions
     average: DeliveryAverage
-    watch: JournalWatch
     webhooks: Webhooks
     runs: Runs
     keys: Keys
     metrics: Metrics
     freshness: Freshness
-
-    def end_streams(self) -> None:
-        """End the streams of events, which would otherwise hold up the end of the service."""
-        self.watch.close()
+    stopped: threading.Event
 
 
 def service_of(request: Request) -> Service:

@@ -79,7 +79,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End, after giving the requests under way some seconds."""
-        self._service.end_streams()
+        self._service.stopped.set()
         await super().shutdown(sockets)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -9,7 +10,6 @@ from urllib.parse import urlsplit
 
 import requests
 
-from warehouse_assets.api.event_stream import JournalWatch, follow
 from warehouse_assets.ingestions import Event, Ingestion, Ingestions, Webhook
 
 _UNTOLD = frozenset({"received", "progress"})
@@ -39,14 +39,22 @@ def why_not(url: str, hosts: frozenset[str]) -> str | None:
 
 
 class Webhooks:
-    """One task for each ingestion that somebody is to be told of."""
+    """One task for each ingestion that somebody is to be told of.
+
+    Args:
+        address: where the status of an ingestion is.
+        stopped: set when the service ends; the next one goes on.
+    """
 
     def __init__(
-        self, ingestions: Ingestions, watch: JournalWatch, address: Callable[[Ingestion], str]
+        self,
+        ingestions: Ingestions,
+        address: Callable[[Ingestion], str],
+        stopped: threading.Event,
     ) -> None:
         self._ingestions = ingestions
-        self._watch = watch
         self._address = address
+        self._stopped = stopped
         self._tasks: set[asyncio.Task[None]] = set()
         self._session = requests.Session()
         # Neither credentials nor a proxy of whoever started the service are for strangers.
@@ -73,7 +81,7 @@ class Webhooks:
 
     async def _tell_all(self, ingestion: Ingestion, webhook: Webhook) -> None:
         is_queued = any(event.name == "queued" for event in ingestion.events(0))
-        async for event in follow(self._watch, ingestion, webhook.told, _LAST):
+        async for event in ingestion.follow(self._stopped, webhook.told, _LAST):
             if event.name not in _UNTOLD:
                 await self._tell(ingestion, webhook.url, event)
                 _keep(ingestion, Webhook(webhook.url, event.number))

@@ -165,7 +165,7 @@ async def average_now(service: TheService) -> Average:
 async def average_events(service: TheService) -> AsyncIterator[ServerSentEvent]:
     """A stream of server-sent events: the average now, and again whenever it has changed."""
     known: Snapshot | None = None
-    while not service.watch.is_closed:
+    while not service.stopped.is_set():
         now = await anyio.to_thread.run_sync(service.average.snapshot, known)
         if now is not known and (known is None or now != known):
             known = now
@@ -180,7 +180,7 @@ async def follow(service: Service) -> None:
     A look at the feed's file costs next to nothing; without a file there is nothing to do.
     """
     seen = told = ""
-    while not service.watch.is_closed:
+    while not service.stopped.is_set():
         looked = await anyio.to_thread.run_sync(service.average.look)
         if looked and looked != seen:
             try:
@@ -195,4 +195,4 @@ async def follow(service: Service) -> None:
 
 def _catch_up(service: Service) -> None:
     with heard_by(_logger.info):
-        service.average.catch_up(lambda: service.watch.is_closed)
+        service.average.catch_up(service.stopped.is_set)

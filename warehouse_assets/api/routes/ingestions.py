@@ -10,7 +10,6 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api.deps import TheService
-from warehouse_assets.api.event_stream import follow
 from warehouse_assets.api.parameters import StrictRoute
 from warehouse_assets.api.problems import Refusal, problems
 from warehouse_assets.api.receiving import BODY_TYPES, FORM_FIELDS, FORM_TYPE, Receiving
@@ -194,7 +193,7 @@ async def events(
 
     It ends after `succeeded` or `failed`; a comment is sent every 15 seconds in between.
     """
-    async for event in follow(service.watch, ingestion, after):
+    async for event in ingestion.follow(service.stopped, after):
         yield ServerSentEvent(
             id=str(event.number), event=event.name, data={"at": event.at, **event.data}
         )
