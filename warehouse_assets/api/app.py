@@ -13,13 +13,13 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from warehouse_assets.api import problems
-from warehouse_assets.api.access_log import AccessLog
 from warehouse_assets.api.auth import Clients, OwnPagesOnly
 from warehouse_assets.api.database import Database
 from warehouse_assets.api.deps import Runs, Service
 from warehouse_assets.api.freshness import Freshness
 from warehouse_assets.api.keys import Keys
 from warehouse_assets.api.limits import RequestLimit
+from warehouse_assets.api.logs import AccessLog
 from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.middleware import Middleware
 from warehouse_assets.api.postgresql_reader import PostgresqlReader

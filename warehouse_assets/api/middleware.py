@@ -13,12 +13,12 @@ from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from warehouse_assets.api import problems
-from warehouse_assets.api.access_log import AccessLog
 from warehouse_assets.api.auth import Asked, Clients, OwnPagesOnly
 from warehouse_assets.api.cache import Cache, Kept, Key, RawHeaders
 from warehouse_assets.api.database import Database
 from warehouse_assets.api.formats import preferred
 from warehouse_assets.api.ids import with_encoded_id
+from warehouse_assets.api.logs import AccessLog
 from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.published import is_unchanged, target, versions_of
 

@@ -1,146 +1,122 @@
-"""Runs on demand, in a process that is kept warm: importing Dagster takes seconds, a run need not.
+"""Runs on demand, each in a process forked from one that has imported everything already.
 
-The runs are recorded in Dagster's history like any other. Where the process cannot run, the inbox
-sensor of `dagster dev` takes the files, somewhat later.
+Importing Dagster takes seconds, a run need not: Python's fork server does it once. The runs are
+recorded in Dagster's history like any other. Where they cannot be had, the inbox sensor of
+`dagster dev` takes the files, somewhat later.
 """
 
-import json
 import logging
-import subprocess
+import logging.config
+import multiprocessing
+import os
+import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from multiprocessing import forkserver
 
-_COMMAND = (sys.executable, "-m", "warehouse_assets.api.worker", "trips")
-_SECONDS_TO_END = 15.0  # more than the process takes to interrupt a run
-_SECONDS_BEFORE_RESTARTS = (0.5, 2.0, 10.0, 60.0)
+from warehouse_assets.api.logs import LOGS
+
+_PRELOADED = ["__main__", "warehouse_assets.cli.runs", __name__]
+_ASSETS = ("trips",)
+_SECONDS_FOR_A_RUN_TO_END = 5.0
+_SECONDS_TO_INTERRUPT_A_RUN = 8.0
+_SECONDS_BETWEEN_LOOKS = 0.1
 _MOST_TRIES_OF_A_RUN = 3
 _logger = logging.getLogger(__name__)
 
+Environment = Mapping[str, str]
+
+
+def take_files(environment: Environment) -> None:
+    """Be a process that takes what waits in the inbox, with all that follows from it."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.setsid()  # a Ctrl+C in the terminal is not for it
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    logging.config.dictConfig(LOGS)
+    threading.Thread(target=_end_with_the_service, daemon=True).start()
+    from warehouse_assets.cli import runs
+    from warehouse_assets.settings import Settings
+
+    with suppress(KeyboardInterrupt):  # Dagster records the run as interrupted
+        try:
+            settings = Settings.from_environment()
+            runs.end_dead(settings)
+            failed = runs.failed_steps(runs.materialize(settings, _ASSETS))
+        except Exception as error:
+            failed = [("", f"{type(error).__name__}: {error}")]
+        for step, reason in failed:
+            _logger.warning("A run failed%s: %s", f" in {step}" if step else "", reason)
+
+
+def _end_with_the_service() -> None:
+    service = multiprocessing.parent_process()
+    if service is not None:
+        service.join()
+        time.sleep(_SECONDS_FOR_A_RUN_TO_END)
+        os.kill(os.getpid(), signal.SIGINT)
+
 
 class WarmRuns:
-    """Runs in a process of their own, one at a time.
+    """Runs in processes of their own, one at a time, with the environment of this process.
 
     Args:
-        command: the process: it writes a line when it is ready, and one after each run, which it
-            has for each line that it reads; it ends when its input ends. Its settings are those
-            of this process's environment.
+        task: what a process does.
     """
 
-    def __init__(self, command: Sequence[str] = _COMMAND) -> None:
-        self._command = command
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._process: subprocess.Popen[str] | None = None
-        self._is_idle = False
-        self._is_requested = False
-        self._tries = 0
-        self._thread = threading.Thread(target=self._keep_running, daemon=True)
+    def __init__(self, task: Callable[[Environment], object] = take_files) -> None:
+        self._task = task
+        self._context = multiprocessing.get_context("forkserver")
+        self._is_requested = threading.Event()
+        self._is_stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run_when_requested, daemon=True)
 
     def start(self) -> None:
-        """Start the process in the background."""
+        """Start importing in the background."""
+        self._context.set_forkserver_preload(_PRELOADED)
+        forkserver.ensure_running()
         self._thread.start()
 
     def request(self) -> None:
         """Have a run start as soon as none is running; all requests until then are one."""
-        with self._lock:
-            self._is_requested = True
-            self._tries = 0
-            self._order_if_due()
+        self._is_requested.set()
 
     def stop(self) -> None:
-        """End the process; a run in it that takes long is interrupted, to be gone on with later."""
-        self._stopping.set()
-        with self._lock:
-            process = self._process
-        if process is not None and process.stdin is not None:
-            try:
-                process.stdin.close()
-            except OSError:
-                _logger.debug("The run worker has ended already.")
-            try:
-                process.wait(_SECONDS_TO_END)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """End; a run that takes long is interrupted, to be gone on with later."""
+        self._is_stopped.set()
+        self._is_requested.set()
         if self._thread.is_alive():
             self._thread.join()
 
-    def _order_if_due(self) -> None:
-        """Order a run of the process if one is requested; the lock is held."""
-        if not (self._is_requested and self._is_idle and self._process and self._process.stdin):
-            return
-        self._is_requested = self._is_idle = False
-        self._tries += 1
-        try:
-            self._process.stdin.write("run\n")
-            self._process.stdin.flush()
-        except (OSError, ValueError):  # it has just ended; another one will be started
-            self._is_requested = True
-
-    def _keep_running(self) -> None:
-        failures = 0
-        while not self._stopping.is_set():
-            began = time.monotonic()
-            is_ready = self._run_process()
-            if is_ready and time.monotonic() - began > _SECONDS_BEFORE_RESTARTS[-1]:
-                failures = 0
-            if self._stopping.is_set():
+    def _run_when_requested(self) -> None:
+        while True:
+            self._is_requested.wait()
+            if self._is_stopped.is_set():
                 return
-            seconds = _SECONDS_BEFORE_RESTARTS[min(failures, len(_SECONDS_BEFORE_RESTARTS) - 1)]
-            failures += 1
-            _logger.warning("The run worker has ended; it is started again in %g s.", seconds)
-            self._stopping.wait(seconds)
+            self._is_requested.clear()
+            for _ in range(_MOST_TRIES_OF_A_RUN):
+                try:
+                    code = self._run()
+                except OSError as error:
+                    _logger.warning("A run cannot be started: %s", error)
+                    break
+                if code == 0 or self._is_stopped.is_set():
+                    break
+                _logger.warning("The process of a run has ended before the run did (%s).", code)
 
-    def _run_process(self) -> bool:
-        """Start the process and heed what it says until it ends; whether it was ever ready."""
-        try:
-            # In a session of its own, a Ctrl+C in the terminal is not for it.
-            process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-        except OSError as error:
-            _logger.warning("The run worker cannot be started: %s", error)
-            return False
-        with self._lock:
-            self._process = process
-        if self._stopping.is_set() and process.stdin is not None:
-            process.stdin.close()
-        is_ready = False
-        assert process.stdout is not None
-        for line in process.stdout:
-            if is_ready:
-                _log(line)
-            is_ready = True
-            with self._lock:
-                self._is_idle = True
-                self._order_if_due()
-        process.stdout.close()
-        with self._lock:
-            is_cut = is_ready and not self._is_idle
-            self._is_idle = False
-            self._process = None
-            if is_cut and self._tries < _MOST_TRIES_OF_A_RUN:
-                self._is_requested = True
-        process.wait()
-        if process.stdin is not None and not process.stdin.closed:
-            try:
-                process.stdin.close()
-            except OSError:
-                _logger.debug("The run worker did not read its last order.")
-        return is_ready
-
-
-def _log(line: str) -> None:
-    try:
-        outcome = json.loads(line)
-        failed = outcome["failed"]
-    except (ValueError, KeyError, TypeError):
-        return
-    for step, reason in failed:
-        _logger.warning("A run failed%s: %s", f" in {step}" if step else "", reason)
+    def _run(self) -> int | None:
+        """Have a run; the exit code of its process, which is 0 if the run came to an end."""
+        process = self._context.Process(target=self._task, args=(dict(os.environ),), daemon=True)
+        process.start()
+        while process.is_alive() and not self._is_stopped.is_set():
+            process.join(_SECONDS_BETWEEN_LOOKS)
+        process.join(_SECONDS_FOR_A_RUN_TO_END)
+        if process.is_alive() and process.pid is not None:
+            os.kill(process.pid, signal.SIGINT)
+            process.join(_SECONDS_TO_INTERRUPT_A_RUN)
+            process.kill()
+            process.join()
+        return process.exitcode

@@ -3,38 +3,14 @@
 import errno
 import signal
 import socket
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
+from warehouse_assets.api.logs import LOGS
 from warehouse_assets.errors import SettingError
 
 _SECONDS_FOR_REQUESTS_AT_THE_END = 5
-_LOGS: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "words": {
-            "class": "warehouse_assets.terminal_text.VisibleFormatter",
-            "format": "%(asctime)s %(levelname)s %(message)s",
-        },
-        "access": {"format": "%(message)s"},
-    },
-    "handlers": {
-        "words": {"class": "logging.StreamHandler", "formatter": "words"},
-        "access": {"class": "logging.StreamHandler", "formatter": "access"},
-    },
-    "loggers": {
-        "uvicorn": {"handlers": ["words"], "level": "WARNING", "propagate": False},
-        "warehouse_assets": {"handlers": ["words"], "level": "INFO", "propagate": False},
-        "warehouse_assets.api.access": {
-            "handlers": ["access"],
-            "level": "INFO",
-            "propagate": False,
-        },
-    },
-}
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -69,7 +45,7 @@ class Server(uvicorn.Server):
     ) -> None:
         config = uvicorn.Config(
             app,
-            log_config=_LOGS,
+            log_config=LOGS,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=seconds_at_the_end,

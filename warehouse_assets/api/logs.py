@@ -1,4 +1,4 @@
-"""The access log: a JSON object on a line for each request, written some at a time."""
+"""The logs of the service: what it has to say, and a JSON object on a line for each request."""
 
 import asyncio
 import json
@@ -9,6 +9,31 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
+LOGS: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "words": {
+            "class": "warehouse_assets.terminal_text.VisibleFormatter",
+            "format": "%(asctime)s %(levelname)s %(message)s",
+        },
+        "access": {"format": "%(message)s"},
+    },
+    "handlers": {
+        "words": {"class": "logging.StreamHandler", "formatter": "words"},
+        "access": {"class": "logging.StreamHandler", "formatter": "access"},
+    },
+    "loggers": {
+        "uvicorn": {"handlers": ["words"], "level": "WARNING", "propagate": False},
+        "warehouse_assets": {"handlers": ["words"], "level": "INFO", "propagate": False},
+        "warehouse_assets.api.access": {
+            "handlers": ["access"],
+            "level": "INFO",
+            "propagate": False,
+        },
+    },
+}
+"""How Python's logging is configured; all goes to standard error."""
 _SECONDS_UNTIL_WRITTEN = 0.2
 _access = logging.getLogger("warehouse_assets.api.access")
 
