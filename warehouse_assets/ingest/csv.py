@@ -30,7 +30,7 @@ from warehouse_assets.ingest.csv_records import (
     read_pieces,
     reading,
 )
-from warehouse_assets.ingest.file_kinds import FileKind, StagedFiles
+from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.packed import UnreadableFileError
 from warehouse_assets.ingest.units import REJECTED, STAGED, Unit, create_stage, reject_unit
 from warehouse_assets.ingest.unknown_fields import known_fields, note_names
@@ -57,53 +57,42 @@ def csv_files(table: Table, answers: Sequence[str] = ()) -> FileKind:
         answers: the tables that hold what follows from a file, once they have been published.
     """
     name = str(table.name)
-
-    def stage(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path) -> None:
-        stage_csv_records(connection, table, units, spool)
-
     return FileKind(
         name,
         table,
         lambda file: recognises(file, table),
-        stage=stage if table.primary_key.columns else None,
-        write=None if table.primary_key.columns else write_csv_records,
+        stage_csv_files,
         answers=answers,
         takes=f"{name} (.csv, also .gz; by the name {name}… or by the header)",
         suffixes=(".csv",),
     )
 
 
-def stage_csv_records(
-    connection: duckdb.DuckDBPyConnection, table: Table, units: Sequence[Unit], spool: Path
-) -> None:
-    """Fill the tables `STAGED` and `REJECTED` with the records of `units`.
+def stage_csv_files(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable | None,
+    units: Sequence[Unit],
+    spool: Path,
+) -> Sequence[WrittenFile]:
+    """Read files of CSV, plain or compressed by gzip, with a header; see `file_kinds.Stage`.
 
     Args:
         table: its columns that are read name the CSV column in `info["field"]`; `arrival` is the
             number of the unit.
-        units: files of CSV, plain or compressed by gzip, with a header.
-        spool: an empty folder for temporary files.
     """
-    create_stage(connection, table)
-    names = ", ".join(f'"{name}"' for name in dict.fromkeys([*column_names(table), "arrival"]))
+    if table is None:
+        raise TypeError("records of CSV need a table")
+    has_key = bool(table.declaration.primary_key.columns)
+    create_stage(connection, table.declaration)
 
     def write(query: str) -> list[WrittenFile]:
+        if not has_key:
+            return write_parquet(connection, table, cast_query(table, query), has_short_values=True)
+        names = identifiers(list(dict.fromkeys([*column_names(table.declaration), "arrival"])))
         connection.execute(f"INSERT INTO {STAGED} BY NAME SELECT {names} FROM ({query})")
         return []
 
-    _Reader(connection, table, spool, write).read(units)
-
-
-def write_csv_records(
-    connection: duckdb.DuckDBPyConnection, table: LakeTable, units: Sequence[Unit], spool: Path
-) -> StagedFiles:
-    """As `stage_csv_records`, but write the good records beside the files of `table`."""
-    create_stage(connection, None)
-
-    def write(query: str) -> list[WrittenFile]:
-        return write_parquet(connection, table, cast_query(table, query), has_short_values=True)
-
-    return StagedFiles(_Reader(connection, table.declaration, spool, write).read(units))
+    return _Reader(connection, table.declaration, spool, write).read(units)
 
 
 class _Reader:

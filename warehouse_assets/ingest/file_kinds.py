@@ -17,32 +17,20 @@ _MOST_FILES_NAMED = 10
 
 
 class Stage(Protocol):
-    """Reads units into the tables `STAGED` and `REJECTED` of the connection."""
-
-    def __call__(
-        self, connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path
-    ) -> None:
-        """Read `units`, in their order; `spool` is an empty folder for temporary files."""
-
-
-@dataclass(frozen=True)
-class StagedFiles:
-    """Rows that were written beside the files of a table and are not part of it yet."""
-
-    files: Sequence[WrittenFile] = ()
-
-
-class Write(Protocol):
-    """Reads units into files of the table, and what cannot be used into the table `REJECTED`."""
+    """Reads units: what cannot be used into the table `REJECTED` of the connection."""
 
     def __call__(
         self,
         connection: duckdb.DuckDBPyConnection,
-        table: LakeTable,
+        table: LakeTable | None,
         units: Sequence[Unit],
         spool: Path,
-    ) -> StagedFiles:
-        """Read `units`; `spool` is an empty folder for temporary files."""
+    ) -> Sequence[WrittenFile]:
+        """Read `units`, in their order; `spool` is an empty folder for temporary files.
+
+        Records for a table with a key go into the table `STAGED`, others into files beside those
+        of the table, which are returned and are not part of it yet.
+        """
 
 
 @dataclass(frozen=True)
@@ -53,8 +41,7 @@ class FileKind:
         name: names their folder in the archive, and their source in `rejected_records`.
         table: where their records go; None if all of them are rejected.
         recognises: whether a file in the inbox is of this kind.
-        stage: reads them, to be merged into the table by its key.
-        write: reads them, to be added to the table as they are; instead of `stage`.
+        stage: reads them.
         answers: the tables that hold what follows from a file, once they have been published.
         takes: which files these are, for the person whose file nobody takes.
         suffixes: how names of such files end, packed ones aside; the first is given to others.
@@ -63,11 +50,15 @@ class FileKind:
     name: str
     table: Table | None
     recognises: Callable[[DeliveryFile], bool]
-    stage: Stage | None = None
-    write: Write | None = None
+    stage: Stage
     answers: Sequence[str] = ()
     takes: str = ""
     suffixes: Sequence[str] = ("",)
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether records are merged by the key of the table, and not added as whole files."""
+        return self.table is not None and bool(self.table.primary_key.columns)
 
 
 def left_behind(waiting: Waiting, kinds: Sequence[FileKind]) -> dict[str, str]:

@@ -17,12 +17,12 @@ from deltalake import DeltaTable
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.ingest.file_checkpoints import arrival_of, newest_arrival, outstanding
-from warehouse_assets.ingest.file_kinds import FileKind, StagedFiles
+from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.inbox import DeliveryFile, Inbox, delivered_name
 from warehouse_assets.ingest.ingestion_watch import IngestionWatch
 from warehouse_assets.ingest.load import CheckpointedPart, Loaded, Part, Rejects, Source
 from warehouse_assets.ingest.units import REJECTED, STAGED, Unit
-from warehouse_assets.lake import Lake, LakeTable, Written, discard, merge, register
+from warehouse_assets.lake import Lake, LakeTable, Written, WrittenFile, discard, merge, register
 from warehouse_assets.tables import REJECTED_RECORDS
 
 _MOST_BYTES_TOGETHER = 256 * 10**6
@@ -124,7 +124,7 @@ class _Files(Source):
 
     def _held(self, batch: Sequence[Unit]) -> list[Unit]:
         """Units whose rows the table holds though `rejected_records` does not know of them."""
-        if self.kind.write is None or self.table is None:
+        if self.kind.is_merged or self.table is None:
             return []
         handle = self.lake.table(self.table).open()
         return [u for u in batch if arrival_of(handle, self.name, u.digest) is not None]
@@ -162,13 +162,14 @@ class _Batch(CheckpointedPart):
         self.lake = lake
         self.kind = kind
         self.files = files
-        self.staged = StagedFiles()
+        self.table = None if kind.table is None else lake.table(kind.table)
+        self.written: Sequence[WrittenFile] = ()
         watch.started(files)
 
     def stage(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
         """Read the files, which must not change meanwhile."""
         try:
-            self._read(connection, scratch)
+            self.written = self.kind.stage(connection, self.table, self.files, scratch)
         except (duckdb.IOException, OSError):
             self._check_unchanged()
             raise
@@ -186,28 +187,16 @@ class _Batch(CheckpointedPart):
         for unit in self.files:
             unit.file.check_unchanged()
 
-    def _read(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
-        if self.kind.stage is not None:
-            self.kind.stage(connection, self.files, scratch)
-        elif self.kind.write is not None and self.kind.table is not None:
-            table = self.lake.table(self.kind.table)
-            table.open()  # makes the folder
-            self.staged = self.kind.write(connection, table, self.files, scratch)
-        else:
-            raise TypeError(f"files of the kind {self.kind.name} cannot be read")
-
     def _count_records(self, connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
         """How many good records each file has, by its arrival number."""
-        if self.kind.table is None:
+        if self.table is None:
             return {}
-        if self.kind.stage is not None:
+        if self.kind.is_merged:
             return _by_arrival(connection, STAGED)
-        written = self.staged.files
         if len(self.files) == 1:
-            return {self.files[0].arrival: sum(file.rows for file in written)}
-        table = self.lake.table(self.kind.table)
-        paths = table.paths([file.action.path for file in written])
-        self.lake.view_files(connection, self.kind.table, paths, "_written")
+            return {self.files[0].arrival: sum(file.rows for file in self.written)}
+        paths = self.table.paths([file.action.path for file in self.written])
+        self.lake.view_files(connection, self.table.declaration, paths, "_written")
         return _by_arrival(connection, "_written")
 
     def new_rejects(self, handle: DeltaTable) -> Rejects | None:
@@ -223,10 +212,10 @@ class _Batch(CheckpointedPart):
         """Merge or add the records of files that the table does not know."""
         arrivals, transactions = outstanding(handle, self.kind.name, self.files)
         if not arrivals:
-            discard(table, self.staged.files)
+            discard(table, self.written)
             return Written()
-        if self.kind.write is not None:
-            return register(table, handle, self.staged.files, transactions)
+        if not self.kind.is_merged:
+            return register(table, handle, self.written, transactions)
         if len(arrivals) < len(self.files):
             connection.execute(
                 f"DELETE FROM {STAGED} WHERE NOT list_contains(CAST(? AS BIGINT[]), arrival)",

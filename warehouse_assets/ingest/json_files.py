@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import duckdb
-from sqlalchemy import Table
 
 from warehouse_assets.ingest.json_layout import (
     ARRAY,
@@ -29,6 +28,7 @@ from warehouse_assets.ingest.stray_bytes import copy_without_stray_bytes
 from warehouse_assets.ingest.units import REJECTED, STAGED, Unit, create_stage, reject_unit
 from warehouse_assets.ingest.unknown_fields import known_fields, note_fields_of
 from warehouse_assets.ingest.validate import Validator, text
+from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets.tables import identifiers
 
 # DuckDB cuts the text that it shows in a message, perhaps within a character; then that is told.
@@ -50,16 +50,19 @@ class _File:
 
 
 def stage_json_files(
-    connection: duckdb.DuckDBPyConnection, table: Table, units: Sequence[Unit], spool: Path
-) -> None:
-    """Fill the tables `STAGED` and `REJECTED` with the records of `units`.
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable | None,
+    units: Sequence[Unit],
+    spool: Path,
+) -> Sequence[WrittenFile]:
+    """Read files of JSON lines or of one array, plain or packed by gzip; see `file_kinds.Stage`.
 
     Args:
         table: the columns wanted, each naming its field in `info["field"]`, and `arrival`.
-        units: files of JSON lines or of one JSON array, plain or compressed by gzip.
-        spool: an empty folder for temporary files.
     """
-    create_stage(connection, table)
+    if table is None:
+        raise TypeError("records of JSON need a table")
+    create_stage(connection, table.declaration)
     layouts: dict[str, list[_File]] = {JSON_LINES: [], ARRAY: []}
     for unit in units:
         try:
@@ -69,10 +72,11 @@ def stage_json_files(
         else:
             if prepared.layout is not None:
                 layouts[prepared.layout].append(_File(unit, prepared.path, prepared.layout))
-    reader = _Reader(connection, Validator(table), spool)
+    reader = _Reader(connection, Validator(table.declaration), spool)
     for files in layouts.values():
         if files:
             reader.read(files)
+    return []
 
 
 class _Reader:

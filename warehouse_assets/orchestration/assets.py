@@ -21,6 +21,8 @@ from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.log_load import LogKind, load_log
+from warehouse_assets.ingest.sql import load_sql
+from warehouse_assets.ingest.sql_reader import SqlSource
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.orchestration.check_results import declare_reads, refuse_if_blocked
 from warehouse_assets.orchestration.computation import compute, compute_added
@@ -101,6 +103,27 @@ def source_asset(
         load: loads what is new.
     """
     return _loaded(table, source, source.kinds, load, loaded_metadata)
+
+
+def sql_source_asset(
+    source: SqlSource, kind: str = "sql"
+) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
+    """The asset of a table that is loaded from a table of a SQL database, and that database.
+
+    Args:
+        kind: what Dagster shows of the database.
+    """
+    database = dg.AssetSpec(
+        f"{source.name}_database",
+        description=f"The database that has the table of {source.name} (`{source.setting}`).",
+        kinds={kind},
+    )
+
+    def load(step: Step) -> Loaded:
+        is_given = source.setting in step.settings.given
+        return load_sql(step.lake, source, source.url(step.settings), is_given)
+
+    return source_asset(source.table, database, load)
 
 
 def _loaded(

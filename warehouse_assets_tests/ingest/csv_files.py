@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from warehouse_assets.defs.trips.tables import TRIPS
-from warehouse_assets.ingest.csv import write_csv_records
+from warehouse_assets.ingest.csv import stage_csv_files
 from warehouse_assets.ingest.inbox import DeliveryFile
 from warehouse_assets.ingest.units import REJECTED, Unit
 from warehouse_assets.ingest.unknown_fields import UNKNOWN
@@ -85,8 +85,8 @@ def read(
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         units.append(Unit(DeliveryFile.look_at(path), arrival, str(arrival)))
     with _engine(threads).cursor() as connection:
-        staged = write_csv_records(connection, LakeTable(TRIPS, lake), units, spool)
-        written = {lake / each.action.path for each in staged.files}
+        staged = stage_csv_files(connection, LakeTable(TRIPS, lake), units, spool)
+        written = {lake / each.action.path for each in staged}
         assert set(lake.iterdir()) == written
         rows: list[tuple[Any, ...]] = []
         for file in written:
@@ -102,5 +102,5 @@ def read(
         found = unknown.fetchall()
     rows.sort(key=lambda row: row[-2:])
     assert all(reason for _, _, reason, _ in rejected)
-    assert sum(each.rows for each in staged.files) == len(rows)
-    return Read([row[:-2] for row in rows], rejected, found, len(staged.files))
+    assert sum(each.rows for each in staged) == len(rows)
+    return Read([row[:-2] for row in rows], rejected, found, len(staged))

@@ -14,6 +14,7 @@ from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets.ingest.inbox import DeliveryFile
 from warehouse_assets.ingest.json_files import stage_json_files
 from warehouse_assets.ingest.units import REJECTED, STAGED, Unit
+from warehouse_assets.lake import LakeTable
 from warehouse_assets_tests.ingest.stored import WHY
 
 _ENGINE = duckdb.connect()
@@ -71,7 +72,7 @@ def stage(
         units.append(Unit(DeliveryFile.look_at(path), arrival, str(arrival)))
     # A DuckDB of its own takes longer than the reading; what is staged is temporary.
     with _ENGINE.cursor() as connection:
-        stage_json_files(connection, table, units, spool)
+        stage_json_files(connection, LakeTable(table, folder), units, spool)
         rows = connection.execute(
             f"SELECT {', '.join(columns)} FROM {STAGED} ORDER BY rowid"
         ).fetchall()

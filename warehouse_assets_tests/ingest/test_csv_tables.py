@@ -44,13 +44,10 @@ def load(
         path.write_text(content, newline="")
         units.append(Unit(DeliveryFile.look_at(path), arrival, str(arrival)))
     with duckdb.connect() as connection:
+        written = kind.stage(connection, LakeTable(table, lake), units, spool)
+        assert len(written) == len(list(lake.iterdir()))
         relation = STAGED
-        if kind.stage is not None:
-            kind.stage(connection, units, spool)
-        else:
-            assert kind.write is not None
-            written = kind.write(connection, LakeTable(table, lake), units, spool).files
-            assert len(written) == len(list(lake.iterdir()))
+        if not kind.is_merged:
             relation = f"read_parquet('{glob.escape(str(lake))}/*.parquet')"
         names = ", ".join(column.name for column in table.columns)
         rows = connection.execute(f"SELECT {names} FROM {relation} ORDER BY arrival, id").fetchall()

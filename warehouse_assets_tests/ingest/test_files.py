@@ -12,6 +12,7 @@ from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.inbox import FileChangedError
 from warehouse_assets.ingest.units import Unit
+from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.ingest.deliveries import (
@@ -197,12 +198,17 @@ def test_a_file_of_any_name_is_taken_once_and_alone(house: House, name: str) -> 
 def changing(change: Any, error: Exception | None = None) -> FileKind:
     """Votes, in which `change` happens to a file after it was read."""
 
-    def stage(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path) -> None:
-        assert VOTES_FILES.stage is not None
-        VOTES_FILES.stage(connection, units, spool)
+    def stage(
+        connection: duckdb.DuckDBPyConnection,
+        table: LakeTable | None,
+        units: Sequence[Unit],
+        spool: Path,
+    ) -> Sequence[WrittenFile]:
+        written = VOTES_FILES.stage(connection, table, units, spool)
         change(units[-1].file.path)
         if error:
             raise error
+        return written
 
     return FileKind("votes", VOTES_FILES.table, VOTES_FILES.recognises, stage)
 

@@ -17,6 +17,7 @@ from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.file_kinds import FileKind, left_behind
 from warehouse_assets.ingest.inbox import DeliveryFile, FileChangedError, Inbox, Waiting, copy_file
 from warehouse_assets.ingest.units import Unit
+from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.ingest.deliveries import take
 
@@ -84,15 +85,17 @@ def test_a_file_that_is_a_link_only_while_it_is_read_gives_nothing(
     house: House, secret: Path
 ) -> None:
     path = house.deliver("votes.jsonl", [vote(1, 1)])
-    assert VOTES_FILES.stage is not None
-    stage = VOTES_FILES.stage
 
     def stage_swapped(
-        connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path
-    ) -> None:
+        connection: duckdb.DuckDBPyConnection,
+        table: LakeTable | None,
+        units: Sequence[Unit],
+        spool: Path,
+    ) -> Sequence[WrittenFile]:
         back = _swap(path, secret)
-        stage(connection, units, spool)
+        written = VOTES_FILES.stage(connection, table, units, spool)
         back()
+        return written
 
     with pytest.raises(FileChangedError):
         take(house, replace(VOTES_FILES, stage=stage_swapped))

@@ -11,8 +11,8 @@ from sqlalchemy import URL, BigInteger, Column, Date, DateTime, Double, MetaData
 
 from warehouse_assets.ingest.sql_reader import SqlSource
 from warehouse_assets.ingest.validate import Rule, Validator, text
+from warehouse_assets.orchestration.assets import sql_source_asset
 from warehouse_assets.orchestration.resources import build_resources
-from warehouse_assets.orchestration.sql_sources import sql_source_asset
 from warehouse_assets.settings import Settings
 from warehouse_assets_tests.ingest.stored import rejected, stored
 

@@ -12,6 +12,7 @@ from warehouse_assets.ingest.inbox import DeliveryFile
 from warehouse_assets.ingest.json_files import stage_json_files
 from warehouse_assets.ingest.json_layout import first_fields
 from warehouse_assets.ingest.units import Unit, create_stage, reject_unit
+from warehouse_assets.lake import LakeTable, WrittenFile
 
 _PLAIN = (".json", ".jsonl", ".ndjson")
 SUFFIXES = tuple(suffix + packed for suffix in _PLAIN for packed in ("", ".gz"))
@@ -38,17 +39,25 @@ def holds(file: DeliveryFile) -> str | None:
 
 
 def _kind(table: Table) -> FileKind:
-    def stage(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path) -> None:
-        stage_json_files(connection, table, units, spool)
-
     name = str(table.name)
     takes = f"{name} (.json, .jsonl or .ndjson, also .gz; by the name {name}… or by the fields)"
     return FileKind(
-        name, table, lambda file: holds(file) == name, stage, takes=takes, suffixes=_PLAIN
+        name,
+        table,
+        lambda file: holds(file) == name,
+        stage_json_files,
+        takes=takes,
+        suffixes=_PLAIN,
     )
 
 
-def _reject_all(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], spool: Path) -> None:
+def _reject_all(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable | None,
+    units: Sequence[Unit],
+    spool: Path,
+) -> Sequence[WrittenFile]:
+    del table, spool
     create_stage(connection, None)
     for unit in units:
         reason = (
@@ -56,6 +65,7 @@ def _reject_all(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit], sp
             "or give its records the fields of one of them"
         )
         reject_unit(connection, unit, reason)
+    return []
 
 
 POSTS_FILES = _kind(POSTS)

@@ -9,10 +9,9 @@ from warehouse_assets.defs.reviews.tables import (
     REVIEWER_REVIEWS_DAILY,
     REVIEWS,
 )
-from warehouse_assets.orchestration.assets import sql_asset
+from warehouse_assets.orchestration.assets import sql_asset, sql_source_asset
 from warehouse_assets.orchestration.families import Family
 from warehouse_assets.orchestration.sources import sql_watch
-from warehouse_assets.orchestration.sql_sources import sql_source_asset
 
 _SQL = Path(__file__).parent / "sql"
 

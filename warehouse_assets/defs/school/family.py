@@ -20,10 +20,14 @@ from warehouse_assets.defs.school.tables import (
 )
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.log_files import LogSource
-from warehouse_assets.orchestration.assets import log_asset, source_asset, sql_asset
+from warehouse_assets.orchestration.assets import (
+    log_asset,
+    source_asset,
+    sql_asset,
+    sql_source_asset,
+)
 from warehouse_assets.orchestration.families import Family
 from warehouse_assets.orchestration.sources import file_watch
-from warehouse_assets.orchestration.sql_sources import sql_source_asset
 from warehouse_assets.orchestration.step import Step
 from warehouse_assets.settings import Settings
 

@@ -8,7 +8,7 @@ import pytest
 
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.defs.trips.tables import TRIPS
-from warehouse_assets.ingest.csv import write_csv_records
+from warehouse_assets.ingest.csv import stage_csv_files
 from warehouse_assets.ingest.inbox import DeliveryFile
 from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import Lake
@@ -70,7 +70,7 @@ def test_what_is_written_becomes_part_of_the_table_and_can_be_compacted(tmp_path
     handle = table.open()
     with lake.connect() as connection:
         units = [Unit(DeliveryFile.look_at(path), 7, "digest")]
-        (file,) = write_csv_records(connection, table, units, spool).files
+        (file,) = stage_csv_files(connection, table, units, spool)
     handle.create_write_transaction(
         [file.action], "append", handle.schema(), commit_properties=commit_properties({})
     )
