@@ -79,17 +79,6 @@ def test_commands_started_at_once_count_the_votes_of_each(house: House, tmp_path
     assert len(house.archived()) == 2
 
 
-def test_a_wrong_setting_is_named_without_a_traceback(house: House, tmp_path: Path) -> None:
-    wrong = House(house.settings.home, house.instance)
-    wrong.environment["MEMORY_LIMIT"] = "lots"
-
-    code, told = run_forked(wrong, tmp_path / "told", "warehouse", "ingest")
-
-    assert code == 1
-    assert "MEMORY_LIMIT" in told
-    assert "Traceback" not in told
-
-
 def test_a_terminal_shows_what_is_done_with_each_table_below_what_has_happened(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
