@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from warehouse_assets.cli import events, ingestion, runs, terminal
+from warehouse_assets.cli import ingestion, runs, terminal
 from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.settings import Settings
 from warehouse_assets.terminal_text import visible
@@ -39,11 +39,10 @@ def command(
         named += [(path, table) for path in paths]
     deliveries = ingestion.recognised(named)
     started = datetime.now(timezone.utc)
-    with terminal.progress_bars() as above:
+    with terminal.progress_shown():
         delivered = ingestion.deliver(settings, deliveries)
         assets = sorted({delivery.holds for delivery in deliveries}) or None
-        with events.printed(delivered.ingestions, above):
-            result = runs.materialize(settings, assets)
+        result = runs.materialize(settings, assets)
     for delivery in delivered.known:
         known = visible(f"{delivery.path} was taken before: its content is known.")
         terminal.out.print(known, markup=False)

@@ -24,7 +24,7 @@ from warehouse_assets.ingest.inbox import (
     unit_name,
 )
 from warehouse_assets.ingest.unknown_fields import in_words
-from warehouse_assets.ingestions import Ingestion, Ingestions
+from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.progress import Progress, report
 from warehouse_assets.settings import Settings
@@ -49,13 +49,11 @@ class Delivered:
     Args:
         known: files whose content was taken before.
         refused: of those that were rejected as a whole then, the reason.
-        ingestions: those of files that are followed.
         copies: the files in the inbox by their names there, and which files they are copies of.
     """
 
     known: Sequence[Delivery]
     refused: Mapping[Path, str]
-    ingestions: Sequence[Ingestion]
     copies: Mapping[str, Path]
 
 
@@ -115,7 +113,6 @@ def deliver(settings: Settings, deliveries: Sequence[Delivery]) -> Delivered:
         done += count
         report(Progress("to the inbox", "copying", done, total, "bytes"))
 
-    ingestions = []
     copies = {}
     for delivery in deliveries:
         size = delivery.path.stat().st_size
@@ -123,7 +120,6 @@ def deliver(settings: Settings, deliveries: Sequence[Delivery]) -> Delivered:
         if _KINDS[delivery.holds].answers:
             ingestion = Ingestions(settings.ingestions).create(delivery.path.name, size)
             target = inbox.folder / ingestion.file_name
-            ingestions.append(ingestion)
         remove = partial(partial_path(target).unlink, missing_ok=True)
         try:
             with when_told_to_end(remove):
@@ -135,7 +131,7 @@ def deliver(settings: Settings, deliveries: Sequence[Delivery]) -> Delivered:
         if ingestion:
             ingestion.tell("queued", bytes=size)
         copies[_name_in_units(target)] = delivery.path
-    return Delivered(known, refused, ingestions, copies)
+    return Delivered(known, refused, copies)
 
 
 def _name_in_units(path: Path) -> str:

@@ -28,7 +28,7 @@ def command() -> None:
     if present:  # with nothing to put in its place, what another lake published stays
         adopt(lake, warehouse)
         StateDatabase(settings.state_url, lake.folder).adopt()
-    with terminal.progress_bars():
+    with terminal.progress_shown():
         written = {
             table.name: publish(lake, warehouse, table, whole=True).rows_written
             for table in present

@@ -1,15 +1,16 @@
-"""How the command line shows things: tables, progress bars, what was taken."""
+"""How the command line shows things: tables, and how far work has come."""
 
 import csv
 import json
 import math
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -41,6 +42,7 @@ out = _Terminal(soft_wrap=False, highlight=False, emoji=False)
 err = _Terminal(stderr=True, highlight=False, emoji=False)
 
 _NARROWEST_COLUMN = 7
+_SECONDS_BETWEEN_LINES = 5.0
 
 Rows = Sequence[Sequence[object]]
 
@@ -135,19 +137,18 @@ def _words(value: object) -> str:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Console | None]:
-    """Show a bar for what is reported while the block runs, if standard error is a terminal.
+def progress_shown() -> Iterator[None]:
+    """Show on standard error what is reported while the block runs.
 
-    Yields what prints lines above the bar, or None if there is none.
-
-    It is that of the activity reported last, with the time that it has taken so far; where nobody
-    knows how long it will take, the bar moves to and fro. It is gone when the block ends.
+    On a terminal a bar shows the activity reported last, with the time that it has taken so far;
+    where nobody knows how long it will take, it moves to and fro. It is gone when the block ends.
+    Elsewhere a line is written now and then, and none of what is over soon.
     """
-    if not sys.stderr.isatty():
-        yield None
-        return
-    # Dagster redirects standard error into its own logs while a step runs.
-    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as stream:
+    with _own_errors() as stream:
+        if not stream.isatty():
+            with reports.heard_by(report=_Lines(stream).listen):
+                yield
+            return
         bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -161,13 +162,10 @@ def progress_bars() -> Iterator[Console | None]:
 
         def listen(report: reports.Progress) -> None:
             key = (report.table, report.activity)
-            figures = ""
-            if report.total is not None:
-                figures = f"{report.done:,} of {report.total:,} {report.unit}"
             now: dict[str, Any] = {
                 "completed": report.done,
                 "total": report.total,
-                "figures": figures,
+                "figures": _figures(report),
             }
             if key in shown:
                 bars.update(shown[key], **now)
@@ -178,4 +176,37 @@ def progress_bars() -> Iterator[Console | None]:
             shown[key] = bars.add_task(f"{report.activity} {report.table}", **now)
 
         with bars, when_told_to_end(bars.stop), reports.heard_by(report=listen):
-            yield bars.console
+            yield
+
+
+class _Lines:
+    """Writes what is reported as lines, if the last one was written some time ago."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._written = time.monotonic()
+
+    def listen(self, report: reports.Progress) -> None:
+        if time.monotonic() - self._written < _SECONDS_BETWEEN_LINES:
+            return
+        self._written = time.monotonic()
+        words = f"{time.strftime('%H:%M:%S')} {report.activity} {report.table}"
+        with suppress(OSError):  # nobody reads any more, which is no failure of the work
+            self._stream.write(f"{words} {_figures(report)}".rstrip() + "\n")
+            self._stream.flush()
+
+
+def _figures(report: reports.Progress) -> str:
+    return "" if report.total is None else f"{report.done:,} of {report.total:,} {report.unit}"
+
+
+@contextmanager
+def _own_errors() -> Iterator[TextIO]:
+    """Standard error as it is now: Dagster redirects it into its own logs while a step runs."""
+    try:
+        descriptor = os.dup(sys.stderr.fileno())
+    except (OSError, ValueError):  # there is none
+        yield sys.stderr
+        return
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        yield stream

@@ -6,13 +6,14 @@ import select
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
+from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.integration.processes import fork, run_command, run_forked
 
@@ -32,10 +33,10 @@ class Terminal:
         self._theirs = theirs
         self.shown = ""
 
-    def wait_for(self, text: str) -> None:
-        """Read what is shown until `text` is."""
+    def wait_until(self, is_so: Callable[[], bool]) -> None:
+        """Read what is shown until something is so."""
         until = time.monotonic() + _SECONDS_UNTIL_IT_HANGS
-        while text not in self.shown:
+        while not is_so():
             assert time.monotonic() < until, self.shown
             assert self.process.is_alive(), self.shown
             self._read()
@@ -94,21 +95,19 @@ def _hold(house: House, what: str) -> AbstractContextManager[object]:
 
 
 @pytest.mark.parametrize(
-    ("held", "shown", "number"),
-    [
-        ("rejected_records", "being read", signal.SIGINT),
-        ("warehouse", "rows stored", signal.SIGTERM),
-    ],
-    ids=["reading", "publishing"],
+    ("held", "rows", "number"),
+    [("rejected_records", 0, signal.SIGINT), ("warehouse", 5000, signal.SIGTERM)],
+    ids=["storing", "publishing"],
 )
 def test_ingest_ends_and_run_again_takes_every_row_once(
-    house: House, tmp_path: Path, held: str, shown: str, number: int
+    house: House, tmp_path: Path, held: str, rows: int, number: int
 ) -> None:
     trips = tmp_path / "trips.csv"
     trips.write_text(f"region,origin_coord,destination_coord,datetime,datasource\n{_TRIP * 5000}")
 
     with _hold(house, held), terminal_of(house, "warehouse", "ingest", trips) as terminal:
-        terminal.wait_for(shown)
+        terminal.wait_until(lambda: "storing trips" in terminal.shown)
+        terminal.wait_until(lambda: _rows(house) == rows)
         if number == signal.SIGINT:
             terminal.press_ctrl_c()
         else:
@@ -132,6 +131,11 @@ def test_ingest_ends_and_run_again_takes_every_row_once(
     assert len(house.archived()) == 1
     assert list(house.settings.scratch.iterdir()) == []
     assert _statuses(house) == ["CANCELED", "SUCCESS"]
+
+
+def _rows(house: House) -> int:
+    handle = house.lake.table(TRIPS).open_existing()
+    return handle.count() if handle else 0
 
 
 def _statuses(house: House) -> list[str]:
