@@ -3,8 +3,10 @@
 import dagster as dg
 
 from warehouse_assets.definitions import build_defs
-from warehouse_assets_tests.house import House, post, vote
-from warehouse_assets_tests.orchestration.runs import materialised
+from warehouse_assets.defs.forum.tables import VOTES
+from warehouse_assets_tests.house import FORUM, House, post, vote
+from warehouse_assets_tests.orchestration.lake_rows import add_rows
+from warehouse_assets_tests.orchestration.runs import evaluated, failed, materialised
 
 
 class Automation:
@@ -60,3 +62,26 @@ def test_assets_of_files_are_never_requested(house: House) -> None:
     automation = Automation(house)
 
     assert automation.tick() & {"posts", "votes"} == set()
+
+
+def test_nothing_is_requested_after_a_table_whose_blocking_check_failed_until_it_passes(
+    house: House,
+) -> None:
+    automation = Automation(house)
+    house.deliver("posts.jsonl", [post(1)])
+    house.deliver("votes.jsonl", [vote(1, 1)])
+    house.run(*(str(table.name) for table in FORUM))
+    automation.tick()
+
+    twice = {"id": 9, "post_id": 1, "creation_date": "2022-01-03", "arrival": 1}
+    add_rows(house, "votes", twice, twice)
+    assert failed(evaluated(house.run("votes"))) == {"votes.key_is_unique"}
+    after_votes = {"votes_per_post_per_week", "outlier_weeks"}
+    for _ in range(2):
+        assert automation.tick() & after_votes == set()
+
+    votes = house.lake.table(VOTES).open()
+    votes.restore(votes.version() - 1)
+    house.deliver("votes-2.jsonl", [vote(2, 1)])
+    assert house.run("votes").success
+    assert automation.tick() & after_votes == after_votes
