@@ -1,4 +1,7 @@
-"""Connections to the SQL database, whichever it is. What is published into it is in `publish`."""
+"""Connections to the SQL databases of our own, whichever kind they are.
+
+What is published into the warehouse is in `publish`.
+"""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -8,13 +11,20 @@ import sqlalchemy as sa
 
 from warehouse_assets.warehouse.postgresql import PostgresqlDatabase
 from warehouse_assets.warehouse.sqlite import SqliteDatabase
+from warehouse_assets.warehouse.use import Use
 
 # How long a writer waits for another one; publishing the largest table takes minutes.
 _SECONDS_TO_WAIT_FOR_A_WRITER = 600
+_WAREHOUSE = Use(
+    "The warehouse",
+    "WAREHOUSE_URL",
+    "the lake is the record: `warehouse rebuild` moves the file aside and writes a new one",
+    lock=782391,
+)
 
 
 class _Database(Protocol):
-    """What SQLite and PostgreSQL have to offer; `Warehouse` tells what it means."""
+    """What SQLite and PostgreSQL have to offer; `SqlDatabase` tells what it means."""
 
     def exists(self) -> bool: ...
 
@@ -27,19 +37,21 @@ class _Database(Protocol):
     def move_aside_if_unreadable(self) -> Path | None: ...
 
 
-class Warehouse:
+class SqlDatabase:
     """The SQL database at an SQLAlchemy URL; nothing is opened before it is needed.
 
     Args:
         url: of a SQLite file, which is made when it is first written, or of a PostgreSQL database,
             which has to exist.
+        use: what it is for.
         seconds_to_wait: how long a writer waits for another one.
     """
 
-    def __init__(self, url: str, seconds_to_wait: float = _SECONDS_TO_WAIT_FOR_A_WRITER) -> None:
+    def __init__(self, url: str, use: Use, seconds_to_wait: float) -> None:
         self.url = sa.make_url(url)
+        self.use = use
         database = SqliteDatabase if self.is_sqlite else PostgresqlDatabase
-        self._database: _Database = database(self.url, seconds_to_wait)
+        self._database: _Database = database(self.url, use, seconds_to_wait)
 
     def __str__(self) -> str:
         """The database, without password, for people."""
@@ -90,3 +102,10 @@ class Warehouse:
     def move_aside_if_unreadable(self) -> Path | None:
         """Rename a SQLite file that is not a readable database; returns its new path, if any."""
         return self._database.move_aside_if_unreadable()
+
+
+class Warehouse(SqlDatabase):
+    """The database of the published tables."""
+
+    def __init__(self, url: str, seconds_to_wait: float = _SECONDS_TO_WAIT_FOR_A_WRITER) -> None:
+        super().__init__(url, _WAREHOUSE, seconds_to_wait)

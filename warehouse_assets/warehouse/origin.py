@@ -7,12 +7,18 @@ home may be moved or copied whole, to another machine, too.
 """
 
 import os
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import sqlalchemy as sa
 
-from warehouse_assets.lake.identity import identity_of
+from warehouse_assets.errors import WarehouseError
+from warehouse_assets.warehouse.use import Use
+
+_ID_FILE = ".lake_id"
 
 
 def origin_table(name: str, metadata: sa.MetaData) -> sa.Table:
@@ -27,9 +33,44 @@ def origin_table(name: str, metadata: sa.MetaData) -> sa.Table:
     )
 
 
+def claim(connection: sa.Connection, table: sa.Table, lake: Path, url: sa.URL, use: Use) -> None:
+    """Note in `table` of the database at `url` that it is written from the lake in a folder.
+
+    Raises:
+        WarehouseError: it was written from a lake at another place.
+    """
+    known, origin = _noted(connection, table), _Origin.of(lake, url)
+    if known is not None and not known.is_of(origin):
+        raise WarehouseError(
+            f"{use.name} {url.render_as_string(hide_password=True)} belongs to the lake in "
+            f"{known.shown(url)}; "
+            f"this is the lake in {origin.shown(url)}. Nothing of it was changed. Set "
+            f"{use.setting} to a database of this lake's own. Only if that lake was moved "
+            "or copied here, or this one is to take its place: `warehouse rebuild` has it made "
+            "anew from this one, which it goes on with."
+        )
+    if known != origin:
+        _note(connection, table, origin)
+
+
+def take_over(connection: sa.Connection, table: sa.Table, lake: Path, url: sa.URL) -> bool:
+    """Note the lake whatever was noted; returns whether that was another one."""
+    known, origin = _noted(connection, table), _Origin.of(lake, url)
+    _note(connection, table, origin)
+    return known is not None and not known.is_of(origin)
+
+
 @dataclass(frozen=True)
-class Origin:
-    """A lake, as a database notes it."""
+class _Origin:
+    """A lake, as a database notes it.
+
+    Args:
+        place: its folder, without symbolic links.
+        host: the machine's name for itself; that of a container may be another each time.
+        lake_id: a random text, kept in the folder; empty if it cannot be. A copy has the same one.
+        inode: number of the file with it, which stays the same when the folder is moved within a
+            file system or mounted elsewhere; a copy has another one.
+    """
 
     place: str
     host: str
@@ -37,15 +78,14 @@ class Origin:
     inode: str
 
     @classmethod
-    def of(cls, lake: Path, url: sa.URL, is_made: bool = True) -> "Origin":
-        """The lake in a folder as the database at `url` notes it; see `identity_of`."""
-        found = identity_of(lake, is_made)
-        place, host = str(found.folder), found.host
+    def of(cls, lake: Path, url: sa.URL) -> "_Origin":
+        """The lake in a folder as the database at `url` notes it."""
+        place, host = os.path.realpath(lake), socket.gethostname()
         if url.get_backend_name() == "sqlite":
             place, host = os.path.relpath(place, _folder_of(url)), ""
-        return cls(place, host, found.lake_id, str(found.inode))
+        return cls(place, host, *_identity_of(lake))
 
-    def is_of(self, other: "Origin") -> bool:
+    def is_of(self, other: "_Origin") -> bool:
         """Whether both are the same lake, or one that was made again in place of the other."""
         if (self.place, self.host) == (other.place, other.host):
             return True
@@ -58,16 +98,15 @@ class Origin:
         return f"{self.place} on {self.host}"
 
 
-def noted(connection: sa.Connection, table: sa.Table) -> Origin | None:
-    """The lake from which the database was written; None if none is noted."""
+def _noted(connection: sa.Connection, table: sa.Table) -> _Origin | None:
     if not connection.dialect.has_table(connection, str(table.name)):
         return None
     row = connection.execute(sa.select(table)).one_or_none()
-    return None if row is None else Origin(row.place, row.host, row.lake_id, row.inode)
+    return None if row is None else _Origin(row.place, row.host, row.lake_id, row.inode)
 
 
-def note(connection: sa.Connection, table: sa.Table, origin: Origin) -> None:
-    """Note that the database is written from `origin` from now on."""
+def _note(connection: sa.Connection, table: sa.Table, origin: _Origin) -> None:
+    table.create(connection, checkfirst=True)
     connection.execute(table.delete())
     connection.execute(table.insert().values(vars(origin)))
 
@@ -75,3 +114,26 @@ def note(connection: sa.Connection, table: sa.Table, origin: Origin) -> None:
 def _folder_of(url: sa.URL) -> Path:
     """The folder of a SQLite file, without symbolic links."""
     return Path(os.path.realpath(url.database or "")).parent
+
+
+def _identity_of(lake: Path) -> tuple[str, str]:
+    """The lake's id and the number of its file, which is made if it can be."""
+    path = lake / _ID_FILE
+    with suppress(OSError):
+        if not path.exists():
+            _make(path)
+    try:
+        return path.read_text(encoding="ascii"), str(path.stat().st_ino)
+    except (OSError, ValueError):
+        return "", "0"
+
+
+def _make(path: Path) -> None:
+    """Write an id, unless another process is faster; nobody sees a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{_ID_FILE}.{uuid4()}")
+    try:
+        fresh.write_text(str(uuid4()), encoding="ascii")
+        os.link(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The warehouse as a PostgreSQL database: its transactions and its upkeep.
+"""A PostgreSQL database of our own: its transactions and its upkeep.
 
 Writers take turns by an advisory lock that ends with their transaction, also when they are
 killed. Readers hold no one up and wait for no one.
@@ -19,11 +19,10 @@ from warehouse_assets.errors import BusyError
 from warehouse_assets.progress import tell
 from warehouse_assets.warehouse.notes import PUBLISHED
 from warehouse_assets.warehouse.postgresql_errors import explanation
+from warehouse_assets.warehouse.use import Use
 
-# The lock is one of this package (a number chosen once) and of the schema that is written to.
-_LOCK = sa.text(
-    "SELECT pg_try_advisory_xact_lock(782391, hashtext(coalesce(current_schema(), '')))"
-)
+# The lock is one of the use and of the schema that is written to.
+_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:use, hashtext(coalesce(current_schema(), '')))")
 _SECONDS_BETWEEN_TRIES = 0.1
 
 # A publishing takes as long as it takes, whatever the server grants to idle or slow sessions; a
@@ -40,8 +39,9 @@ _SETTINGS_OF_A_WRITER = {
 class PostgresqlDatabase:
     """The PostgreSQL database at an SQLAlchemy URL; nothing is opened before it is needed."""
 
-    def __init__(self, url: sa.URL, seconds_to_wait: float) -> None:
+    def __init__(self, url: sa.URL, use: Use, seconds_to_wait: float) -> None:
         self._url = url
+        self._use = use
         self._name = url.render_as_string(hide_password=True)
         self._seconds_to_wait = seconds_to_wait
         self._engine: sa.Engine | None = None
@@ -99,13 +99,13 @@ class PostgresqlDatabase:
         """Wait for the writer that is at work, in steps that a person can interrupt."""
         give_up_at = time.monotonic() + self._seconds_to_wait
         is_told = False
-        while not connection.scalar(_LOCK):
+        while not connection.scalar(_LOCK, {"use": self._use.lock}):
             if not is_told:
                 tell(f"Waiting for a writer of {self._name}.")
                 is_told = True
             if time.monotonic() >= give_up_at:
                 raise BusyError(
-                    f"The warehouse {self._name} was locked by another writer for "
+                    f"{self._use.name} {self._name} was locked by another writer for "
                     f"{self._seconds_to_wait} s. See which program is writing to it (in "
                     f"pg_stat_activity, application_name '{APPLICATION_NAME}'); readers do not "
                     "lock it."
@@ -134,4 +134,4 @@ class PostgresqlDatabase:
         try:
             yield
         except DBAPIError as error:
-            raise explanation(error, self._name, self._url.password) from error
+            raise explanation(error, self._use, self._name, self._url.password) from error

@@ -8,9 +8,10 @@ from warehouse_assets.errors import (
     WarehouseAssetsError,
     WarehouseError,
 )
+from warehouse_assets.warehouse.use import Use
 
 _CHECK_URL = (
-    "Check that the server runs, lets this user in and has the database (setting WAREHOUSE_URL)"
+    "Check that the server runs, lets this user in and has the database (setting {setting})"
 )
 
 # By the class of the SQLSTATE, its first two characters; see the appendix of PostgreSQL's manual.
@@ -26,7 +27,7 @@ _ADVICE = {
     "22": "Correct the value at its source; only the encoding UTF8 has all characters",
     "23": "Either the lake holds rows that contradict the declaration of their table, which its "
     "asset checks count, or the constraint was added by hand: then drop that constraint",
-    "25": "A standby server can only be read; of several hosts in the setting WAREHOUSE_URL "
+    "25": "A standby server can only be read; of several hosts in the setting {setting} "
     "target_session_attrs=read-write finds the primary",
     "28": _CHECK_URL,
     "2B": "The table has to be made anew, with other columns: drop these, run again and create "
@@ -44,11 +45,14 @@ _ADVICE = {
 }
 
 
-def explanation(error: DBAPIError, name: str, password: str | None = None) -> WarehouseAssetsError:
+def explanation(
+    error: DBAPIError, use: Use, name: str, password: str | None = None
+) -> WarehouseAssetsError:
     """The error to raise instead of `error`: what the server said, and what to do.
 
     Args:
-        name: the database, without password.
+        use: what the database is for.
+        name: its URL, without password.
         password: blotted out wherever it appears.
     """
     code = sql_state(error)
@@ -57,7 +61,7 @@ def explanation(error: DBAPIError, name: str, password: str | None = None) -> Wa
         # person has to correct, such as the password, is worth a retry.
         code = "08"
     advice = _ADVICE.get(code[:2], "Nothing was changed") if code else _CHECK_URL
-    message = f"The warehouse {name}: {_said(error)}. {advice}."
+    message = f"{use.name} {name}: {_said(error)}. {advice.format(setting=use.setting)}."
     kind = _WORTH_A_RETRY.get((code or "")[:2], WarehouseError)
     return kind(message.replace(password, "***") if password else message)
 

@@ -12,13 +12,12 @@ import sqlalchemy as sa
 from deltalake import DeltaTable
 
 from warehouse_assets.crash_points import crash_point
-from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.warehouse.catalogue import Catalogue
 from warehouse_assets.warehouse.changes import publish_changes
 from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.notes import COLUMNS, LAKE, NOTES, PUBLISHED
-from warehouse_assets.warehouse.origin import Origin, note, noted
+from warehouse_assets.warehouse.origin import claim, take_over
 from warehouse_assets.warehouse.versions import published_version
 from warehouse_assets.warehouse.writer import Published, Writer
 
@@ -49,9 +48,8 @@ def publish(
     identity, version = str(handle.metadata().id), handle.version()
     crash_point("table to be published", table.name)
     with warehouse.write() as connection:
-        _refuse_another_lake(connection, lake, warehouse)
+        claim(connection, LAKE, lake.folder, warehouse.url, warehouse.use)
         NOTES.create_all(connection)
-        _note_lake(connection, lake, warehouse)
         known = published_version(connection, table.name)
         if known is not None and known.lake_table_id == identity and known.version > version:
             # Another run has published a later version meanwhile, or the lake is an older copy.
@@ -84,10 +82,8 @@ def adopt(lake: Lake, warehouse: Warehouse) -> None:
     """
     with warehouse.write() as connection:
         NOTES.create_all(connection)
-        known, origin = noted(connection, LAKE), Origin.of(lake.folder, warehouse.url)
-        if known is not None and not known.is_of(origin):
+        if take_over(connection, LAKE, lake.folder, warehouse.url):
             connection.execute(PUBLISHED.delete())
-        note(connection, LAKE, origin)
 
 
 def withdraw(lake: Lake, warehouse: Warehouse, table: sa.Table) -> None:
@@ -102,33 +98,12 @@ def withdraw(lake: Lake, warehouse: Warehouse, table: sa.Table) -> None:
         if not sa.inspect(connection).has_table(str(table.name)):
             return
     with warehouse.write() as connection:
-        _refuse_another_lake(connection, lake, warehouse)
+        claim(connection, LAKE, lake.folder, warehouse.url, warehouse.use)
         Catalogue(connection).has_table(str(table.name))
         table.drop(connection, checkfirst=True)
         for notes in (PUBLISHED, COLUMNS):
             connection.execute(notes.delete().where(notes.c.table_name == table.name))
         _tell(connection, str(table.name))
-
-
-def _refuse_another_lake(connection: sa.Connection, lake: Lake, warehouse: Warehouse) -> None:
-    """Raise if what is published came from a lake at another place."""
-    known, origin = noted(connection, LAKE), Origin.of(lake.folder, warehouse.url)
-    if known is None or known.is_of(origin):
-        return
-    raise WarehouseError(
-        f"The warehouse {warehouse} holds what was published from the lake in "
-        f"{known.shown(warehouse.url)}; this is the lake in {origin.shown(warehouse.url)}. Nothing "
-        "of it was changed. Set WAREHOUSE_URL to a database of this lake's own. Only if that lake "
-        "was moved or copied here, or this one is to take its place: `warehouse rebuild` writes "
-        "the warehouse anew from this one, which it goes on with."
-    )
-
-
-def _note_lake(connection: sa.Connection, lake: Lake, warehouse: Warehouse) -> None:
-    """Note where the lake is, if that is not what is noted; the first to publish is noted."""
-    origin = Origin.of(lake.folder, warehouse.url)
-    if noted(connection, LAKE) != origin:
-        note(connection, LAKE, origin)
 
 
 def _write_note(connection: sa.Connection, table: LakeTable, identity: str, version: int) -> None:

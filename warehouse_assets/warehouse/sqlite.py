@@ -1,4 +1,4 @@
-"""The warehouse as a SQLite file: its transactions, its upkeep, and its errors in words."""
+"""A SQLite file of our own: its transactions, its upkeep, and its errors in words."""
 
 import shutil
 import sqlite3
@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from warehouse_assets.databases import sqlite_engine
 from warehouse_assets.errors import BusyError, WarehouseAssetsError, WarehouseError
 from warehouse_assets.progress import tell
+from warehouse_assets.warehouse.use import Use
 
 _QUIET_MILLISECONDS = 1000
 # Changes are all over the indexes of a large table; 2 MB, the default, hold little of it.
@@ -24,10 +25,12 @@ _LEAST_SPACE_TO_WRITE = 64 * 1024
 class SqliteDatabase:
     """The SQLite file at an SQLAlchemy URL; nothing is opened before it is needed."""
 
-    def __init__(self, url: sa.URL, seconds_to_wait: float) -> None:
+    def __init__(self, url: sa.URL, use: Use, seconds_to_wait: float) -> None:
         self.path = Path(url.database or "")
+        self._use = use
         self._url = url
         self._name = url.render_as_string(hide_password=True)
+        self._called = f"{use.name} {self._name}"
         self._seconds_to_wait = seconds_to_wait
         self._engine: sa.Engine | None = None
 
@@ -96,9 +99,9 @@ class SqliteDatabase:
             self.path.rename(aside)
         except OSError as error:
             raise WarehouseError(
-                f"The warehouse {self._name} is not a readable SQLite database and cannot be moved "
+                f"{self._called} is not a readable SQLite database and cannot be moved "
                 f"aside: {error.strerror}. Check that this user may write its folder (setting "
-                "WAREHOUSE_URL)."
+                f"{self._use.setting})."
             ) from error
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
@@ -141,33 +144,32 @@ class SqliteDatabase:
         except OperationalError as error:
             if "locked" in str(error.orig):
                 raise BusyError(
-                    f"The warehouse {self._name} was locked by another writer for "
+                    f"{self._called} was locked by another writer for "
                     f"{self._seconds_to_wait} s. See which program holds it open for "
                     "writing; readers do not lock it."
                 ) from error
             if self._is_disk_full():  # SQLite may only say "disk I/O error"
                 raise WarehouseError(
-                    f"The warehouse {self._name} cannot be written: No space left on device."
+                    f"{self._called} cannot be written: No space left on device."
                 ) from error
             raise WarehouseError(
-                f"The warehouse {self._name} cannot be opened or written: {error.orig}. Check "
-                "that this user may write the file and its folder (setting WAREHOUSE_URL) and "
-                "that the disk is not full."
+                f"{self._called} cannot be opened or written: {error.orig}. Check "
+                f"that this user may write the file and its folder (setting {self._use.setting}) "
+                "and that the disk is not full."
             ) from error
         except IntegrityError as error:
             raise WarehouseError(
-                f"The warehouse {self._name} does not accept a row: {error.orig}. The lake "
+                f"{self._called} does not accept a row: {error.orig}. The lake "
                 "holds rows that contradict the declaration of their table; its asset checks "
                 "count them."
             ) from error
         except DatabaseError as error:
             raise WarehouseError(
-                f"The warehouse {self._name} is not a readable SQLite database: {error.orig}. "
-                "Nothing is lost, the lake is the record: `warehouse rebuild` moves the file "
-                "aside and writes a new one."
+                f"{self._called} is not a readable SQLite database: {error.orig}. "
+                f"Nothing is lost, {self._use.remedy} (setting {self._use.setting})."
             ) from error
         except OSError as error:
             raise WarehouseError(
-                f"The folder of the warehouse {self._name} cannot be made: {error.strerror}. "
-                "Check the setting WAREHOUSE_URL."
+                f"{self._called} cannot be written, for its folder cannot be made: "
+                f"{error.strerror}. Check the setting {self._use.setting}."
             ) from error

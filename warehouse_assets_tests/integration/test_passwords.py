@@ -39,7 +39,7 @@ def test_a_password_of_any_characters_is_taken(url: sa.URL, scheme: str) -> None
     )
     with Warehouse(settings.warehouse_url).read() as connection:
         assert connection.scalar(sa.text("SELECT current_user")) == "odd"
-    with StateDatabase(settings.state_url).reading() as state:
+    with StateDatabase(settings.state_url, settings.lake).reading() as state:
         assert state is None  # there is none yet
     database = PostgresqlReader(Warehouse(settings.warehouse_url), settings)
     user = "SELECT current_user"

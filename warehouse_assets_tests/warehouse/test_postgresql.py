@@ -18,6 +18,7 @@ from warehouse_assets.errors import (
 from warehouse_assets.progress import heard_by
 from warehouse_assets.warehouse import Warehouse
 from warehouse_assets.warehouse.postgresql_errors import explanation
+from warehouse_assets.warehouse.use import Use
 from warehouse_assets_tests.postgres import execute, postgres_url, server_url
 from warehouse_assets_tests.warehouse.copies import query, url_of
 from warehouse_assets_tests.warehouse.processes import started, write_until_told
@@ -215,8 +216,9 @@ class _SaidError(Exception):
 def test_codes_of_the_server_tell_what_helps(
     code: str, kind: type[WarehouseAssetsError], words: str
 ) -> None:
+    error = OperationalError("SELECT 1", {}, _SaidError(code))
     said = explanation(
-        OperationalError("SELECT 1", {}, _SaidError(code)), "postgresql://me@host/db"
+        error, Use("The warehouse", "WAREHOUSE_URL", "", 1), "postgresql://me@host/db"
     )
     assert type(said) is kind
     assert str(said).startswith("The warehouse postgresql://me@host/db: what the server said. ")

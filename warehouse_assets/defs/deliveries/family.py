@@ -6,8 +6,9 @@ from pathlib import Path
 import dagster as dg
 
 from warehouse_assets.defs.deliveries.assets import average_delivery_duration
-from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage, feed_of
+from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.defs.deliveries.checks import CHECKS
+from warehouse_assets.defs.deliveries.event_log import event_log
 from warehouse_assets.defs.deliveries.lines import delivery_lines
 from warehouse_assets.defs.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
 from warehouse_assets.defs.deliveries.watch import FEED_WATCH
@@ -32,7 +33,7 @@ def _lines(step: Step) -> LogKind:
 FAMILY = Family(
     "deliveries",
     [
-        *log_asset(_lines, DELIVERIES, _FEED, feed_of),
+        *log_asset(_lines, DELIVERIES, _FEED, event_log),
         sql_asset(DELIVERY_DURATIONS, [DELIVERIES], _SQL, computed_per="customer"),
         average_delivery_duration,
     ],

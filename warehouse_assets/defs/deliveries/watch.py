@@ -27,7 +27,7 @@ def look(average: DeliveryAverage, before: Sequence[str]) -> Seen:
     looked, end = average.look(), time.monotonic() + _SECONDS_OF_A_TICK
     if looked is None and not average.source.is_given:
         return Seen(before)
-    if looked and f"file {looked}" in before and not average.database.is_lost():
+    if looked and f"file {looked}" in before and average.database.exists():
         return Seen(before)
     change = average.catch_up(is_enough=lambda: time.monotonic() >= end)
     revision = f"revision {change.after.revision} {change.after.changed_at}"

@@ -3,8 +3,8 @@
 import json
 import os
 import signal
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from warehouse_assets.defs.deliveries.catch_up import SETTING, DeliveryAverage
+from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.defs.deliveries.lines import delivery_lines
 from warehouse_assets.defs.deliveries.state import Snapshot
 from warehouse_assets.defs.deliveries.state_database import StateDatabase
@@ -24,7 +24,7 @@ from warehouse_assets_tests.defs.deliveries.steps import WINDOW, Result, Step, r
 
 
 class Feed:
-    """Everything about one feed, in `folder`; transactions are of `together` bytes or steps."""
+    """Everything about one feed, in `folder`; transactions are of `together` bytes."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Feed:
         self.window = window
         self.together = together
         self.state = folder / "state.db"
-        self.source = LogSource(self.path, is_given, SETTING)
+        self.source = LogSource(self.path, is_given, "DELIVERIES_FEED")
         self.lake = Lake(folder / "lake", folder / "tmp", 10**9)
         self.url = url or f"sqlite:///{self.state}"
         self.average = self.another()
@@ -47,9 +47,7 @@ class Feed:
     def another(self) -> DeliveryAverage:
         """The same, as another process would have it."""
         database = StateDatabase(self.url, self.lake.folder)
-        return DeliveryAverage(
-            database, self.source, self.lake, self.window, self.together, self.together
-        )
+        return DeliveryAverage(database, self.source, self.lake, self.window, self.together)
 
     def write(self, steps: Iterable[Step]) -> None:
         """Append records."""
@@ -81,38 +79,35 @@ class DiedError(Exception):
 
 
 @contextmanager
-def dying_at(database: StateDatabase, statement: int) -> Iterator[None]:
+def dying_at(statement: int) -> Iterator[None]:
     """Have the n-th statement of the block, and all after it, fail as if the process had ended."""
+
+    def die() -> None:
+        raise DiedError
+
+    with suppress(DiedError), _after(statement, die):
+        yield
+
+
+@contextmanager
+def killed_at(statement: int) -> Iterator[None]:
+    """End this process (SIGKILL) after its n-th statement in the block."""
+    with _after(statement, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+        yield
+
+
+@contextmanager
+def _after(statements: int, do: Callable[[], None]) -> Iterator[None]:
     count = 0
 
     def before(*_: Any) -> None:
         nonlocal count
         count += 1
-        if count > statement:
-            raise DiedError
+        if count > statements:
+            do()
 
-    database.prepare()
-    engine = database._engine
-    assert isinstance(engine, sa.Engine)
-    event.listen(engine, "before_cursor_execute", before)
+    event.listen(sa.Engine, "before_cursor_execute", before)
     try:
         yield
-    except DiedError:
-        pass
     finally:
-        event.remove(engine, "before_cursor_execute", before)
-
-
-def killed_at(database: StateDatabase, statement: int) -> None:
-    """End this process (SIGKILL) before its n-th statement."""
-    count = 0
-    database.prepare()
-    engine = database._engine
-    assert isinstance(engine, sa.Engine)
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def before(*_: Any) -> None:
-        nonlocal count
-        count += 1
-        if count == statement:
-            os.kill(os.getpid(), signal.SIGKILL)
+        event.remove(sa.Engine, "before_cursor_execute", before)

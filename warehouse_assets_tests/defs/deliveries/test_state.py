@@ -3,8 +3,8 @@
 import multiprocessing
 import shutil
 import signal
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
-from warehouse_assets.defs.deliveries.state import Snapshot, history
-from warehouse_assets.defs.deliveries.state_database import StateDatabase, StateError
-from warehouse_assets.errors import SourceError
+from warehouse_assets.defs.deliveries.state import Snapshot, average_up_to
+from warehouse_assets.defs.deliveries.state_database import StateDatabase
+from warehouse_assets.errors import BusyError, SourceError, WarehouseError
 from warehouse_assets.ingest.lines import MOST_LINE_BYTES
 from warehouse_assets.progress import heard_by
 from warehouse_assets_tests.defs.deliveries.feeds import Feed, come_to, dying_at, killed_at
@@ -30,7 +30,7 @@ from warehouse_assets_tests.defs.deliveries.steps import (
 )
 from warehouse_assets_tests.warehouse.reused import emptied_database
 
-TWENTY_MINUTES = timedelta(minutes=20)
+MINUTE = timedelta(minutes=1)
 _KINDS = ["sqlite", "postgresql"]
 
 
@@ -50,92 +50,78 @@ def many(customers: int, rounds: int) -> list[Step]:
     steps = []
     for number in range(rounds):
         for customer in range(customers):
-            opened = NOON + timedelta(minutes=20 * number)
+            opened = NOON + 20 * number * MINUTE
             steps += [(customer, 1, opened), (customer, 4, opened + timedelta(seconds=number + 1))]
     return steps
 
 
-def test_the_eight_records_come_to_twenty_minutes(feed: Feed) -> None:
+def test_records_count_once_however_often_they_are_given(feed: Feed) -> None:
+    assert feed.average.snapshot() == Snapshot()
+    assert not feed.state.exists()
     feed.write(step_of(record) for record in ORIGINAL)
 
     change = feed.average.catch_up()
 
     now = change.after
-    assert (now.average, now.successes, now.open, now.abandoned) == (TWENTY_MINUTES, 1, 1, 1)
+    assert (now.average, now.successes, now.open, now.abandoned) == (20 * MINUTE, 1, 1, 1)
     assert (now.records, now.position, change.lag) == (8, feed.path.stat().st_size, 0)
     assert feed.average.snapshot(now) is now
     assert not feed.average.catch_up().is_any
-
-
-def test_records_given_again_later_count_once(feed: Feed) -> None:
-    for _ in range(3):
-        feed.write(step_of(record) for record in ORIGINAL)
-        feed.average.catch_up()
-
+    feed.write(step_of(record) for record in ORIGINAL)
+    feed.average.catch_up()
     now = feed.another().snapshot()
-    assert (now.average, now.successes, now.records) == (TWENTY_MINUTES, 1, 24)
+    assert (now.average, now.successes, now.records) == (20 * MINUTE, 1, 16)
 
 
-def test_a_cut_last_line_is_taken_when_it_is_whole(feed: Feed) -> None:
-    feed.write([(1, 1, NOON)])
-    feed.append('{"Delivery Step": 4, "Customer": 1, ')
-    assert feed.average.catch_up().lag == 36
-
-    feed.append('"Timestamp": "2020-01-01T12:05:00"}\n')
-
-    assert feed.average.catch_up().after.average == timedelta(minutes=5)
-
-
-def test_lines_that_cannot_be_used_are_counted(feed: Feed) -> None:
+def test_lines_that_cannot_be_used_are_counted_and_a_cut_one_is_waited_for(feed: Feed) -> None:
     feed.append(
         b'\xef\xbb\xbf{"deliveryStep": 1, "Customer": 1, "Timestamp": "2020-01-01T12:00"}\r\n'
     )
     feed.append(b"\n  \n{\n\xff\xfe\n[]\n" + b"x" * 100 + b"\n")
-    feed.write([(1, 4, NOON + timedelta(minutes=1)), (2, 3, NOON)])
+    feed.write([(1, 4, NOON + MINUTE), (2, 3, NOON), (2, 1, NOON)])
+    feed.append('{"Delivery Step": 4, "Customer": 2, ')
 
-    now = feed.average.catch_up().after
+    change = feed.average.catch_up()
 
-    assert (now.records, now.unusable, now.rejected) == (3, 4, 1)
-    assert now.average == timedelta(minutes=1)
+    now = change.after
+    assert (now.records, now.unusable, now.rejected, change.lag) == (4, 4, 1, 36)
+    assert now.average == MINUTE
+    feed.append('"Timestamp": "2020-01-01T12:05:00"}\n')
+    assert feed.average.catch_up().after.average == 3 * MINUTE
 
 
-def test_a_line_longer_than_any_record_is_passed(
-    tmp_path: Path,
-) -> None:
+def test_a_line_longer_than_any_record_is_passed(tmp_path: Path) -> None:
     feed = Feed(tmp_path)
     feed.write([(1, 1, NOON)])
     feed.append("[" * (MOST_LINE_BYTES + 1) + "\n")
-    feed.write([(1, 4, NOON + timedelta(minutes=1))])
+    feed.write([(1, 4, NOON + MINUTE)])
 
     now = feed.average.catch_up().after
 
-    assert (now.records, now.unusable, now.average) == (2, 1, timedelta(minutes=1))
+    assert (now.records, now.unusable, now.average) == (2, 1, MINUTE)
     assert now.position == feed.path.stat().st_size
 
 
-def test_a_rotated_feed_is_read_to_its_end_first(feed: Feed) -> None:
+def test_a_rotated_feed_is_read_to_its_end_and_a_truncated_one_from_its_beginning(
+    feed: Feed,
+) -> None:
     feed.write([(1, 1, NOON)])
     feed.average.catch_up()
-    feed.write([(1, 4, NOON + timedelta(minutes=1)), (2, 1, NOON)])
+    feed.write([(1, 4, NOON + MINUTE), (2, 1, NOON)])
     feed.path.rename(feed.path.with_name("deliveries.jsonl.1"))
-    feed.write([(2, 4, NOON + timedelta(minutes=3))])
-
+    feed.write([(2, 4, NOON + 3 * MINUTE)])
     now = feed.average.catch_up().after
+    assert (now.records, now.average) == (4, 2 * MINUTE)
 
-    assert (now.records, now.average) == (4, timedelta(minutes=2))
-
-
-def test_a_truncated_feed_is_taken_from_its_beginning_with_a_warning(feed: Feed) -> None:
-    feed.write([(1, 1, NOON), (1, 4, NOON + timedelta(minutes=1))])
-    feed.average.catch_up()
-    feed.path.unlink()
-    feed.write([(2, 1, NOON)])
+    for path in feed.path.parent.glob("deliveries.jsonl*"):
+        path.unlink()
+    feed.write([(3, 1, NOON)])
     told: list[str] = []
 
     with heard_by(told.append):
         now = feed.average.catch_up().after
 
-    assert (now.records, now.successes, now.open) == (3, 1, 1)
+    assert (now.records, now.successes, now.open) == (5, 2, 1)
     assert "was truncated" in told[0]
 
 
@@ -147,24 +133,21 @@ def test_a_feed_at_its_default_place_may_be_missing_and_a_given_one_may_not(tmp_
 
 def test_a_state_that_cannot_be_used_is_named_without_its_password(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_bytes(b"no database, but long enough to be looked at " * 100)
-    with pytest.raises(StateError, match="STATE_URL"):
+    with pytest.raises(WarehouseError, match=r"The state of deliveries.*STATE_URL"):
         Feed(tmp_path).average.catch_up()
-    database = StateDatabase("postgresql://me:secret@127.0.0.1:1/none")
-    with pytest.raises(StateError) as raised:
-        database.prepare()
+    database = StateDatabase("postgresql://me:secret@127.0.0.1:1/none", tmp_path)
+    with pytest.raises(BusyError, match="STATE_URL") as raised, database.changing():
+        pass
     assert "secret" not in str(raised.value)
-
-
-def test_without_any_state_there_is_an_empty_one_and_no_file(tmp_path: Path) -> None:
-    feed = Feed(tmp_path)
-
-    assert feed.average.snapshot() == Snapshot()
-    assert history(feed.average.database) == []
-    assert not feed.state.exists()
 
 
 def test_customers_of_long_ago_are_deleted_and_history_is_kept(feed: Feed) -> None:
     feed.write(many(customers=3, rounds=30))
+    size = feed.path.stat().st_size
+    assert average_up_to(feed.average.database, size) is None
+    part = feed.average.catch_up(is_enough=lambda: True)
+    assert 0 < part.after.records < 180
+    assert part.lag == size - part.after.position
 
     now = feed.average.catch_up().after
 
@@ -173,20 +156,15 @@ def test_customers_of_long_ago_are_deleted_and_history_is_kept(feed: Feed) -> No
         assert connection is not None
         customers = connection.exec_driver_sql("SELECT count(*) FROM delivery_customers").scalar()
     assert customers == 3
-    points = history(feed.average.database, most=1000)
-    assert [point.position for point in points] == sorted({point.position for point in points})
-    assert (points[-1].successes, points[-1].total) == (90, now.total)
-    assert history(feed.average.database, points[0].position) == points[:1]
-
-
-def test_what_is_enough_leaves_the_rest_for_next_time(feed: Feed) -> None:
-    feed.write(many(2, 20))
-
-    change = feed.average.catch_up(is_enough=lambda: True)
-
-    assert 0 < change.after.records < 80
-    assert change.lag == feed.path.stat().st_size - change.after.position
-    assert feed.average.catch_up().after.records == 80
+    between = average_up_to(feed.average.database, size - 1)
+    assert between is not None
+    assert part.after.position <= between[0] < size
+    assert average_up_to(feed.average.database, size) == (size, (90, now.total))
+    begin = part.after.position
+    assert average_up_to(feed.average.database, begin) == (
+        begin,
+        (part.after.successes, part.after.total),
+    )
 
 
 @pytest.mark.parametrize("kind", _KINDS)
@@ -213,7 +191,7 @@ def test_any_sequence_cut_anywhere_and_dead_anywhere_comes_to_the_same(
             size = data.draw(st.integers(1, len(remaining)))
             feed.write(remaining[:size])
             del remaining[:size]
-            with dying_at(feed.average.database, data.draw(st.integers(0, 40))):
+            with dying_at(data.draw(st.integers(0, 60))):
                 feed.average.catch_up()
             if data.draw(st.integers(0, 1)):
                 feed.average = feed.another()
@@ -225,43 +203,40 @@ def test_any_sequence_cut_anywhere_and_dead_anywhere_comes_to_the_same(
 
 
 def _take(folder: Path, url: str, kill_at: int) -> None:
-    average = Feed(folder, url, together=1000).average
-    if kill_at:
-        killed_at(average.database, kill_at)
-    average.catch_up()
+    with killed_at(kill_at) if kill_at else nullcontext():
+        Feed(folder, url, together=1000).average.catch_up()
 
 
-def processes(*works: tuple[Callable[..., None], tuple[object, ...]]) -> list[int | None]:
-    """Do all at once; returns how each process ended."""
-    fork = multiprocessing.get_context("fork")
-    started = [fork.Process(target=target, args=arguments) for target, arguments in works]
-    for process in started:
-        process.start()
-    for process in started:
-        process.join()
-    return [process.exitcode for process in started]
-
-
-def test_two_takers_at_once_of_which_some_are_killed_count_each_record_once(feed: Feed) -> None:
+def test_takers_at_once_of_which_some_are_killed_count_each_record_once(feed: Feed) -> None:
     steps = many(customers=10, rounds=30)
-    feed.average.database.prepare()
+    fork = multiprocessing.get_context("fork")
     ends = []
-    for number, kill_at in enumerate((7, 20, 33, 0)):
+    for number, kill_at in enumerate((20, 40, 60, 0)):
         feed.write(steps[number * 150 : (number + 1) * 150])
-        takers = [(_take, (feed.path.parent, feed.url, point)) for point in (kill_at, 0)]
-        ends += processes(*takers)
+        takers = [
+            fork.Process(target=_take, args=(feed.path.parent, feed.url, point))
+            for point in (kill_at, 0)
+        ]
+        for taker in takers:
+            taker.start()
+        for taker in takers:
+            taker.join()
+            ends.append(taker.exitcode)
+    feed.write([(11, 1, NOON + 600 * MINUTE), (11, 4, NOON + 601 * MINUTE)])
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(DeliveryAverage.catch_up, [feed.another(), feed.another()]))
 
     now = feed.average.snapshot()
     assert ends.count(0) >= 5
     assert -signal.SIGKILL in ends
-    assert come_to(now, expected(steps))
-    assert now.records == 600
+    assert now.records == 602
+    assert come_to(now, expected([*steps, (11, 1, now.newest - MINUTE), (11, 4, now.newest)]))
 
 
 def test_readers_and_others_are_not_held_up_by_a_transaction(feed: Feed) -> None:
     feed.write([(1, 1, NOON)])
     feed.average.catch_up()
-    with feed.another().database.exclusive():
+    with feed.another().database.changing():
         # Waiting for it would end in an error.
         assert feed.average.snapshot().open == 1
 
@@ -269,13 +244,13 @@ def test_readers_and_others_are_not_held_up_by_a_transaction(feed: Feed) -> None
 def test_the_state_of_another_lake_is_refused_until_it_is_adopted(
     feed: Feed, tmp_path: Path
 ) -> None:
-    feed.write([(1, 1, NOON), (1, 4, NOON + TWENTY_MINUTES)])
+    feed.write([(1, 1, NOON), (1, 4, NOON + MINUTE)])
     feed.average.catch_up()
     before = feed.average.snapshot()
     staging = Feed(tmp_path / "staging", feed.url)
     staging.write([(2, 1, NOON)])
 
-    with pytest.raises(StateError, match=f"{feed.lake.folder}.*{staging.lake.folder}"):
+    with pytest.raises(WarehouseError, match=f"{feed.lake.folder}.*{staging.lake.folder}"):
         staging.average.catch_up()
     assert feed.average.snapshot() == before
 
@@ -285,18 +260,5 @@ def test_the_state_of_another_lake_is_refused_until_it_is_adopted(
     staging.average.catch_up()
     now = staging.average.snapshot()
     assert (now.records, now.successes, now.open) == (1, 0, 1)
-    with pytest.raises(StateError):
+    with pytest.raises(WarehouseError):
         feed.average.catch_up()
-
-
-def test_takers_at_once_take_each_record_once(feed: Feed) -> None:
-    feed.path.touch()
-    takers = [feed.another() for _ in range(2)]
-    with ThreadPoolExecutor(2) as pool:
-        for customer in range(10):
-            feed.write([(customer, 1, NOON), (customer, 4, NOON + timedelta(minutes=customer + 1))])
-            list(pool.map(DeliveryAverage.catch_up, takers))
-
-    now = feed.average.snapshot()
-    assert (now.records, now.successes, now.repetitions) == (20, 10, 0)
-    assert now.average == timedelta(minutes=5.5)
