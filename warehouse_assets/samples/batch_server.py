@@ -9,7 +9,8 @@ import json
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,20 +20,17 @@ from urllib.parse import parse_qs, urlsplit
 from warehouse_assets.errors import SettingError
 from warehouse_assets.samples.school import Batch
 
-PAGE = 100
+_PAGE = 100
 _HOST = "127.0.0.1"
 _TO_THE_SECOND = len("2026-11-20 13:51:54")
 _SHARE_OF_FAILURES = 0.25
 _MOST_FAILURES_IN_A_ROW = 2  # who tries three times gets through
+_FAILURES = ("error", "unavailable", "delay", "cut off", "broken off", "page")
 _MAINTENANCE = b"<!DOCTYPE html><html><body><h1>Down for maintenance</h1></body></html>"
 
-FAILURES = ("error", "unavailable", "delay", "cut off", "broken off", "page")
 
-
-class BatchServer:
-    """Serves what `batches` returns, in the order of creation, from `start` on until it is closed.
-
-    As a context it serves while the block runs.
+class BatchServer(ThreadingHTTPServer):
+    """Serves what `batches` returns, in the order of creation. As a context it does so meanwhile.
 
     Args:
         batches: returns a sequence that is never changed afterwards.
@@ -44,6 +42,8 @@ class BatchServer:
         SettingError: the port cannot be had.
     """
 
+    daemon_threads = False  # closing waits for the answers that are under way
+
     def __init__(
         self,
         batches: Callable[[], Sequence[Batch]],
@@ -52,41 +52,29 @@ class BatchServer:
         longest_delay: float = 1.5,
     ) -> None:
         self._batches = batches
-        self._longest_delay = longest_delay
         self._chance = chance
-        self._failures_in_a_row = 0
+        self._longest_delay = longest_delay
+        self._failures_in_a_row = self.requests = self.failures = 0
         self._counting = threading.Lock()
-        self.requests = 0
-        self.failures = 0
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
         try:
-            self._server = _Server((_HOST, port), _Handler)
+            super().__init__((_HOST, port), _Handler)
         except OSError as error:
             raise SettingError(
                 f"The batches cannot be served at port {port}: {error.strerror}. Take another one "
                 "with --port, or 0 for any that is free."
             ) from None
-        self._server.owner = self
-        self.address = f"http://{_HOST}:{self._server.server_port}"
-        serve = self._server.serve_forever
-        self._thread = threading.Thread(target=serve, args=(0.05,), daemon=True)
+        self.address = f"http://{_HOST}:{self.server_port}"
 
     def __enter__(self) -> "BatchServer":
-        self.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def start(self) -> None:
-        """Begin to answer; who has asked before, has waited."""
-        self._thread.start()
-
-    def close(self) -> None:
         """Answer the requests that have come, then stop."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
 
     def page(self, after: datetime | None) -> list[Batch]:
         """The page of batches from the whole second of `after` on, or from the beginning."""
@@ -95,33 +83,28 @@ class BatchServer:
         if after is not None:
             second = f"{after:%Y-%m-%d %H:%M:%S}"
             begin = bisect_left(batches, second, key=lambda b: b.created_at[:_TO_THE_SECOND])
-        return list(batches[begin : begin + PAGE])
+        return list(batches[begin : begin + _PAGE])
 
-    def failure(self) -> str | None:
-        """Whether the next answer fails, and how."""
+    def fate(self) -> tuple[str, float]:
+        """How the next answer fails, '' if it does not, and for how many seconds it is late."""
         with self._counting:
             self.requests += 1
-            fails = (
-                self._chance is not None
-                and self._failures_in_a_row < _MOST_FAILURES_IN_A_ROW
-                and self._chance.random() < _SHARE_OF_FAILURES
-            )
-            self._failures_in_a_row = self._failures_in_a_row + 1 if fails else 0
-            self.failures += fails
-            return self._chance.choice(FAILURES) if self._chance and fails else None
-
-    def delay(self) -> float:
-        """For how many seconds an answer is late."""
-        return self._chance.uniform(0.1, self._longest_delay) if self._chance else 0
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # closing waits for the answers that are under way
-    owner: BatchServer
+            chance = self._chance
+            if (
+                chance is None
+                or self._failures_in_a_row >= _MOST_FAILURES_IN_A_ROW
+                or chance.random() >= _SHARE_OF_FAILURES
+            ):
+                self._failures_in_a_row = 0
+                return "", 0
+            self._failures_in_a_row += 1
+            self.failures += 1
+            failure = chance.choice(_FAILURES)
+            return failure, chance.uniform(0.1, self._longest_delay) if failure == "delay" else 0
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+    server: BatchServer
     timeout = 5  # for a request that does not come
 
     def do_GET(self) -> None:
@@ -134,39 +117,27 @@ class _Handler(BaseHTTPRequestHandler):
             after = datetime.fromisoformat(given[-1]) if given else None
         except ValueError:
             return self._send(HTTPStatus.BAD_REQUEST, b"after must be YYYY-MM-DDTHH:MM:SS.SSS")
-        owner = self.server.owner
-        failure = owner.failure()
-        if failure == "delay":
-            time.sleep(owner.delay())
-        body = json.dumps([batch._asdict() for batch in owner.page(after)]).encode()
-        return self._fail(failure, body) if failure else self._send(HTTPStatus.OK, body)
-
-    def _fail(self, failure: str, body: bytes) -> None:
+        failure, delay = self.server.fate()
+        time.sleep(delay)
+        body = json.dumps([batch._asdict() for batch in self.server.page(after)]).encode()
+        half, size = body[: len(body) // 2], str(len(body))
         if failure == "error":
-            self._send(HTTPStatus.INTERNAL_SERVER_ERROR, b"Internal Server Error")
-        elif failure == "unavailable":
-            self._send(HTTPStatus.SERVICE_UNAVAILABLE, b"Try again later", {"Retry-After": "1"})
-        elif failure == "cut off":
-            self._send(HTTPStatus.OK, body[: len(body) // 2])
-        elif failure == "broken off":
-            self._send(HTTPStatus.OK, body[: len(body) // 2], {"Content-Length": str(len(body))})
-        elif failure == "page":
-            self._send(HTTPStatus.OK, _MAINTENANCE)
-        else:  # it was only late
-            self._send(HTTPStatus.OK, body)
+            return self._send(HTTPStatus.INTERNAL_SERVER_ERROR, b"Internal Server Error")
+        if failure == "unavailable":
+            later = {"Retry-After": "1"}
+            return self._send(HTTPStatus.SERVICE_UNAVAILABLE, b"Try again later", **later)
+        if failure == "broken off":
+            return self._send(HTTPStatus.OK, half, **{"Content-Length": size})
+        return self._send(HTTPStatus.OK, {"cut off": half, "page": _MAINTENANCE}.get(failure, body))
 
-    def _send(
-        self, status: HTTPStatus, body: bytes, headers: Mapping[str, str] | None = None
-    ) -> None:
-        try:
+    def _send(self, status: HTTPStatus, body: bytes, **headers: str) -> None:
+        with suppress(ConnectionError):  # whoever asked has gone
             self.send_response(status)
             defaults = {"Content-Type": "text/html", "Content-Length": str(len(body))}
-            for name, value in {**defaults, **(headers or {})}.items():
+            for name, value in (defaults | headers).items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
-        except ConnectionError:
-            pass  # whoever asked has gone
 
     def log_message(self, *_: object) -> None:
         """Say nothing: the simulation counts the requests."""

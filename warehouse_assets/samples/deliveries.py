@@ -20,7 +20,7 @@ _SHARE_LEFT_OUT = 0.05
 _SHARE_LATE = 0.03
 _SHARE_TWICE = 0.03
 _SHARE_DAMAGED = 0.003
-_MOST_LINES_LATE = 12
+_SHARE_OF_LATE_THAT_COME = 0.15  # with each line
 _RECENT = 50
 _FIRST_DAY = datetime.fromisoformat("2025-01-06T08:00:00")
 _PAUSE = timedelta(seconds=13)
@@ -45,31 +45,23 @@ class DeliveryLife:
         self._chance = Random(seed)
         self._active: dict[int, int] = {}
         self._recent: list[str] = []
-        self._late: list[tuple[int, str]] = []  # lines still to come before each, and it
+        self._late: list[str] = []
 
     def next_line(self, now: datetime) -> str:
         """The next line of the feed, at the time `now`."""
-        for index, (left, line) in enumerate(self._late):
-            self._late[index] = (left - 1, line)
-        if self._late and min(self._late)[0] <= 0:
-            held = min(self._late)
-            self._late.remove(held)
-            return held[1]
+        if self._late and self._happens(_SHARE_OF_LATE_THAT_COME):
+            return self._late.pop(self._chance.randrange(len(self._late)))
         if self._recent and self._happens(_SHARE_TWICE):
             return self._chance.choice(self._recent)
-        line = self._new_line(now)
-        if self._happens(_SHARE_LATE):
-            self._late.append((self._chance.randint(1, _MOST_LINES_LATE), line))
-            return self.next_line(now)
-        return line
-
-    def _new_line(self, now: datetime) -> str:
         customer, step = self._next_step()
         record = {"Delivery Step": step, "Customer": customer, "Timestamp": now.isoformat()}
         line = json.dumps(record)
         if self._happens(_SHARE_DAMAGED):
             return self._chance.choice([line[: len(line) // 2], line.replace(str(now.year), "")])
         self._recent = [*self._recent[-_RECENT:], line]
+        if self._happens(_SHARE_LATE):
+            self._late.append(line)
+            return self.next_line(now)
         return line
 
     def _next_step(self) -> tuple[int, int]:
@@ -82,16 +74,13 @@ class DeliveryLife:
             self._active[customer] = FIRST_STEP
             return customer, FIRST_STEP
         customer = self._chance.choice(list(self._active))
+        step = self._active.pop(customer) + 1
         if self._happens(_SHARE_ABANDONED):
-            del self._active[customer]
             return self._next_step()
-        step = self._active[customer] + 1
         if step < LAST_STEP and self._happens(_SHARE_LEFT_OUT):
             step += 1
         if step < LAST_STEP:
             self._active[customer] = step
-        else:
-            del self._active[customer]
         return customer, step
 
     def _happens(self, share: float) -> bool:

@@ -10,6 +10,8 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -17,15 +19,20 @@ from random import Random
 from filelock import FileLock, Timeout
 
 from warehouse_assets.errors import BusyError, SourceError
-from warehouse_assets.samples.files import append, end_line, writing
+from warehouse_assets.samples.files import Made, append, end_line, make_files, writing
 from warehouse_assets.samples.places import Places
-from warehouse_assets.samples.school import Batch, Change, Event, Line, Student
+from warehouse_assets.samples.school import (
+    LINES_PER_STUDENT,
+    Batch,
+    Change,
+    Event,
+    Line,
+    School,
+    Student,
+)
 
 _APPLICATION_ID = 0x53434F4C  # "SCOL", in the header of the databases that are made here
 _PATIENCE_SECONDS = 60.0
-_SHARE_OF_LINES_IN_PARTS = 0.05
-_SECONDS_BETWEEN_PARTS = 0.002
-_SHARE_OF_GROUPS_CUT = 0.5
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION_ID};
 CREATE TABLE IF NOT EXISTS students(
@@ -34,6 +41,11 @@ CREATE TABLE IF NOT EXISTS students(
 -- The other sources of the school, relative to this one.
 CREATE TABLE IF NOT EXISTS sample_sources(path TEXT PRIMARY KEY);
 """
+_FIRST_DAY = datetime.fromisoformat("2025-01-06T08:00:00.125")
+_YEAR = timedelta(days=360)
+_LONGEST_PAUSE = timedelta(seconds=97.3)  # between events
+_INSTANT = timedelta(milliseconds=10)  # between batches that begin together
+_GROUP = 2000
 
 
 class SchoolSources:
@@ -41,8 +53,7 @@ class SchoolSources:
 
     Args:
         places: where they are.
-        chance: where lines are cut while they are written; None for whole groups.
-        is_slow: whether some milliseconds pass between the parts of a line.
+        chance: where the last line of a group is cut, until the next one; None for whole lines.
         final: where they will be, if that is somewhere else.
 
     Raises:
@@ -51,18 +62,13 @@ class SchoolSources:
     """
 
     def __init__(
-        self,
-        places: Places,
-        chance: Random | None = None,
-        is_slow: bool = False,
-        final: Places | None = None,
+        self, places: Places, chance: Random | None = None, final: Places | None = None
     ) -> None:
         self._places = places
         self._chance = chance
-        self._is_slow = is_slow
         self._held_back = b""  # the end of the last line of the log
         _refuse_foreign(places)
-        self.batches = read_batches(places.batches)
+        self.batches = _read_batches(places.batches)
         with writing(places.log):
             for path in places.school:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,8 +95,8 @@ class SchoolSources:
         """Put what happened into the sources.
 
         Raises:
-            SourceError: one of them cannot be written; other programs that keep the students
-                locked for a minute are a reason, too.
+            SourceError: one of them cannot be written.
+            BusyError: another program keeps the students locked for a minute.
         """
         people = [event for event in events if isinstance(event, Student | Change)]
         if people:
@@ -99,10 +105,16 @@ class SchoolSources:
         if batches:
             # Replaced, not changed: a server's thread may be reading the list.
             self.batches = [*self.batches, *batches]
-            write_batches(self._places.batches, self.batches)
+            self._write_batches()
         text = b"".join(event.text + b"\n" for event in events if isinstance(event, Line))
         if text:
-            self._write_lines(text)
+            text, self._held_back = self._held_back + text, b""
+            if self._chance is not None:
+                last_line = text[text.rfind(b"\n", 0, -1) + 1 :]
+                cut = len(text) - self._chance.randint(0, len(last_line))
+                text, self._held_back = text[:cut], text[cut:]
+            with writing(self._places.log):
+                append(self._places.log, text)
 
     def rotate(self, keep: int) -> None:
         """Rename the log to .1, and .1 to .2, and so on; a line that is half written ends in it.
@@ -112,13 +124,12 @@ class SchoolSources:
         """
         self._end_line()
         log = self._places.log
-        for age in range(keep, -1, -1):
-            old = log.with_name(f"{log.name}.{age}") if age else log
-            with writing(old):
-                if age == keep:
-                    old.unlink(missing_ok=True)
-                elif old.exists():
-                    old.replace(log.with_name(f"{log.name}.{age + 1}"))
+        ages = [log, *(log.with_name(f"{log.name}.{age}") for age in range(1, keep + 1))]
+        with writing(log):
+            ages[-1].unlink(missing_ok=True)
+            for old, older in reversed(list(pairwise(ages))):
+                if old.exists():
+                    old.replace(older)
 
     def lock_students(self, seconds: float) -> None:
         """Keep everybody from writing to the students, and in rollback mode from reading them."""
@@ -152,26 +163,14 @@ class SchoolSources:
                         (event.name, event.batch_id, event.student_id),
                     )
 
-    def _write_lines(self, text: bytes) -> None:
-        """Append the text, or all of it but the end of its last line."""
-        text, self._held_back = self._held_back + text, b""
-        if self._chance is not None and self._chance.random() < _SHARE_OF_GROUPS_CUT:
-            last_line = text[text.rfind(b"\n", 0, -1) + 1 :]
-            cut = len(text) - self._chance.randint(1, len(last_line))
-            text, self._held_back = text[:cut], text[cut:]
-        with writing(self._places.log):
-            for number, part in enumerate(self._parts(text)):
-                if number and self._is_slow:
-                    time.sleep(_SECONDS_BETWEEN_PARTS)
-                append(self._places.log, part)
-
-    def _parts(self, text: bytes) -> list[bytes]:
-        """`text` as it is written: now and then a line in two parts."""
-        if self._chance is None:
-            return [text]
-        count = round(text.count(b"\n") * _SHARE_OF_LINES_IN_PARTS + self._chance.random())
-        cuts = sorted(self._chance.randrange(len(text) + 1) for _ in range(count))
-        return [text[begin:end] for begin, end in pairwise([0, *cuts, len(text)])]
+    def _write_batches(self) -> None:
+        """Write the file of batches; whoever reads it sees it before or after."""
+        records = ",\n".join(json.dumps(batch._asdict()) for batch in self.batches)
+        path = self._places.batches
+        part = path.with_name(f".{path.name}.part")
+        with writing(path):
+            part.write_text(f"[\n{records}\n]\n", encoding="utf-8")
+            part.replace(path)
 
     def _end_line(self) -> None:
         with writing(self._places.log):
@@ -179,49 +178,33 @@ class SchoolSources:
         self._held_back = b""
 
 
-def read_batches(path: Path) -> list[Batch]:
-    """The batches in the file at `path`, of which there are none without it.
+def write_school_samples(places: Places, students: int, seed: int) -> Made:
+    """Make a finite school at `places`, unless one of its sources is there already.
+
+    The same size and seed make the same content.
+
+    Args:
+        places: where its sources go.
+        students: how many there are, with their batches and test runs.
+        seed: another seed makes another school.
 
     Raises:
-        SourceError: it is not a file of sample batches.
+        SourceError: a source cannot be written.
     """
-    if not path.exists():
-        return []
-    try:
-        batches = [Batch(**record) for record in json.loads(path.read_bytes())]
-    except (OSError, ValueError, TypeError):
-        batches = [Batch(0, "", "")]
-    if any(batch.id != number for number, batch in enumerate(batches, start=1)):
-        raise _foreign(path, "BATCHES_URL")
-    return batches
 
+    def write(database: Path, batches: Path, log: Path) -> None:
+        parts = replace(places, students=database, batches=batches, log=log)
+        pause = min(_YEAR / (LINES_PER_STUDENT * max(students, 1)), _LONGEST_PAUSE)
+        school, moment = School(seed), _FIRST_DAY
+        with SchoolSources(parts, final=places) as sources:
+            while not school.is_complete_with(students):
+                events: list[Event] = []
+                while len(events) < _GROUP and not school.is_complete_with(students):
+                    events.append(school.next_event(f"{moment:%Y-%m-%d %H:%M:%S.%f}"))
+                    moment += _INSTANT if school.batches % 2 else pause
+                sources.write(events)
 
-def write_batches(path: Path, batches: Sequence[Batch]) -> None:
-    """Write the file of batches; whoever reads it sees it before or after."""
-    records = ",\n".join(json.dumps(batch._asdict()) for batch in batches)
-    part = path.with_name(f".{path.name}.part")
-    with writing(path):
-        part.write_text(f"[\n{records}\n]\n", encoding="utf-8")
-        part.replace(path)
-
-
-def _open_students(students: Path, others: Sequence[str]) -> sqlite3.Connection:
-    # Used by one thread at a time, which need not be this one. Waiting is SQLite's own business.
-    connection = sqlite3.connect(
-        students, isolation_level=None, timeout=_PATIENCE_SECONDS, check_same_thread=False
-    )
-    try:
-        # A kill, unlike a power cut, loses nothing of what the operating system has.
-        connection.execute("PRAGMA synchronous = OFF")
-        # Only beginning and ending a transaction waits for others.
-        connection.execute("PRAGMA cache_spill = OFF")
-        connection.executescript(_SCHEMA)
-        rows = [(path,) for path in others]
-        connection.executemany("INSERT OR IGNORE INTO sample_sources VALUES (?)", rows)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return make_files(places.school, write)
 
 
 @contextmanager
@@ -248,27 +231,60 @@ def locked(places: Places) -> Iterator[None]:
         lock.release()
 
 
+def _read_batches(path: Path) -> list[Batch]:
+    """The batches in the file at `path`, of which there are none without it."""
+    if not path.exists():
+        return []
+    try:
+        batches = [Batch(**record) for record in json.loads(path.read_bytes())]
+    except (OSError, ValueError, TypeError):
+        raise _foreign(path, "BATCHES_URL") from None
+    if [batch.id for batch in batches] != list(range(1, len(batches) + 1)):
+        raise _foreign(path, "BATCHES_URL")
+    return batches
+
+
+def _open_students(students: Path, others: Sequence[str]) -> sqlite3.Connection:
+    # Used by one thread at a time, which need not be this one. Waiting is SQLite's own business.
+    connection = sqlite3.connect(
+        students, isolation_level=None, timeout=_PATIENCE_SECONDS, check_same_thread=False
+    )
+    try:
+        # A kill, unlike a power cut, loses nothing of what the operating system has.
+        connection.execute("PRAGMA synchronous = OFF")
+        # Only beginning and ending a transaction waits for others.
+        connection.execute("PRAGMA cache_spill = OFF")
+        connection.executescript(_SCHEMA)
+        rows = [(path,) for path in others]
+        connection.executemany("INSERT OR IGNORE INTO sample_sources VALUES (?)", rows)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _refuse_foreign(places: Places) -> None:
     """Raise SourceError if one of the files was made by something else."""
     students = places.students
-    if _is_made_here(students):
-        with writing(students), closing(sqlite3.connect(students)) as connection:
-            tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
-            listed = "SELECT path FROM sample_sources" if ("sample_sources",) in tables else None
-            known = [path for (path,) in connection.execute(listed)] if listed else []
-        here = _others(places)
-        if known and sorted(known) != sorted(here):
-            raise SourceError(
-                f"The sample school of {students} was made with {' and '.join(known)}; now it "
-                f"would be {' and '.join(here)}. Set BATCHES_URL and TEST_RUNS_LOG as they were, "
-                "or STUDENTS_DB to another path."
-            )
+    if not _is_made_here(students):
+        if students.exists() and students.stat().st_size:
+            raise _foreign(students, "STUDENTS_DB")
+        for path, setting in ((places.batches, "BATCHES_URL"), (places.log, "TEST_RUNS_LOG")):
+            if path.exists():
+                raise _foreign(path, setting)
         return
-    if students.exists() and students.stat().st_size:
-        raise _foreign(students, "STUDENTS_DB")
-    for path, setting in ((places.batches, "BATCHES_URL"), (places.log, "TEST_RUNS_LOG")):
-        if path.exists():
-            raise _foreign(path, setting)
+    with writing(students), closing(sqlite3.connect(students)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
+        known = []
+        if ("sample_sources",) in tables:  # earlier versions did not note them
+            known = [path for (path,) in connection.execute("SELECT path FROM sample_sources")]
+    here = _others(places)
+    if known and sorted(known) != sorted(here):
+        raise SourceError(
+            f"The sample school of {students} was made with {' and '.join(known)}; now it "
+            f"would be {' and '.join(here)}. Set BATCHES_URL and TEST_RUNS_LOG as they were, "
+            "or STUDENTS_DB to another path."
+        )
 
 
 def _others(places: Places) -> list[str]:

@@ -19,7 +19,6 @@ JOURNALS = ("rollback", "wal", "alternating")
 _TICK_SECONDS = 0.05
 _SECONDS_OF_A_LOCK = (0.2, 1.5)
 _LARGEST_GROUP = 1000
-_MOST_EVENTS_SLOWLY = 1000  # in a second
 _MOST_DELIVERIES = 2000.0  # steps in a second
 _USUAL_DELIVERIES = 200.0
 _ROTATED_LOGS = 100
@@ -68,7 +67,7 @@ class Figures:
     deliveries: int = 0
 
     def count(self, event: Event) -> None:
-        """Count an event."""
+        """Count an event of the school."""
         self.students += isinstance(event, Student)
         self.changes += isinstance(event, Change)
         self.batches += isinstance(event, Batch)
@@ -102,11 +101,9 @@ class Simulation:
                 plan.port,
                 Random(plan.seed) if plan.has_failures else None,
             )
-            opened.callback(self.server.close)
+            opened.callback(self.server.server_close)
             opened.enter_context(locked(places))
-            # Slowly where there is time for it: so whoever reads meets halves of lines.
-            is_slow = 0 < plan.rate <= _MOST_EVENTS_SLOWLY
-            self._sources = opened.enter_context(SchoolSources(places, self._chance, is_slow))
+            self._sources = opened.enter_context(SchoolSources(places, self._chance))
             self._is_wal = plan.journal == "wal"
             self._sources.use_wal(self._is_wal)
             batches = self._sources.batches
@@ -116,7 +113,7 @@ class Simulation:
             with writing(self._feed):
                 self._feed.parent.mkdir(parents=True, exist_ok=True)
                 end_line(self._feed)
-            self.server.start()
+            opened.enter_context(self.server)
             self._opened = opened.pop_all()
 
     def __enter__(self) -> "Simulation":

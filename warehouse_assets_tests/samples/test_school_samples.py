@@ -8,7 +8,7 @@ import pytest
 
 from warehouse_assets.errors import SourceError
 from warehouse_assets.samples.places import Places
-from warehouse_assets.samples.school_samples import write_school_samples
+from warehouse_assets.samples.school_sources import write_school_samples
 from warehouse_assets_tests.samples.school_truth import batches, log_bytes, students, truth
 
 
@@ -34,7 +34,7 @@ def test_there_are_as_many_students_as_asked_for_and_forty_lines_of_each(places:
 def test_the_same_size_and_seed_make_the_same_content_in_any_process(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from warehouse_assets.samples.places import Places;"
-        "from warehouse_assets.samples.school_samples import write_school_samples;"
+        "from warehouse_assets.samples.school_sources import write_school_samples;"
         "write_school_samples(Places.in_folder(Path('b')), 60, 3)"
     )
     environment = {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}

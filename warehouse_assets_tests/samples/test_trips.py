@@ -63,21 +63,26 @@ def trips(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
     return list(csv.DictReader(lines_of(path)))
 
 
-def test_another_process_makes_the_same_bytes(tmp_path: Path) -> None:
-    first = [path.read_bytes() for path in write_trips_samples(tmp_path / "a", 500, seed=3)]
+def test_the_same_size_and_seed_make_the_same_bytes_in_any_process(tmp_path: Path) -> None:
+    paths = list(write_trips_samples(tmp_path / "a", 500, seed=3))
+    first = [path.read_bytes() for path in paths]
     code = (
         "from pathlib import Path; from warehouse_assets.samples.trips import write_trips_samples;"
         "write_trips_samples(Path('b'), 500, 3)"
     )
+    environment = {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, env=environment)
+    write_trips_samples(tmp_path / "a", 500, seed=3)
+    write_trips(tmp_path / "other.csv", 100, 4)
 
-    subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        check=True,
-        env={"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"},
-    )
-
-    assert [path.read_bytes() for path in sorted((tmp_path / "b").iterdir())] == first
+    assert [path.name for path in paths] == [
+        "trips-sample-500-3-1.csv",
+        "trips-sample-500-3-2.csv.gz",
+    ]
+    for folder in ("a", "b"):
+        assert [path.read_bytes() for path in sorted((tmp_path / folder).iterdir())] == first
+    other = set(lines_of(tmp_path / "other.csv"))
+    assert other & set(lines_of(paths[0])) == {",".join(COLUMNS)}
 
 
 def test_rows_follow_from_their_numbers(tmp_path: Path) -> None:
@@ -85,25 +90,6 @@ def test_rows_follow_from_their_numbers(tmp_path: Path) -> None:
 
     assert made(tmp_path, 400, number=300) == at_once[300:700]
     assert len(set(at_once)) == 1000
-
-
-def test_another_seed_makes_other_trips(tmp_path: Path) -> None:
-    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
-    write_trips(first, 100, 1)
-    write_trips(second, 100, 2)
-
-    assert set(lines_of(first)) & set(lines_of(second)) == {",".join(COLUMNS)}
-
-
-def test_names_tell_what_the_files_hold_and_writing_again_leaves_no_others(tmp_path: Path) -> None:
-    paths = write_trips_samples(tmp_path / "a", 100, seed=3)
-    write_trips_samples(tmp_path / "a", 100, seed=3)
-
-    assert sorted((tmp_path / "a").iterdir()) == list(paths)
-    assert [path.name for path in paths] == [
-        "trips-sample-100-3-1.csv",
-        "trips-sample-100-3-2.csv.gz",
-    ]
 
 
 @pytest.mark.parametrize("trips", [0, 1, 19, 20, 1000])
