@@ -6,6 +6,7 @@ notices within minutes that the other machine has vanished.
 
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +23,23 @@ _CONNECTION = {
     "keepalives_interval": 10,
     "keepalives_count": 6,
 }
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a database is for, as messages about it say.
+
+    Args:
+        name: with which a message begins, before its URL.
+        setting: which names it.
+        remedy: why nothing is lost when it cannot be read, and what to do.
+        lock: a number of its own, by which its writers take turns in PostgreSQL.
+    """
+
+    name: str
+    setting: str
+    remedy: str
+    lock: int
 
 
 def postgresql_engine(

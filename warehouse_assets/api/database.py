@@ -13,8 +13,7 @@ import sqlalchemy as sa
 
 from warehouse_assets.defs.reviews.answers import Execute
 from warehouse_assets.warehouse import Warehouse
-from warehouse_assets.warehouse.notes import PUBLISHED
-from warehouse_assets.warehouse.versions import PublishedVersion, published_versions
+from warehouse_assets.warehouse.notes import PUBLISHED, PublishedVersion, published_versions
 
 T = TypeVar("T")
 Versions = Mapping[str, PublishedVersion]

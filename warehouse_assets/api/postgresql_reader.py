@@ -26,7 +26,7 @@ from warehouse_assets.api.database import (
 from warehouse_assets.errors import BusyError
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
-from warehouse_assets.warehouse.versions import PublishedVersion
+from warehouse_assets.warehouse.notes import PublishedVersion
 
 T = TypeVar("T")
 _SECONDS_IN_THE_QUEUE = 10.0

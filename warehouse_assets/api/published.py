@@ -15,7 +15,7 @@ from starlette.types import Scope
 from warehouse_assets.api.database import Lookup, Reading
 from warehouse_assets.api.deps import service_of
 from warehouse_assets.api.problems import Refusal
-from warehouse_assets.warehouse.versions import PublishedVersion
+from warehouse_assets.warehouse.notes import PublishedVersion
 
 UNCHANGED = {304: {"description": "What `If-None-Match` names is still the answer."}}
 _SECONDS_UNTIL_PUBLISHED = "10"

@@ -20,7 +20,7 @@ from warehouse_assets.api.database import (
 )
 from warehouse_assets.defs.reviews.answers import Execute
 from warehouse_assets.warehouse import Warehouse
-from warehouse_assets.warehouse.versions import PublishedVersion
+from warehouse_assets.warehouse.notes import PublishedVersion
 
 T = TypeVar("T")
 _THREADS = 4

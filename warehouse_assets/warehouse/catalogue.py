@@ -1,4 +1,4 @@
-"""What a database has of a table: its columns, key and indexes, or something else in its place."""
+"""What a database has of a table: columns, key, indexes, grants, or something else in its place."""
 
 from itertools import groupby
 from typing import NamedTuple
@@ -62,6 +62,26 @@ _QUERIES = {
 }
 
 
+# On a table or on one of its columns; the owner's own rights need no grant.
+_GRANTS = sa.text(
+    """SELECT format('GRANT %s%s ON %I TO %s%s', right_of.privilege_type,
+        ' (' || quote_ident(granted.column_name) || ')', relation.relname,
+        CASE WHEN right_of.grantee = 0 THEN 'PUBLIC'
+            ELSE quote_ident(pg_get_userbyid(right_of.grantee)) END,
+        CASE WHEN right_of.is_grantable THEN ' WITH GRANT OPTION' END)
+    FROM pg_class AS relation
+    CROSS JOIN LATERAL (
+        SELECT NULL::name AS column_name, relation.relacl AS acl
+        UNION ALL
+        SELECT attname, attacl FROM pg_attribute
+        WHERE attrelid = relation.oid AND NOT attisdropped
+    ) AS granted
+    CROSS JOIN LATERAL aclexplode(granted.acl) AS right_of
+    WHERE relation.oid = to_regclass(quote_ident(:name))
+        AND right_of.grantee <> relation.relowner"""
+)
+
+
 class PresentColumn(NamedTuple):
     """A column that a table has: its type as the database spells it, in capitals."""
 
@@ -114,6 +134,12 @@ class Catalogue:
         Their names do not matter. In PostgreSQL those of some rows are left out.
         """
         return {(index.columns, index.is_partial) for index in self._indexes(name)}
+
+    def grants(self, name: str) -> list[str]:
+        """The statements that grant again what is granted on a table and its columns."""
+        if self._connection.dialect.name == "sqlite":
+            return []
+        return list(self._connection.scalars(_GRANTS, {"name": name}))
 
     def free_name(self, name: str) -> str:
         """The name, or one made of it that nothing has: a table renamed by hand keeps its own."""

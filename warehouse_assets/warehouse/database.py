@@ -9,9 +9,9 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from warehouse_assets.databases import Use
 from warehouse_assets.warehouse.postgresql import PostgresqlDatabase
 from warehouse_assets.warehouse.sqlite import SqliteDatabase
-from warehouse_assets.warehouse.use import Use
 
 # How long a writer waits for another one; publishing the largest table takes minutes.
 _SECONDS_TO_WAIT_FOR_A_WRITER = 600

@@ -15,8 +15,8 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from warehouse_assets.databases import Use
 from warehouse_assets.errors import WarehouseError
-from warehouse_assets.warehouse.use import Use
 
 _ID_FILE = ".lake_id"
 

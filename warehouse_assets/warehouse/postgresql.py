@@ -14,12 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from warehouse_assets.databases import APPLICATION_NAME, postgresql_engine
+from warehouse_assets.databases import APPLICATION_NAME, Use, postgresql_engine
 from warehouse_assets.errors import BusyError
 from warehouse_assets.progress import tell
 from warehouse_assets.warehouse.notes import PUBLISHED
 from warehouse_assets.warehouse.postgresql_errors import explanation
-from warehouse_assets.warehouse.use import Use
 
 # The lock is one of the use and of the schema that is written to.
 _LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:use, hashtext(coalesce(current_schema(), '')))")

@@ -2,13 +2,13 @@
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from warehouse_assets.databases import Use
 from warehouse_assets.errors import (
     BusyError,
     ConflictError,
     WarehouseAssetsError,
     WarehouseError,
 )
-from warehouse_assets.warehouse.use import Use
 
 _CHECK_URL = (
     "Check that the server runs, lets this user in and has the database (setting {setting})"

@@ -16,9 +16,8 @@ from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.warehouse.catalogue import Catalogue
 from warehouse_assets.warehouse.changes import publish_changes
 from warehouse_assets.warehouse.database import Warehouse
-from warehouse_assets.warehouse.notes import COLUMNS, LAKE, NOTES, PUBLISHED
+from warehouse_assets.warehouse.notes import COLUMNS, LAKE, NOTES, PUBLISHED, published_version
 from warehouse_assets.warehouse.origin import claim, take_over
-from warehouse_assets.warehouse.versions import published_version
 from warehouse_assets.warehouse.writer import Published, Writer
 
 __all__ = ["PUBLISHED", "Published", "adopt", "publish", "withdraw"]

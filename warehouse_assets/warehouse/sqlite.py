@@ -10,10 +10,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from warehouse_assets.databases import sqlite_engine
+from warehouse_assets.databases import Use, sqlite_engine
 from warehouse_assets.errors import BusyError, WarehouseAssetsError, WarehouseError
 from warehouse_assets.progress import tell
-from warehouse_assets.warehouse.use import Use
 
 _QUIET_MILLISECONDS = 1000
 # Changes are all over the indexes of a large table; 2 MB, the default, hold little of it.

@@ -19,7 +19,6 @@ from sqlalchemy.schema import CreateColumn, SetColumnComment, SetTableComment
 
 from warehouse_assets.tables import aggregates, column_names, identifiers, key_names, value_names
 from warehouse_assets.warehouse.catalogue import Catalogue
-from warehouse_assets.warehouse.postgresql_grants import grants_on
 from warehouse_assets.warehouse.rows import Rows
 
 AFTER = "_after"
@@ -150,7 +149,7 @@ class Writer:
 
     def _replace(self, rows: Rows) -> int:
         """Make the table anew, with the grants that it had; returns how many rows it has."""
-        grants = [] if self._is_sqlite else grants_on(self._connection, self._name)
+        grants = self._catalogue.grants(self._name)
         self._table.drop(self._connection, checkfirst=True)
         keys = key_names(self._table)
         bare = sa.Table(

@@ -3,7 +3,7 @@
 import pytest
 
 from warehouse_assets.api.cache import Cache, Kept, Key
-from warehouse_assets.warehouse.versions import PublishedVersion
+from warehouse_assets.warehouse.notes import PublishedVersion
 
 _OLD = PublishedVersion("trips", "lake", 1)
 _NEW = PublishedVersion("trips", "lake", 2)

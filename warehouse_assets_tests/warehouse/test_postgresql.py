@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
+from warehouse_assets.databases import Use
 from warehouse_assets.errors import (
     BusyError,
     ConflictError,
@@ -18,7 +19,6 @@ from warehouse_assets.errors import (
 from warehouse_assets.progress import heard_by
 from warehouse_assets.warehouse import Warehouse
 from warehouse_assets.warehouse.postgresql_errors import explanation
-from warehouse_assets.warehouse.use import Use
 from warehouse_assets_tests.postgres import execute, postgres_url, server_url
 from warehouse_assets_tests.warehouse.copies import query, url_of
 from warehouse_assets_tests.warehouse.processes import started, write_until_told

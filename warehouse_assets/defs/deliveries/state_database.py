@@ -10,9 +10,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table
 
+from warehouse_assets.databases import Use
 from warehouse_assets.warehouse.database import SqlDatabase
 from warehouse_assets.warehouse.origin import claim, origin_table, take_over
-from warehouse_assets.warehouse.use import Use
 
 _USE = Use(
     "The state of deliveries in",
