@@ -15,14 +15,8 @@ is older is late, and rejected; a delivery opened before it has been abandoned.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
-from warehouse_assets.defs.deliveries.records import (
-    FIRST_STEP,
-    LARGEST_CUSTOMER,
-    LAST_STEP,
-    read_record,
-)
+from warehouse_assets.defs.deliveries.records import FIRST_STEP, LAST_STEP, read_record
 
 NOTHING_OPEN = "no delivery of the customer is open"
 LATE = "older than the time for which a delivery may stay open (DELIVERY_OPEN_HOURS)"
@@ -30,20 +24,14 @@ LATE = "older than the time for which a delivery may stay open (DELIVERY_OPEN_HO
 BEGINNING = datetime.fromisoformat("0001-01-01")
 """The newest time before any."""
 
-_END = datetime.fromisoformat("9999-12-31T23:59:59.999999")
-_STEPS = frozenset(range(FIRST_STEP, LAST_STEP + 1))
-_read_time = datetime.fromisoformat
-_LENGTH = len("2020-01-01T12:00:00")
-_MARKS = ("--T::", "-- ::")  # what stands between the numbers
 _FEWEST_TO_FORGET = 1024
-_PARTS_OF_THE_PAST = 8
 
 
 class RunningAverage:
     """The average duration of the successful deliveries among the steps it has been given.
 
     Attributes:
-        open_for: for how long, in the time of the steps, a delivery may stay open.
+        open_for: for how long, in the time of the steps, a delivery may stay open; may be changed.
         newest: the newest time of any step; `BEGINNING` before the first one.
         opened: customers with an open delivery, and since when; long ago ones may be in it.
         closed: other customers of the recent past, and the time of their last closing.
@@ -58,8 +46,6 @@ class RunningAverage:
 
     __slots__ = (
         "_most",
-        "_recent_since",
-        "_recent_until",
         "average",
         "closed",
         "newest",
@@ -84,33 +70,10 @@ class RunningAverage:
         self.rejected = 0
         self.average: timedelta | None = None
         self._most = _FEWEST_TO_FORGET
-        # Until the newest time is `_recent_until`, what is not before `_recent_since` is recent.
-        # Most steps are, and comparing times costs a third of subtracting them.
-        self._recent_until = BEGINNING
-        self._recent_since = _END
 
     def ingest(self, record: Mapping[str, object]) -> timedelta | None:
         """Take a step and return the average with it; see `deliveries.ingest`."""
-        # The usual record is read here: a call and a tuple would take a tenth of the time.
-        try:
-            written: Any = record["Timestamp"]
-            at = _read_time(written)
-            step, customer = record["Delivery Step"], record["Customer"]
-        except (KeyError, TypeError, ValueError):
-            customer, step, at = read_record(record)
-        else:
-            if (
-                type(step) is not int
-                or step not in _STEPS
-                or type(customer) is not int
-                # Of what Python takes for a time, the texts that are one beyond doubt.
-                or len(written) != _LENGTH
-                or written[4:17:3] not in _MARKS
-                or written[11:13] == "24"
-                or not -LARGEST_CUSTOMER <= customer <= LARGEST_CUSTOMER
-            ):
-                customer, step, at = read_record(record)
-        self.add(customer, step, at)
+        self.add(*read_record(record))
         return self.average
 
     def add(self, customer: int, step: int, at: datetime) -> str | None:
@@ -123,9 +86,7 @@ class RunningAverage:
         is_newest = at > self.newest
         if is_newest:
             self.newest = at
-            if at > self._recent_until:
-                self._look_ahead()
-        elif at < self._recent_since and self.newest - at > self.open_for:
+        elif self.newest - at > self.open_for:
             self.rejected += 1
             return LATE
         opened = self.opened.get(customer)
@@ -141,7 +102,7 @@ class RunningAverage:
         if step == LAST_STEP:
             del self.opened[customer]
             self.closed[customer] = at
-        if opened < self._recent_since and self.newest - opened > self.open_for:
+        if self.newest - opened > self.open_for:
             self.rejected += 1
             return NOTHING_OPEN
         if step == LAST_STEP:
@@ -177,19 +138,6 @@ class RunningAverage:
     def abandoned(self) -> int:
         """How many deliveries were opened and will not succeed."""
         return self.openings - self.successes - self.open
-
-    def keep_for(self, open_for: timedelta) -> None:
-        """Let deliveries stay open for another time from now on."""
-        if open_for != self.open_for:
-            self.open_for = open_for
-            self._recent_until, self._recent_since = BEGINNING, _END
-
-    def _look_ahead(self) -> None:
-        """Note what will be recent for a while to come."""
-        ahead = self.open_for / _PARTS_OF_THE_PAST
-        self._recent_until = min(self.newest, _END - ahead) + ahead
-        back = min(self.open_for, self._recent_until - BEGINNING)
-        self._recent_since = self._recent_until - back
 
     def _forget_if_many(self) -> None:
         """Forget customers of long ago whenever there are twice as many as were left last time.

@@ -191,7 +191,7 @@ class DeliveryAverage:
             )
             while rows := found.fetchmany(_STEPS_TOGETHER):
                 for open_for, customer, step, at in rows:
-                    average.keep_for(open_for)
+                    average.open_for = open_for
                     average.add(customer, step, at)
                 taken += len(rows)
             self._lake.view_newest(lake, REJECTED_RECORDS)
@@ -200,7 +200,7 @@ class DeliveryAverage:
                 AND reason NOT IN (?, ?) AND raw <> ''""",
                 [str(DELIVERIES.name), NOTHING_OPEN, LATE],
             ).fetchall()
-        average.keep_for(self._open_for)
+        average.open_for = self._open_for
         customers = average.opened.keys() | average.closed.keys()
         state.write(connection, Snapshot(), average, customers, checkpoint, taken, unusable)
         return True
