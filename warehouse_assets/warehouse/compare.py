@@ -21,7 +21,7 @@ from warehouse_assets.lake.damage import remedy
 from warehouse_assets.tables import column_names, duckdb_type
 from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.notes import published_version
-from warehouse_assets.warehouse.postgresql_copy import NUL_REPLACED_BY
+from warehouse_assets.warehouse.rows import NUL_REPLACED_BY
 from warehouse_assets.warehouse.writer import Writer
 
 _ROWS_AT_ONCE = 10_000

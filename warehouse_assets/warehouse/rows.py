@@ -1,10 +1,13 @@
-"""Rows of the lake on their way into a table of the warehouse.
+"""Rows of the lake on their way into a table of the warehouse, thousands at a time.
 
-SQLite takes them by bound statements, tens of thousands of rows at a time, PostgreSQL by COPY.
+SQLite takes them by bound statements. PostgreSQL takes them by COPY, for which DuckDB makes the
+lines, so that Python only hands them on.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
+from typing import Any
 
 import duckdb
 import sqlalchemy as sa
@@ -13,10 +16,12 @@ from sqlalchemy.exc import DBAPIError
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.progress import Progress, report
 from warehouse_assets.tables import identifiers, key_names
-from warehouse_assets.warehouse.postgresql_copy import NUL_REPLACED_BY, copy
 from warehouse_assets.warehouse.postgresql_errors import sql_state
 
-_ROWS_AT_ONCE = 50_000
+NUL_REPLACED_BY = 0xFFFD
+"""PostgreSQL has no text with the character NUL; this one stands for it."""
+
+_ROWS_AT_ONCE = 5_000
 _TOO_LONG = "54000"
 _CHARACTERS_SHOWN = 60
 
@@ -62,9 +67,8 @@ class Rows:
         keys = identifiers(key_names(self._table))
         order = f"ORDER BY {keys}" if keys else ""
         query = f"SELECT {columns} FROM (FROM {self._relation} {order})"
-        if self._is_sqlite:
-            return _insert(self._engine, query, self._connection, target, self._tell)
-        return copy(self._engine, query, self._connection, target, is_new, self._tell)
+        write = _insert if self._is_sqlite else copy
+        return write(self._engine, query, self._connection, target, self._tell, is_new)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -122,6 +126,7 @@ def _insert(
     connection: sa.Connection,
     target: sa.Table,
     on_rows: Callable[[int], object],
+    is_new: bool,
 ) -> int:
     """Insert the rows of `query` into a table of SQLite, and return how many."""
     statement = str(sa.insert(target).compile(connection))
@@ -131,3 +136,51 @@ def _insert(
         rows += len(batch)
         on_rows(rows)
     return rows
+
+
+def copy(
+    engine: duckdb.DuckDBPyConnection,
+    query: str,
+    connection: sa.Connection,
+    target: sa.Table,
+    on_rows: Callable[[int], object] = int,
+    is_new: bool = False,
+) -> int:
+    """Copy the rows of `query` into a table of PostgreSQL, and return how many.
+
+    Args:
+        query: its columns are those of `target`.
+        on_rows: told now and then how many there were.
+        is_new: whether `target` was made in this transaction: its rows then count as having been
+            there for ever.
+    """
+    names = identifiers([column.name for column in target.columns])
+    option = " (FREEZE)" if is_new else ""
+    statement = f'COPY "{target.name}" ({names}) FROM STDIN{option}'
+    cells = ", ".join(_cell(column) for column in target.columns)
+    result = engine.execute(f"SELECT concat_ws(chr(9), {cells}) || chr(10) FROM ({query})")
+    cursor: Any = connection.connection.cursor()
+    driver: Any = connection.dialect
+    rows = 0
+    try:
+        while batch := result.fetchmany(_ROWS_AT_ONCE):
+            cursor.copy_expert(statement, StringIO("".join(line for (line,) in batch)))
+            rows += len(batch)
+            on_rows(rows)
+    except driver.loaded_dbapi.Error as error:
+        if driver.is_disconnect(error, connection.connection.dbapi_connection, cursor):
+            connection.invalidate(error)
+        kind = driver.loaded_dbapi.Error
+        raise DBAPIError.instance(statement, (), error, kind, dialect=driver) from error
+    finally:
+        cursor.close()
+    return rows
+
+
+def _cell(column: sa.Column[object]) -> str:
+    r"""SQL for a value as COPY reads it: `\N` for none, some characters of text escaped."""
+    value = f'CAST("{column.name}" AS VARCHAR)'
+    if isinstance(column.type, sa.Text):
+        for code, escaped in ((92, r"\\"), (9, r"\t"), (10, r"\n"), (13, r"\r")):
+            value = f"replace({value}, chr({code}), '{escaped}')"
+    return f"coalesce({value}, '\\N')"

@@ -14,7 +14,7 @@ from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
-from warehouse_assets.warehouse.postgresql_copy import copy
+from warehouse_assets.warehouse.rows import copy
 from warehouse_assets_tests.lake.tables import KINDS, PETS, TAGS, VISITS, Row, Stored, with_column
 from warehouse_assets_tests.postgres import execute
 from warehouse_assets_tests.warehouse.copies import contents, publish_to, query, tables, url_of
