@@ -26,12 +26,6 @@ def test_partial_rows_of_several_commits_are_read_as_one(walks: Stored) -> None:
     assert walks.table.open().count() == 5
 
 
-def test_partial_rows_of_one_commit_are_read_as_one_too(walks: Stored) -> None:
-    walks.append([walk("Rex", 2), walk("Rex", 3)])
-
-    assert [row[2] for row in walks.rows()] == [5]
-
-
 def test_values_that_are_not_there_do_not_count(walks: Stored) -> None:
     walks.append([walk("Rex", None, None, None), walk("Ada", None, None, None)])
     walks.append([walk("Rex", 2, 3.5, 8)])

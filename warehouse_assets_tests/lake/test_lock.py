@@ -1,11 +1,12 @@
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -15,96 +16,67 @@ from warehouse_assets.lake import Lake
 from warehouse_assets.lake import lake as lake_module
 from warehouse_assets.progress import heard_by
 
-_HOLDER = """
-import sys
-from pathlib import Path
-from warehouse_assets.lake import Lake
-folder = Path(sys.argv[1])
-with Lake(folder / "lake", folder / "tmp", 10**9).lock("pets"):
-    print("held", flush=True)
-    sys.stdin.readline()
-"""
+
+def hold(connection: Connection, folder: Path) -> None:
+    """Hold the lock of the pets until told."""
+    with Lake(folder / "lake", folder / "tmp", 10**9).lock("pets"):
+        connection.send("held")
+        connection.recv()
 
 
 @contextmanager
-def another_process_holds_the_lock(folder: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A process that holds the lock until a line is written to it."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _HOLDER, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    ) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "held\n"
-            yield process
-        finally:
-            process.kill()
+def holding(folder: Path) -> Iterator[tuple[BaseProcess, Connection]]:
+    """A process that holds the lock, until it is told by the connection."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=hold, args=(there, folder))
+    process.start()
+    try:
+        assert here.recv() == "held"
+        yield process, here
+    finally:
+        process.kill()
+        process.join()
 
 
 @pytest.fixture(autouse=True)
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lake_module, "LOCK_QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(lake_module, "LOCK_TIMEOUT_SECONDS", 60)
 
 
-def test_a_second_process_waits_and_tells_what_for(tmp_path: Path, lake: Lake) -> None:
+def test_a_lock_is_waited_for_until_another_process_releases_it(tmp_path: Path, lake: Lake) -> None:
     told: list[str] = []
-    with another_process_holds_the_lock(tmp_path) as process:
-        assert process.stdin is not None
-        stdin = process.stdin
+    with holding(tmp_path) as (process, other):
+        with heard_by(told.append), lake.lock("visits"):
+            assert told == []  # that of another table is another one
 
         def on_wait(message: str) -> None:
             told.append(message)
-            assert process.poll() is None
-            stdin.write("go\n")
-            stdin.flush()
+            assert process.is_alive()
+            other.send("go")
 
         with heard_by(on_wait), lake.lock("pets"):
-            assert process.wait(60) == 0
+            pass
     assert told == ["Waiting for another run that is changing the table pets."]
+    with heard_by(told.append), lake.lock("pets"):
+        assert len(told) == 1
 
 
-def test_a_free_lock_is_taken_without_a_word(lake: Lake) -> None:
-    told: list[str] = []
-    for _ in range(2):
-        with heard_by(told.append), lake.lock("pets"):
-            pass
-    assert told == []
-
-
-def test_the_lock_of_a_killed_process_is_free(tmp_path: Path, lake: Lake) -> None:
-    with another_process_holds_the_lock(tmp_path) as process:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait(60)
-        told: list[str] = []
-        with heard_by(told.append), lake.lock("pets"):
-            pass
-    assert told == []
-
-
-def test_the_lock_of_another_table_is_another(tmp_path: Path, lake: Lake) -> None:
-    told: list[str] = []
-    with (
-        another_process_holds_the_lock(tmp_path),
-        heard_by(told.append),
-        lake.lock("visits"),
-    ):
-        pass
-    assert told == []
-
-
-def test_a_lock_that_is_not_released_is_explained(
+def test_a_lock_that_is_not_released_is_explained_and_that_of_a_killed_process_is_free(
     tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lake_module, "LOCK_TIMEOUT_SECONDS", 0.1)
-    with (
-        another_process_holds_the_lock(tmp_path),
-        pytest.raises(BusyError, match=r"pets.*pets\.lock"),
-        lake.lock("pets"),
-    ):
-        pass
+    told: list[str] = []
+    with holding(tmp_path) as (process, _):
+        with monkeypatch.context() as patch:
+            patch.setattr(lake_module, "LOCK_TIMEOUT_SECONDS", 0.1)
+            with pytest.raises(BusyError, match=r"pets.*pets\.lock"), lake.lock("pets"):
+                pass
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.join(60)
+        with heard_by(told.append), lake.lock("pets"):
+            pass
+    assert told == []
 
 
 def test_the_lock_is_released_after_an_error_which_passes_unchanged(lake: Lake) -> None:

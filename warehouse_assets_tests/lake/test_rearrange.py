@@ -92,17 +92,6 @@ def test_the_change_data_feed_tells_nothing(
     assert len(stored.feed(1)) == 2 * len(rows)  # still what was added before
 
 
-def test_older_versions_can_still_be_read(lake: Lake, walks: Stored) -> None:
-    walks.append([walk("Rex", 1)])
-    walks.append([walk("Rex", 2)])
-    rearrange(lake, walks.table)
-
-    with lake.connect() as connection:
-        older = DeltaTable(str(walks.table.path), version=1)
-        lake.view(connection, WALKS, older)
-        assert connection.execute("SELECT walks FROM walks").fetchall() == [(1,)]
-
-
 @pytest.mark.parametrize("declaration", [WALKS, SPOTS], ids=["folded", "clustered"])
 def test_what_is_in_order_is_left_alone(lake: Lake, declaration: Table) -> None:
     stored = Stored(lake, declaration)
@@ -132,20 +121,6 @@ def test_large_files_in_order_are_left_alone_until_enough_has_come(
     assert rearrange(lake, walks.table) == 125
     assert kinds(walks) == ["folded"]
     assert walks.rows() == sorted(dogs(0, 125))
-
-
-def test_of_files_in_order_the_smaller_ones_are_taken(lake: Lake, walks: Stored) -> None:
-    walks.append(dogs(0, 500))
-    rearrange(lake, walks.table)
-    walks.append(dogs(500, 50))
-    rearrange(lake, walks.table)
-    assert len(walks.registered()) == 2
-
-    walks.append(dogs(550, 20))  # with 50 it is 70; 500 is more than four times that
-    assert rearrange(lake, walks.table) == 70
-
-    assert walks.rows() == sorted(dogs(0, 570))
-    assert len(walks.registered()) == 2
 
 
 def test_the_cost_of_many_additions_grows_with_them_times_a_logarithm(
@@ -253,24 +228,22 @@ def test_dying_before_the_commit_leaves_a_file_that_maintenance_removes(
     assert walks.files() == walks.registered()
 
 
-def test_when_rows_last_changed_is_what_it_was(lake: Lake, walks: Stored) -> None:
-    walks.append([walk("Rex", 1)])
+def test_transactions_older_versions_and_the_time_of_change_are_as_before(
+    lake: Lake, walks: Stored
+) -> None:
+    walks.append([walk("Rex", 1)], {"unit": 1})
     before = changed_at(walks.table.open())
     assert before is not None
-
     rearrange(lake, walks.table)
 
     assert changed_at(walks.table.open()) == before
-
-
-def test_transactions_and_the_next_addition_are_as_before(lake: Lake, walks: Stored) -> None:
-    walks.append([walk("Rex", 1)], {"unit": 1})
-    rearrange(lake, walks.table)
-
     assert walks.table.open().transaction_version("unit") == 1
     walks.append([walk("Rex", 1)], {"unit": 2})
     assert walks.table.open().transaction_version("unit") == 2
     assert [row[2] for row in walks.rows()] == [2]
+    with lake.connect() as connection:
+        lake.view(connection, WALKS, DeltaTable(str(walks.table.path), version=1))
+        assert connection.execute("SELECT walks FROM walks").fetchall() == [(1,)]
 
 
 def test_maintenance_leaves_files_in_order_as_they_are(lake: Lake, walks: Stored) -> None:

@@ -1,25 +1,71 @@
+"""The write mode `replace`: a table comes to hold exactly the rows given, by their differences."""
+
 from datetime import date
 
 import pytest
+from sqlalchemy import Table
 
 from warehouse_assets.lake import Lake, Written, commit
-from warehouse_assets_tests.lake.tables import PETS, TAGS, Stored
+from warehouse_assets_tests.lake.tables import PETS, TAGS, VISITS, Row, Stored
 
 REX = (1, "Rex", 30.5, 1)
 TOM = (2, "Tom", 4.0, 1)
 ADA = (3, "Ada", None, 2)
+MONDAY, TUESDAY = date(2024, 1, 1), date(2024, 1, 2)
+
+# Rows that are given one after the other, each with what is inserted, updated and deleted.
+CASES: dict[str, tuple[Table, list[tuple[list[Row], tuple[int, int, int]]]]] = {
+    "all kinds of differences": (
+        PETS,
+        [
+            ([], (0, 0, 0)),
+            ([REX, TOM], (2, 0, 0)),
+            ([(1, "Rex", 29.0, 1), ADA], (1, 1, 1)),
+            ([ADA, (1, "Rex", 29.0, 1)], (0, 0, 0)),
+            ([], (0, 0, 2)),
+            ([], (0, 0, 0)),
+            ([TOM], (1, 0, 0)),
+        ],
+    ),
+    "a null that became a value and the reverse": (
+        PETS,
+        [([REX, ADA], (2, 0, 0)), ([(1, None, 30.5, 1), (3, "Ada", 9.0, 2)], (0, 2, 0))],
+    ),
+    "by all columns of the key": (
+        VISITS,
+        [
+            ([("Kim", MONDAY, 3), ("Kim", TUESDAY, 4)], (2, 0, 0)),
+            ([("Kim", TUESDAY, 4), ("Lee", MONDAY, 3)], (1, 0, 1)),
+        ],
+    ),
+    "all key": (
+        TAGS,
+        [([(1, "brown"), (1, "old")], (2, 0, 0)), ([(1, "old"), (2, "old")], (1, 0, 1))],
+    ),
+}
 
 
 def changed(written: Written) -> tuple[int, int, int]:
     return written.inserted, written.updated, written.deleted
 
 
-def test_the_table_holds_exactly_the_rows_given(pets: Stored, either_way: str) -> None:
-    assert changed(pets.replace([REX, TOM])) == (2, 0, 0)
-    assert pets.rows() == [REX, TOM]
-    thinner = (1, "Rex", 29.0, 1)
-    assert changed(pets.replace([thinner, ADA])) == (1, 1, 1)
-    assert pets.rows() == [thinner, ADA]
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_table_holds_exactly_the_rows_given(
+    lake: Lake, either_way: str, case: tuple[Table, list[tuple[list[Row], tuple[int, int, int]]]]
+) -> None:
+    stored = Stored(lake, case[0])
+    held: int | None = None
+    for number, (rows, expected) in enumerate(case[1]):
+        version, files = stored.version(), stored.files()
+        assert changed(stored.replace(rows, {"input": number, "sql": 7})) == expected
+        assert stored.rows() == sorted(rows)
+        if any(expected):
+            held = number
+        else:  # no differences make no version
+            assert (stored.version(), stored.files()) == (version, files)
+        seen = stored.table.open()
+        known = (seen.transaction_version("input"), seen.transaction_version("sql"))
+        assert known == (held, None if held is None else 7)
 
 
 def test_only_the_differences_are_in_the_feed(pets: Stored) -> None:
@@ -32,58 +78,6 @@ def test_only_the_differences_are_in_the_feed(pets: Stored) -> None:
         ("update_postimage", thinner),
         ("update_preimage", REX),
     ]
-
-
-def test_no_differences_make_no_version(pets: Stored, either_way: str) -> None:
-    pets.replace([REX, ADA], {"input": 1})
-    version, files = pets.version(), pets.files()
-    assert pets.replace([ADA, REX], {"input": 2}) == Written()
-    assert (pets.version(), pets.files()) == (version, files)
-    assert pets.table.open().transaction_version("input") == 1
-
-
-def test_differences_carry_the_transactions(pets: Stored, either_way: str) -> None:
-    pets.replace([REX], {"input": 1, "sql": 7})
-    pets.replace([TOM], {"input": 2, "sql": 7})
-    seen = pets.table.open()
-    assert (seen.transaction_version("input"), seen.transaction_version("sql")) == (2, 7)
-
-
-def test_a_null_that_became_a_value_and_the_reverse_are_differences(
-    pets: Stored, either_way: str
-) -> None:
-    pets.replace([REX, ADA])
-    after = [(1, None, 30.5, 1), (3, "Ada", 9.0, 2)]
-    assert changed(pets.replace(after)) == (0, 2, 0)
-    assert pets.rows() == after
-
-
-def test_to_empty_and_back(pets: Stored, either_way: str) -> None:
-    assert pets.replace([]) == Written()
-    assert pets.version() == 0
-    pets.replace([REX, TOM])
-    assert changed(pets.replace([])) == (0, 0, 2)
-    assert pets.rows() == []
-    version = pets.version()
-    assert pets.replace([]) == Written()
-    assert pets.version() == version
-    assert changed(pets.replace([TOM])) == (1, 0, 0)
-    assert pets.rows() == [TOM]
-
-
-def test_a_row_is_known_by_all_columns_of_its_key(visits: Stored, either_way: str) -> None:
-    monday, tuesday = date(2024, 1, 1), date(2024, 1, 2)
-    visits.replace([("Kim", monday, 3), ("Kim", tuesday, 4)])
-    after = [("Kim", tuesday, 4), ("Lee", monday, 3)]
-    assert changed(visits.replace(after)) == (1, 0, 1)
-    assert visits.rows() == after
-
-
-def test_a_table_that_is_all_key_gains_and_loses_rows(lake: Lake, either_way: str) -> None:
-    tags = Stored(lake, TAGS)
-    tags.replace([(1, "brown"), (1, "old")])
-    assert changed(tags.replace([(1, "old"), (2, "old")])) == (1, 0, 1)
-    assert tags.rows() == [(1, "old"), (2, "old")]
 
 
 @pytest.mark.parametrize("most", [2, 3])
@@ -99,20 +93,11 @@ def test_just_above_the_threshold_files_are_rewritten(
     assert (pets.table.path / "_change_data").exists() == (most == 3)
 
 
-def test_replace_and_append_of_other_tables_do_not_meet(lake: Lake) -> None:
-    pets, tags = Stored(lake, PETS), Stored(lake, TAGS)
-    tags.append([(1, "brown")])
-    pets.replace([REX])
-    pets.replace([])
-    assert tags.rows() == [(1, "brown")]
-
-
 def test_rows_outside_of_what_is_replaced_stay(visits: Stored, either_way: str) -> None:
-    monday, tuesday = date(2022, 1, 3), date(2022, 1, 4)
-    bob, eve, ann = ("Bob", monday, 3), ("Eve", monday, 5), ("Ann", tuesday, 1)
-    visits.replace([bob, ("Bob", tuesday, 4), eve, ann])
+    bob, eve, ann = ("Bob", MONDAY, 3), ("Eve", MONDAY, 5), ("Ann", TUESDAY, 1)
+    visits.replace([bob, ("Bob", TUESDAY, 4), eve, ann])
 
-    fewer, new = ("Bob", monday, 2), ("Ida", monday, 9)
+    fewer, new = ("Bob", MONDAY, 2), ("Ida", MONDAY, 9)
     touched = "(VALUES ('Bob'), ('Ann'), ('Ida')) AS touched (vet)"
     written = visits.replace([fewer, ann, new], within=("vet", touched))
 
@@ -122,10 +107,6 @@ def test_rows_outside_of_what_is_replaced_stay(visits: Stored, either_way: str) 
     if either_way == "by Delta":
         kinds = [kind for kind, _ in visits.feed(2)]
         assert kinds == ["delete", "insert", "update_postimage", "update_preimage"]
-
-
-def test_replacing_within_nothing_changes_nothing(visits: Stored, either_way: str) -> None:
-    visits.replace([("Bob", date(2022, 1, 3), 3)])
     version = visits.version()
     nobody = "(SELECT '' AS vet WHERE false)"
     assert visits.replace([], within=("vet", nobody)) == Written()

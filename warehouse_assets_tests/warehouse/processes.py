@@ -4,21 +4,18 @@ They are forked with their modules imported: to import them takes longer than wh
 """
 
 import multiprocessing
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from unittest.mock import patch
 
 import sqlalchemy as sa
 
 from warehouse_assets.lake import Lake
-from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse import Warehouse, publish
+from warehouse_assets_tests.crashes import kill_at
 from warehouse_assets_tests.integration.processes import fork
 from warehouse_assets_tests.lake.tables import PETS
 
@@ -46,10 +43,9 @@ def publish_and_die(_: Connection, folder: Path, url: str, how: str) -> None:
 
     That is when the rows are written, the note is not, and the transaction is open.
     """
-    module = import_module("warehouse_assets.warehouse.publish")
     lake = Lake(folder / "lake", folder / "tmp", 10**9)
-    with patch.object(module, "_write_note", lambda *_: os.kill(os.getpid(), signal.SIGKILL)):
-        module.publish(lake, Warehouse(url), lake.table(PETS), whole=how == "whole")
+    kill_at("rows published", "pets")
+    publish(lake, Warehouse(url), lake.table(PETS), whole=how == "whole")
 
 
 def read_until_told(connection: Connection, url: str) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from warehouse_assets.lake import Lake, append, commit
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets.warehouse import Published, Warehouse, publish
 from warehouse_assets.warehouse.writer import Writer
-from warehouse_assets_tests.lake.tables import KINDS, PETS, TAGS, VISITS, Stored
+from warehouse_assets_tests.lake.tables import KINDS, PETS, TAGS, VISITS, Row, Stored
 from warehouse_assets_tests.warehouse.copies import indexes, publish_to, query
 
 REX = (1, "Rex", 30.5, 1)
@@ -18,59 +19,31 @@ TOM = (2, "Tom", 4.0, 1)
 ADA = (3, "Ada", None, 2)
 
 
-def test_the_first_time_a_table_is_written_whole(pets: Stored, warehouse: Warehouse) -> None:
-    pets.append([TOM, REX])
-    assert publish_to(warehouse, pets) == Published(2, 0, is_whole=True)
-    assert query(warehouse, "SELECT * FROM pets ORDER BY id") == [REX, TOM]
-
-
-def test_a_table_without_rows_is_published_empty(pets: Stored, warehouse: Warehouse) -> None:
-    assert publish_to(warehouse, pets) == Published(0, 0, is_whole=True)
-    assert query(warehouse, "SELECT * FROM pets") == []
-
-
-def test_what_is_new_is_added(pets: Stored, warehouse: Warehouse) -> None:
-    pets.append([REX])
-    publish_to(warehouse, pets)
-    pets.append([TOM])
-    pets.append([ADA])
-    assert publish_to(warehouse, pets) == Published(2, 0)
-    assert query(warehouse, "SELECT * FROM pets ORDER BY id") == [REX, TOM, ADA]
-
-
 @pytest.mark.parametrize("most", [100_000, 0], ids=["by Delta", "by DuckDB"])
-def test_only_what_changed_is_written(
+def test_a_table_is_written_whole_once_and_then_only_what_changed(
     pets: Stored, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     monkeypatch.setattr(commit, "MOST_ROWS_FOR_DELTA_MERGE", most)
-    pets.append([REX, TOM, (9, "same", 1.0, 1)])
-    publish_to(warehouse, pets)
-    thinner = (1, "Rex", 29.0, 2)
-    pets.replace([thinner, ADA, (9, "same", 1.0, 1)])
-    assert publish_to(warehouse, pets) == Published(2, 1)
-    rows = query(warehouse, "SELECT * FROM pets ORDER BY id")
-    assert rows == [thinner, ADA, (9, "same", 1.0, 1)]
-
-
-def test_what_came_and_went_between_two_publishings_is_not_written(
-    pets: Stored, warehouse: Warehouse
-) -> None:
-    pets.replace([REX])
-    publish_to(warehouse, pets)
-    pets.replace([REX, TOM])
-    pets.replace([(1, "Max", 30.5, 1)])
-    pets.replace([REX])
+    thinner, max_ = (1, "Rex", 29.0, 2), (1, "Max", 30.5, 1)
+    steps: list[tuple[list[list[Row]], Published]] = [
+        ([[]], Published(0, 0, is_whole=True)),
+        ([[TOM, REX]], Published(2, 0)),
+        ([[TOM, REX, ADA]], Published(1, 0)),
+        ([[thinner, ADA]], Published(1, 1)),
+        # What came and went between two publishings is not written, what came back is there.
+        ([[thinner, ADA, TOM], [max_, ADA], [thinner, ADA]], Published(0, 0)),
+        ([[ADA], [max_, ADA]], Published(1, 0)),
+        ([[max_, ADA]], Published(0, 0)),
+    ]
+    for versions, published in steps:
+        for rows in versions:
+            pets.replace(rows)
+        assert publish_to(warehouse, pets) == published
+        assert query(warehouse, "SELECT * FROM pets ORDER BY id") == sorted(versions[-1])
+    pets.append([], {"file/a": 1})  # a version without changes moves only the note
     assert publish_to(warehouse, pets) == Published(0, 0)
-    assert query(warehouse, "SELECT * FROM pets") == [REX]
-
-
-def test_what_went_and_came_back_is_there(pets: Stored, warehouse: Warehouse) -> None:
-    pets.replace([REX, TOM])
-    publish_to(warehouse, pets)
-    pets.replace([TOM])
-    pets.replace([(1, "Max", 1.0, 2), TOM])
-    assert publish_to(warehouse, pets) == Published(1, 0)
-    assert query(warehouse, "SELECT * FROM pets ORDER BY id") == [(1, "Max", 1.0, 2), TOM]
+    note = "SELECT table_name, version FROM _published"
+    assert query(warehouse, note) == [("pets", pets.version())]
 
 
 def test_a_publishing_with_nothing_new_changes_nothing_in_the_file(
@@ -85,32 +58,19 @@ def test_a_publishing_with_nothing_new_changes_nothing_in_the_file(
     assert warehouse.path.stat().st_mtime_ns == moment
 
 
-def test_a_version_without_changes_moves_only_the_note(pets: Stored, warehouse: Warehouse) -> None:
-    pets.append([REX])
-    publish_to(warehouse, pets)
-    pets.append([], {"file/a": 1})
-    assert publish_to(warehouse, pets) == Published(0, 0)
-    assert query(warehouse, "SELECT table_name, version FROM _published") == [("pets", 2)]
-
-
-def test_tables_are_published_each_for_itself(lake: Lake, warehouse: Warehouse) -> None:
+def test_tables_are_published_each_for_itself_and_may_be_all_key(
+    lake: Lake, warehouse: Warehouse
+) -> None:
     pets, tags = Stored(lake, PETS), Stored(lake, TAGS)
     pets.append([REX])
-    tags.append([(1, "old")])
+    tags.replace([(1, "old"), (2, "new")])
     publish_to(warehouse, pets)
     publish_to(warehouse, tags)
     pets.append([TOM])
-    assert publish_to(warehouse, tags) == Published(0, 0)
-    assert query(warehouse, "SELECT count(*) FROM pets") == [(1,)]
-
-
-def test_a_table_that_is_all_key_gains_and_loses_rows(lake: Lake, warehouse: Warehouse) -> None:
-    tags = Stored(lake, TAGS)
-    tags.replace([(1, "old"), (2, "new")])
-    publish_to(warehouse, tags)
     tags.replace([(1, "old"), (3, "big")])
     assert publish_to(warehouse, tags) == Published(1, 1)
     assert query(warehouse, "SELECT * FROM tags ORDER BY pet") == [(1, "old"), (3, "big")]
+    assert query(warehouse, "SELECT count(*) FROM pets") == [(1,)]
 
 
 @pytest.mark.parametrize("order", [("vet", "day"), ("day", "vet")])
@@ -190,26 +150,20 @@ def test_sqlite_has_dates_and_times_as_text_that_sorts(
     ]
 
 
-def test_the_meaning_of_every_column_is_in_the_database(pets: Stored, warehouse: Warehouse) -> None:
+def test_indexes_and_the_meaning_of_every_column_are_in_the_database(
+    pets: Stored, warehouse: Warehouse
+) -> None:
     pets.append([REX])
-    publish_to(warehouse, pets)
-    publish(pets.lake, warehouse, pets.table, whole=True)
+    for _ in range(2):
+        assert publish(pets.lake, warehouse, pets.table, whole=True).is_whole
+        assert "ix_pets_weight" in indexes(warehouse, "pets")
+    assert {index.name for index in PETS.indexes} == {"ix_pets_weight"}
     assert query(warehouse, "SELECT * FROM _columns ORDER BY column_name") == [
         ("pets", "arrival", "With which file it came."),
         ("pets", "id", "Number of the pet."),
         ("pets", "name", "What it listens to."),
         ("pets", "weight", "In kilograms."),
     ]
-
-
-def test_indexes_are_there_however_often_a_table_is_written_whole(
-    pets: Stored, warehouse: Warehouse
-) -> None:
-    pets.append([REX])
-    for _ in range(3):
-        assert publish(pets.lake, warehouse, pets.table, whole=True).is_whole
-        assert "ix_pets_weight" in indexes(warehouse, "pets")
-    assert {index.name for index in PETS.indexes} == {"ix_pets_weight"}
 
 
 def test_many_rows_are_told_of_as_they_are_written(pets: Stored, warehouse: Warehouse) -> None:
@@ -229,28 +183,20 @@ def test_many_rows_are_told_of_as_they_are_written(pets: Stored, warehouse: Ware
         assert told[-1] == Progress("pets", "publishing", 60_000, 60_000, "rows")
 
 
+@pytest.mark.parametrize(("added", "named"), [((TOM, TOM), "id"), ([(2, None, 1.0, 1)], "name")])
 def test_rows_that_contradict_the_declaration_are_refused_and_the_old_ones_stay(
-    pets: Stored, warehouse: Warehouse
+    lake: Lake, warehouse: Warehouse, added: Sequence[Row], named: str
 ) -> None:
-    pets.append([REX])
-    publish_to(warehouse, pets)
-    pets.append([TOM, TOM])
-    with pytest.raises(WarehouseError, match=r"\bid\b.*contradict the declaration"):
-        publish(pets.lake, warehouse, pets.table, whole=True)
-    assert query(warehouse, "SELECT * FROM pets") == [REX]
-    assert query(warehouse, "SELECT version FROM _published") == [(1,)]
-
-
-def test_a_null_where_none_may_be_is_refused(lake: Lake, warehouse: Warehouse) -> None:
     strict = PETS.to_metadata(sa.MetaData())
     strict.c.name.nullable = False
     pets = Stored(lake, strict)
     pets.append([REX])
     publish_to(warehouse, pets)
-    pets.append([(2, None, 1.0, 1)])
-    with pytest.raises(WarehouseError, match=r"\bname\b.*contradict the declaration"):
-        publish_to(warehouse, pets)
+    pets.append(added)
+    with pytest.raises(WarehouseError, match=rf"\b{named}\b.*contradict the declaration"):
+        publish(pets.lake, warehouse, pets.table, whole=True)
     assert query(warehouse, "SELECT * FROM pets") == [REX]
+    assert query(warehouse, "SELECT version FROM _published") == [(1,)]
 
 
 def test_a_database_in_a_folder_that_does_not_exist_is_made(pets: Stored, tmp_path: Path) -> None:
@@ -260,12 +206,10 @@ def test_a_database_in_a_folder_that_does_not_exist_is_made(pets: Stored, tmp_pa
     assert query(warehouse, "SELECT * FROM pets") == [REX]
 
 
-@pytest.mark.parametrize("declaration", TABLES, ids=str)
 def test_every_table_is_as_it_is_declared_once_it_is_published(
-    lake: Lake, warehouse: Warehouse, declaration: sa.Table
+    lake: Lake, warehouse: Warehouse
 ) -> None:
-    table = lake.table(declaration)
-    publish(lake, warehouse, table)
-
-    with warehouse.read() as connection:
-        assert Writer(connection, declaration).is_as_declared()
+    for declaration in TABLES:
+        publish(lake, warehouse, lake.table(declaration))
+        with warehouse.read() as connection:
+            assert Writer(connection, declaration).is_as_declared(), declaration.name

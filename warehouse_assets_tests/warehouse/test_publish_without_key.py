@@ -19,51 +19,28 @@ def spots(lake: Lake) -> Stored:
 
 
 def test_rows_are_added_as_often_as_they_come(warehouse: Warehouse, spots: Stored) -> None:
-    spots.append([PARK, PARK])
-    assert publish_to(warehouse, spots) == Published(2, 0, is_whole=True)
-    spots.append([PARK, POND])
-    assert publish_to(warehouse, spots) == Published(2, 0)
-
-    assert query(warehouse, ALL) == [PARK, PARK, PARK, POND]
-    assert publish_to(warehouse, spots) == Published()
-
-
-def test_an_empty_table_is_published_with_its_columns(warehouse: Warehouse, spots: Stored) -> None:
     spots.table.open()
-
-    assert publish_to(warehouse, spots).is_whole
-
-    assert query(warehouse, ALL) == []
-    spots.append([PARK])
-    assert publish_to(warehouse, spots) == Published(1, 0)
-
-
-def test_clustering_is_nothing_to_publish(warehouse: Warehouse, spots: Stored) -> None:
-    spots.append([PARK])
-    publish_to(warehouse, spots)
-    spots.append([POND])
+    assert publish_to(warehouse, spots) == Published(0, 0, is_whole=True)
+    spots.append([PARK, PARK])
+    assert publish_to(warehouse, spots) == Published(2, 0)
+    spots.append([PARK, POND])
     rearrange(spots.lake, spots.table)
-
-    assert publish_to(warehouse, spots) == Published(1, 0)
+    assert publish_to(warehouse, spots) == Published(2, 0)
     rearrange(spots.lake, spots.table)
     assert publish_to(warehouse, spots) == Published()
-    assert query(warehouse, ALL) == [PARK, POND]
+    assert query(warehouse, ALL) == [PARK, PARK, PARK, POND]
 
 
-def test_without_its_feed_the_table_is_published_whole(warehouse: Warehouse, spots: Stored) -> None:
+def test_without_its_feed_or_with_rows_removed_it_is_published_whole(
+    warehouse: Warehouse, spots: Stored
+) -> None:
     spots.append([PARK])
     publish_to(warehouse, spots)
     spots.append([POND])
     rearrange(spots.lake, spots.table)
     maintain(spots.lake, spots.table, 0)
-
     assert publish_to(warehouse, spots) == Published(2, 0, is_whole=True)
     assert query(warehouse, ALL) == [PARK, POND]
-
-
-def test_rows_that_were_removed_are_removed(warehouse: Warehouse, spots: Stored) -> None:
-    spots.append([PARK, PARK, POND])
-    publish_to(warehouse, spots)
     with spots.staged([PARK]) as connection:
         overwrite(connection, spots.table, spots.table.open(), "FROM staged", {})
 
