@@ -7,11 +7,8 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from warehouse_assets.api.charts import Line, trips_by_week, trips_map
-from warehouse_assets.api.svg import COLOURS, OTHER_COLOUR
+from warehouse_assets.api.charts import COLOURS, OTHER_COLOUR, Line, trips_by_week, trips_map
 from warehouse_assets.defs.trips.areas import WeeklyTrips
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -99,13 +96,6 @@ def test_a_region_of_any_name_is_shown_as_it_is_called(name: str) -> None:
     assert [hint(bar) for bar in bars(on_chart)] == [
         f"{shown_as(name)}, week of 2018-04-30: 3 trips"
     ]
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.text(), max_size=9, unique=True))
-def test_whatever_the_regions_are_called_the_picture_can_be_read(names: list[str]) -> None:
-    read(trips_map(Line(name, HERE, THERE, 1) for name in names))
-    read(trips_by_week({name: weekly(1, 0, 2) for name in names}))
 
 
 def test_a_line_goes_from_origin_to_destination_and_a_dot_stays_where_it_is() -> None:
