@@ -1,5 +1,7 @@
 """Having a block of code die at a crash point of the package."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -43,3 +45,13 @@ def dying_at(name: str, call: int = 1, subject: str | None = None) -> Iterator[N
 
     with hooked(die):
         yield
+
+
+def kill_at(name: str, subject: str) -> None:
+    """Let this process be killed, without a moment to put anything right, at the crash point."""
+
+    def kill(point: str, of: str) -> None:
+        if (point, of) == (name, subject):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    crash_points.hook = kill

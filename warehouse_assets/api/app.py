@@ -13,16 +13,14 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from warehouse_assets.api import problems
-from warehouse_assets.api.auth import Clients, OwnPagesOnly
-from warehouse_assets.api.database import Database
+from warehouse_assets.api.auth import Guard
+from warehouse_assets.api.database import database_of
 from warehouse_assets.api.deps import Runs, Service
 from warehouse_assets.api.freshness import Freshness
 from warehouse_assets.api.keys import Keys
-from warehouse_assets.api.limits import RequestLimit
 from warehouse_assets.api.logs import AccessLog
 from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.middleware import Middleware
-from warehouse_assets.api.postgresql_reader import PostgresqlReader
 from warehouse_assets.api.routes import (
     answers,
     deliveries,
@@ -33,7 +31,6 @@ from warehouse_assets.api.routes import (
     trips,
 )
 from warehouse_assets.api.runs import WarmRuns
-from warehouse_assets.api.sqlite_reader import SqliteReader
 from warehouse_assets.api.uploads import remove_broken_off
 from warehouse_assets.api.webhooks import Webhooks
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
@@ -48,6 +45,17 @@ Answers are JSON, or CSV with `Accept: text/csv` or `format=csv`. Their `ETag` h
 are made of is published anew.
 
 Errors are problem documents (RFC 9457, `application/problem+json`)."""
+
+
+_ROUTERS = (
+    reviews.router,  # nearly all that is asked
+    answers.router,
+    trips.router,
+    ingestions.router,
+    deliveries.router,
+    health.router,
+    pages.router,
+)
 
 
 class _Fronted(FastAPI):
@@ -78,9 +86,7 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
     journals = Ingestions(settings.ingestions)
     stopped = threading.Event()
     warehouse: Warehouse = resources["warehouse"]
-    database: Database = (
-        SqliteReader(warehouse) if warehouse.is_sqlite else PostgresqlReader(warehouse, settings)
-    )
+    database = database_of(warehouse, settings)
 
     def address(ingestion: Ingestion) -> str:
         return settings.api_url + str(app.url_path_for("status", ingestion_id=ingestion.id))
@@ -90,21 +96,15 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         version=version("warehouse_assets"),
         description=_DESCRIPTION,
         lifespan=_lifespan,
-        # Nearly all that is asked; a router that is included takes longer to be looked through.
-        routes=list(reviews.router.routes),
-        responses=problems.problems(422),
+        # Routers that are included take longer to be looked through.
+        routes=[route for router in _ROUTERS for route in router.routes],
         openapi_url=None,  # its own route would ignore parameters
         docs_url=None,  # they load their scripts from another host
         redoc_url=None,
         # To find out that nobody wants it takes as long as a kept answer; there is /metrics.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         front=partial(
-            Middleware,
-            own_pages=OwnPagesOnly(settings),
-            clients=Clients(keys, RequestLimit(settings.api_requests_per_minute)),
-            database=database,
-            metrics=metrics,
-            log=log,
+            Middleware, guard=Guard(settings, keys), database=database, metrics=metrics, log=log
         ),
     )
     app.state.service = Service(
@@ -124,16 +124,6 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
     )
     app.state.log = log
     problems.add_handlers(app)
-    for router in (
-        answers.router,
-        trips.router,
-        ingestions.router,
-        deliveries.router,
-        health.metrics_router,
-    ):
-        app.include_router(router, responses=problems.GUARDED)
-    app.include_router(health.router)
-    app.include_router(pages.router)
     pages.add_static(app)
     return app
 

@@ -1,31 +1,36 @@
-"""Who may ask, before a route is looked for: only pages of this service, and who has a key."""
+"""Who may ask, before a route is looked for: own pages, who has a key, nobody too often."""
 
 import base64
 import binascii
 import ipaddress
 import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from fastapi.responses import Response
 
 from warehouse_assets.api import problems
 from warehouse_assets.api.keys import Keys
-from warehouse_assets.api.limits import RequestLimit
 from warehouse_assets.settings import Settings
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_MOST_HOSTS_KNOWN = 1000
 _BEARER = re.compile(r"bearer +(\S+)\s*", re.IGNORECASE)
 _BASIC = re.compile(r"basic +(\S+)\s*", re.IGNORECASE)
 _WITHOUT_KEY = frozenset({"/health/live", "/health/ready"})
 # Browsers ask for a name and a password at the latter; the key is the password.
 _CHALLENGE = 'Bearer realm="warehouse", Basic realm="warehouse", charset="UTF-8"'
+_SECONDS_OF_A_MINUTE = 60.0
+_MOST_CLIENTS = 10_000
+_A_TOKEN = 1 - 1e-9  # as many seconds as it takes to get one may give a little less
 
 
 @dataclass
 class Asked:
-    """What the guards look at of a request."""
+    """What is looked at of a request before a route is."""
 
     method: str
     path: str
@@ -35,17 +40,53 @@ class Asked:
     authorization: str = ""
     api_key: str = ""
     accept: str = ""
+    if_none_match: str = ""
 
 
-class OwnPagesOnly:
-    """Refuses what a page of another site makes a browser of this network ask for.
+class RequestLimit:
+    """At most `per_minute` requests at once, and as many a minute after that; 0 is no limit.
 
-    Such a page could send files to a service that listens on this machine only; and read its
-    answers, by a name of its own for this machine's address, which is why then the name is
-    checked, too.
+    Each request takes a token of its client's bucket. Of the clients that asked longest ago nothing
+    is remembered when there are too many.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        per_minute: int,
+        clock: Callable[[], float] = time.monotonic,
+        most_clients: int = _MOST_CLIENTS,
+    ) -> None:
+        self._per_minute = per_minute
+        self._per_second = per_minute / _SECONDS_OF_A_MINUTE
+        self._clock = clock
+        self._most_clients = most_clients
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def seconds_to_wait(self, client: str) -> float:
+        """0 if `client` may make a request now, which then counts; else when it may."""
+        if not self._per_minute:
+            return 0.0
+        now = self._clock()
+        tokens, since = self._buckets.get(client, (float(self._per_minute), now))
+        tokens = min(tokens + (now - since) * self._per_second, float(self._per_minute))
+        wait = 0.0 if tokens >= _A_TOKEN else (1 - tokens) / self._per_second
+        self._buckets[client] = (tokens if wait else tokens - 1, now)
+        self._buckets.move_to_end(client)
+        if len(self._buckets) > self._most_clients:
+            self._buckets.popitem(last=False)
+        return wait
+
+
+class Guard:
+    """Lets requests pass that come from no other site, have a key where one is wanted, and are not
+    too many of anybody.
+
+    A page of another site could have a browser of this network send files to a service that listens
+    on this machine only; and read its answers, by a name of its own for this machine's address,
+    which is why then the name is checked, too.
+    """
+
+    def __init__(self, settings: Settings, keys: Keys) -> None:
         public = urlsplit(settings.api_url)
         self._public = public.netloc.lower()
         self._hosts = (
@@ -53,20 +94,36 @@ class OwnPagesOnly:
             if is_of_this_machine(settings.api_host)
             else None
         )
-        self._known: set[str] = set()
+        self._keys = keys
+        self._limit = RequestLimit(settings.api_requests_per_minute)
 
-    def refusal(self, asked: Asked) -> Response | None:
-        """Why the request is not answered; None if it is."""
+    def admit(self, asked: Asked) -> tuple[Response | None, str | None]:
+        """Why the request is not answered, or None; and the name of the key that it has."""
+        if (refusal := self._of_another_site(asked)) or asked.path in _WITHOUT_KEY:
+            return refusal, None
+        name = None
+        if wanted := self._keys.are_wanted():
+            given = _key_of(asked)
+            name = self._keys.name(given) if given else None
+        if wait := self._limit.seconds_to_wait(f"key {name}" if name else asked.client):
+            reason = "You ask more often than the setting API_REQUESTS_PER_MINUTE allows."
+            return problems.answer(429, reason, headers={"Retry-After": str(int(wait) + 1)}), name
+        if wanted and name is None:
+            reason = (
+                "This service wants a key: send it as `Authorization: Bearer KEY` or "
+                "`X-API-Key: KEY`, or as the password that a browser asks for."
+            )
+            return problems.answer(401, reason, headers={"WWW-Authenticate": _CHALLENGE}), None
+        return None, name
+
+    def _of_another_site(self, asked: Asked) -> Response | None:
         host = asked.host.lower()
-        if self._hosts is not None and host and host not in self._known:
-            if _name_of(host) not in self._hosts:
-                return problems.answer(
-                    400,
-                    f"This service listens on its own machine only and does not know itself as "
-                    f"{host}. Set API_URL to the address under which it is reached.",
-                )
-            if len(self._known) < _MOST_HOSTS_KNOWN:  # they differ by their ports
-                self._known.add(host)
+        if self._hosts is not None and host and _name_of(host) not in self._hosts:
+            return problems.answer(
+                400,
+                f"This service listens on its own machine only and does not know itself as "
+                f"{host}. Set API_URL to the address under which it is reached.",
+            )
         if asked.origin and asked.method not in _SAFE_METHODS:
             origin = asked.origin.lower()
             asked_from = urlsplit(origin).netloc if "://" in origin else origin
@@ -75,29 +132,6 @@ class OwnPagesOnly:
                     403, f"Pages of {asked_from} may not send anything to this service."
                 )
         return None
-
-
-class Clients:
-    """Lets requests pass that have a key, where keys are wanted, and not too many of anybody."""
-
-    def __init__(self, keys: Keys, limit: RequestLimit) -> None:
-        self._keys = keys
-        self._limit = limit
-
-    def admit(self, asked: Asked) -> tuple[Response | None, str | None]:
-        """Why the request is not answered, or None; and the name of the key that it has."""
-        if asked.path in _WITHOUT_KEY:
-            return None, None
-        name = None
-        if wanted := self._keys.are_wanted():
-            given = _key_of(asked)
-            name = self._keys.name(given) if given else None
-        client = f"key {name}" if name else asked.client
-        if wait := self._limit.seconds_to_wait(client):
-            return _too_many(wait), name
-        if wanted and name is None:
-            return _without_key(), None
-        return None, name
 
 
 def is_of_this_machine(host: str) -> bool:
@@ -113,36 +147,15 @@ def _key_of(asked: Asked) -> str:
     if found := _BEARER.fullmatch(asked.authorization):
         return found[1]
     if found := _BASIC.fullmatch(asked.authorization):
-        return _password(found[1])
+        try:
+            text = base64.b64decode(found[1], validate=True).decode("utf-8", "replace")
+        except binascii.Error:
+            return ""
+        return text.partition(":")[2]
     return asked.api_key
 
 
-def _password(credentials: str) -> str:
-    """The password in the credentials of HTTP Basic; empty if there is none."""
-    try:
-        text = base64.b64decode(credentials, validate=True).decode("utf-8", "replace")
-    except binascii.Error:
-        return ""
-    return text.partition(":")[2]
-
-
-def _too_many(seconds: float) -> Response:
-    return problems.answer(
-        429,
-        "You ask more often than the setting API_REQUESTS_PER_MINUTE allows.",
-        headers={"Retry-After": str(int(seconds) + 1)},
-    )
-
-
-def _without_key() -> Response:
-    return problems.answer(
-        401,
-        "This service wants a key: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`, or "
-        "as the password that a browser asks for.",
-        headers={"WWW-Authenticate": _CHALLENGE},
-    )
-
-
+@lru_cache(maxsize=1000)
 def _name_of(host: str) -> str:
     """The name or address in a Host header, without its port."""
     try:

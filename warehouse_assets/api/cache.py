@@ -11,9 +11,8 @@ from warehouse_assets.warehouse.notes import PublishedVersion
 MOST_BYTES = 128 * 1024 * 1024
 _BYTES_OF_OVERHEAD = 1000  # of a kept answer: its key, its headers, their places
 _LARGEST_SHARE = 16  # an answer larger than the sixteenth part of all is not kept
-_OF_CONTENT = frozenset({b"content-type", b"content-length"})
 
-Key = tuple[bytes, Format]
+Key = tuple[bytes, bytes, Format]
 """Path and query as they were sent, and the format that is preferred."""
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -35,16 +34,6 @@ class Kept:
     def is_of(self, published: Versions) -> bool:
         """Whether it would be made the same way of what is published."""
         return all(published.get(version.table) == version for version in self.versions)
-
-    @property
-    def tag(self) -> str:
-        """Its ETag."""
-        return next(text for name, text in self.headers if name == b"etag").decode("latin-1")
-
-    @property
-    def headers_of_unchanged(self) -> RawHeaders:
-        """The headers of the answer that nothing has changed."""
-        return [header for header in self.headers if header[0] not in _OF_CONTENT]
 
 
 class Cache:
@@ -79,4 +68,4 @@ class Cache:
 
 
 def _size(key: Key, answer: Kept) -> int:
-    return len(answer.body) + 2 * len(key[0]) + _BYTES_OF_OVERHEAD
+    return len(answer.body) + 2 * len(key[0] + key[1]) + _BYTES_OF_OVERHEAD

@@ -1,74 +1,51 @@
 """Cursors: values by which rows are ordered, as text that stands for itself in an address."""
 
 import base64
-import json
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from types import GenericAlias
+from typing import Annotated, Any
 
+import pydantic_core
 import sqlalchemy as sa
+from pydantic import Field, NaiveDatetime, TypeAdapter
 
-from warehouse_assets.api.formats import plain
 from warehouse_assets.api.problems import Refusal
 
 _LONGEST = 10_000
-_LARGEST = (1 << 63) - 1  # whole number of a database
-_FROM_TEXT: Mapping[type[Any], Any] = {
-    sa.DateTime: datetime.fromisoformat,
-    sa.Date: date.fromisoformat,
+_KINDS: Mapping[type[Any], Any] = {
+    sa.DateTime: NaiveDatetime,
+    sa.Date: date,
+    sa.Text: Annotated[str, Field(pattern=r"^[^\x00]*$")],
+    sa.Integer: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)],
 }
+
+
+def kind_of(column: sa.Column[Any]) -> Any:
+    """The type of the values of a column in a cursor."""
+    return next(kind for declared, kind in _KINDS.items() if isinstance(column.type, declared))
 
 
 def encode(values: Sequence[Any]) -> str:
     """The cursor of `values`."""
-    text = json.dumps([plain(value) for value in values])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(pydantic_core.to_json(values)).decode().rstrip("=")
 
 
-def decode(
-    text: str, kinds: Sequence[sa.types.TypeEngine[Any]], of_which_optional: int = 0
-) -> list[Any]:
-    """The values of a cursor.
-
-    Args:
-        kinds: the types that they must have.
-        of_which_optional: how many of the last ones may be null, or all be missing.
+def decode(text: str, kinds: Iterable[Any]) -> tuple[Any, ...]:
+    """The values of a cursor, which are of these types.
 
     Raises:
         Refusal: it is none of such values.
     """
-    least = len(kinds) - of_which_optional
+    shape: Any = GenericAlias(tuple, tuple(kinds))
+    found: TypeAdapter[tuple[Any, ...]] = TypeAdapter(shape)
     try:
-        found = json.loads(base64.urlsafe_b64decode(text[:_LONGEST].encode() + b"=="))
-        if of_which_optional and isinstance(found, list) and len(found) == least:
-            found += [None] * of_which_optional
-        return [
-            None if value is None and number >= least else _value(kind, value)
-            for number, (kind, value) in enumerate(zip(kinds, found, strict=True))
-        ]
-    except (ValueError, TypeError, RecursionError):
+        sent = base64.urlsafe_b64decode(text[:_LONGEST].encode() + b"==")
+        return found.validate_json(sent, strict=True)
+    except ValueError:
         raise refusal() from None
 
 
 def refusal(words: str = "") -> Refusal:
     """What is said of a cursor that cannot be used."""
     return Refusal(422, f"It is not the `next` of a page{words}.", "after")
-
-
-def _value(kind: sa.types.TypeEngine[Any], part: Any) -> Any:
-    """A value of a cursor as the database has it.
-
-    Raises:
-        ValueError: it is none of that type.
-    """
-    for declared, read in _FROM_TEXT.items():
-        if isinstance(kind, declared) and isinstance(part, str):
-            found = read(part)
-            if getattr(found, "tzinfo", None) is None:
-                return found
-    if isinstance(kind, sa.Text) and isinstance(part, str) and "\0" not in part:
-        part.encode()
-        return part
-    if isinstance(kind, sa.Integer) and type(part) is int and -_LARGEST - 1 <= part <= _LARGEST:
-        return part
-    raise ValueError

@@ -4,22 +4,48 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from tempfile import SpooledTemporaryFile
+from typing import Annotated, Any, Literal, Protocol
 
 import pydantic_core
-from fastapi import Query, Request
-from pydantic import WithJsonSchema
+from fastapi import Request
+from pydantic import BaseModel, Field, WithJsonSchema
+
+from warehouse_assets.api.problems import problems
 
 Format = Literal["json", "csv"]
+
+
+class SupportsWrite(Protocol):
+    """Whatever text is written to."""
+
+    def write(self, text: str, /) -> object:
+        """Take a piece of it."""
+
 
 # In JSON Schema "date-time" has a zone; this is OpenAPI's name for one without.
 TimeWithoutZone = Annotated[
     datetime, WithJsonSchema({"type": "string", "format": "date-time-local"})
 ]
 
+UNCHANGED: Any = {304: {"description": "What `If-None-Match` names is still the answer."}}
 MEDIA_TYPES: Mapping[Format, str] = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is answered: all of it, or a file that holds it.
+
+    Args:
+        next: the cursor of the next page, if there is one.
+    """
+
+    body: bytes | SpooledTemporaryFile[str]
+    media_type: str
+    next: str | None = None
 
 
 def preferred(accept: str) -> Format:
@@ -44,15 +70,16 @@ def _liking(part: str) -> tuple[str, float]:
     return media_type, 1.0
 
 
-def wanted(request: Request, said: Format | None) -> Format:
-    """The format that a request wants: what its parameter `format` said, or else `Accept`."""
-    return said or preferred(request.headers.get("accept", ""))
+class Formatted(BaseModel):
+    """The parameter of an answer that there is in both formats."""
 
+    format: Format | None = Field(
+        None, description="Format of the answer; by default what `Accept` says."
+    )
 
-FormatQuery = Annotated[
-    Format | None,
-    Query(alias="format", description="Format of the answer; by default what `Accept` says."),
-]
+    def wanted(self, request: Request) -> Format:
+        """The format that a request wants: what its parameter says, or else `Accept`."""
+        return self.format or preferred(request.headers.get("accept", ""))
 
 
 def plain(value: Any) -> Any:
@@ -66,32 +93,34 @@ def plain(value: Any) -> Any:
     return value
 
 
-def to_json(value: object) -> bytes:
+def as_json(value: object, following: str | None = None) -> Content:
     """`value` as JSON; null for what is no number."""
-    return pydantic_core.to_json(value, inf_nan_mode="null")
+    body = pydantic_core.to_json(value, inf_nan_mode="null")
+    return Content(body, MEDIA_TYPES["json"], following)
 
 
-def to_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+def as_csv(
+    names: Sequence[str], rows: Iterable[Sequence[Any]], following: str | None = None
+) -> Content:
     """Rows as CSV (RFC 4180) with a heading; null is nothing between the commas."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
+    write_csv(text, names, rows)
+    return Content(text.getvalue().encode(), MEDIA_TYPES["csv"], following)
+
+
+def write_csv(stream: SupportsWrite, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows as CSV with a heading."""
+    writer = csv.writer(stream)
     writer.writerow(names)
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    writer.writerows([plain(value) for value in row] for row in rows)
 
 
-def in_both_formats(example: Any, csv_example: str, text: str = "The answer.") -> dict[str, Any]:
-    """The description of an answer in both formats, for a route's `responses[200]`."""
-    return {
+def in_both_formats(csv_example: str, text: str, *problem_statuses: int) -> Any:
+    """The description of an answer in both formats, for the `responses` of a route."""
+    changes = "Changes with the answer, which it does when a table is published anew."
+    answered = {
         "description": text,
-        "headers": VALIDATORS,
-        "content": {
-            "application/json": {"example": example},
-            "text/csv": {"schema": {"type": "string"}, "example": csv_example},
-        },
+        "headers": {"ETag": {"description": changes, "schema": {"type": "string"}}},
+        "content": {"text/csv": {"schema": {"type": "string"}, "example": csv_example}},
     }
-
-
-VALIDATORS = {
-    "ETag": {"description": "Changes when a table is published anew.", "schema": {"type": "string"}}
-}
+    return {200: answered, **UNCHANGED, **problems(*problem_statuses)}

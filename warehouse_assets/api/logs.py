@@ -3,10 +3,8 @@
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from functools import lru_cache
 from typing import Any
 
 LOGS: dict[str, Any] = {
@@ -52,7 +50,8 @@ class AccessLog:
         """Add a request that has been answered; on the event loop only."""
         if not _access.isEnabledFor(logging.INFO):
             return
-        self._lines.append(json.dumps({"at": _now(), **entry}))
+        at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        self._lines.append(json.dumps({"at": at, **entry}))
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(_SECONDS_UNTIL_WRITTEN, self.flush)
@@ -65,14 +64,3 @@ class AccessLog:
         if self._lines:
             _access.info("%s", "\n".join(self._lines))
             self._lines.clear()
-
-
-def _now() -> str:
-    milliseconds = time.time_ns() // 1_000_000
-    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03}+00:00"
-
-
-@lru_cache(maxsize=1)
-def _second(seconds: int) -> str:
-    """The second that begins so long after 1970; of many requests it is the same."""
-    return datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None).isoformat()

@@ -1,5 +1,6 @@
 """Figures of the service for Prometheus, in a registry of its own; no label is made of an id."""
 
+import time
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -64,9 +65,9 @@ class Metrics:
         """Count an answer that had been kept, or was made."""
         (self._hits if is_hit else self._misses).inc()
 
-    def told(self, ages: Mapping[str, float | None]) -> bytes:
-        """All figures, as Prometheus reads them, with the age in seconds of each family."""
-        for family, age in ages.items():
-            if age is not None:
-                self._ages.labels(family).set(age)
+    def told(self, changed: Mapping[str, float | None]) -> bytes:
+        """All figures, as Prometheus reads them; `changed` is when each family did, since 1970."""
+        for family, moment in changed.items():
+            if moment is not None:
+                self._ages.labels(family).set(time.time() - moment)
         return generate_latest(self.registry)

@@ -4,24 +4,27 @@ One that is ignored gives another answer: `form=2014-10-01`, a slip for `from`, 
 answered with all days.
 """
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import date
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
-from fastapi import Query, Request
+from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from starlette.datastructures import QueryParams
 
 from warehouse_assets.api.problems import Refusal
 from warehouse_assets.days import Days
 
+M = TypeVar("M", bound=BaseModel)
 
-def day_of(text: str) -> date:
+
+def _day(text: str) -> date:
     """A day, YYYY-MM-DD and nothing else.
 
     Raises:
@@ -33,35 +36,63 @@ def day_of(text: str) -> date:
     return day
 
 
-Day = Annotated[date, BeforeValidator(day_of)]
-"""A day, YYYY-MM-DD."""
-Region = Annotated[str | None, Query(description="A region.", examples=["Prague"])]
-"""The region that a request may name."""
+class Ranged(BaseModel):
+    """The parameters of an answer about a range of days."""
+
+    first: Annotated[date, BeforeValidator(_day)] | None = Field(
+        None, alias="from", description="First day, UTC.", examples=["2014-03-01"]
+    )
+    last: Annotated[date, BeforeValidator(_day)] | None = Field(
+        None, alias="to", description="Last day, included.", examples=["2014-03-01"]
+    )
+
+    @property
+    def days(self) -> Days:
+        """The range of days.
+
+        Raises:
+            Refusal: the first is after the last.
+        """
+        try:
+            return Days(self.first, self.last)
+        except ValueError as error:
+            raise Refusal(422, f"The days cannot be used: {error}.", "from") from None
 
 
-def days_of(first: date | None, last: date | None) -> Days:
-    """The range of days from `first` to `last`.
+class OfRegion(BaseModel):
+    """The parameter of an answer about a region."""
 
-    Raises:
-        Refusal: the first is after the last.
-    """
-    try:
-        return Days(first, last)
-    except ValueError as error:
-        raise Refusal(422, f"The days cannot be used: {error}.", "from") from None
+    region: str | None = Field(None, description="A region.", examples=["Prague"])
 
 
 class StrictRoute(APIRoute):
-    """A route that refuses parameters behind the `?` which it does not declare."""
+    """A route that refuses parameters behind the `?` which it does not declare.
+
+    A function that takes the request, what is in the path, and all parameters as one model, `said`,
+    and returns a `Response`, is called without FastAPI's looking its parameters up: that takes
+    longer than a short answer.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What answers a request: as any route, if its parameters are known."""
-        handle = self.handler()
-        told = (self.openapi_extra or {}).get("parameters", ())
-        known = [
-            *_names(self.dependant),
-            *(found["name"] for found in told if found["in"] == "query"),
-        ]
+        hints = get_type_hints(self.endpoint)
+        model = hints.get("said")
+        taken = {"request", "said", *self.param_convertors}
+        is_plain = hints.get("return") is Response and taken >= {
+            *inspect.signature(self.endpoint).parameters
+        }
+        known = _aliases(model) if model else _names(self.dependant)
+        handle = super().get_route_handler()
+
+        async def handle_plainly(request: Request) -> Response:
+            values = {"said": values_of(request, model)} if model else {}
+            answered: Response = await self.endpoint(
+                request=request, **values, **request.path_params
+            )
+            return answered
+
+        if is_plain:
+            handle = handle_plainly
 
         async def handle_strictly(request: Request) -> Response:
             if request.scope["query_string"]:
@@ -70,20 +101,9 @@ class StrictRoute(APIRoute):
 
         return handle_strictly
 
-    def handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What answers a request whose parameters are known."""
-        return super().get_route_handler()
 
-
-class PlainRoute(StrictRoute):
-    """A route whose function takes the request, and nothing that FastAPI would have to look up.
-
-    To look up what a function declares takes longer than a short answer.
-    """
-
-    def handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The function itself."""
-        return self.endpoint
+def _aliases(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _names(dependant: Dependant) -> list[str]:
@@ -92,13 +112,8 @@ def _names(dependant: Dependant) -> list[str]:
     return [*nested, *(found.alias for found in dependant.query_params)]
 
 
-M = TypeVar("M", bound=BaseModel)
-
-
 def values_of(request: Request, model: type[M]) -> M:
     """The parameters behind the `?`, as `model` declares them.
-
-    This is what FastAPI does where a function declares them; here `described` tells of them.
 
     Raises:
         RequestValidationError: one of them cannot be used.
@@ -112,32 +127,15 @@ def values_of(request: Request, model: type[M]) -> M:
         raise RequestValidationError(found) from None
 
 
-def described(model: type[BaseModel]) -> list[dict[str, Any]]:
-    """The parameters of `model` in the description of the API."""
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": False,
-            "description": schema.get("description", ""),
-            "schema": schema,
-        }
-        for name, schema in model.model_json_schema()["properties"].items()
-    ]
-
-
 def check(sent: QueryParams, known: Sequence[str]) -> None:
     """Refuse parameters that are not `known`, and those that are there more than once.
 
     Raises:
         Refusal: there are such.
     """
-    names = [name for name, _ in sent.multi_items()]
-    if len(set(names)) == len(names) and set(names) <= set(known):
-        return
     there_are = f"there are: {', '.join(known)}" if known else "this address takes no parameters"
     errors = {}
-    for name, times in Counter(names).items():
+    for name, times in Counter(name for name, _ in sent.multi_items()).items():
         if name not in known:
             errors[name] = f"There is no parameter {name!r}; {there_are}."
         elif times > 1:

@@ -113,7 +113,7 @@ def _title(status: int) -> str:
     return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
-GUARDED = problems(400, 401, 429)
+GUARDED = problems(400, 401, 422, 429)
 """The errors with which any route may answer that is not of `/health`."""
 
 

@@ -1,90 +1,56 @@
-"""Answers made of published tables: of one version of them, which their ETag stands for."""
+"""Answers made of published tables, in one transaction: of one version of each of them."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from tempfile import SpooledTemporaryFile
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from fastapi import Request
-from fastapi.responses import Response
-from starlette.exceptions import HTTPException
+from fastapi.responses import Response, StreamingResponse
 from starlette.types import Scope
 
-from warehouse_assets.api.database import Lookup, Reading
+from warehouse_assets.api.database import Reading
 from warehouse_assets.api.deps import service_of
+from warehouse_assets.api.formats import Content
 from warehouse_assets.api.problems import Refusal
 from warehouse_assets.warehouse.notes import PublishedVersion
 
-UNCHANGED = {304: {"description": "What `If-None-Match` names is still the answer."}}
 _SECONDS_UNTIL_PUBLISHED = "10"
-_DIGEST_BYTES = 12
-# The same versions may be told in another way by another release.
-_RELEASE = version("warehouse_assets").encode()
-R = TypeVar("R", bound=Lookup)
-
-
-@dataclass(frozen=True)
-class Content:
-    """What is answered.
-
-    Args:
-        link: the query of the next page, if there is one.
-    """
-
-    body: bytes
-    media_type: str
-    link: str | None = None
+_CHARACTERS_AT_ONCE = 64 * 1024
 
 
 async def answer(
     request: Request,
     tables: Sequence[sa.Table],
-    make: Callable[[Reading], Content | Response],
-    variant: str = "",
+    make: Callable[[Reading], Content],
+    is_short: bool = False,
 ) -> Response:
     """The answer that `make` makes of `tables` in one transaction.
 
     Args:
-        variant: what it depends on beside the tables, the path and the query.
+        is_short: it may be made in less time than it takes to hand it to a thread.
 
     Raises:
         Refusal: one of the tables has not been published.
-        HTTPException: 304, the answer is known to whoever asks.
         WarehouseAssetsError: the warehouse cannot be read.
     """
     names = [str(table.name) for table in tables]
-    return await service_of(request).database.read(names, _work(request, names, make, variant))
 
-
-async def answer_short(
-    request: Request, table: sa.Table, make: Callable[[Lookup], Content], variant: str = ""
-) -> Response:
-    """The same, of what may be made in less time than it takes to hand it to a thread."""
-    names = [str(table.name)]
-    return await service_of(request).database.look_up(names, _work(request, names, make, variant))
-
-
-def _work(
-    request: Request,
-    names: Sequence[str],
-    make: Callable[[R], Content | Response],
-    variant: str,
-) -> Callable[[R], Response]:
-    def work(reading: R) -> Response:
+    def work(reading: Reading) -> Response:
         request.scope["state"]["versions"] = reading.versions
-        _check_published(names, reading.versions)
-        tag = etag(reading.versions, request.scope, variant)
-        refuse_unchanged(request, tag)
-        made = make(reading)
-        refuse_unchanged(request, tag, is_made=True)
-        if isinstance(made, Content):
-            return Response(made.body, headers={**_headers(made), **headers_of(tag)})
-        made.headers.update(headers_of(tag))
-        return made
+        published = {found.table for found in reading.versions}
+        for name in names:
+            if name not in published:
+                raise Refusal(
+                    503,
+                    f"The table {name} has not been published yet. Materialise it and what it is "
+                    "computed from.",
+                    Retry_After=_SECONDS_UNTIL_PUBLISHED,
+                )
+        return sent(request, make(reading))
 
-    return work
+    return await service_of(request).database.read(names, work, is_short)
 
 
 def versions_of(scope: Scope) -> Sequence[PublishedVersion] | None:
@@ -93,52 +59,31 @@ def versions_of(scope: Scope) -> Sequence[PublishedVersion] | None:
     return found
 
 
-def etag(versions: Iterable[Sequence[object]], scope: Scope, variant: str) -> str:
-    """The validator of the answer to a request, made of these versions of tables."""
-    digest = hashlib.blake2b(_RELEASE, digest_size=_DIGEST_BYTES)
-    digest.update(repr((*map(tuple, versions), target(scope), variant)).encode())
-    return f'W/"{digest.hexdigest()}"'
+def sent(request: Request, content: Content) -> Response:
+    """The answer that has `content`, with an ETag by which it is known again."""
+    digest = hashlib.blake2b(digest_size=12)
+    for piece in [content.body] if isinstance(content.body, bytes) else _pieces(content.body):
+        digest.update(piece)
+    headers = {
+        "Content-Type": content.media_type,
+        "ETag": f'W/"{digest.hexdigest()}"',
+        "Cache-Control": "no-cache",
+        "Vary": "Accept",
+    }
+    if content.next is not None:
+        query = urlencode({**request.query_params, "after": content.next})
+        headers["Link"] = f'<?{query}>; rel="next"'
+    if isinstance(content.body, bytes):
+        return Response(content.body, headers=headers)
+    return StreamingResponse(_closing(content.body), headers=headers)
 
 
-def target(scope: Scope) -> bytes:
-    """What is asked for, as it was sent: path and query."""
-    return bytes(scope["raw_path"]) + b"?" + bytes(scope["query_string"])
+def _pieces(file: SpooledTemporaryFile[str]) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(_CHARACTERS_AT_ONCE):
+        yield piece.encode()
 
 
-def is_unchanged(if_none_match: str, tag: str) -> bool:
-    """Whether a header `If-None-Match` names the validator."""
-    named = (name.strip().removeprefix("W/") for name in if_none_match.split(","))
-    return any(name in {"*", tag.removeprefix("W/")} for name in named)
-
-
-def headers_of(tag: str) -> dict[str, str]:
-    """The headers of an answer whose validator is `tag`."""
-    return {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept"}
-
-
-def refuse_unchanged(request: Request, tag: str, is_made: bool = False) -> None:
-    """End with 304 if whoever asks has this answer; `*` is any, once one could be made."""
-    if_none_match = request.headers.get("if-none-match", "").strip()
-    if if_none_match in {"", "*"} and not is_made:
-        return
-    if if_none_match and is_unchanged(if_none_match, tag):
-        raise HTTPException(304, headers=headers_of(tag))
-
-
-def _headers(content: Content) -> dict[str, str]:
-    headers = {"Content-Type": content.media_type}
-    if content.link:
-        headers["Link"] = f'<?{content.link}>; rel="next"'
-    return headers
-
-
-def _check_published(names: Sequence[str], versions: Sequence[PublishedVersion]) -> None:
-    published = {found.table for found in versions}
-    for name in names:
-        if name not in published:
-            raise Refusal(
-                503,
-                f"The table {name} has not been published yet. Materialise it and what it is "
-                "computed from.",
-                Retry_After=_SECONDS_UNTIL_PUBLISHED,
-            )
+def _closing(file: SpooledTemporaryFile[str]) -> Iterator[bytes]:
+    with file:
+        yield from _pieces(file)

@@ -1,4 +1,4 @@
-"""Files on their way into the inbox.
+"""Files on their way into the inbox: as the body of a request, or in a form.
 
 Until it is whole, a file is a hidden one in the inbox's folder that nobody takes; then it is
 renamed. So that a former service's leftovers can be told from files that are still coming, each
@@ -9,10 +9,21 @@ import fcntl
 import logging
 import os
 import time
-from contextlib import suppress
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
 
+import anyio
+from anyio.to_thread import run_sync
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from warehouse_assets.api import webhooks
+from warehouse_assets.api.deps import Service
+from warehouse_assets.api.problems import Refusal
 from warehouse_assets.errors import SourceError, is_disk_full
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.ingestions import (
@@ -24,8 +35,30 @@ from warehouse_assets.ingestions import (
     shown_name,
 )
 
+BODY_TYPES = (
+    "text/csv",
+    "application/csv",
+    "text/plain",
+    "application/gzip",
+    "application/x-gzip",
+    "application/octet-stream",
+)
+"""The types of bodies that are the file itself."""
+FORM_TYPE = "multipart/form-data"
+FORM_FIELDS: Mapping[str, Any] = {
+    "file": {"type": "string", "format": "binary"},
+    "name": {"type": "string"},
+    "webhook": {"type": "string"},
+}
+"""The fields of a form, as OpenAPI describes them."""
+
 _SUFFIX = ".upload.part"
 _GZIP = b"\x1f\x8b"
+_BYTES_WRITTEN_AT_ONCE = 1 << 20
+_MOST_BYTES_AROUND_A_FILE = 1 << 17  # of a form: boundaries, headers, other fields
+_MOST_FIELDS = 20
+_MOST_BYTES_OF_A_FIELD = 4096
+_SECONDS_OF_SILENCE = 60.0
 _logger = logging.getLogger(__name__)
 
 
@@ -82,13 +115,17 @@ class Upload:
         self.ingestion.tell("queued", bytes=self.bytes)
         self._part.rename(self._inbox.folder / self._file_name)
         self._stream.close()
-        _sync_folder(self._inbox.folder)
+        folder = os.open(self._inbox.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
         return self.ingestion
 
     def break_off(self, reason: str) -> None:
         """Leave nothing of the file but its journal, which says why it failed."""
         self._discard()
-        self.ingestion.tell("failed", reason=reason)
+        self.ingestion.tell("failed", reason=f"{reason}, after {self.bytes:,} bytes.")
 
     def _open(self) -> BinaryIO:
         try:
@@ -113,36 +150,187 @@ class Upload:
             _logger.warning("What was uploaded to %s cannot be removed: %s", self._part, error)
 
 
-def remove_broken_off(inbox: Inbox, ingestions: Ingestions) -> int:
-    """Remove what services that were killed left of uploads; returns how many there were."""
-    removed = 0
+def remove_broken_off(inbox: Inbox, ingestions: Ingestions) -> None:
+    """Remove what services that were killed left of uploads."""
     for part in inbox.folder.glob(f".*{_SUFFIX}"):
         name = part.name[1 : -len(_SUFFIX)]
-        if id_in(name) is None or not _remove_if_abandoned(part):
+        if id_in(name) is None:
             continue
-        removed += 1
-        ingestion = ingestions.of_file(name)
-        if ingestion is not None:
-            ingestion.tell(
-                "failed",
-                reason="The upload was broken off, as the service ended. Upload the file again.",
+        try:
+            with part.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink()
+        except OSError:  # somebody writes it, or it is gone
+            continue
+        if (ingestion := ingestions.of_file(name)) is not None:
+            reason = "The upload was broken off, as the service ended. Upload the file again."
+            ingestion.tell("failed", reason=reason)
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """The file of a request, as its parts come; its bytes, name and webhook as far as known."""
+
+    parts: AsyncIterator[bytes]
+    size: int | None
+    name: str
+    webhook: str | None
+
+
+async def receive(request: Request, service: Service, name: str, webhook: str | None) -> Ingestion:
+    """Read the body of a request and put its file into the inbox.
+
+    Args:
+        name: what its sender calls the file, unless a form says so.
+        webhook: an address to be told, unless a form names it.
+
+    Raises:
+        Refusal: there is no file, it is too large, or something else about it is wrong.
+    """
+    upload: Upload | None = None
+    buffer = bytearray()
+    try:
+        _check_webhook(service, webhook)
+        async with _sent(request, service, _Sent(_chunks(request), None, name, webhook)) as sent:
+            _check_webhook(service, sent.webhook)
+            async for part in sent.parts:
+                buffer += part
+                _check_size(service, (upload.bytes if upload else 0) + len(buffer))
+                if len(buffer) >= (_BYTES_WRITTEN_AT_ONCE if upload else len(_GZIP)):
+                    upload, buffer = await _written(service, sent, upload, buffer), bytearray()
+            if buffer:
+                upload = await _written(service, sent, upload, buffer)
+        return await _finished(upload)
+    except BaseException as error:
+        # Tasks may be being cancelled: this must not wait for anybody.
+        if upload is not None:
+            upload.break_off(_reason(error))
+        raise
+
+
+async def _finished(upload: Upload | None) -> Ingestion:
+    if upload is None:
+        reason = "There is no content: the file is empty, or there is none."
+        raise Refusal(422, reason, at="file")
+    return await run_sync(upload.finish)
+
+
+def _reason(error: BaseException) -> str:
+    """Why an upload ended, in words."""
+    if isinstance(error, Refusal):
+        return str(error.detail).rstrip(".")
+    is_stopped = isinstance(error, anyio.get_cancelled_exc_class())
+    cause = "as the service was stopped" if is_stopped else f"by an error: {error}"
+    return f"The upload was broken off {cause}"
+
+
+async def _written(
+    service: Service, sent: _Sent, upload: Upload | None, content: bytearray
+) -> Upload:
+    if upload is None:
+        first = bytes(content[: len(_GZIP)])
+        made = (service.inbox, service.ingestions, sent.name, first, sent.size, sent.webhook)
+        upload = await run_sync(Upload, *made)
+    await run_sync(upload.write, content)
+    return upload
+
+
+@asynccontextmanager
+async def _sent(request: Request, service: Service, said: _Sent) -> AsyncIterator[_Sent]:
+    """The file that is sent: the body, or what is in a form."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.headers.get("content-encoding", "identity").lower() not in {"identity", "gzip"}:
+        raise Refusal(415, "The body may be packed by gzip, and by nothing else.")
+    length = request.headers.get("content-length", "")
+    size = int(length) if length.isdecimal() else None
+    if media_type != FORM_TYPE:
+        if media_type and media_type not in BODY_TYPES:
+            raise Refusal(
+                415,
+                f"A body of type {media_type} is not taken. Send the file itself as text/csv or "
+                f"application/gzip (curl -H 'Content-Type: text/csv' --data-binary @FILE), or a "
+                f"form as {FORM_TYPE} (curl -F file=@FILE).",
+                Accept_Post=", ".join((*BODY_TYPES, FORM_TYPE)),
             )
-    return removed
+        _check_size(service, size or 0)
+        yield replace(said, size=size)
+        return
 
+    async def bounded() -> AsyncGenerator[bytes]:
+        """The form's body, before anything of it is stored."""
+        received = 0
+        _check_size(service, (size or 0) - _MOST_BYTES_AROUND_A_FILE)
+        async for chunk in said.parts:
+            received += len(chunk)
+            _check_size(service, received - _MOST_BYTES_AROUND_A_FILE)
+            yield chunk
 
-def _remove_if_abandoned(part: Path) -> bool:
+    parser = MultiPartParser(
+        request.headers,
+        bounded(),
+        max_files=1,
+        max_fields=_MOST_FIELDS,
+        max_part_size=_MOST_BYTES_OF_A_FIELD,
+    )
     try:
-        with part.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink()
-    except OSError:  # somebody writes it, or it is gone
-        return False
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise Refusal(422, f"The body is not a form with one file: {error.message}") from None
     try:
-        os.fsync(descriptor)
+        yield _of_form(form, said)
     finally:
-        os.close(descriptor)
+        await form.close()
+
+
+def _of_form(form: FormData, said: _Sent) -> _Sent:
+    """What a form with one file says, and what was said beside it."""
+    for field in form:
+        if field not in FORM_FIELDS:
+            there_are = ", ".join(FORM_FIELDS)
+            raise Refusal(422, f"A form has no field {field!r}; there are: {there_are}.", at=field)
+    file, webhook = form.get("file"), str(form.get("webhook") or "") or None
+    if webhook and said.webhook is not None:
+        raise Refusal(422, "There are two webhooks; give one.", at="webhook")
+    if not isinstance(file, UploadFile):
+        raise Refusal(422, "There is no file in the form, in a field `file`.", at="file")
+
+    async def parts() -> AsyncIterator[bytes]:
+        while part := await file.read(_BYTES_WRITTEN_AT_ONCE):
+            yield part
+
+    name = str(form.get("name") or said.name or file.filename or "")
+    return _Sent(parts(), file.size, name, webhook or said.webhook)
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    stream = request.stream()
+    while True:
+        with anyio.move_on_after(_SECONDS_OF_SILENCE) as waiting:
+            try:
+                chunk = await anext(stream)
+            except StopAsyncIteration:
+                return
+            except ClientDisconnect:
+                raise Refusal(400, "The upload was broken off by its sender.") from None
+        if waiting.cancelled_caught:
+            raise Refusal(
+                408, f"Nothing came for {_SECONDS_OF_SILENCE:g} seconds.", Connection="close"
+            )
+        yield chunk
+
+
+def _check_size(service: Service, size: int) -> None:
+    limit = service.settings.upload_limit
+    if size > limit:
+        raise Refusal(
+            413,
+            f"The file is larger than {limit:,} bytes, which is the limit (setting UPLOAD_LIMIT). "
+            "Pack it by gzip, or send it in parts.",
+        )
+
+
+def _check_webhook(service: Service, webhook: str | None) -> None:
+    if webhook is not None:
+        reason = webhooks.why_not(webhook, service.settings.webhook_hosts)
+        if reason is not None:
+            raise Refusal(422, f"The webhook cannot be told: {reason}.", at="webhook")

@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from fastapi import FastAPI
 import warehouse_assets_tests
 from warehouse_assets.api.app import build_app
 from warehouse_assets.api.deps import Service
-from warehouse_assets.api.server import Server, listen
+from warehouse_assets.api.server import Server, listen, serve
 from warehouse_assets.ingestions import Ingestion
 from warehouse_assets.settings import Settings
+from warehouse_assets_tests.integration.processes import fork
 
 REPOSITORY = Path(warehouse_assets_tests.__file__).parents[1]
 COLUMNS = "region,origin_coord,destination_coord,datetime,datasource\n"
@@ -113,28 +114,47 @@ def serving(
             thread.join()
 
 
+@dataclass
+class Process:
+    """A service in a process of its own, without runs."""
+
+    address: str
+    process: BaseProcess
+    output: Path
+
+    def tell_to_end(self, number: int = signal.SIGTERM) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    def ended(self) -> str:
+        """What it printed, when it has ended, which it must do by itself."""
+        self.process.join(60)
+        assert self.process.exitcode == 0
+        return self.output.read_text()
+
+
 @contextmanager
-def served_by_a_process(folder: Path, **environment: str) -> Iterator[tuple[str, Any]]:
-    """Address and process of a service without runs; it is ended with the block if need be."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "warehouse_assets_tests.api.quiet_service"],
-        env={
-            **os.environ,
-            "WAREHOUSE_HOME": str(folder),
-            "PYTHONPATH": str(REPOSITORY),
-            **environment,
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
-        try:
-            address = process.stdout.readline().strip()
-            yield address, process
-        finally:
-            process.kill()
+def served_by_a_process(folder: Path) -> Iterator[Process]:
+    """A service in a process of its own; it is ended with the block if need be."""
+    output, told = folder.with_suffix(".out"), folder.with_suffix(".address")
+    process = fork(_serve, {**os.environ, "WAREHOUSE_HOME": str(folder)}, output, told)
+    try:
+        eventually(lambda: told.exists() and told.read_text().endswith("\n"))
+        yield Process(told.read_text().strip(), process, output)
+    finally:
+        process.kill()
+        process.join()
+
+
+def _serve(environment: Mapping[str, str], output: Path, told: Path) -> None:
+    with output.open("wb") as stream:
+        for descriptor in (1, 2):
+            os.dup2(stream.fileno(), descriptor)
+    os.environ.clear()
+    os.environ.update(environment)
+    with listen("127.0.0.1", 0) as listening:
+        told.write_text(f"http://127.0.0.1:{listening.getsockname()[1]}\n")
+        serve(build_app(Settings.from_environment(), NoRuns()), listening)
 
 
 def eventually(holds: Callable[[], object], seconds: float = 60) -> None:

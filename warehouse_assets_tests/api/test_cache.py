@@ -11,7 +11,7 @@ _OTHER = PublishedVersion("votes", "lake", 7)
 
 
 def key(number: int) -> Key:
-    return (b"/answers/%d" % number, "json")
+    return (b"/answers/%d" % number, b"", "json")
 
 
 def answer(size: int, *versions: PublishedVersion) -> Kept:

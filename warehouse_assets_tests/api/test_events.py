@@ -1,9 +1,6 @@
-import threading
-
 from warehouse_assets_tests.api.serving import (
     Served,
     events_url,
-    eventually,
     listening_to,
 )
 
@@ -75,22 +72,6 @@ def test_each_listener_hears_its_own_ingestion(served: Served) -> None:
         assert [event.name for event in to_second] == ["received", "succeeded"]
         first.tell("failed")
         assert [event.name for event in to_first] == ["received", "failed"]
-
-
-def test_a_silent_stream_is_kept_alive(served: Served) -> None:
-    ingestion = served.create("a.csv")
-    with listening_to(events_url(served, ingestion), timeout=60) as stream:
-        events = iter(stream)
-        assert next(events).name == "received"
-
-        def end_after_a_comment() -> None:
-            eventually(lambda: stream.comments)
-            ingestion.tell("succeeded")
-
-        ending = threading.Thread(target=end_after_a_comment)
-        ending.start()
-        assert [event.name for event in events] == ["succeeded"]
-        ending.join()
 
 
 def test_a_stream_ends_with_the_service(served: Served) -> None:

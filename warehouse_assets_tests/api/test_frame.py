@@ -1,9 +1,9 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
 from warehouse_assets.api.app import build_app
 from warehouse_assets.api.deps import TheService
@@ -18,10 +18,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings = settings_of(tmp_path_factory.mktemp("shared"), UPLOAD_LIMIT="10MB")
     with serving(settings) as found:
         yield found
-
-
-def app_of(served: Served) -> FastAPI:
-    return build_app(served.service.settings, NoRuns())
 
 
 def test_runs_start_and_stop_with_the_service(tmp_path: Path) -> None:
@@ -68,6 +64,66 @@ def test_every_error_is_a_problem_document(
         assert "POST" in response.headers["Allow"]
     if status == 503:
         assert int(response.headers["Retry-After"]) > 0
+
+
+def refused(served: Served, path: str, method: str = "GET") -> dict[str, Any]:
+    """The problem for which a request is refused."""
+    response = served.client.request(method, served.address + path)
+    assert response.status_code == 422, (method, path, response.text)
+    assert response.headers["Content-Type"] == PROBLEM
+    problem: dict[str, Any] = response.json()
+    return problem
+
+
+def test_every_route_refuses_what_it_does_not_know_and_names_what_there_is(
+    shared: Served,
+) -> None:
+    paths = shared.client.get(f"{shared.address}/openapi.json").json()["paths"]
+    asked = 0
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            parameters = operation.get("parameters", [])
+            known = [found["name"] for found in parameters if found["in"] == "query"]
+            address = path.replace("{", "").replace("}", "")
+            problem = refused(shared, f"{address}?unheard-of=x", method)
+
+            assert "'unheard-of'" in problem["detail"]
+            assert [error["at"] for error in problem["errors"]] == ["unheard-of"]
+            told = f"there are: {', '.join(known)}." if known else "takes no parameters."
+            assert told in problem["detail"], (method, path)
+            asked += 1
+    assert asked >= 20
+    for path in ("/openapi.json", "/static/page.js"):
+        assert "takes no parameters" in refused(shared, f"{path}?v=1")["detail"]
+    assert shared.service.ingestions.all() == []
+    head = shared.client.head(f"{shared.address}/answers?unheard-of=x")
+    assert (head.status_code, head.content) == (422, b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "word"),
+    [
+        ("/product/B1?form=2014-10-01", "form", "from, to"),
+        ("/product/B1/reviews?form=2014-10-01", "form", "from, to"),
+        ("/user/A1?From=2014-10-01", "From", "from, to"),
+        ("/answers/weekly_trips?region=Prague", "region", "limit"),
+        ("/answers/regions_with_cheap_mobile?limit=1", "limit", "format"),
+        ("/trips/groups?hour=8", "hour", "hour_of_day"),
+        ("/deliveries/average?format=csv", "format", "takes no parameters"),
+        ("/trips/map.svg?format=json", "format", "region"),
+        ("/metrics?=x", "", "takes no parameters"),
+        ("/product/B1?from=2014-01-01&from=2015-01-01", "from", "2 times"),
+        ("/product/B1/reviews?limit=1&limit=2", "limit", "2 times"),
+        ("/trips/groups?region=Prague&region=Brno", "region", "2 times"),
+        ("/answers/outlier_weeks?format=csv&format=json", "format", "2 times"),
+    ],
+)
+def test_a_slip_and_what_is_there_twice_is_named(
+    shared: Served, path: str, name: str, word: str
+) -> None:
+    problem = refused(shared, path)
+    assert [error["at"] for error in problem["errors"]] == [name]
+    assert word in problem["detail"]
 
 
 def test_head_is_answered_as_get_is_but_without_the_body(served: Served) -> None:

@@ -1,8 +1,5 @@
 import asyncio
-import signal
-import socket
 import threading
-import time
 from pathlib import Path
 
 import requests
@@ -12,8 +9,6 @@ from warehouse_assets_tests.api.reviewing import ReviewHouse
 from warehouse_assets_tests.api.serving import (
     NoRuns,
     Served,
-    eventually,
-    served_by_a_process,
     serving,
     settings_of,
 )
@@ -82,19 +77,3 @@ def test_a_request_that_takes_too_long_is_told_that_the_service_ends(tmp_path: P
     assert [answer.status_code for answer in answers] == [503]
     assert answers[0].headers["Content-Type"] == "application/problem+json"
     assert int(answers[0].headers["Retry-After"]) > 0
-
-
-def test_an_upload_under_way_is_taken_before_the_process_ends(tmp_path: Path) -> None:
-    with served_by_a_process(tmp_path) as (address, process):
-        host, port = address.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as connection:
-            connection.sendall(
-                b"POST /trips/ingestions?name=a.csv HTTP/1.1\r\nHost: localhost\r\n"
-                b"Content-Type: text/csv\r\nContent-Length: 10\r\n\r\nreg"
-            )
-            eventually(lambda: list((tmp_path / "inbox").glob(".*")))
-            process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
-            connection.sendall(b"ion,da\n")
-            assert connection.recv(12) == b"HTTP/1.1 202"
-        assert process.wait(60) == 0

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from warehouse_assets.api.auth import RequestLimit
 from warehouse_assets.api.keys import hash_of
-from warehouse_assets.api.limits import RequestLimit
 from warehouse_assets_tests.api.serving import serving, settings_of
 
 

@@ -1,9 +1,8 @@
-import os
-import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -20,6 +19,18 @@ from warehouse_assets_tests.api.serving import (
 )
 from warehouse_assets_tests.house import House
 
+# A run that notes its beginning, and ends when its file is there; the first ones die then.
+_STAND_IN = """
+import os, signal, time
+from pathlib import Path
+log = Path({log!r})
+with log.open("a") as stream:
+    stream.write("run\\n")
+while not os.path.exists({may_end!r}):
+    time.sleep(0.01)
+if len(log.read_text().splitlines()) <= {deaths}:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 _MANY_TRIPS = 100_000
 _BAD_ROW = "Prague,POINT (14.4 91),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n"
 _TABLES = ("daily_trips", "trip_groups", "weekly_trips")
@@ -50,14 +61,10 @@ def check_that_it_only_goes_forwards(heard: Sequence[Heard]) -> None:
         assert (first, second) == ("computing", ("publishing", table))
 
 
-def stand_in(log: Path, may_end: Path, deaths: int, environment: Mapping[str, str]) -> None:
-    """Be a run that notes its beginning and ends with `may_end`; the first `deaths` die then."""
-    with log.open("a") as stream:
-        stream.write("run\n")
-    while not may_end.exists():
-        time.sleep(0.01)
-    if runs_in(log) <= deaths:
-        os.kill(os.getpid(), signal.SIGKILL)
+def stand_in(log: Path, may_end: Path, deaths: int = 0) -> Callable[[Any], object]:
+    """What has `_STAND_IN` run in a process that imports nothing for it."""
+    text = _STAND_IN.format(log=str(log), may_end=str(may_end), deaths=deaths)
+    return partial(exec, text)
 
 
 def runs_in(log: Path) -> int:
@@ -66,7 +73,7 @@ def runs_in(log: Path) -> int:
 
 def test_requests_that_come_during_a_run_are_one_run_after_it(tmp_path: Path) -> None:
     log, may_end = tmp_path / "log", tmp_path / "may_end"
-    runs = WarmRuns(partial(stand_in, log, may_end, 0))
+    runs = WarmRuns(stand_in(log, may_end))
     runs.start()
     runs.request()
     eventually(lambda: runs_in(log) == 1)
@@ -84,7 +91,7 @@ def test_a_run_whose_process_died_is_had_again_but_not_for_ever(
     tmp_path: Path, deaths: int, runs_had: int
 ) -> None:
     log = tmp_path / "log"
-    runs = WarmRuns(partial(stand_in, log, tmp_path, deaths))
+    runs = WarmRuns(stand_in(log, tmp_path, deaths))
     runs.start()
     runs.request()
     eventually(lambda: runs_in(log) == runs_had)

@@ -19,7 +19,9 @@ _DEFINITIONS = "warehouse_assets.definitions"
 
 # Forks each process from one that has the modules, to import which takes longer than most runs.
 _forking = multiprocessing.get_context("forkserver")
-_forking.set_forkserver_preload(["pytest", "dagster.cli", _DEFINITIONS, __name__])
+_forking.set_forkserver_preload(
+    ["pytest", "dagster.cli", _DEFINITIONS, "warehouse_assets.api.app", __name__]
+)
 
 
 def start(house: House, *command: str | Path) -> subprocess.Popen[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from warehouse_assets.api.postgresql_reader import PostgresqlReader
+from warehouse_assets.api.database import PostgresqlReader
 from warehouse_assets.defs.deliveries.state_database import StateDatabase
 from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.errors import BusyError, SourceError

@@ -1,47 +1,44 @@
 """The routes of the answers to what people ask: which there are, and the rows of each."""
 
-import csv
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from typing import IO, Annotated, Any
-from urllib.parse import quote, urlencode
+from tempfile import SpooledTemporaryFile
+from typing import Annotated, Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api import cursor
 from warehouse_assets.api.database import Reading
 from warehouse_assets.api.formats import (
     MEDIA_TYPES,
-    Format,
-    FormatQuery,
+    Content,
+    Formatted,
+    as_csv,
+    as_json,
     in_both_formats,
     plain,
-    to_csv,
-    to_json,
-    wanted,
+    write_csv,
 )
 from warehouse_assets.api.parameters import StrictRoute, check
-from warehouse_assets.api.problems import Refusal, problems
-from warehouse_assets.api.published import UNCHANGED, Content, answer
+from warehouse_assets.api.problems import GUARDED, Refusal
+from warehouse_assets.api.published import answer, sent
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, Question
 from warehouse_assets.tables import column_names, key_names
 
-router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute)
+router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=GUARDED)
 
 _ASKED: Mapping[str, sa.Table | Question] = {
     **{str(table.name): table for table in ANSWER_TABLES},
     **{question.name: question for question in QUESTIONS},
 }
 _ROWS_ON_A_PAGE = 100
-_MOST_ROWS_ON_A_PAGE = 1000
 _ROWS_AT_ONCE = 2000
 _BYTES_IN_MEMORY = 4 * 1024 * 1024
-_BYTES_AT_ONCE = 64 * 1024
 # What a person calls the types of columns.
 _KINDS: Sequence[tuple[type[Any], str]] = (
     (sa.Integer, "whole number"),
@@ -89,187 +86,149 @@ class Rows(BaseModel):
     next: str | None = Field(description="`after` of the next page; null on the last one.")
 
 
-_OF_LIST: Any = {
-    200: {
-        "content": {
-            "text/csv": {
-                "schema": {"type": "string"},
-                "example": "name,question,address\r\n"
-                "outlier_weeks,Which weeks …?,/answers/outlier_weeks\r\n",
-            }
-        }
-    }
-}
-_OF_ANSWER: Any = {
-    200: in_both_formats(
-        {
-            "name": "outlier_weeks",
-            "question": "Which weeks had unusually many or few votes?",
-            "columns": [
-                {"name": "year", "type": "whole number", "description": "Year of the week."}
-            ],
-            "rows": [{"year": 2022, "week_number": 0, "votes": 1}],
-            "next": None,
-        },
-        "year,week_number,votes\r\n2022,0,1\r\n",
-        "JSON is a page; CSV has all rows if no `limit` is given.",
-    ),
-    **UNCHANGED,
-    **problems(404, 422, 503),
-}
+_OF_LIST = in_both_formats(
+    "name,question,address\r\noutlier_weeks,Which weeks …?,/answers/outlier_weeks\r\n",
+    "The answers there are.",
+)
+_OF_ANSWER = in_both_formats(
+    "year,week_number,votes\r\n2022,0,1\r\n",
+    "JSON is a page; CSV has all rows if no `limit` is given.",
+    *(404, 422, 503),
+)
 
 
-def _description(asked: sa.Table | Question) -> dict[str, Any]:
-    """What there is to know about an answer before it is asked for: an `AnswerDescription`."""
-    return {
-        "name": str(asked.name),
-        "question": _question(asked),
-        "description": asked.comment if isinstance(asked, sa.Table) else None,
-        "address": f"/answers/{quote(str(asked.name))}",
-        "columns": _columns(asked) if isinstance(asked, sa.Table) else [],
-    }
+class _Page(Formatted):
+    """What may be said behind the `?` of an answer."""
+
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description=f"Rows on a page; by default {_ROWS_ON_A_PAGE} as JSON, all as CSV.",
+    )
+    after: str | None = Field(None, description="`next` of the page before.")
 
 
 def _question(asked: sa.Table | Question) -> str:
     return asked.text if isinstance(asked, Question) else str(asked.info["answers"])
 
 
-def _columns(table: sa.Table) -> list[dict[str, str | None]]:
-    """The columns of a table, each a `ColumnDescription`."""
+def _columns(asked: sa.Table | Question) -> list[dict[str, str | None]]:
+    """The columns of a table, each a `ColumnDescription`; those of a question follow from SQL."""
     return [
         {
             "name": column.name,
             "type": next((word for kind, word in _KINDS if isinstance(column.type, kind)), None),
             "description": column.comment,
         }
-        for column in table.columns
+        for column in (asked.columns if isinstance(asked, sa.Table) else ())
     ]
 
 
-_DESCRIPTIONS = [_description(asked) for asked in _ASKED.values()]
+_DESCRIPTIONS = [
+    {
+        "name": name,
+        "question": _question(asked),
+        "description": asked.comment if isinstance(asked, sa.Table) else None,
+        "address": f"/answers/{quote(name)}",
+        "columns": _columns(asked),
+    }
+    for name, asked in _ASKED.items()
+]
 
 
 @router.get("", response_model=Answers, responses=_OF_LIST)
-async def answers(request: Request, said: FormatQuery = None) -> Response:
+async def answers(request: Request, said: Annotated[Formatted, Query()]) -> Response:
     """The answers there are, with what they answer and their columns."""
-    shape = wanted(request, said)
-    if shape == "csv":
-        names = ("name", "question", "address")
-        body = to_csv(names, [[found[name] for name in names] for found in _DESCRIPTIONS])
-    else:
-        body = to_json({"answers": _DESCRIPTIONS})
-    headers = {"Vary": "Accept", "Cache-Control": "no-cache", "Content-Type": MEDIA_TYPES[shape]}
-    return Response(body, headers=headers)
+    if said.wanted(request) == "json":
+        return sent(request, as_json({"answers": _DESCRIPTIONS}))
+    names = ("name", "question", "address")
+    return sent(
+        request, as_csv(names, [[found[name] for name in names] for found in _DESCRIPTIONS])
+    )
 
 
 @router.get("/{name}", response_model=Rows, responses=_OF_ANSWER)
 async def answer_of(
     request: Request,
     name: Annotated[str, Path(description="A name of /answers.", examples=["batch_completions"])],
-    limit: Annotated[
-        int | None,
-        Query(
-            ge=1,
-            le=_MOST_ROWS_ON_A_PAGE,
-            description=f"Rows on a page; by default {_ROWS_ON_A_PAGE} as JSON, all as CSV.",
-        ),
-    ] = None,
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
-    said: FormatQuery = None,
+    said: Annotated[_Page, Query()],
 ) -> Response:
     """The rows of an answer, in its order."""
-    asked, shape = _ASKED.get(name), wanted(request, said)
+    asked = _ASKED.get(name)
     if asked is None:
         raise Refusal(404, "There is no answer of that name; /answers tells which there are.")
-    if isinstance(asked, Question):  # its answer has one page
-        check(request.query_params, ["format"])
-        question = asked
-        return await answer(
-            request, question.reads, lambda reading: _of_question(reading, question, shape), shape
-        )
-    table, place = asked, None
-    order = _order(table)
-    if after is not None:
-        place = cursor.decode(after, [column.type for column in order])
+    if isinstance(asked, Question):
+        return await _answer_of_question(request, asked, said)
+    table, shape, limit = asked, said.wanted(request), said.limit or _ROWS_ON_A_PAGE
+    named: Sequence[str] = table.info.get("order") or ()
+    # Together they are of one row only.
+    order = [table.c[name] for name in dict.fromkeys((*named, *key_names(table)))]
     query = sa.select(table).order_by(*order)
-    if place is not None:
+    if said.after is not None:
+        place = cursor.decode(said.after, map(cursor.kind_of, order))
         query = query.where(sa.tuple_(*order) > sa.tuple_(*place))
-    if limit is None and place is None and shape == "csv":
-        return await answer(request, [table], lambda reading: _whole(reading, query, table), shape)
-    most = limit or _ROWS_ON_A_PAGE
 
     def make(reading: Reading) -> Content:
-        rows = [tuple(row) for row in reading.connection.execute(query.limit(most + 1))]
-        following = link = None
-        if len(rows) > most:
-            end = dict(zip(column_names(table), rows[most - 1], strict=True))
+        if shape == "csv" and said.limit is None and said.after is None:
+            return _whole(reading, query, table)
+        rows = [tuple(row) for row in reading.connection.execute(query.limit(limit + 1))]
+        following = None
+        if len(rows) > limit:
+            end = dict(zip(column_names(table), rows[limit - 1], strict=True))
             following = cursor.encode([end[column.name] for column in order])
-            link = urlencode({"limit": most, "after": following})
-        return _page(table, _columns(table), rows[:most], shape, following, link)
+        if shape == "csv":
+            return as_csv(column_names(table), rows[:limit], following)
+        return _as_json(table, _columns(table), rows[:limit], following)
 
-    return await answer(request, [table], make, shape)
-
-
-def _order(table: sa.Table) -> list[sa.Column[Any]]:
-    """The columns by which the rows are ordered; together they are of one row only."""
-    named: Sequence[str] = table.info.get("order") or ()
-    return [table.c[name] for name in dict.fromkeys((*named, *key_names(table)))]
+    return await answer(request, [table], make)
 
 
-def _of_question(reading: Reading, question: Question, shape: Format) -> Content:
-    result = reading.connection.exec_driver_sql(question.path.read_text(encoding="utf-8"))
-    names = list(result.keys())
-    rows = [[_time(*pair) for pair in zip(names, row, strict=True)] for row in result]
-    columns = [{"name": name, "type": None, "description": None} for name in names]
-    return _page(question, columns, rows, shape)
+async def _answer_of_question(request: Request, question: Question, said: _Page) -> Response:
+    check(request.query_params, ["format"])  # its answer has one page
+    shape = said.wanted(request)
+
+    def make(reading: Reading) -> Content:
+        result = reading.connection.exec_driver_sql(question.path.read_text(encoding="utf-8"))
+        names = list(result.keys())
+        rows = [[_value(*pair) for pair in zip(names, row, strict=True)] for row in result]
+        columns = [{"name": name, "type": None, "description": None} for name in names]
+        return as_csv(names, rows) if shape == "csv" else _as_json(question, columns, rows)
+
+    return await answer(request, question.reads, make)
 
 
-def _page(
-    asked: sa.Table | Question,
-    columns: Sequence[Mapping[str, str | None]],
-    rows: Iterable[Sequence[Any]],
-    shape: Format,
-    following: str | None = None,
-    link: str | None = None,
-) -> Content:
-    names = [str(column["name"]) for column in columns]
-    told_rows = [[plain(value) for value in row] for row in rows]
-    if shape == "csv":
-        return Content(to_csv(names, told_rows), MEDIA_TYPES[shape], link)
-    told = {
-        "name": str(asked.name),
-        "question": _question(asked),
-        "columns": columns,
-        "rows": [dict(zip(names, row, strict=True)) for row in told_rows],
-        "next": following,
-    }
-    return Content(to_json(told), MEDIA_TYPES[shape], link)
-
-
-def _time(name: str, value: Any) -> Any:
+def _value(name: str, value: Any) -> Any:
     """A value of a question's answer; SQLite, which has no times, gives them as text."""
     is_text = isinstance(value, str) and name.endswith("_at")
     return datetime.fromisoformat(value) if is_text else value
 
 
-def _whole(reading: Reading, query: sa.Select[Any], table: sa.Table) -> Response:
+def _as_json(
+    asked: sa.Table | Question,
+    columns: Sequence[Mapping[str, str | None]],
+    rows: Sequence[Sequence[Any]],
+    following: str | None = None,
+) -> Content:
+    """A page of rows: a `Rows`."""
+    names = [column["name"] for column in columns]
+    told = {
+        "name": str(asked.name),
+        "question": _question(asked),
+        "columns": columns,
+        "rows": [dict(zip(names, map(plain, row), strict=True)) for row in rows],
+        "next": following,
+    }
+    return as_json(told, following)
+
+
+def _whole(reading: Reading, query: sa.Select[Any], table: sa.Table) -> Content:
     """All rows as CSV, by way of a file if they are many: a slow client would hold up others."""
+    connection = reading.connection.execution_options(yield_per=_ROWS_AT_ONCE)
     with ExitStack() as stack:
-        spool = stack.enter_context(
-            tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY, "w+", encoding="utf-8", newline="")
+        file = stack.enter_context(
+            SpooledTemporaryFile(_BYTES_IN_MEMORY, "w+", encoding="utf-8", newline="")
         )
-        writer = csv.writer(spool)
-        writer.writerow(column_names(table))
-        connection = reading.connection.execution_options(yield_per=_ROWS_AT_ONCE)
-        for row in connection.execute(query):
-            writer.writerow([plain(value) for value in row])
-        spool.seek(0)
-        return StreamingResponse(
-            _pieces(spool, stack.pop_all()), headers={"Content-Type": MEDIA_TYPES["csv"]}
-        )
-
-
-def _pieces(spool: IO[str], open_files: ExitStack) -> Iterator[str]:
-    with open_files:
-        while piece := spool.read(_BYTES_AT_ONCE):
-            yield piece
+        write_csv(file, column_names(table), connection.execute(query))
+        stack.pop_all()  # who sends it closes it
+    return Content(file, MEDIA_TYPES["csv"])

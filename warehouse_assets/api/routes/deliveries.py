@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-import anyio.to_thread
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.deps import Service, TheService
+from warehouse_assets.api.deps import Service, TheService, reply, service_of
 from warehouse_assets.api.formats import TimeWithoutZone
 from warehouse_assets.api.parameters import StrictRoute
-from warehouse_assets.api.problems import Refusal, problems
+from warehouse_assets.api.problems import GUARDED, Refusal, problems
 from warehouse_assets.defs.deliveries import records
 from warehouse_assets.defs.deliveries.average import BEGINNING
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
@@ -23,7 +24,9 @@ from warehouse_assets.defs.deliveries.state import Snapshot
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.progress import heard_by
 
-router = APIRouter(prefix="/deliveries", tags=["deliveries"], route_class=StrictRoute)
+router = APIRouter(
+    prefix="/deliveries", tags=["deliveries"], route_class=StrictRoute, responses=GUARDED
+)
 
 _MOST_BYTES = 10 * 10**6
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -120,7 +123,7 @@ async def append(request: Request, service: TheService) -> Appended:
         body += part
         if len(body) > _MOST_BYTES:
             raise Refusal(413, f"Send at most {_MOST_BYTES:,} bytes at once.")
-    return await anyio.to_thread.run_sync(_append, bytes(body), service.average)
+    return await run_sync(_append, bytes(body), service.average)
 
 
 def _append(body: bytes, average: DeliveryAverage) -> Appended:
@@ -150,10 +153,15 @@ def _lines(body: bytes) -> Sequence[bytes]:
     return lines
 
 
-@router.get("/average", responses=problems(503), summary="The average duration so far")
-async def average_now(service: TheService) -> Average:
+@router.get(
+    "/average",
+    response_model=Average,
+    responses=problems(503),
+    summary="The average duration so far",
+)
+async def average_now(request: Request) -> Response:
     """The average duration of all successful deliveries so far."""
-    return Average.of(await anyio.to_thread.run_sync(service.average.snapshot))
+    return reply(Average.of(await run_sync(service_of(request).average.snapshot)))
 
 
 @router.get(
@@ -166,7 +174,7 @@ async def average_events(service: TheService) -> AsyncIterator[ServerSentEvent]:
     """A stream of server-sent events: the average now, and again whenever it has changed."""
     known: Snapshot | None = None
     while not service.stopped.is_set():
-        now = await anyio.to_thread.run_sync(service.average.snapshot, known)
+        now = await run_sync(service.average.snapshot, known)
         if now is not known and (known is None or now != known):
             known = now
             data: Any = Average.of(now)
@@ -181,10 +189,10 @@ async def follow(service: Service) -> None:
     """
     seen = told = ""
     while not service.stopped.is_set():
-        looked = await anyio.to_thread.run_sync(service.average.look)
+        looked = await run_sync(service.average.look)
         if looked and looked != seen:
             try:
-                await anyio.to_thread.run_sync(_catch_up, service)
+                await run_sync(_catch_up, service)
                 told = ""
             except WarehouseAssetsError as error:  # the sensor says so, too
                 if told != (told := str(error)):

@@ -4,17 +4,16 @@ import time
 from datetime import datetime, timezone
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.deps import Service, TheService
+from warehouse_assets.api.deps import Service, reply, service_of
 from warehouse_assets.api.metrics import MEDIA_TYPE
 from warehouse_assets.api.parameters import StrictRoute
-from warehouse_assets.api.problems import problems
+from warehouse_assets.api.problems import GUARDED, problems
 
-router = APIRouter(prefix="/health", tags=["health"], route_class=StrictRoute)
-metrics_router = APIRouter(tags=["health"], route_class=StrictRoute)
+router = APIRouter(tags=["health"], route_class=StrictRoute, responses=problems(422))
 
 
 class Live(BaseModel):
@@ -42,15 +41,16 @@ class Ready(BaseModel):
     )
 
 
-@router.get("/live")
-async def live() -> Live:
+@router.get("/health/live", response_model=Live)
+async def live(request: Request) -> Response:
     """Whether the service is there: it is, if it says so."""
-    return Live(status="live")
+    return reply(Live(status="live"))
 
 
-@router.get("/ready", responses=problems(503))
-async def ready(service: TheService) -> Ready:
+@router.get("/health/ready", response_model=Ready, responses=problems(503))
+async def ready(request: Request) -> Response:
     """Whether the warehouse can be read, and how old the data is."""
+    service = service_of(request)
     if await service.database.published() is None:
         await run_sync(_check_readable, service)
     now = time.time()
@@ -61,7 +61,7 @@ async def ready(service: TheService) -> Ready:
         )
         for family, moment in (await service.freshness.changed()).items()
     }
-    return Ready(status="ready", families=families)
+    return reply(Ready(status="ready", families=families))
 
 
 def _check_readable(service: Service) -> None:
@@ -70,21 +70,15 @@ def _check_readable(service: Service) -> None:
         pass
 
 
-@metrics_router.get(
-    "/metrics",
-    response_class=Response,
-    responses={
-        200: {
-            "description": "Figures as Prometheus reads them.",
-            "content": {"text/plain": {"schema": {"type": "string"}}},
-        }
-    },
-)
-async def metrics(service: TheService) -> Response:
+_FIGURES = {
+    "description": "Figures as Prometheus reads them.",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
+
+
+@router.get("/metrics", response_class=Response, responses={200: _FIGURES, **GUARDED})
+async def metrics(request: Request) -> Response:
     """Requests by route, their times, the age of the data, answers that were kept."""
-    now = time.time()
-    ages = {
-        family: None if moment is None else now - moment
-        for family, moment in (await service.freshness.changed()).items()
-    }
-    return Response(service.metrics.told(ages), headers={"Content-Type": MEDIA_TYPE})
+    service = service_of(request)
+    told = service.metrics.told(await service.freshness.changed())
+    return Response(told, headers={"Content-Type": MEDIA_TYPE})

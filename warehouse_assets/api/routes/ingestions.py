@@ -5,18 +5,22 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.deps import TheService
+from warehouse_assets.api.deps import TheService, reply, service_of
 from warehouse_assets.api.parameters import StrictRoute
-from warehouse_assets.api.problems import Refusal, problems
-from warehouse_assets.api.receiving import BODY_TYPES, FORM_FIELDS, FORM_TYPE, Receiving
+from warehouse_assets.api.problems import GUARDED, Refusal, problems
+from warehouse_assets.api.uploads import BODY_TYPES, FORM_FIELDS, FORM_TYPE, receive
 from warehouse_assets.ingestions import ENDS, Ingestion
 
 router = APIRouter(
-    prefix="/trips/ingestions", tags=["ingestions of trips"], route_class=StrictRoute
+    prefix="/trips/ingestions",
+    tags=["ingestions of trips"],
+    route_class=StrictRoute,
+    responses=GUARDED,
 )
 
 _EXAMPLE_ID = "20261121-093042123456-5e0c7a1b"
@@ -105,7 +109,7 @@ async def ingest(
 
     The answer comes when the file is stored, and before anything of it is read.
     """
-    ingestion = await Receiving(service, name, webhook).file(request)
+    ingestion = await receive(request, service, name, webhook)
     service.webhooks.begin(ingestion)
     service.runs.request()
     accepted = _accepted(request, ingestion)
@@ -113,29 +117,29 @@ async def ingest(
     return accepted
 
 
+class _Page(BaseModel):
+    """What may be said behind the `?` of the list."""
+
+    limit: int = Field(20, description="How many.", ge=1, le=100)
+    before: str | None = Field(None, description="Only those older than the one of this id.")
+
+
 @router.get(
     "", response_model=IngestionList, responses=problems(422), summary="The latest ingestions"
 )
-async def latest(
-    request: Request,
-    service: TheService,
-    limit: Annotated[int, Query(description="How many.", ge=1, le=100)] = 20,
-    before: Annotated[
-        str | None, Query(description="Only those older than the one of this id.")
-    ] = None,
-) -> IngestionList:
+async def latest(request: Request, said: Annotated[_Page, Query()]) -> Response:
     """The ingestions of the last weeks, the newest first, a page at a time."""
+    limit, before = said.limit, said.before
 
     def read() -> IngestionList:
-        older = [i for i in service.ingestions.all() if before is None or i.id < before]
-        page = older[:limit]
-        following = None
+        older = [i for i in service_of(request).ingestions.all() if before is None or i.id < before]
+        page, following = older[:limit], None
         if len(older) > limit:
             url = request.url_for("latest").include_query_params(limit=limit, before=page[-1].id)
             following = str(url)
         return IngestionList(ingestions=[_status(request, i) for i in page], next=following)
 
-    return await run_sync(read)
+    return reply(await run_sync(read))
 
 
 async def _ingestion(ingestion_id: str, service: TheService) -> Ingestion:
@@ -211,21 +215,18 @@ def _status(request: Request, ingestion: Ingestion) -> IngestionStatus:
     tables: list[str] = []
     last, phase = "received", None
     for event in told:
+        data = dict(event.data)
         if event.name == "progress":
-            named = (event.data.get("phase"), event.data.get("table"))
+            named = (data.get("phase"), data.get("table"))
             phase = " ".join(str(word) for word in named if word) or None
+            data.pop("bytes", None)  # those read so far, not those of the file
         else:
             last = event.name
         if event.name == "started":  # of a later run, after one that failed
-            figures.pop("reason", None)
             tables.clear()
         if event.name == "published":
-            tables.append(str(event.data.get("table")))
-        figures |= {
-            k: v for k, v in event.data.items() if not (k == "bytes" and _is_part(event.name))
-        }
-    if last != "failed":
-        figures.pop("reason", None)
+            tables.append(str(data.get("table")))
+        figures |= data
     return IngestionStatus(
         **_accepted(request, ingestion).model_dump(),
         name=figures.get("name", ""),
@@ -239,12 +240,7 @@ def _status(request: Request, ingestion: Ingestion) -> IngestionStatus:
         rejected=figures.get("rejected"),
         is_known=bool(figures.get("is_known")),
         tables=tables,
-        reason=figures.get("reason"),
+        reason=figures.get("reason") if last == "failed" else None,
         run_id=figures.get("run_id"),
         last_event=told[-1].number if told else 0,
     )
-
-
-def _is_part(event: str) -> bool:
-    """Whether the bytes of the event are those read so far, not those of the file."""
-    return event == "progress"

@@ -2,7 +2,6 @@
 
 from datetime import date
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from anyio.to_thread import run_sync
@@ -12,27 +11,20 @@ from pydantic import BaseModel, Field
 
 from warehouse_assets.api import charts, cursor
 from warehouse_assets.api.database import Reading
-from warehouse_assets.api.deps import TheService
+from warehouse_assets.api.deps import service_of
 from warehouse_assets.api.formats import (
-    MEDIA_TYPES,
-    Format,
-    FormatQuery,
-    in_both_formats,
-    plain,
-    to_csv,
-    to_json,
-    wanted,
-)
-from warehouse_assets.api.parameters import Day, Region, StrictRoute, days_of
-from warehouse_assets.api.problems import Refusal, problems
-from warehouse_assets.api.published import (
     UNCHANGED,
     Content,
-    answer,
-    etag,
-    headers_of,
-    refuse_unchanged,
+    Format,
+    Formatted,
+    as_csv,
+    as_json,
+    in_both_formats,
+    plain,
 )
+from warehouse_assets.api.parameters import OfRegion, Ranged, StrictRoute
+from warehouse_assets.api.problems import GUARDED, Refusal, problems
+from warehouse_assets.api.published import answer, sent
 from warehouse_assets.defs.trips.areas import (
     Box,
     Match,
@@ -42,15 +34,13 @@ from warehouse_assets.defs.trips.areas import (
     weekly_trips_of_region,
 )
 from warehouse_assets.defs.trips.groups import Filter, Place, most_travelled, tile_centre
-from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS, WEEKLY_TRIPS
-from warehouse_assets.lake import Lake
-from warehouse_assets.tables import key_names
+from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
+from warehouse_assets.tables import column_names, key_names
 
-router = APIRouter(prefix="/trips", tags=["trips"], route_class=StrictRoute)
+router = APIRouter(prefix="/trips", tags=["trips"], route_class=StrictRoute, responses=GUARDED)
 
-_TOO_LARGE = 1 << 62  # for a number of a database
 _GROUPS_ON_THE_MAP = 600
-_ORDER = [TRIP_GROUPS.c.trips.type, *(TRIP_GROUPS.c[name].type for name in key_names(TRIP_GROUPS))]
+_ORDER = [cursor.kind_of(TRIP_GROUPS.c[name]) for name in ("trips", *key_names(TRIP_GROUPS))]
 
 
 class Week(BaseModel):
@@ -104,54 +94,20 @@ class Groups(BaseModel):
     next: str | None = Field(description="`after` of the next page; null on the last one.")
 
 
-_OF_AVERAGE: Any = {
-    200: in_both_formats(
-        {
-            "average_trips_per_week": 2.5,
-            "trips": 5,
-            "weeks": 2,
-            "series": [
-                {"week_start": "2018-05-21", "trips": 4},
-                {"week_start": "2018-05-28", "trips": 1},
-            ],
-        },
-        "week_start,trips\r\n2018-05-21,4\r\n2018-05-28,1\r\n",
-        "The average; as CSV the series that it is made of.",
-    ),
-    **UNCHANGED,
-    **problems(404, 422, 503),
-}
-_GROUP_EXAMPLE: dict[str, Any] = {
-    "region": "Prague",
-    "origin_tile_x": 8847,
-    "origin_tile_y": 5550,
-    "destination_tile_x": 8851,
-    "destination_tile_y": 5546,
-    "hour_of_day": 9,
-    "trips": 3,
-    "first_trip_at": "2018-05-21T09:03:40",
-    "last_trip_at": "2018-05-28T09:59:01",
-    "origin": {"lon": 14.403, "lat": 50.007},
-    "destination": {"lon": 14.491, "lat": 50.063},
-}
-
-
-def _as_row(group: dict[str, Any]) -> dict[str, Any]:
-    """A group as CSV has it: both centres as two columns each."""
-    row = {name: value for name, value in group.items() if not isinstance(value, dict)}
-    ends = ("origin", "destination")
-    return row | {f"{end}_{side}": group[end][side] for end in ends for side in ("lon", "lat")}
-
-
-_OF_GROUPS: Any = {
-    200: in_both_formats(
-        {"groups": [_GROUP_EXAMPLE], "next": None},
-        to_csv(tuple(_as_row(_GROUP_EXAMPLE)), [tuple(_as_row(_GROUP_EXAMPLE).values())]).decode(),
-        "A page; the header `Link` leads to the next one, too.",
-    ),
-    **UNCHANGED,
-    **problems(422, 503),
-}
+_OF_AVERAGE = in_both_formats(
+    "week_start,trips\r\n2018-05-21,4\r\n2018-05-28,1\r\n",
+    "The average; as CSV the series that it is made of.",
+    *(404, 422, 503),
+)
+_COLUMNS = (
+    *column_names(TRIP_GROUPS),
+    *("origin_lon", "origin_lat", "destination_lon", "destination_lat"),
+)
+_OF_GROUPS = in_both_formats(
+    ",".join(_COLUMNS) + "\r\n",
+    "A page; the header `Link` leads to the next one, too.",
+    *(422, 503),
+)
 _OF_PICTURE: Any = {
     200: {
         "description": "The picture.",
@@ -162,119 +118,108 @@ _OF_PICTURE: Any = {
 }
 
 
+class _Area(Formatted, Ranged, OfRegion):
+    """What may be said behind the `?` of the average: a region, or all four sides of a box."""
+
+    min_lon: float | None = Field(None, examples=[14.40])
+    min_lat: float | None = Field(None, examples=[50.05])
+    max_lon: float | None = Field(None, examples=[14.45])
+    max_lat: float | None = Field(None, examples=[50.10])
+    match: Match | None = Field(
+        None, description="Which end of a trip is in the box; without it that is the origin."
+    )
+
+    def box(self) -> Box | None:
+        """The box; None if a region is named instead.
+
+        Raises:
+            Refusal: neither, both, or half a box is given.
+        """
+        sides = (self.min_lon, self.min_lat, self.max_lon, self.max_lat)
+        if self.region is not None and sides == (None,) * 4:
+            if self.match is not None:
+                reason = "It says which end of a trip is in the box, and there is none."
+                raise Refusal(422, reason, "match")
+            return None
+        if self.region is not None or self.min_lon is None or self.min_lat is None:
+            reason = "Say either region, or min_lon, min_lat, max_lon and max_lat."
+            raise Refusal(422, reason, "region")
+        if self.max_lon is None or self.max_lat is None:
+            raise Refusal(422, "The box needs max_lon and max_lat, too.", "max_lon")
+        try:
+            return Box(self.min_lon, self.min_lat, self.max_lon, self.max_lat)
+        except ValueError as error:
+            raise Refusal(422, f"The box cannot be used: {error}.", "min_lon") from None
+
+
 @router.get("/weekly-average", response_model=WeeklyAverage, responses=_OF_AVERAGE)
-async def weekly_average(
-    request: Request,
-    service: TheService,
-    region: Region = None,
-    min_lon: Annotated[float | None, Query(examples=[14.40])] = None,
-    min_lat: Annotated[float | None, Query(examples=[50.05])] = None,
-    max_lon: Annotated[float | None, Query(examples=[14.45])] = None,
-    max_lat: Annotated[float | None, Query(examples=[50.10])] = None,
-    match: Annotated[
-        Match | None,
-        Query(description="Which end of a trip is in the box; without it that is the origin."),
-    ] = None,
-    first: Annotated[Day | None, Query(alias="from", description="First day.")] = None,
-    last: Annotated[Day | None, Query(alias="to", description="Last day, included.")] = None,
-    said: FormatQuery = None,
-) -> Response:
+async def weekly_average(request: Request, said: Annotated[_Area, Query()]) -> Response:
     """How many trips per week a region has, or a box of degrees, edges included.
 
     Say either `region` or all four sides of the box.
     """
-    days, shape = days_of(first, last), wanted(request, said)
-    if region is not None and (min_lon, min_lat, max_lon, max_lat) == (None,) * 4:
-        if match is not None:
-            raise Refusal(
-                422, "It says which end of a trip is in the box, and there is none.", "match"
-            )
+    days, shape, box, region = said.days, said.wanted(request), said.box(), said.region
+    if box is not None:
+        lake, match = service_of(request).lake, said.match or "origin"
+        return sent(
+            request, _average(await run_sync(weekly_trips_of_box, lake, box, match, days), shape)
+        )
 
-        def make(reading: Reading) -> Content:
-            weekly = weekly_trips_of_region(reading.connection, region, days)
-            if weekly is None:
-                raise Refusal(404, "There are no trips of this region.")
-            return _average(weekly, shape)
+    def make(reading: Reading) -> Content:
+        weekly = weekly_trips_of_region(reading.connection, region or "", days)
+        if weekly is None:
+            raise Refusal(404, "There are no trips of this region.")
+        return _average(weekly, shape)
 
-        return await answer(request, [DAILY_TRIPS, WEEKLY_TRIPS], make, shape)
-    if region is not None or min_lon is None or min_lat is None:
-        raise Refusal(422, "Say either region, or min_lon, min_lat, max_lon and max_lat.", "region")
-    if max_lon is None or max_lat is None:
-        raise Refusal(422, "The box needs max_lon and max_lat, too.", "max_lon")
-    try:
-        box = Box(min_lon, min_lat, max_lon, max_lat)
-    except ValueError as error:
-        raise Refusal(422, f"The box cannot be used: {error}.", "min_lon") from None
-
-    def of_box() -> Response:
-        headers = _headers_of_trips(request, service.lake, shape)
-        made = _average(weekly_trips_of_box(service.lake, box, match or "origin", days), shape)
-        return Response(made.body, headers=headers, media_type=made.media_type)
-
-    return await run_sync(of_box)
+    return await answer(request, [DAILY_TRIPS, WEEKLY_TRIPS], make)
 
 
 def _average(weekly: WeeklyTrips, shape: Format) -> Content:
     if shape == "csv":
-        return Content(to_csv(("week_start", "trips"), weekly.weeks), MEDIA_TYPES[shape])
+        return as_csv(("week_start", "trips"), weekly.weeks)
     told = {  # a `WeeklyAverage`; models of as many weeks as may be asked for would take seconds
         "average_trips_per_week": weekly.average,
         "trips": weekly.trips,
         "weeks": len(weekly.weeks),
-        "series": [{"week_start": week.isoformat(), "trips": n} for week, n in weekly.weeks],
+        "series": [{"week_start": week, "trips": number} for week, number in weekly.weeks],
     }
-    return Content(to_json(told), MEDIA_TYPES[shape])
+    return as_json(told)
 
 
-def _headers_of_trips(request: Request, lake: Lake, shape: Format) -> dict[str, str]:
-    """The headers of an answer that is made of the lake's trips, unless it is known."""
-    handle = lake.table(TRIPS).open_existing()
-    versions: list[tuple[str, str, int]] = []
-    if handle is not None:
-        versions = [(str(TRIPS.name), str(handle.metadata().id), handle.version())]
-    tag = etag(versions, request.scope, shape)
-    refuse_unchanged(request, tag)
-    return headers_of(tag)
+class _Groups(Formatted, OfRegion):
+    """What may be said behind the `?` of groups."""
+
+    hour_of_day: int | None = Field(None, ge=0, le=23)
+    min_trips: int = Field(1, ge=1, lt=1 << 62, description="Least trips of a group.")
+    limit: int = Field(100, ge=1, le=1000, description="Groups on a page.")
+    after: str | None = Field(None, description="`next` of the page before.")
 
 
 @router.get("/groups", response_model=Groups, responses=_OF_GROUPS)
-async def groups(
-    request: Request,
-    service: TheService,
-    region: Region = None,
-    hour_of_day: Annotated[int | None, Query(ge=0, le=23)] = None,
-    min_trips: Annotated[
-        int, Query(ge=1, lt=_TOO_LARGE, description="Least trips of a group.")
-    ] = 1,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Groups on a page.")] = 100,
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
-    said: FormatQuery = None,
-) -> Response:
+async def groups(request: Request, said: Annotated[_Groups, Query()]) -> Response:
     """Groups of similar trips, those with the most trips first."""
-    shape, zoom = wanted(request, said), service.settings.trip_groups_zoom
-    place = None
-    if after is not None:
-        trips, *key = cursor.decode(after, _ORDER)
+    shape, zoom, place = said.wanted(request), _zoom(request), None
+    if said.after is not None:
+        trips, *key = cursor.decode(said.after, _ORDER)
         place = Place(trips, tuple(key))
 
     def make(reading: Reading) -> Content:
-        filter_ = Filter(region, hour_of_day, min_trips)
-        found = most_travelled(reading.connection, filter_, limit + 1, place)
-        page = [_group(group, zoom) for group in found[:limit]]
-        following = link = None
-        if len(found) > limit:
-            end = Place.of(found[limit - 1])
+        filter_ = Filter(said.region, said.hour_of_day, said.min_trips)
+        found = most_travelled(reading.connection, filter_, said.limit + 1, place)
+        page = [_group(group, zoom) for group in found[: said.limit]]
+        following = None
+        if len(found) > said.limit:
+            end = Place.of(found[said.limit - 1])
             following = cursor.encode([end.trips, *end.key])
-            link = urlencode({**request.query_params, "after": following})
         if shape == "csv":
-            rows = [_as_row(group) for group in page]
-            names = tuple(_as_row(_GROUP_EXAMPLE))
-            return Content(
-                to_csv(names, [list(row.values()) for row in rows]), MEDIA_TYPES[shape], link
-            )
-        return Content(to_json({"groups": page, "next": following}), MEDIA_TYPES[shape], link)
+            return as_csv(_COLUMNS, map(_row, page), following)
+        return as_json({"groups": page, "next": following}, following)
 
-    return await answer(request, [TRIP_GROUPS], make, f"{shape} {zoom}")
+    return await answer(request, [TRIP_GROUPS], make)
+
+
+def _zoom(request: Request) -> int:
+    return service_of(request).settings.trip_groups_zoom
 
 
 def _group(group: sa.RowMapping, zoom: int) -> dict[str, Any]:
@@ -286,36 +231,41 @@ def _group(group: sa.RowMapping, zoom: int) -> dict[str, Any]:
     return told
 
 
+def _row(group: dict[str, Any]) -> list[Any]:
+    """A group as CSV has it: both centres as two columns each."""
+    *values, origin, destination = group.values()
+    return [*values, *origin.values(), *destination.values()]
+
+
 @router.get("/map.svg", response_class=Response, responses=_OF_PICTURE)
-async def trips_map(request: Request, service: TheService, region: Region = None) -> Response:
+async def trips_map(request: Request, said: Annotated[OfRegion, Query()]) -> Response:
     """A map of the most travelled groups, by region."""
-    zoom = service.settings.trip_groups_zoom
+    zoom = _zoom(request)
+
+    def line(group: sa.RowMapping) -> charts.Line:
+        origin, destination = (
+            tile_centre(group[f"{end}_tile_x"], group[f"{end}_tile_y"], zoom)
+            for end in ("origin", "destination")
+        )
+        return charts.Line(group["region"], origin, destination, group["trips"])
 
     def make(reading: Reading) -> Content:
-        found = most_travelled(reading.connection, Filter(region), _GROUPS_ON_THE_MAP)
-        return _picture(charts.trips_map(_line(group, zoom) for group in found))
+        found = most_travelled(reading.connection, Filter(said.region), _GROUPS_ON_THE_MAP)
+        return _picture(charts.trips_map(map(line, found)))
 
-    return await answer(request, [TRIP_GROUPS], make, f"svg {zoom}")
+    return await answer(request, [TRIP_GROUPS], make)
 
 
 @router.get("/weeks.svg", response_class=Response, responses=_OF_PICTURE)
-async def trips_by_week(request: Request, region: Region = None) -> Response:
+async def trips_by_week(request: Request, said: Annotated[OfRegion, Query()]) -> Response:
     """A chart of the trips of each week, by region."""
 
     def make(reading: Reading) -> Content:
-        return _picture(charts.trips_by_week(weekly_trips_by_region(reading.connection, region)))
+        weekly = weekly_trips_by_region(reading.connection, said.region)
+        return _picture(charts.trips_by_week(weekly))
 
-    return await answer(request, [WEEKLY_TRIPS], make, "svg")
+    return await answer(request, [WEEKLY_TRIPS], make)
 
 
 def _picture(svg: str) -> Content:
     return Content(svg.encode(), "image/svg+xml")
-
-
-def _line(group: sa.RowMapping, zoom: int) -> charts.Line:
-    return charts.Line(
-        group["region"],
-        tile_centre(group["origin_tile_x"], group["origin_tile_y"], zoom),
-        tile_centre(group["destination_tile_x"], group["destination_tile_y"], zoom),
-        group["trips"],
-    )

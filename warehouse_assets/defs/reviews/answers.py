@@ -1,7 +1,7 @@
 """What is asked of the published reviews: the sum of what a product or a user has, and the reviews.
 
-The statements are made once for a kind of database, as text with named values; whoever asks runs
-them on a connection of its own. Nothing here knows of HTTP.
+The statements are texts with named values for a kind of database, `sqlite` or `postgresql`; whoever
+asks runs them on a connection of its own. Nothing here knows of HTTP.
 """
 
 import math
@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,11 +24,12 @@ from warehouse_assets.defs.reviews.tables import (
 
 Execute = Callable[[str, Mapping[str, object]], Sequence[Sequence[Any]]]
 """Runs a statement with its values; returns all its rows."""
+Place = tuple[datetime, int, int]
+"""A place in the order of reviews, newest first: time, hash and occurrence of the one before."""
 
 _COUNTS = ("reviews", "rated_reviews", "rating_sum", "verified_reviews")
 _STARS = tuple(f"stars_{n}" for n in STARS)
 _VALUE = re.compile(r":(\w+)")  # as it is named in a statement
-_IN_DAYS = "AND reviewed_at BETWEEN :first AND :last"
 # Behind a place in the order; the first condition is what an index can be searched by.
 _OLDER = (
     "AND reviewed_at <= :at AND (reviewed_at < :at OR content_hash > :hash "
@@ -72,100 +74,67 @@ USER = Reviewed(
 )
 
 
-@dataclass(frozen=True)
-class Place:
-    """A place in the order of reviews, newest first: that behind the review which it names."""
+def summary(
+    execute: Execute, dialect: str, reviewed: Reviewed, id_: str, days: Days = ANY_DAY
+) -> dict[str, Any] | None:
+    """What the reviews of `id_` come to within `days`; None if there is no such id.
 
-    reviewed_at: datetime
-    content_hash: int
-    occurrence: int
-
-
-@dataclass(frozen=True)
-class Page:
-    """Some reviews, and the place behind them if there are more."""
-
-    reviews: Sequence[Mapping[str, Any]]
-    next: Place | None
-
-
-class ReviewQueries:
-    """The questions about reviews for a kind of database, `sqlite` or `postgresql`."""
-
-    def __init__(self, dialect: str) -> None:
-        self._texts = {reviewed: _statements(reviewed, dialect) for reviewed in (PRODUCT, USER)}
-
-    def summary(
-        self, execute: Execute, reviewed: Reviewed, id_: str, days: Days = ANY_DAY
-    ) -> dict[str, Any] | None:
-        """What the reviews of `id_` come to within `days`; None if there is no such id.
-
-        `share` of a star is of the reviews with a rating, `verified_share` of all. Shares and
-        averages are null where there is nothing to divide by, dates where there is no review.
-        """
-        texts = self._texts[reviewed]
-        if days.first is None and days.last is None:
-            months = execute(texts["whole"], {"id": id_})
-            return _summary(id_, months) if months else None
-        values = {
-            "id": id_,
-            "first": (days.first or date.min).isoformat(),
-            "last": (days.last or date.max).isoformat(),
-        }
-        months = execute(texts["ranged"], values)
-        if not months and not execute(texts["is_known"], {"id": id_}):
-            return None
-        return _summary(id_, months)
-
-    def page(
-        self,
-        execute: Execute,
-        reviewed: Reviewed,
-        id_: str,
-        limit: int,
-        after: Place | None = None,
-        days: Days = ANY_DAY,
-    ) -> Page | None:
-        """At most `limit` reviews of `id_` behind `after`, newest first; None if it has none.
-
-        The page has those of `days`. Reviews of the same time are in the order of their hashes.
-        """
-        texts = self._texts[reviewed]
-        values: dict[str, object] = {"id": id_, "most": limit + 1}
-        name = "newest"
-        if after is not None:
-            name = "older"
-            values["at"] = after.reviewed_at.strftime("%Y-%m-%d %H:%M:%S.%f").rjust(26, "0")
-            values |= {"hash": after.content_hash, "occurrence": after.occurrence}
-        if days != ANY_DAY:
-            name += " in days"
-            values["first"] = f"{(days.first or date.min).isoformat()} 00:00:00.000000"
-            values["last"] = f"{(days.last or date.max).isoformat()} 23:59:59.999999"
-        found = execute(texts[name], values)
-        if not found and (name == "newest" or not execute(texts["has_reviews"], {"id": id_})):
-            return None
-        reviews = [_review(row) for row in found[:limit]]
-        return Page(reviews, _place(found[limit - 1]) if len(found) > limit else None)
+    `share` of a star is of the reviews with a rating, `verified_share` of all. Shares and averages
+    are null where there is nothing to divide by, dates where there is no review.
+    """
+    values: dict[str, object] = {"id": id_}
+    if is_ranged := days != ANY_DAY:
+        values["first"] = (days.first or date.min).isoformat()
+        values["last"] = (days.last or date.max).isoformat()
+    months = execute(_months(reviewed, dialect, is_ranged), values)
+    if not months and not (is_ranged and _is_known(execute, dialect, reviewed.id_in_daily, id_)):
+        return None
+    return _summary(id_, months)
 
 
-def _statements(reviewed: Reviewed, dialect: str) -> dict[str, str]:
-    """The statements, by what they are for."""
-    statements = {
-        "whole": _months(reviewed, dialect),
-        "ranged": _months(reviewed, dialect, "AND review_date BETWEEN :first AND :last"),
-        "is_known": _is_known(reviewed.id_in_daily),
-        "newest": _page(reviewed),
-        "older": _page(reviewed, _OLDER),
-        "newest in days": _page(reviewed, _IN_DAYS),
-        "older in days": _page(reviewed, f"{_OLDER} {_IN_DAYS}"),
-        "has_reviews": _is_known(reviewed.id_in_reviews),
-    }
-    if dialect == "sqlite":
-        return statements
-    return {name: _VALUE.sub(r"%(\1)s", text) for name, text in statements.items()}
+def page(
+    execute: Execute,
+    dialect: str,
+    reviewed: Reviewed,
+    id_: str,
+    limit: int,
+    after: Place | None = None,
+    days: Days = ANY_DAY,
+) -> tuple[Sequence[Mapping[str, Any]], Place | None] | None:
+    """At most `limit` reviews of `id_` within `days`, newest first; None if it has none at all.
+
+    With them comes the place behind them if there are more, from which `after` goes on.
+    """
+    values: dict[str, object] = {"id": id_, "most": limit + 1}
+    if after is not None:
+        at, values["hash"], values["occurrence"] = after
+        values["at"] = at.strftime("%Y-%m-%d %H:%M:%S.%f").rjust(26, "0")
+    if days != ANY_DAY:
+        values["first"] = f"{(days.first or date.min).isoformat()} 00:00:00.000000"
+        values["last"] = f"{(days.last or date.max).isoformat()} 23:59:59.999999"
+    found = execute(_page(reviewed, dialect, after is not None, days != ANY_DAY), values)
+    is_known = bool(found) or (
+        (after is not None or days != ANY_DAY)
+        and _is_known(execute, dialect, reviewed.id_in_reviews, id_)
+    )
+    if not is_known:
+        return None
+    following = _place(found[limit - 1]) if len(found) > limit else None
+    return [_review(row) for row in found[:limit]], following
 
 
-def _months(reviewed: Reviewed, dialect: str, condition: str = "") -> str:
+def _is_known(execute: Execute, dialect: str, column: sa.Column[Any], id_: str) -> bool:
+    text = f'SELECT 1 FROM {column.table.name} WHERE "{column.name}" = :id LIMIT 1'
+    return bool(execute(_for(dialect, text), {"id": id_}))
+
+
+def _for(dialect: str, text: str) -> str:
+    """A statement with its values as the driver for a kind of database has them named."""
+    return text if dialect == "sqlite" else _VALUE.sub(r"%(\1)s", text)
+
+
+@lru_cache
+def _months(reviewed: Reviewed, dialect: str, is_ranged: bool) -> str:
     """A row for each month with reviews: the month, counts, counts per star, days."""
     month, first, last = "substr(review_date, 1, 7)", "min(review_date)", "max(review_date)"
     sums = [f"sum({name})" for name in (*_COUNTS, *_STARS)]
@@ -174,24 +143,27 @@ def _months(reviewed: Reviewed, dialect: str, condition: str = "") -> str:
         # Its sums of whole numbers are decimals, which cost more than the rest of an answer.
         sums = [f"CAST({total} AS DOUBLE PRECISION)" for total in sums]
         first, last = f"CAST({first} AS TEXT)", f"CAST({last} AS TEXT)"
-    return (
+    condition = "AND review_date BETWEEN :first AND :last" if is_ranged else ""
+    return _for(
+        dialect,
         f"SELECT {month}, {', '.join(sums)}, {first}, {last} FROM {reviewed.daily.name} "
-        f"WHERE {reviewed.id_in_daily.name} = :id {condition} GROUP BY 1 ORDER BY 1"
+        f"WHERE {reviewed.id_in_daily.name} = :id {condition} GROUP BY 1 ORDER BY 1",
     )
 
 
-def _page(reviewed: Reviewed, conditions: str = "") -> str:
-    """The newest reviews, at most `:most`."""
+@lru_cache
+def _page(reviewed: Reviewed, dialect: str, is_behind: bool, is_ranged: bool) -> str:
+    """The newest reviews, at most `:most`, those of the same time in the order of their hashes."""
     fields = ", ".join(f'"{column.name}"' for column in _REVIEW.values())
-    return (
+    conditions = _OLDER if is_behind else ""
+    if is_ranged:
+        conditions += " AND reviewed_at BETWEEN :first AND :last"
+    return _for(
+        dialect,
         f"SELECT {fields}, content_hash, occurrence FROM reviews "
         f'WHERE "{reviewed.id_in_reviews.name}" = :id {conditions} '
-        "ORDER BY reviewed_at DESC, content_hash, occurrence LIMIT :most"
+        "ORDER BY reviewed_at DESC, content_hash, occurrence LIMIT :most",
     )
-
-
-def _is_known(column: sa.Column[Any]) -> str:
-    return f'SELECT 1 FROM {column.table.name} WHERE "{column.name}" = :id LIMIT 1'
 
 
 def _summary(id_: str, months: Sequence[Sequence[Any]]) -> dict[str, Any]:
@@ -238,15 +210,13 @@ def _review(row: Sequence[Any]) -> dict[str, Any]:
     review = dict(zip(REVIEW_FIELDS, row, strict=False))
     if review["is_verified"] is not None:
         review["is_verified"] = bool(review["is_verified"])
-    if review["rating"] is not None and not math.isfinite(review["rating"]):
-        review["rating"] = None
     review["reviewed_at"] = _time(review["reviewed_at"]).isoformat()
     return review
 
 
 def _place(row: Sequence[Any]) -> Place:
-    at, *key = _time(row[REVIEW_FIELDS.index("reviewed_at")]), *row[len(REVIEW_FIELDS) :]
-    return Place(at, *key)
+    content_hash, occurrence = row[len(REVIEW_FIELDS) :]
+    return _time(row[REVIEW_FIELDS.index("reviewed_at")]), content_hash, occurrence
 
 
 def _time(value: Any) -> datetime:
