@@ -2,18 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.metadata import version
-from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from warehouse_assets.api import problems
-from warehouse_assets.api.auth import Guard
 from warehouse_assets.api.database import database_of
 from warehouse_assets.api.deps import Runs, Service
 from warehouse_assets.api.freshness import Freshness
@@ -34,15 +31,15 @@ from warehouse_assets.api.runs import WarmRuns
 from warehouse_assets.api.uploads import remove_broken_off
 from warehouse_assets.api.webhooks import Webhooks
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
-from warehouse_assets.ingestions import Ingestion, Ingestions
+from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
 
 _DESCRIPTION = """The warehouse over HTTP: send files, watch what becomes of them, ask for answers.
 
-Answers are JSON, or CSV with `Accept: text/csv` or `format=csv`. Their `ETag` holds until what they
-are made of is published anew.
+Answers are JSON, or CSV with `Accept: text/csv` or `format=csv`. Their `ETag` holds as long as they
+stay the same.
 
 Errors are problem documents (RFC 9457, `application/problem+json`)."""
 
@@ -58,16 +55,12 @@ _ROUTERS = (
 )
 
 
-class _Fronted(FastAPI):
-    """An application with `front` before all else: each layer before it costs kept answers time."""
-
-    def __init__(self, *, front: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
-        super().__init__(**options)
-        self._front = front
+class _App(FastAPI):
+    """An application with our middleware before all else: each layer costs kept answers time."""
 
     def build_middleware_stack(self) -> ASGIApp:
         """What a request passes, from the front to the routes."""
-        return self._front(super().build_middleware_stack())
+        return Middleware(super().build_middleware_stack(), self.state.service)
 
 
 def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
@@ -79,51 +72,39 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
     Raises:
         SettingError: the file of keys cannot be used.
     """
-    keys = Keys(settings)
-    metrics = Metrics()
-    log = AccessLog()
-    resources = build_resources(settings)
-    journals = Ingestions(settings.ingestions)
-    stopped = threading.Event()
-    warehouse: Warehouse = resources["warehouse"]
-    database = database_of(warehouse, settings)
-
-    def address(ingestion: Ingestion) -> str:
-        return settings.api_url + str(app.url_path_for("status", ingestion_id=ingestion.id))
-
-    app = _Fronted(
+    app = _App(
         title="Warehouse",
         version=version("warehouse_assets"),
         description=_DESCRIPTION,
         lifespan=_lifespan,
         # Routers that are included take longer to be looked through.
         routes=[route for router in _ROUTERS for route in router.routes],
+        exception_handlers=problems.HANDLERS,
         openapi_url=None,  # its own route would ignore parameters
         docs_url=None,  # they load their scripts from another host
         redoc_url=None,
         # To find out that nobody wants it takes as long as a kept answer; there is /metrics.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        front=partial(
-            Middleware, guard=Guard(settings, keys), database=database, metrics=metrics, log=log
-        ),
     )
+    resources = build_resources(settings)
+    warehouse: Warehouse = resources["warehouse"]
+    journals, stopped = Ingestions(settings.ingestions), threading.Event()
     app.state.service = Service(
         settings=settings,
         lake=resources["lake"],
         warehouse=warehouse,
-        database=database,
+        database=database_of(warehouse, settings),
         inbox=resources["inbox"],
         ingestions=journals,
         average=DeliveryAverage.of(settings, resources["lake"]),
         stopped=stopped,
-        webhooks=Webhooks(journals, address, stopped),
+        webhooks=Webhooks(journals, settings.api_url, stopped),
         runs=WarmRuns() if runs is None else runs,
-        keys=keys,
-        metrics=metrics,
+        keys=Keys(settings),
+        metrics=Metrics(),
+        log=AccessLog(),
         freshness=Freshness(resources["lake"]),
     )
-    app.state.log = log
-    problems.add_handlers(app)
     pages.add_static(app)
     return app
 
@@ -146,4 +127,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.webhooks.stop()
         await anyio.to_thread.run_sync(service.runs.stop)
         await anyio.to_thread.run_sync(service.database.close)
-        app.state.log.flush()
+        service.log.flush()

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from warehouse_assets.api.database import Database
 from warehouse_assets.api.freshness import Freshness
 from warehouse_assets.api.keys import Keys
+from warehouse_assets.api.logs import AccessLog
 from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.webhooks import Webhooks
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
@@ -53,6 +54,7 @@ class Service:
     runs: Runs
     keys: Keys
     metrics: Metrics
+    log: AccessLog
     freshness: Freshness
     stopped: threading.Event
 

@@ -12,10 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from warehouse_assets.api import problems
 from warehouse_assets.api.auth import Asked, Guard
 from warehouse_assets.api.cache import Cache, Kept, Key, RawHeaders
-from warehouse_assets.api.database import Database
+from warehouse_assets.api.deps import Service
 from warehouse_assets.api.formats import preferred
-from warehouse_assets.api.logs import AccessLog
-from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.published import versions_of
 
 _POLICY = b"content-security-policy"
@@ -51,15 +49,13 @@ _LOOKED_AT = {
 class Middleware:
     """Answers a request, or passes it on to the application behind."""
 
-    def __init__(
-        self, app: ASGIApp, guard: Guard, database: Database, metrics: Metrics, log: AccessLog
-    ) -> None:
+    def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
-        self._guard = guard
-        self._database = database
+        self._guard = Guard(service.settings, service.keys)
+        self._database = service.database
         self._cache = Cache()
-        self._metrics = metrics
-        self._log = log
+        self._metrics = service.metrics
+        self._log = service.log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or pass it on."""

@@ -1,11 +1,11 @@
 """Errors as problem documents (RFC 9457), and how the description of the API shows them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
@@ -69,15 +69,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {
             "description": _MEANINGS[status],
             "content": {
-                MEDIA_TYPE: {
-                    "schema": schema,
-                    "example": {
-                        "type": "about:blank",
-                        "title": _title(status),
-                        "status": status,
-                        "detail": _MEANINGS[status],
-                    },
-                }
+                MEDIA_TYPE: {"schema": schema, "example": _document(status, _MEANINGS[status])}
             },
         }
         for status in statuses
@@ -91,22 +83,16 @@ def answer(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer that tells a problem."""
+    return JSONResponse(_document(status, detail, errors), status, headers, media_type=MEDIA_TYPE)
+
+
+def _document(
+    status: int, detail: str, errors: list[dict[str, str]] | None = None
+) -> dict[str, Any]:
     problem = Problem(
         type="about:blank", title=_title(status), status=status, detail=detail, errors=errors
     )
-    return JSONResponse(
-        problem.model_dump(exclude_none=True), status, headers, media_type=MEDIA_TYPE
-    )
-
-
-def add_handlers(app: FastAPI) -> None:
-    """Have `app` answer every error with a problem document."""
-    app.add_exception_handler(HTTPException, _of_status)
-    app.add_exception_handler(RequestValidationError, _of_values)
-    app.add_exception_handler(ClientDisconnect, _of_broken_off)
-    app.add_exception_handler(WarehouseAssetsError, _of_house)
-    app.add_exception_handler(OSError, _of_system)
-    app.add_exception_handler(Exception, _of_fault)
+    return problem.model_dump(exclude_none=True)
 
 
 def _title(status: int) -> str:
@@ -149,21 +135,30 @@ async def _of_house(request: Request, error: Exception) -> Response:
     _logger.warning("%s %s: %s", request.method, request.url.path, error)
     if is_disk_full(error):
         return answer(507, str(error))
-    headers = {"Retry-After": str(_SECONDS_UNTIL_ANOTHER_TRY)}
-    if isinstance(error, PermanentError):
-        headers["Retry-After"] = str(6 * _SECONDS_UNTIL_ANOTHER_TRY)  # a person has to act first
-    return answer(503, str(error), headers=headers)
+    # Where it is permanent, a person has to act first.
+    seconds = _SECONDS_UNTIL_ANOTHER_TRY * (6 if isinstance(error, PermanentError) else 1)
+    return answer(503, str(error), headers={"Retry-After": str(seconds)})
 
 
 async def _of_system(request: Request, error: Exception) -> Response:
-    if not is_disk_full(error):
-        if trouble_of_disk(error) is None:
-            raise error
-        _logger.warning("%s %s: %s", request.method, request.url.path, error)
-        return answer(503, "The disk of the service cannot be written. Try again later.")
+    if trouble_of_disk(error) is None and not is_disk_full(error):
+        raise error
     _logger.warning("%s %s: %s", request.method, request.url.path, error)
-    return answer(507, "There is no space left on the disk of the service. Try again later.")
+    if is_disk_full(error):
+        return answer(507, "There is no space left on the disk of the service. Try again later.")
+    return answer(503, "The disk of the service cannot be written. Try again later.")
 
 
 async def _of_fault(request: Request, error: Exception) -> Response:
     return answer(500, "The service has met an error of its own. Its log tells more.")
+
+
+HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
+    HTTPException: _of_status,
+    RequestValidationError: _of_values,
+    ClientDisconnect: _of_broken_off,
+    WarehouseAssetsError: _of_house,
+    OSError: _of_system,
+    Exception: _of_fault,
+}
+"""What answers each error with a problem document."""

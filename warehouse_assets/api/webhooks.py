@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,14 +41,14 @@ class Webhooks:
     """One task for each ingestion that somebody is to be told of.
 
     Args:
-        address: where the status of an ingestion is.
+        address: of the service, as people know it.
         stopped: set when the service ends; the next one goes on.
     """
 
     def __init__(
         self,
         ingestions: Ingestions,
-        address: Callable[[Ingestion], str],
+        address: str,
         stopped: threading.Event,
     ) -> None:
         self._ingestions = ingestions
@@ -99,7 +98,7 @@ class Webhooks:
             "event": event.name,
             "at": event.at.isoformat(),
             "data": dict(event.data),
-            "status_url": self._address(ingestion),
+            "status_url": f"{self._address}/trips/ingestions/{ingestion.id}",
         }
         reason = ""
         for seconds in SECONDS_BEFORE_TRIES:

@@ -18,9 +18,10 @@ from warehouse_assets_tests.postgres import execute
 _LOCKED = "product_reviews_daily"
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> ReviewHouse:
-    house = ReviewHouse(tmp_path, "postgresql", API_CONNECTIONS="4", API_LOCK_TIMEOUT_SECONDS="1")
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> ReviewHouse:
+    limits = {"API_CONNECTIONS": "4", "API_LOCK_TIMEOUT_SECONDS": "1"}
+    house = ReviewHouse(tmp_path_factory.mktemp("house"), "postgresql", **limits)
     house.take([review(1)])
     return house
 
@@ -126,12 +127,15 @@ def test_a_standby_is_read_and_complains_of_nothing(
     house: ReviewHouse, caplog: pytest.LogCaptureFixture
 ) -> None:
     name = house.warehouse.url.database
-    execute(
-        house.settings.warehouse_url,
-        f"ALTER DATABASE {name} SET default_transaction_read_only = on",
-    )
+    read_only = f"ALTER DATABASE {name} SET default_transaction_read_only"
+    execute(house.settings.warehouse_url, f"{read_only} = on")
     with caplog.at_level("WARNING"), house.served() as served:
         eventually(lambda: get(served, "/product/B1").status_code == 200)
         assert get(served, "/product/B1").status_code == 200
         assert get(served, "/health/ready").status_code == 200
     assert not [record for record in caplog.records if record.name.startswith("warehouse_assets")]
+    execute(
+        house.settings.warehouse_url,
+        "SET default_transaction_read_only = off",
+        f"{read_only} = off",
+    )
