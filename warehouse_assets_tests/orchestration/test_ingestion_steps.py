@@ -196,7 +196,7 @@ def test_an_error_while_files_are_taken_fails_them(
         raise LakeError("Mend the table trips.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("warehouse_assets.ingest.delivery_files.register", cannot)
+        patch.setattr("warehouse_assets.ingest.files.register", cannot)
         assert not house.run("trips", checks=False).success
 
     assert told(ingestion) == ["received", "started", "failed"]
