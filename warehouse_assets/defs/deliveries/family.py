@@ -5,13 +5,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from warehouse_assets.defs.deliveries.assets import average_delivery_duration
+from warehouse_assets.defs.deliveries.assets import FEED_WATCH, average_delivery_duration
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.defs.deliveries.checks import CHECKS
 from warehouse_assets.defs.deliveries.event_log import event_log
 from warehouse_assets.defs.deliveries.lines import delivery_lines
 from warehouse_assets.defs.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
-from warehouse_assets.defs.deliveries.watch import FEED_WATCH
 from warehouse_assets.ingest.log_load import LogKind
 from warehouse_assets.orchestration.assets import log_asset, sql_asset
 from warehouse_assets.orchestration.families import Family

@@ -6,9 +6,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from warehouse_assets.defs.deliveries.assets import look
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.defs.deliveries.tables import TABLES
-from warehouse_assets.defs.deliveries.watch import look
 from warehouse_assets.errors import SourceError
 from warehouse_assets_tests.defs.deliveries.steps import ORIGINAL
 from warehouse_assets_tests.house import House
