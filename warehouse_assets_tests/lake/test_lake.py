@@ -24,14 +24,14 @@ def gone_process() -> int:
     return process.pid
 
 
-def test_the_scratch_folder_is_gone_after_the_block(lake: Lake) -> None:
-    with lake.scratch_folder() as folder:
-        (folder / "spool").write_text("x")
-        assert folder.parent == lake.scratch
-    assert not folder.exists()
-
-
-def test_the_scratch_folder_is_gone_after_an_error(lake: Lake) -> None:
+def test_scratch_folders_are_each_their_own_and_gone_after_the_block_or_an_error(
+    lake: Lake,
+) -> None:
+    with lake.scratch_folder() as one, lake.scratch_folder() as other:
+        (one / "spool").write_text("x")
+        assert one.parent == other.parent == lake.scratch
+        assert one != other
+    assert not one.exists()
     with pytest.raises(ZeroDivisionError), lake.scratch_folder() as folder:
         raise ZeroDivisionError
     assert not folder.exists()
@@ -48,19 +48,6 @@ def test_scratch_folders_of_dead_processes_are_removed_and_others_kept(lake: Lak
         assert not left.exists()
         assert (used / "spool").exists()
         assert (foreign / "spool").exists()
-
-
-def test_two_scratch_folders_of_a_process_are_two(lake: Lake) -> None:
-    with lake.scratch_folder() as one, lake.scratch_folder() as other:
-        assert one != other
-        assert one.exists()
-        assert other.exists()
-
-
-def test_what_does_not_fit_into_memory_is_spilled_into_the_scratch_folder(lake: Lake) -> None:
-    with lake.connect() as connection:
-        ((folder,),) = connection.execute("SELECT current_setting('temp_directory')").fetchall()
-        assert Path(folder).parent == lake.scratch
 
 
 @pytest.mark.parametrize(

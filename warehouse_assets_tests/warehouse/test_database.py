@@ -166,7 +166,11 @@ def test_an_unreadable_file_is_moved_aside_and_a_new_one_can_be_written(
     read_all(warehouse)
 
 
-def test_a_folder_in_place_of_the_file_is_moved_aside(warehouse: Warehouse) -> None:
+def test_a_folder_in_place_of_the_file_is_moved_aside_and_a_missing_one_is_not(
+    warehouse: Warehouse,
+) -> None:
+    assert warehouse.move_aside_if_unreadable() is None
+    assert list(warehouse.path.parent.glob("warehouse.db*")) == []
     warehouse.path.mkdir()
     aside = warehouse.move_aside_if_unreadable()
     assert aside is not None
@@ -174,12 +178,7 @@ def test_a_folder_in_place_of_the_file_is_moved_aside(warehouse: Warehouse) -> N
     assert not warehouse.path.exists()
 
 
-def test_a_missing_file_is_not_moved(warehouse: Warehouse) -> None:
-    assert warehouse.move_aside_if_unreadable() is None
-    assert list(warehouse.path.parent.glob("warehouse.db*")) == []
-
-
-@pytest.mark.parametrize("folder", ["plain", "a b", "a#b", "ä", "a'b"])
+@pytest.mark.parametrize("folder", ["a b", "a#b", "ä", "a'b"])
 def test_a_good_database_is_not_moved_whatever_its_folder_is_called(
     tmp_path: Path, folder: str
 ) -> None:

@@ -1,6 +1,6 @@
 """Transactions of a warehouse on PostgreSQL, and what it says when something is wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -87,15 +87,6 @@ def test_a_killed_writer_holds_nobody_up_and_leaves_nothing(cats: Warehouse) -> 
     assert read_all(cats) == ["Ada", "Tom"]
 
 
-def test_writers_of_different_schemas_do_not_wait_for_each_other(own_cats: Warehouse) -> None:
-    execute(url_of(own_cats), "CREATE SCHEMA other")
-    in_other = Warehouse(f"{url_of(own_cats)}&options=-csearch_path%3Dother")
-    told: list[str] = []
-    with heard_by(told.append), own_cats.write(), in_other.write():
-        pass
-    assert told == []
-
-
 def test_after_an_error_nothing_was_written_tables_included(cats: Warehouse) -> None:
     def change_and_fail() -> None:
         with cats.write() as connection:
@@ -164,31 +155,27 @@ def test_an_option_that_does_not_exist_is_explained_without_the_password() -> No
     assert "secret" not in str(raised.value)
 
 
-@pytest.mark.parametrize("act", [write_one, read_all])
-def test_a_user_without_rights_is_told_which(
-    own_cats: Warehouse, act: Callable[[Warehouse], object]
-) -> None:
-    role = f"analyst_of_{own_cats.url.database}"
-    execute(url_of(own_cats), f"CREATE ROLE {role} LOGIN")
-    with pytest.raises(WarehouseError, match=r"permission denied.*cats.*has to be allowed"):
-        act(at(own_cats.url.set(username=role)))
+def test_what_a_server_grants_to_users_sessions_and_schemas(own_cats: Warehouse) -> None:
+    url, database = url_of(own_cats), own_cats.url.database
+    role = f"analyst_of_{database}"
+    execute(url, f"CREATE ROLE {role} LOGIN", "CREATE SCHEMA other")
+    for act in (write_one, read_all):
+        with pytest.raises(WarehouseError, match=r"permission denied.*cats.*has to be allowed"):
+            act(at(own_cats.url.set(username=role)))
 
+    in_other = Warehouse(f"{url}&options=-csearch_path%3Dother")
+    told: list[str] = []
+    with heard_by(told.append), own_cats.write(), in_other.write():
+        assert told == []  # writers of different schemas do not wait for each other
 
-def test_a_read_only_server_is_explained(own_cats: Warehouse) -> None:
-    execute(
-        url_of(own_cats),
-        f"ALTER DATABASE {own_cats.url.database} SET default_transaction_read_only = on",
-    )
-    with pytest.raises(WarehouseError, match=r"read-only transaction.*standby"):
-        write_one(own_cats)
-
-
-def test_the_limits_of_idle_and_slow_sessions_do_not_end_a_publishing(own_cats: Warehouse) -> None:
     for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
-        execute(url_of(own_cats), f"ALTER DATABASE {own_cats.url.database} SET {limit} = '100ms'")
-    with own_cats.write() as connection:
+        execute(url, f"ALTER DATABASE {database} SET {limit} = '100ms'")
+    with Warehouse(url).write() as connection:
         connection.exec_driver_sql("SELECT pg_sleep(0.15)")
-    assert read_all(own_cats) == ["Tom"]
+
+    execute(url, f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    with pytest.raises(WarehouseError, match=r"read-only transaction.*standby"):
+        write_one(Warehouse(url))
 
 
 class _SaidError(Exception):

@@ -158,12 +158,23 @@ def test_what_others_made_of_a_table_outlives_its_being_written_whole(
 ) -> None:
     warehouse = postgresql_warehouse  # roles are left
     pets.append([REX])
-    publish_to(warehouse, pets)
     role = f"analyst_{warehouse.url.database}"
     execute(
         url_of(warehouse),
         f"CREATE ROLE {role} LOGIN",
-        f"GRANT SELECT ON pets TO {role}",
+        "CREATE TABLE pets (id bigint, name varchar)",
+        f"GRANT SELECT ON pets TO {role} WITH GRANT OPTION",
+        "GRANT UPDATE (name) ON pets TO PUBLIC",
+    )
+    assert publish_to(warehouse, pets).is_whole  # a table of other columns is replaced
+    granted = (
+        f"SELECT has_table_privilege('{role}', 'pets', 'SELECT WITH GRANT OPTION'), "
+        f"has_column_privilege('{role}', 'pets', 'name', 'UPDATE'), "
+        f"has_table_privilege('{role}', 'pets', 'DELETE')"
+    )
+    assert query(warehouse, granted) == [(True, True, False)]
+    execute(
+        url_of(warehouse),
         "CREATE VIEW heavy AS SELECT name FROM pets WHERE weight > 10",
         "CREATE INDEX of_mine ON pets (name)",
     )
@@ -176,28 +187,6 @@ def test_what_others_made_of_a_table_outlives_its_being_written_whole(
     analyst = warehouse.url.set(username=role).render_as_string()
     assert execute(analyst, "SELECT id, colour FROM pets") == [(1, None)]
     assert query(warehouse, "SELECT * FROM heavy") == [("Rex",)]
-
-
-def test_grants_on_a_table_of_other_columns_are_given_again(
-    pets: Stored, postgresql_warehouse: Warehouse
-) -> None:
-    warehouse = postgresql_warehouse  # roles are left
-    role = f"reader_{warehouse.url.database}"
-    execute(
-        url_of(warehouse),
-        f"CREATE ROLE {role} LOGIN",
-        "CREATE TABLE pets (id bigint, name varchar)",
-        f"GRANT SELECT ON pets TO {role} WITH GRANT OPTION",
-        "GRANT UPDATE (name) ON pets TO PUBLIC",
-    )
-    pets.append([REX])
-    assert publish_to(warehouse, pets).is_whole
-    granted = (
-        f"SELECT has_table_privilege('{role}', 'pets', 'SELECT WITH GRANT OPTION'), "
-        f"has_column_privilege('{role}', 'pets', 'name', 'UPDATE'), "
-        f"has_table_privilege('{role}', 'pets', 'DELETE')"
-    )
-    assert query(warehouse, granted) == [(True, True, False)]
 
 
 def test_a_view_in_the_way_of_other_columns_is_named_and_everything_stays(
