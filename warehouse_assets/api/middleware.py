@@ -147,6 +147,7 @@ class _Told:
         self.body: bytes | None = None
         self.bytes = 0
         self.received = 0
+        self._parts = 0
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer."""
@@ -158,7 +159,8 @@ class _Told:
         else:
             body = bytes(message.get("body", b""))
             more = message.get("more_body", False)
-            self.body = body if self.body is None and not self.bytes and not more else None
+            self._parts += 1
+            self.body = body if self._parts == 1 and not more else None
             await self._go_on(body, more)
 
     async def send_kept(self, kept: Kept) -> None:

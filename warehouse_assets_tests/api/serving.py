@@ -90,6 +90,19 @@ def client() -> requests.Session:
     return session
 
 
+def pages(served: Served, path: str, **values: Any) -> list[Any]:
+    """All pages of an answer, each as the header `Link` of the one before leads to it."""
+    found, query = [], None
+    while query is None or query:
+        url = f"{served.address}{path}{query or ''}"
+        response = served.client.get(url, params=None if query else values)
+        assert response.status_code == 200, response.text
+        found.append(response.json())
+        query = response.links["next"]["url"] if "next" in response.links else ""
+        assert bool(query) is (found[-1]["next"] is not None)
+    return found
+
+
 def settings_of(folder: Path, **environment: str) -> Settings:
     """The settings of a house in `folder`."""
     return Settings.from_environment({"WAREHOUSE_HOME": str(folder), **environment})

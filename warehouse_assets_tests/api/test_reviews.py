@@ -15,7 +15,7 @@ from warehouse_assets_tests.api.reviewing import (
     expected_reviews,
     moment,
 )
-from warehouse_assets_tests.api.serving import Served
+from warehouse_assets_tests.api.serving import Served, pages
 from warehouse_assets_tests.defs.reviews.databases import Review, review
 
 _MIDNIGHT = 1_388_534_400  # 2014-01-01T00:00:00Z
@@ -108,31 +108,18 @@ def test_a_known_id_without_reviews_in_the_days_has_zeros_and_nulls(asked: Asked
         assert asked.get("/user/nobody", params=days).status_code == 404
 
 
+def _all(asked: Asked, path: str, **values: Any) -> list[Any]:
+    return [found for page in pages(asked.served, path, **values) for found in page["reviews"]]
+
+
 def test_pages_hold_every_review_once_newest_first(asked: Asked) -> None:
     for limit in (1, 7, 100):
-        found: list[Any] = []
-        after: dict[str, str] = {}
-        while True:
-            page = asked.get("/product/B3/reviews", params={"limit": limit, **after}).json()
-            assert len(page["reviews"]) <= limit
-            found += page["reviews"]
-            if page["next"] is None:
-                break
-            after = {"after": page["next"]}
+        found = _all(asked, "/product/B3/reviews", limit=limit)
         assert found == expected_reviews(asked.of("productID", "B3"))
     by_user = asked.get("/user/A2/reviews", params={"limit": 100}).json()["reviews"]
     assert by_user == expected_reviews(asked.of("reviewerID", "A2"))
-
-
-def test_pages_hold_every_review_of_the_same_second_once(asked: Asked) -> None:
-    texts, address = [], "/product/same/reviews?limit=4"
-    while True:
-        response = asked.get(address)
-        texts += [found["text"] for found in response.json()["reviews"]]
-        if "next" not in response.links:
-            break
-        address = "/product/same/reviews" + response.links["next"]["url"]
-    assert sorted(texts) == sorted(str(n % 7) for n in range(25))
+    of_one_second = [found["text"] for found in _all(asked, "/product/same/reviews", limit=4)]
+    assert sorted(of_one_second) == sorted(str(n % 7) for n in range(25))
 
 
 def _times(response: Any) -> list[str]:
@@ -171,23 +158,14 @@ def test_reviews_are_those_of_the_days_on_every_page(
     rows = list(csv.DictReader(io.StringIO(asked.get(f"{address}&format=csv").text)))
     assert [row["reviewed_at"] for row in rows] == expected_times
 
-    def pages(following: Any) -> list[str]:
-        """The times on all pages of two reviews, `following` making an address of each `next`."""
+    for kept in ("", f"&{days}"):  # what `next` keeps may be said again
         page = asked.get(f"{address}&limit=2")
         times = _times(page)
-        while page.json()["next"] is not None:
-            page = asked.get(following(page))
+        while (after := page.json()["next"]) is not None:
+            page = asked.get(f"{address.partition('?')[0]}?limit=2&after={after}{kept}")
             assert page.status_code == 200, page.text
             times += _times(page)
-        return times
-
-    path = address.partition("?")[0]
-    for following in (
-        lambda page: path + page.links["next"]["url"],
-        lambda page: f"{path}?limit=2&after={page.json()['next']}",
-        lambda page: f"{address}&limit=2&after={page.json()['next']}",
-    ):
-        assert pages(following) == expected_times
+        assert times == expected_times
 
 
 def test_a_page_is_not_gone_on_from_with_other_days(asked: Asked) -> None:

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 import requests
 
-from warehouse_assets_tests.api.serving import Served, serving
+from warehouse_assets_tests.api.serving import Served, pages, serving
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.journeys import PRAGUE, TURIN, Trip, random_trips
 from warehouse_assets_tests.house import House
@@ -141,24 +141,16 @@ def test_a_box_has_the_trips_that_are_in_it(trips: Served) -> None:
     assert nothing == {"average_trips_per_week": None, "trips": 0, "weeks": 0, "series": []}
 
 
-def pages(served: Served, **values: Any) -> list[dict[str, Any]]:
+def groups(served: Served, **values: Any) -> list[dict[str, Any]]:
     """The groups of all pages."""
-    found: list[dict[str, Any]] = []
-    after = None
-    while True:
-        response = get(served, "groups", after=after, **values)
-        assert response.status_code == 200, response.text
-        page = response.json()
-        assert 0 < len(page["groups"]) <= values.get("limit", 100)
-        found += page["groups"]
-        after = page["next"]
-        if after is None:
-            return found
+    found = pages(served, "/trips/groups", **values)
+    assert all(len(page["groups"]) <= values.get("limit", 100) for page in found)
+    return [group for page in found for group in page["groups"]]
 
 
-def rows(groups: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+def rows(found: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Region, tiles, hour and trips of groups."""
-    return [tuple(group.values())[:7] for group in groups]
+    return [tuple(group.values())[:7] for group in found]
 
 
 def expected_rows(wanted: list[Trip]) -> list[tuple[Any, ...]]:
@@ -170,19 +162,21 @@ def expected_rows(wanted: list[Trip]) -> list[tuple[Any, ...]]:
 # The last page is full, or not.
 @pytest.mark.parametrize("limit", [7, 1000, len(journeys.groups(TRIPS))])
 def test_all_pages_have_each_group_once_and_in_order(trips: Served, limit: int) -> None:
-    assert rows(pages(trips, limit=limit)) == expected_rows(TRIPS)
+    assert rows(groups(trips, limit=limit)) == expected_rows(TRIPS)
 
 
 def test_groups_can_be_filtered_and_paged_through(trips: Served) -> None:
     prague = [trip for trip in TRIPS if trip.region == "Prague"]
     nine = [trip for trip in TRIPS if trip.time.hour == 9]
 
-    assert rows(pages(trips, region="Prague", limit=5)) == expected_rows(prague)
-    assert rows(pages(trips, hour_of_day=9, limit=5)) == expected_rows(nine)
+    assert rows(groups(trips, region="Prague", limit=5)) == expected_rows(prague)
+    assert rows(groups(trips, hour_of_day=9, limit=5)) == expected_rows(nine)
     many = [row for row in expected_rows(TRIPS) if row[6] >= 20]
     assert [row[6] for row in many] == [25, 20, 20]
-    assert rows(pages(trips, min_trips=20, limit=2)) == many
-    assert rows(pages(trips, min_trips=2, limit=1)) == [r for r in expected_rows(TRIPS) if r[6] > 1]
+    assert rows(groups(trips, min_trips=20, limit=2)) == many
+    assert rows(groups(trips, min_trips=2, limit=1)) == [
+        r for r in expected_rows(TRIPS) if r[6] > 1
+    ]
     assert get(trips, "groups", region="Atlantis").json() == {"groups": [], "next": None}
 
 
@@ -201,7 +195,7 @@ def test_a_group_tells_where_and_when_it_was(trips: Served) -> None:
 
 
 def test_the_centre_of_a_tile_is_in_it(trips: Served) -> None:
-    for group in pages(trips):
+    for group in groups(trips):
         for end in ("origin", "destination"):
             place = group[end]["lon"], group[end]["lat"]
             found = group[f"{end}_tile_x"], group[f"{end}_tile_y"]
