@@ -16,14 +16,11 @@ from warehouse_assets_tests.stress import contention, crash, live_school, servic
 from warehouse_assets_tests.stress.warm import DifferenceError
 
 _DELIVERIES_OF_A_TRIAL = 8
-_SECONDS_OF_A_CROWD = 40.0
-_SHORTEST_CROWD = 4.0
-_SECONDS_OF_A_SCHOOL = 60.0
-_SHORTEST_SCHOOL = 4.0
+# The most seconds of a trial, of those that last as long as they are told to.
+_SECONDS = {"contention": 40.0, "school": 60.0, "service": 60.0}
+_TRIALS = ("crash", *_SECONDS)
+_SHORTEST_SECONDS = 4.0
 _RATE_OF_A_SHORT_SCHOOL = 10_000
-_SECONDS_OF_A_SERVICE = 60.0
-_SHORTEST_SERVICE = 4.0
-_TRIALS = ("crash", "contention", "school", "service")
 
 
 def main() -> int:
@@ -49,23 +46,22 @@ def main() -> int:
         try:
             if "crash" in chosen:
                 crash.trial(seed, folder / f"crash-{seed}", killer, wanted.deliveries)
-            while "crash" in chosen and killer.points < wanted.points:
-                seed += 1
-                crash.trial(seed, folder / f"crash-{seed}", killer, wanted.deliveries)
-            if "contention" in chosen:
-                seconds = min(_SECONDS_OF_A_CROWD, until - time.monotonic())
-                crowded = max(seconds, _SHORTEST_CROWD)
-                contention.trial(seed, folder / f"crowd-{seed}", crowd, crowded)
-            if "school" in chosen:
-                seconds = min(_SECONDS_OF_A_SCHOOL, until - time.monotonic())
-                lived = max(seconds, _SHORTEST_SCHOOL)
-                rate = 0 if lived > _SHORTEST_SCHOOL else _RATE_OF_A_SHORT_SCHOOL
-                live_school.trial(seed, folder / f"school-{seed}", lessons, lived, rate)
-            if "service" in chosen:
-                seconds = min(_SECONDS_OF_A_SERVICE, until - time.monotonic())
-                asked = max(seconds, _SHORTEST_SERVICE)
-                kind = service.KINDS[seed % len(service.KINDS)]
-                service.trial(seed, folder / f"service-{seed}", answers, asked, kind)
+                while killer.points < wanted.points:
+                    seed += 1
+                    crash.trial(seed, folder / f"crash-{seed}", killer, wanted.deliveries)
+            for name, most in _SECONDS.items():
+                if name not in chosen:
+                    continue
+                seconds = max(min(most, until - time.monotonic()), _SHORTEST_SECONDS)
+                place = folder / f"{name}-{seed}"
+                if name == "contention":
+                    contention.trial(seed, place, crowd, seconds)
+                elif name == "school":
+                    rate = 0 if seconds > _SHORTEST_SECONDS else _RATE_OF_A_SHORT_SCHOOL
+                    live_school.trial(seed, place, lessons, seconds, rate)
+                else:
+                    kind = service.KINDS[seed % len(service.KINDS)]
+                    service.trial(seed, place, answers, seconds, kind)
         except DifferenceError as difference:
             _tell(f"DIFFERENCE with --seed {seed}: {difference}\nKept for inspection: {folder}")
             _tell(f"{killer}\n{crowd}\n{lessons}\n{answers}")
