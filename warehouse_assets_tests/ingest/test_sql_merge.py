@@ -16,7 +16,7 @@ from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_reader import Limits
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Progress, heard_by
-from warehouse_assets_tests.crashes import hooked, killed_at
+from warehouse_assets_tests.crashes import hooked
 from warehouse_assets_tests.ingest.sqlite_databases import (
     another_program_writes,
     change,
@@ -102,16 +102,6 @@ def test_a_change_while_reading_is_not_missed(lake: Lake, path: Path) -> None:
         take(lake, path, limits=SETTLED)
     assert not take(lake, path, limits=SETTLED).is_unchanged_source
     assert in_lake(lake) == rows(path)
-
-
-@pytest.mark.parametrize("point", ["source read", "rejects committed", "rows committed"])
-def test_a_load_that_died_is_done_again(lake: Lake, path: Path, point: str) -> None:
-    change(path, "INSERT INTO students VALUES (4, 'd', 'none', NULL)")
-    with killed_at(point):
-        take(lake, path)
-    take(lake, path)
-    assert [row[0] for row in in_lake(lake)] == [1, 2, 3]
-    assert len(rejected(lake)) == 1
 
 
 @pytest.mark.parametrize("columns", ["id TEXT, name, batch_id, created_at", "id, name, batch_id"])

@@ -17,7 +17,6 @@ from warehouse_assets.ingest.upsert import Records
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.tables import REJECTED_RECORDS
-from warehouse_assets_tests.crashes import killed_at
 from warehouse_assets_tests.ingest.stored import make_lake, rejected, stored, version
 
 TIME = "2026-11-20 13:51:54.463573"
@@ -85,15 +84,6 @@ def test_of_a_key_that_comes_again_the_last_record_counts(lake: Lake) -> None:
     assert version(lake, STUDENTS) == before
     take(lake, student(1, "a"), student(1, "b"))
     assert stored(lake, STUDENTS, "id, name") == [(1, "b")]
-
-
-@pytest.mark.parametrize("point", ["rejects committed", "rows committed"])
-def test_what_died_is_done_again(lake: Lake, point: str) -> None:
-    with killed_at(point):
-        take(lake, student(1), student("x"))
-    take(lake, student(1), student("x"))
-    assert stored(lake, STUDENTS, "id") == [(1,)]
-    assert len(rejected(lake)) == 1
 
 
 UNUSABLE: list[tuple[Any, str]] = [

@@ -30,40 +30,6 @@ def assert_taken_exactly_once(house: House) -> None:
     assert house.waiting() == []
 
 
-STEPS = [
-    ("source read", 1),
-    ("rejects committed", 1),
-    ("rows committed", 1),
-    ("file archived", 1),
-    ("file archived", 3),
-]
-
-
-@pytest.mark.parametrize(("name", "call"), STEPS)
-def test_the_next_run_continues_where_the_process_died(house: House, name: str, call: int) -> None:
-    deliver_three_files(house)
-    with killed_at(name, call):
-        journeys.take(house)
-
-    journeys.take(house)
-
-    assert_taken_exactly_once(house)
-    versions = house.versions()
-    journeys.take(house)
-    assert house.versions() == versions
-
-
-@pytest.mark.parametrize("name", ["source read", "rejects committed", "rows committed"])
-def test_files_taken_one_by_one_continue_at_the_one_in_which_the_process_died(
-    house: House, name: str
-) -> None:
-    deliver_three_files(house)
-    with killed_at(name, 2):
-        journeys.take(house, most_bytes=1)
-    journeys.take(house, most_bytes=1)
-    assert_taken_exactly_once(house)
-
-
 def test_a_file_that_came_since_is_not_mixed_with_those_half_taken(house: House) -> None:
     deliver_three_files(house)
     with killed_at("rejects committed"):
