@@ -13,7 +13,7 @@ from warehouse_assets.orchestration.automation import (
     maintenance_schedule,
 )
 from warehouse_assets.orchestration.families import definitions_of, file_kinds, find_families
-from warehouse_assets.orchestration.history import keep_open_in
+from warehouse_assets.orchestration.history import keep_open
 from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings
 
@@ -53,4 +53,4 @@ tell_misspelt_settings(dg.get_dagster_logger().warning)
 defs = build_defs()
 
 # Here, since Dagster writes a third of a run's events before the first step begins.
-keep_open_in(Settings.from_environment().dagster_home)
+keep_open()

@@ -15,7 +15,6 @@ from warehouse_assets.cli.interruption import when_told_to_end
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.errors import SettingError
 from warehouse_assets.orchestration.dead_runs import end_dead_runs, host
-from warehouse_assets.orchestration.history import keep_open
 from warehouse_assets.settings import Settings
 
 # Errors are told in words at the end; Dagster's own account of them is in its history.
@@ -152,5 +151,4 @@ def history(settings: Settings) -> Iterator[dg.DagsterInstance]:
     except (dg.DagsterInvariantViolationError, OSError) as error:
         raise SettingError(f"The setting DAGSTER_HOME cannot be used: {error}") from None
     with instance:
-        keep_open(instance)
         yield instance

@@ -8,7 +8,6 @@ What they took is kept; the next run goes on from there. Queued runs stay queued
 import os
 import platform
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -40,30 +39,17 @@ def end_dead_runs(instance: dg.DagsterInstance, is_daemon: bool = False) -> list
     Args:
         is_daemon: whether this process runs beside Dagster's daemon.
     """
-    begun = instance.get_run_records(dg.RunsFilter(statuses=_BEGUN))
-    is_of_this_machine = _is_of_this_machine(instance, is_daemon)
+    # SQLite is of one machine.
+    is_here = (Path(instance.storage_directory()).parent / "history" / "runs.db").exists()
     ended = []
-    for record in begun:
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
         run = record.dagster_run
-        if is_of_this_machine(run) and _is_dead(instance, record):
+        is_launched = is_daemon and _STARTED_BY_DAEMON in run.tags
+        is_ours = is_here or is_launched or run.tags.get(HOST_TAG) == platform.node()
+        if is_ours and _is_dead(instance, record):
             instance.report_run_failed(run, "The process of this run ended before the run did.")
             ended.append(run.run_id)
     return ended
-
-
-def _is_of_this_machine(
-    instance: dg.DagsterInstance, is_daemon: bool
-) -> Callable[[dg.DagsterRun], bool]:
-    # SQLite is of one machine.
-    history = Path(instance.storage_directory()).parent / "history" / "runs.db"
-    is_here = history.exists()
-    name = platform.node()
-
-    def holds(run: dg.DagsterRun) -> bool:
-        launched = is_daemon and _STARTED_BY_DAEMON in run.tags
-        return is_here or launched or run.tags.get(HOST_TAG) == name
-
-    return holds
 
 
 def _is_dead(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:

@@ -8,7 +8,6 @@ import duckdb
 from deltalake.exceptions import DeltaError
 
 from warehouse_assets.errors import PermanentError, TransientError, is_disk_full
-from warehouse_assets.orchestration.history import keep_open
 from warehouse_assets.progress import heard_by
 from warehouse_assets.terminal_text import make_visible, visible
 
@@ -22,7 +21,6 @@ _Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecu
 @contextmanager
 def in_step(context: _Context) -> Iterator[None]:
     """Surround the work of a step of a run."""
-    keep_open(context.instance)
     context.log.addFilter(make_visible)
     with heard_by(tell=context.log.info), explained(context):
         yield

@@ -12,13 +12,10 @@ loses nothing; a power cut may lose the last events of a run, which the lake doe
 
 import sqlite3
 import threading
-from collections import OrderedDict
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import sqlalchemy as sa
 
 # The modules of Dagster that make engines for the history, and by what name.
@@ -29,18 +26,16 @@ _MAKERS = (
 _MAKE = "create_engine"
 _MOST_ENGINES = 4  # a history has two databases and one for each run, and runs follow each other
 
-
-def keep_open(instance: dg.DagsterInstance) -> None:
-    """Keep the databases of `instance` open as long as this process uses them.
-
-    Nothing is done where history is kept otherwise, and nothing depends on it.
-    """
-    keep_open_in(Path(instance.storage_directory()).parent)
+_engines: dict[str, sa.Engine] = {}
+_one_at_a_time = threading.Lock()
 
 
-def keep_open_in(home: Path) -> None:
-    """The same for the history in the folder `home`, if there will be one."""
-    _engines.keep(home.absolute() / "history")
+def keep_open() -> None:
+    """Have Dagster take its engines for histories in SQLite from here; nothing depends on it."""
+    for name in _MAKERS:
+        module = import_module(name)
+        if getattr(module, _MAKE, None) is sa.create_engine:
+            setattr(module, _MAKE, _engine)
 
 
 class _OpenPool(sa.pool.QueuePool):
@@ -58,50 +53,26 @@ class _OpenPool(sa.pool.QueuePool):
         super().dispose()
 
 
-class _Engines:
-    """The engines of the databases that this process used last."""
-
-    def __init__(self) -> None:
-        self._histories: set[Path] = set()
-        self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
-        self._one_at_a_time = threading.Lock()
-
-    def keep(self, history: Path) -> None:
-        """Have Dagster take its engines for the databases below `history` from here."""
-        self._histories.add(history)
-        for name in _MAKERS:
-            module = import_module(name)
-            if getattr(module, _MAKE, None) is sa.create_engine:
-                setattr(module, _MAKE, self.engine)
-
-    def engine(self, url: str, **options: Any) -> sa.Engine:
-        """An engine for `url`: that which it had before, or one as `options` say."""
-        with self._one_at_a_time:
-            known = self._engines.get(url)
-            # A history that was deleted begins anew.
-            if known is not None and not _database(known.url).exists():
-                _close(self._engines.pop(url))
-                known = None
-            if known is None:
-                database = _database(sa.make_url(url))
-                if self._histories.isdisjoint(database.parents):
-                    return sa.create_engine(url, **options)
-                self._engines[url] = known = _engine(url, options)
-            self._engines.move_to_end(url)
-            if len(self._engines) > _MOST_ENGINES:
-                _close(self._engines.popitem(last=False)[1])
-            return known
-
-
-def _database(url: sa.URL) -> Path:
-    return Path(url.database or "")
-
-
-def _engine(url: str, options: Mapping[str, Any]) -> sa.Engine:
-    pooled = {**options, "poolclass": _OpenPool, "max_overflow": -1}
-    engine = sa.create_engine(url, **pooled)
-    sa.event.listen(engine, "connect", _sync_seldom)
-    return engine
+def _engine(url: str, **options: Any) -> sa.Engine:
+    """The engine that `url` had before, or one as `options` say; the last used are kept."""
+    database = Path(sa.make_url(url).database or "")
+    if "history" not in database.parts[-3:-1]:
+        return sa.create_engine(url, **options)
+    with _one_at_a_time:
+        engine = _engines.pop(url, None)
+        # A history that was deleted begins anew.
+        if engine is not None and not database.exists():
+            _close(engine)
+            engine = None
+        if engine is None:
+            engine = sa.create_engine(
+                url, **{**options, "poolclass": _OpenPool, "max_overflow": -1}
+            )
+            sa.event.listen(engine, "connect", _sync_seldom)
+        _engines[url] = engine
+        if len(_engines) > _MOST_ENGINES:
+            _close(_engines.pop(next(iter(_engines))))
+        return engine
 
 
 def _sync_seldom(connection: sqlite3.Connection, record: object) -> None:
@@ -111,6 +82,3 @@ def _sync_seldom(connection: sqlite3.Connection, record: object) -> None:
 def _close(engine: sa.Engine) -> None:
     if isinstance(engine.pool, _OpenPool):
         engine.pool.close()
-
-
-_engines = _Engines()
