@@ -32,7 +32,6 @@ from warehouse_assets.lake import (
     Written,
     register,
     replace,
-    replace_by_content,
 )
 from warehouse_assets.progress import Progress, report, tell
 from warehouse_assets.tables import column_names
@@ -156,12 +155,9 @@ class _Rows(Part):
         definition_id = f"{table.name}/definition"
         lasting = {**self.marks, definition_id: _definition(self.source)}
         if self.source.is_snapshot:
-            is_same = handle.transaction_version(definition_id) == lasting[definition_id]
-            # Of rows that were made of the source in another way, equal hashes may tell nothing.
-            write = replace_by_content if is_same or not handle.file_uris() else replace
             transactions = {**lasting, **loaded_now(table.name)}
             rows = self.staging.numbered()
-            written = write(connection, self.lake, table, handle, rows, transactions)
+            written = replace(connection, self.lake, table, handle, rows, transactions)
         else:
             written = upsert(self.lake, connection, table, handle, STAGED_ROWS, POSITION, lasting)
         is_known = all(handle.transaction_version(app) == mark for app, mark in lasting.items())

@@ -12,7 +12,7 @@ from warehouse_assets.lake.merge import merge
 from warehouse_assets.lake.parquet import WrittenFile
 from warehouse_assets.lake.parquet import remove_files as discard
 from warehouse_assets.lake.rearrange import rearrange
-from warehouse_assets.lake.replace import replace, replace_by_content
+from warehouse_assets.lake.replace import replace
 
 __all__ = [
     "Lake",
@@ -31,7 +31,6 @@ __all__ = [
     "rearrange",
     "register",
     "replace",
-    "replace_by_content",
     "verify",
     "view_changes",
 ]
