@@ -42,15 +42,18 @@ class Keys:
                 f"The file {self._path} of the setting API_KEYS_FILE is not there. Make it with "
                 "`warehouse api-key`, or unset API_KEYS_FILE."
             )
-        self._state: object = self._look()
-        self._names = {**self._given, **read_hashes(self._path)}
-        self._next_look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
-        self._were_wanted = bool(self._names)
+        self._names: Mapping[str, str] = {}
+        self._state: object = "never looked at"
+        self._were_wanted = False
+        self._look()
 
     def are_wanted(self) -> bool:
         """Whether a request needs a key."""
         if time.monotonic() >= self._next_look:
-            self._look_again()
+            try:
+                self._look()
+            except SettingError as error:
+                _logger.warning("The keys known before are still in use: %s", error)
         return self._were_wanted
 
     def name(self, key: str) -> str | None:
@@ -62,23 +65,18 @@ class Keys:
                 name = its_name
         return name
 
-    def _look_again(self) -> None:
+    def _look(self) -> None:
+        """Read the file if it is another one than before."""
         self._next_look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
-        if (state := self._look()) == self._state:
-            return
-        self._state = state
-        try:
-            self._names = {**self._given, **read_hashes(self._path)}
-        except SettingError as error:
-            _logger.warning("The keys known before are still in use: %s", error)
-        self._were_wanted |= bool(self._names)
-
-    def _look(self) -> object:
         try:
             found = self._path.stat()
+            state: object = (found.st_ino, found.st_size, found.st_mtime_ns)
         except OSError:
-            return None
-        return (found.st_ino, found.st_size, found.st_mtime_ns)
+            state = None
+        if state != self._state:
+            self._state = state
+            self._names = {**self._given, **read_hashes(self._path)}
+            self._were_wanted |= bool(self._names)
 
 
 def hash_of(key: str) -> str:

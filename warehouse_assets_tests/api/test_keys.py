@@ -96,11 +96,7 @@ def test_the_file_may_change_while_the_service_runs(tmp_path: Path) -> None:
 def test_keys_come_from_the_setting_too(tmp_path: Path) -> None:
     with serving(settings_of(tmp_path, API_KEYS=f"{hash_of('one')}, {hash_of('two')}")) as served:
         assert [status(served, X_API_Key=key) for key in ("one", "two", "three")] == [200, 200, 401]
-
-
-def test_nobody_needs_a_key_where_none_is_set(served: Served) -> None:
-    assert status(served) == 200
-    assert status(served, Authorization="Bearer anything") == 200
+        assert status(served, "/answers?unheard-of=x") == 401  # that is told first
 
 
 def test_the_log_has_the_name_of_a_key_and_never_the_key(
