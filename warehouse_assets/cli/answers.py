@@ -9,15 +9,27 @@ import click
 import sqlalchemy as sa
 
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, TABLES, Question
-from warehouse_assets.cli import areas, terminal
+from warehouse_assets.cli import terminal
 from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.cli.terminal import Answer, examples
 from warehouse_assets.days import Days
+from warehouse_assets.defs.trips.areas import (
+    Box,
+    Match,
+    WeeklyTrips,
+    regions,
+    weekly_trips_of_box,
+    weekly_trips_of_region,
+)
+from warehouse_assets.defs.trips.tables import DAILY_TRIPS
+from warehouse_assets.errors import WarehouseError
+from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import column_names
 from warehouse_assets.warehouse import Warehouse
 
 _DAY = click.DateTime(["%Y-%m-%d"])
+_SIDES_OF_A_BOX = 4
 
 
 @click.command(
@@ -65,7 +77,7 @@ def command(
             days = Days(first and first.date(), last and last.date())
         except ValueError as error:
             raise click.UsageError(f"{error}.") from None
-        average, answer = areas.answer(settings, region, box, match, days, limit)
+        average, answer = _answer_of_area(settings, region, box, match, days, limit)
         terminal.print_table(answer.title, answer.names, answer.rows, answer.more)
         terminal.out.print(average, markup=False)
         return
@@ -129,3 +141,54 @@ def _answer_of_table(connection: sa.Connection, table: sa.Table, limit: int) -> 
     query = sa.select(table).order_by(*(table.c[name] for name in order)).limit(limit)
     rows = [tuple(row) for row in connection.execute(query)]
     return Answer(_title(table), column_names(table), rows, count - len(rows))
+
+
+def _answer_of_area(
+    settings: Settings, region: str | None, box: str | None, match: Match, days: Days, limit: int
+) -> tuple[str, Answer]:
+    """The weekly average of a region or a box in words, and the trips by week.
+
+    Raises:
+        click.UsageError: there is no such region, or the box is none, or there are both.
+    """
+    if (region is None) == (box is None):
+        raise click.UsageError("Say either --region NAME or --box MIN_LON,MIN_LAT,MAX_LON,MAX_LAT.")
+    if box is not None:
+        lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+        weekly = weekly_trips_of_box(lake, _box(box), match, days)
+        where = f"the box {box} ({match})"
+    else:
+        weekly, where = _of_region(settings, str(region), days), f"the region {region}"
+    words = "No trips."
+    if weekly.average is not None:
+        words = (
+            f"{weekly.average:,.4f} trips per week: {weekly.trips:,} trips in "
+            f"{len(weekly.weeks):,} weeks from {weekly.weeks[0][0]} to {weekly.weeks[-1][0]}."
+        )
+    title = f"How many trips did {where} have per week?"
+    more = max(len(weekly.weeks) - limit, 0)
+    return words, Answer(title, ["week start", "trips"], weekly.weeks[:limit], more)
+
+
+def _of_region(settings: Settings, region: str, days: Days) -> WeeklyTrips:
+    with Warehouse(settings.warehouse_url).read() as connection:
+        if not sa.inspect(connection).has_table(str(DAILY_TRIPS.name)):
+            raise WarehouseError(
+                "The trips have not been published yet. Take files of trips (`warehouse ingest "
+                "FILE`), or materialise the assets of the group trips."
+            )
+        weekly = weekly_trips_of_region(connection, region, days)
+        if weekly is None:
+            known = ", ".join(regions(connection)) or "none yet"
+            raise click.UsageError(f"There is no region {region!r}. The regions are: {known}.")
+    return weekly
+
+
+def _box(text: str) -> Box:
+    sides = text.split(",")
+    if len(sides) != _SIDES_OF_A_BOX:
+        raise click.UsageError(f"The box {text!r} is not four numbers with commas between them.")
+    try:
+        return Box(*map(float, sides))
+    except ValueError as error:
+        raise click.UsageError(f"The box {text!r} cannot be used: {error}.") from None

@@ -1,27 +1,44 @@
-"""The command `ingest`: take files, and compute and publish what follows from them."""
+"""The command `ingest`: files into the inbox, and what follows from them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
+import dagster as dg
+from rich.console import Console
 
-from warehouse_assets.cli import ingestion, runs, terminal
-from warehouse_assets.cli.interruption import InterruptibleCommand
+from warehouse_assets.cli import runs, terminal
+from warehouse_assets.cli.interruption import InterruptibleCommand, when_told_to_end
+from warehouse_assets.cli.sql import lake_query
+from warehouse_assets.definitions import FILE_KINDS
+from warehouse_assets.ingest.file_checkpoints import is_taken, rejected_whole
+from warehouse_assets.ingest.file_kinds import left_behind, left_in_words
+from warehouse_assets.ingest.inbox import (
+    DeliveryFile,
+    copy_file,
+    delivered_name,
+    partial_path,
+    unit_name,
+)
+from warehouse_assets.ingest.unknown_fields import in_words
+from warehouse_assets.ingestions import Ingestions
+from warehouse_assets.orchestration.resources import build_resources
+from warehouse_assets.progress import Progress, report
 from warehouse_assets.settings import Settings
 from warehouse_assets.terminal_text import visible
 
+_KINDS = {kind.name: kind for kind in FILE_KINDS if kind.table is not None}
+_REASONS_SHOWN = 10
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 
 @click.command("ingest", cls=InterruptibleCommand)
 @click.argument("files", nargs=-1, type=_FILE)
-@click.option("--posts", "posts", multiple=True, type=_FILE, help="A file of posts, however named.")
-@click.option("--votes", "votes", multiple=True, type=_FILE, help="A file of votes, however named.")
-@click.option("--trips", "trips", multiple=True, type=_FILE, help="A file of trips, however named.")
-def command(
-    files: Sequence[Path], posts: Sequence[Path], votes: Sequence[Path], trips: Sequence[Path]
-) -> None:
+def command(files: Sequence[Path], **named: Sequence[Path]) -> None:
     """Take FILES (of posts, votes or trips), then compute and publish what follows from them.
 
     The files are copied into the inbox; yours stay where they are. Without any file, everything
@@ -34,20 +51,230 @@ def command(
     usage; 130 after Ctrl-C, which ends it at once: run it again, and it goes on.
     """
     settings = Settings.from_environment()
-    named: list[tuple[Path, str | None]] = [(path, None) for path in files]
-    for table, paths in (("posts", posts), ("votes", votes), ("trips", trips)):
-        named += [(path, table) for path in paths]
-    deliveries = ingestion.recognised(named)
+    told = [(path, table) for table, paths in named.items() for path in paths]
+    deliveries = _recognised([*((path, None) for path in files), *told])
     started = datetime.now(timezone.utc)
     with terminal.progress_shown():
-        delivered = ingestion.deliver(settings, deliveries)
+        delivered = _deliver(settings, deliveries)
         assets = sorted({delivery.holds for delivery in deliveries}) or None
         result = runs.materialize(settings, assets)
-    for delivery in delivered.known:
-        known = visible(f"{delivery.path} was taken before: its content is known.")
-        terminal.out.print(known, markup=False)
-    ingestion.print_taken(settings, result, started)
-    ingestion.print_left_behind(settings)
-    refused = ingestion.print_refused(result, delivered)
+    for path in delivered.known:
+        _say(f"{path} was taken before: its content is known.", terminal.out)
+    _print_taken(settings, result, started)
+    for sentence in left_in_words(
+        left_behind(build_resources(settings)["inbox"].look(), FILE_KINDS)
+    ):
+        _say(sentence)
+    refused = _print_refused(result, delivered)
     runs.print_failed_checks(runs.failed_checks(result))
     runs.end(result, failed=refused)
+
+
+for _kind in _KINDS:
+    _help = f"A file of {_kind}, however named."
+    click.option(f"--{_kind}", _kind, multiple=True, type=_FILE, help=_help)(command)
+
+
+def _say(text: str, where: Console = terminal.err) -> None:
+    """Print what may hold names of files, on one line."""
+    where.print(visible(text), markup=False)
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """A file to deliver, and the table it is for."""
+
+    path: Path
+    holds: str
+
+
+@dataclass(frozen=True)
+class _Delivered:
+    """What became of the files that were given, before any run.
+
+    Args:
+        known: files whose content was taken before.
+        refused: of those that were rejected as a whole then, the reason.
+        copies: the files in the inbox by their names there, and which files they are copies of.
+    """
+
+    known: Sequence[Path]
+    refused: Mapping[Path, str]
+    copies: Mapping[str, Path]
+
+
+def _recognised(files: Iterable[tuple[Path, str | None]]) -> list[_Delivery]:
+    """Find out which table each file is for, unless that is given with it.
+
+    Raises:
+        click.UsageError: a file is not recognised; nothing has been copied.
+    """
+    deliveries = []
+    for path, table in files:
+        file = _look_at(path)
+        kinds = (name for name, kind in _KINDS.items() if kind.recognises(file))
+        found = table or next(kinds, None)
+        if found is None:
+            raise click.UsageError(
+                f"{path} is not recognised as {_any_of(_KINDS)}, by its name or its fields. "
+                f"Say what it is with {_any_of(f'--{name} FILE' for name in _KINDS)}."
+            )
+        deliveries.append(_Delivery(path, found))
+    return deliveries
+
+
+def _any_of(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}"
+
+
+def _look_at(path: Path) -> DeliveryFile:
+    """A file that was named to the command, which may be a link to it.
+
+    Raises:
+        click.UsageError: it is none that could be read twice.
+    """
+    if not path.is_file():
+        raise click.UsageError(f"{path} is no file but a pipe or a device. Give a file.")
+    return DeliveryFile.look_at(path.resolve(), path.name)
+
+
+def _deliver(settings: Settings, deliveries: Sequence[_Delivery]) -> _Delivered:
+    """Copy the files into the inbox, in their order; each is there whole or not at all.
+
+    Those whose content has been taken before are not copied.
+    """
+    resources = build_resources(settings)
+    inbox, lake = resources["inbox"], resources["lake"]
+    inbox.prepare()
+    known, refused = [], {}
+    for delivery in deliveries:
+        kind, file = _KINDS[delivery.holds], _look_at(delivery.path)
+        if is_taken(lake, kind, file):
+            known.append(delivery.path)
+            if reason := rejected_whole(lake, kind, file):
+                refused[delivery.path] = reason
+    deliveries = [delivery for delivery in deliveries if delivery.path not in known]
+    total = sum(delivery.path.stat().st_size for delivery in deliveries)
+    done = 0
+
+    def copied(count: int) -> None:
+        nonlocal done
+        done += count
+        report(Progress("to the inbox", "copying", done, total, "bytes"))
+
+    copies = {}
+    for delivery in deliveries:
+        size = delivery.path.stat().st_size
+        ingestion, target = None, _free(inbox.folder / _name(delivery))
+        if _KINDS[delivery.holds].answers:
+            ingestion = Ingestions(settings.ingestions).create(delivery.path.name, size)
+            target = inbox.folder / ingestion.file_name
+        remove = partial(partial_path(target).unlink, missing_ok=True)
+        try:
+            with when_told_to_end(remove):
+                copy_file(delivery.path, target, copied)
+        except OSError as error:
+            if ingestion:
+                ingestion.tell("failed", reason=f"It could not be copied: {error}.")
+            raise
+        if ingestion:
+            ingestion.tell("queued", bytes=size)
+        copies[_name_in_units(target)] = delivery.path
+    return _Delivered(known, refused, copies)
+
+
+def _name_in_units(path: Path) -> str:
+    """How a file of the inbox is called within the name of its unit."""
+    return delivered_name(Path(unit_name(0, DeliveryFile.look_at(path).name)))
+
+
+def _print_taken(settings: Settings, result: dg.ExecuteInProcessResult, started: datetime) -> None:
+    """Print what each table took and what was rejected since the run was `started`, and why."""
+    rejected = 0
+    for event in result.get_asset_materialization_events():
+        metadata: dict[str, Any] = {
+            name: value.value for name, value in event.materialization.metadata.items()
+        }
+        name = event.asset_key.to_user_string() if event.asset_key else ""
+        terminal.out.print(f"[bold]{name}[/]: {_account(metadata)}")
+        if names := metadata.get("unknown_fields"):
+            terminal.out.print(f"{name}: {in_words(names)}", markup=False)
+        rejected += metadata.get("records_rejected", 0)
+    if rejected:
+        _print_rejected(settings, started)
+
+
+def _print_refused(result: dg.ExecuteInProcessResult, delivered: _Delivered) -> bool:
+    """Print of which files nothing could be used, and why; returns whether the command failed.
+
+    It fails if one of the files that it was given is among them; or any file if it was given none,
+    and so was to take what waits.
+    """
+    for path, reason in delivered.refused.items():
+        _say(f"{path} was rejected as a whole then: {reason}.")
+    refused: dict[str, str] = {}
+    for event in result.get_asset_materialization_events():
+        files: Any = event.materialization.metadata.get("files_refused")
+        refused.update(files.value if files is not None else {})
+    mine = len(delivered.refused)
+    for unit, reason in refused.items():
+        original = delivered.copies.get(delivered_name(Path(unit)))
+        mine += original is not None
+        _say(f"Nothing in {original or unit} could be used: {reason}.")
+    return bool(mine if delivered.copies or delivered.known else refused)
+
+
+_WORDS = {
+    "is_source_missing": "its source is not there",
+    "records_taken": "took {records_taken:,} records{of_files}",
+    "records_rejected": "rejected {records_rejected:,}",
+    "files_known_already": "{files_known_already:,} files were taken before",
+    "files_still_being_written": "{files_still_being_written:,} files are still being written",
+    "successes": "{average} over {successes:,} deliveries",
+    "is_unchanged": "unchanged",
+    "is_changed": "{rows_inserted:,} rows inserted, {rows_updated:,} updated, "
+    "{rows_deleted:,} deleted",
+    "has_rows": "{dagster/row_count:,} rows",
+}
+"""What is said of a table, in this order, where its metadata of that name is there."""
+
+
+def _account(metadata: Mapping[str, Any]) -> str:
+    said = {
+        **metadata,
+        "of_files": f" of {metadata['files_taken']:,} files" if "files_taken" in metadata else "",
+        "is_changed": "rows_inserted" in metadata and not metadata["is_unchanged"],
+        "has_rows": "dagster/row_count" in metadata,
+    }
+    return ", ".join(words.format(**said) for name, words in _WORDS.items() if said.get(name))
+
+
+def _print_rejected(settings: Settings, started: datetime) -> None:
+    query = """SELECT unit, reason, arg_min(value, position) AS first_value,
+            count(*) AS records, min(position) AS first_position
+        FROM rejected_records WHERE rejected_at >= CAST(? AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
+        GROUP BY unit, reason ORDER BY records DESC, unit, first_position"""
+    with lake_query(settings, query, [started]) as (names, rows):
+        reasons = list(rows)
+    shown = reasons[:_REASONS_SHOWN]
+    terminal.print_table("Rejected", names, shown, len(reasons) - len(shown))
+
+
+def _name(delivery: _Delivery) -> str:
+    """A name by which the inbox knows what the file is."""
+    name, table = delivery.path.name, delivery.holds
+    is_told_by_name = name.lower().startswith(table) and delivery.path.suffix != ""
+    name = name if is_told_by_name else f"{table}-{name}"
+    suffixes = tuple(_KINDS[table].suffixes)
+    return name if name.lower().removesuffix(".gz").endswith(suffixes) else f"{name}{suffixes[0]}"
+
+
+def _free(path: Path) -> Path:
+    """`path`, or one like it if a file of that name waits already."""
+    candidate, number = path, 2
+    while candidate.exists():
+        stem, dot, suffixes = path.name.partition(".")
+        candidate = path.with_name(f"{stem}-{number}{dot}{suffixes}")
+        number += 1
+    return candidate

@@ -58,10 +58,10 @@ def test_kills_a_crowd_and_a_living_school_make_no_difference(folder: Path) -> N
 # Rejected records are committed without the transactions that tell that they were.
 _FORGETFUL = """
 import sys
-from warehouse_assets.ingest import rejects
+from warehouse_assets.ingest import load
 from warehouse_assets_tests.stress.__main__ import main
-append = rejects.append
-rejects.append = lambda *arguments: append(*arguments[:-1], {})
+append = load.append
+load.append = lambda *arguments: append(*arguments[:-1], {})
 sys.exit(main())
 """
 
