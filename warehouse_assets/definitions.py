@@ -15,6 +15,7 @@ from warehouse_assets.orchestration.automation import (
 from warehouse_assets.orchestration.families import definitions_of, file_kinds, find_families
 from warehouse_assets.orchestration.history import keep_open
 from warehouse_assets.orchestration.resources import build_resources
+from warehouse_assets.progress import heard_by
 from warehouse_assets.settings import Settings
 
 FAMILIES = find_families(warehouse_assets.defs)
@@ -49,7 +50,8 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     return dg.Definitions.merge(definitions_of(FAMILIES, settings), common)
 
 
-tell_misspelt_settings(dg.get_dagster_logger().warning)
+with heard_by(dg.get_dagster_logger().warning):
+    tell_misspelt_settings()
 defs = build_defs()
 
 # Here, since Dagster writes a third of a run's events before the first step begins.

@@ -5,10 +5,11 @@ the service's settings have (`API_KEY`, `APP_URL`) is common, so that there more
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 
 from warehouse_assets.errors import SettingError
+from warehouse_assets.progress import tell
 from warehouse_assets.settings import SETTINGS, Settings
 
 _NEAR = 0.85  # of 1, which is equal: a letter or two of a name of usual length
@@ -27,9 +28,7 @@ def misspelt_settings(environment: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def tell_misspelt_settings(
-    tell: Callable[[str], object], environment: Mapping[str, str] | None = None
-) -> None:
+def tell_misspelt_settings(environment: Mapping[str, str] | None = None) -> None:
     """Tell of each of them, once in a process."""
     environment = os.environ if environment is None else environment
     for name, meant in misspelt_settings(environment).items():

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import duckdb
+if TYPE_CHECKING:
+    import duckdb
 
 _SECONDS_BETWEEN_REPORTS = 0.5
 
@@ -69,7 +71,7 @@ def report(progress: Progress) -> None:
 
 @contextmanager
 def query_progress(
-    connection: duckdb.DuckDBPyConnection,
+    connection: "duckdb.DuckDBPyConnection",
     told: Callable[[float | None], None],
 ) -> Iterator[None]:
     """Tell how much of the first statement run in the block is done, as shares from 0 to 1.

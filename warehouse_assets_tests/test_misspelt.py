@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.misspelt import misspelt_settings, tell_misspelt_settings
+from warehouse_assets.progress import heard_by
 from warehouse_assets.settings import SETTINGS
 
 SLIPS = {
@@ -53,7 +54,8 @@ def test_a_key_of_the_service_is_known_by_its_hash() -> None:
 def test_each_is_told_once_without_its_value() -> None:
     told: list[str] = []
     for _ in range(2):
-        tell_misspelt_settings(told.append, {"UPLOAD_LIMITS": "secret"})
+        with heard_by(told.append):
+            tell_misspelt_settings({"UPLOAD_LIMITS": "secret"})
     (message,) = told
     assert "UPLOAD_LIMITS is ignored" in message
     assert "UPLOAD_LIMIT meant" in message

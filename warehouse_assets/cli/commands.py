@@ -74,5 +74,7 @@ def main() -> None:
     load_dotenv(Path(".env"))  # as Dagster's own commands do
 
     from warehouse_assets.misspelt import tell_misspelt_settings
+    from warehouse_assets.progress import heard_by
 
-    tell_misspelt_settings(lambda message: click.echo(f"Warning: {message}", err=True))
+    with heard_by(lambda message: click.echo(f"Warning: {message}", err=True)):
+        tell_misspelt_settings()

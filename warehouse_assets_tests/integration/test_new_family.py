@@ -155,9 +155,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project that has taken a file of orders."""
     folder = tmp_path_factory.mktemp("project")
     project = Project(folder)
-    file = folder / "orders.csv"
+    file = folder / "export.csv"
     file.write_text(ROWS, encoding="utf-8")
-    assert "amount is not a number" in project.run(COMMAND, "ingest", file)
+    assert "amount is not a number" in project.run(COMMAND, "ingest", "--orders", file)
     return project
 
 
