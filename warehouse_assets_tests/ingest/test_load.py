@@ -113,7 +113,7 @@ class Trial:
     def keyed_table(self) -> Any:
         """A table of a SQL database that is merged by key."""
         lake = make_lake(self.folder)
-        rows = [student(1), student(2), student("x")]
+        rows = [student(1), student(2), ("x", "Ann", 7, None)]
         path = make_database(
             self.folder / "students.db",
             rows,
