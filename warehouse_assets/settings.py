@@ -59,9 +59,7 @@ class Settings(BaseModel):
         "sqlite:///{home}/warehouse.db",
         "The SQL database that people query: a SQLite file, or `postgresql://USER@HOST/DATABASE`.",
     )
-    inbox: kinds.LocalPath = _setting(
-        "INBOX", "{home}/inbox", "Folder in which delivery files arrive."
-    )
+    inbox: kinds.LocalPath = _setting("INBOX", "{home}/inbox", "Folder in which files arrive.")
     archive: kinds.LocalPath = _setting("ARCHIVE", "{home}/archive", "Folder of the files taken.")
     students_db: kinds.LocalPath = _setting(
         "STUDENTS_DB",
@@ -138,7 +136,7 @@ class Settings(BaseModel):
     inbox_settle_seconds: kinds.Seconds = _setting(
         "INBOX_SETTLE_SECONDS",
         "2",
-        "A delivery file changed less than this many seconds ago is still being written.",
+        "A file of the inbox changed less than this many seconds ago is still being written.",
     )
     rejected_share_limit: kinds.Share = _setting(
         "REJECTED_SHARE_LIMIT",

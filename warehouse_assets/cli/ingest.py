@@ -18,7 +18,7 @@ from warehouse_assets.definitions import FILE_KINDS
 from warehouse_assets.ingest.file_checkpoints import is_taken, rejected_whole
 from warehouse_assets.ingest.file_kinds import left_behind, left_in_words
 from warehouse_assets.ingest.inbox import (
-    DeliveryFile,
+    InboxFile,
     copy_file,
     delivered_name,
     partial_path,
@@ -128,7 +128,7 @@ def _any_of(words: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}"
 
 
-def _look_at(path: Path) -> DeliveryFile:
+def _look_at(path: Path) -> InboxFile:
     """A file that was named to the command, which may be a link to it.
 
     Raises:
@@ -136,7 +136,7 @@ def _look_at(path: Path) -> DeliveryFile:
     """
     if not path.is_file():
         raise click.UsageError(f"{path} is no file but a pipe or a device. Give a file.")
-    return DeliveryFile.look_at(path.resolve(), path.name)
+    return InboxFile.look_at(path.resolve(), path.name)
 
 
 def _deliver(settings: Settings, deliveries: Sequence[_Delivery]) -> _Delivered:
@@ -186,7 +186,7 @@ def _deliver(settings: Settings, deliveries: Sequence[_Delivery]) -> _Delivered:
 
 def _name_in_units(path: Path) -> str:
     """How a file of the inbox is called within the name of its unit."""
-    return delivered_name(Path(unit_name(0, DeliveryFile.look_at(path).name)))
+    return delivered_name(Path(unit_name(0, InboxFile.look_at(path).name)))
 
 
 def _print_taken(settings: Settings, result: dg.ExecuteInProcessResult, started: datetime) -> None:

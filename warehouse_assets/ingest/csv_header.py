@@ -22,7 +22,7 @@ from warehouse_assets.ingest.csv_records import (
     readable,
     split_fields,
 )
-from warehouse_assets.ingest.inbox import DeliveryFile
+from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingest.packed import (
     DAMAGED,
     GZIP_MAGIC,
@@ -95,7 +95,7 @@ class NotTheHeaderError(UnreadableFileError):
         self.seen = seen
 
 
-def recognises(file: DeliveryFile, table: Table) -> bool:
+def recognises(file: InboxFile, table: Table) -> bool:
     """Whether a file in the inbox is for `table`: its name or its header says so."""
     name = file.name.lower()
     if not name.endswith(SUFFIXES):

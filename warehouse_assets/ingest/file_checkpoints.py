@@ -1,18 +1,18 @@
-"""How the tables of the lake remember which delivery files they hold: by Delta's transactions."""
+"""How the tables of the lake remember which inbox files they hold: by Delta's transactions."""
 
 from collections.abc import Sequence
 
 from deltalake import DeltaTable
 
 from warehouse_assets.ingest.file_kinds import FileKind
-from warehouse_assets.ingest.inbox import DeliveryFile, unit_name
+from warehouse_assets.ingest.inbox import InboxFile, unit_name
 from warehouse_assets.ingest.load import loaded_now
 from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import Lake, Transactions
 from warehouse_assets.tables import REJECTED_RECORDS
 
 
-def is_taken(lake: Lake, kind: FileKind, file: DeliveryFile) -> bool:
+def is_taken(lake: Lake, kind: FileKind, file: InboxFile) -> bool:
     """Whether the lake holds all that the content of `file` has to give, under whatever name."""
     tables = [table for table in (kind.table, REJECTED_RECORDS) if table is not None]
     handles = (lake.table(table).open_existing() for table in tables)
@@ -23,7 +23,7 @@ def is_taken(lake: Lake, kind: FileKind, file: DeliveryFile) -> bool:
     )
 
 
-def rejected_whole(lake: Lake, kind: FileKind, file: DeliveryFile) -> str:
+def rejected_whole(lake: Lake, kind: FileKind, file: InboxFile) -> str:
     """Why the content of `file`, which was taken, was rejected as a whole; empty if it was not."""
     arrival = arrival_of(lake.table(REJECTED_RECORDS).open(), kind.name, file.digest())
     with lake.connect() as connection:

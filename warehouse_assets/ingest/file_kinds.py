@@ -1,4 +1,4 @@
-"""What a kind of delivery files is: which files, for which table, and how they are read."""
+"""What a kind of inbox files is: which files, for which table, and how they are read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Protocol
 import duckdb
 from sqlalchemy import Table
 
-from warehouse_assets.ingest.inbox import DeliveryFile, Waiting
+from warehouse_assets.ingest.inbox import InboxFile, Waiting
 from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import LakeTable, WrittenFile
 
@@ -49,7 +49,7 @@ class FileKind:
 
     name: str
     table: Table | None
-    recognises: Callable[[DeliveryFile], bool]
+    recognises: Callable[[InboxFile], bool]
     stage: Stage
     answers: Sequence[str] = ()
     takes: str = ""

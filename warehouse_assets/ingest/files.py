@@ -18,7 +18,7 @@ from deltalake import DeltaTable
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.ingest.file_checkpoints import arrival_of, newest_arrival, outstanding
 from warehouse_assets.ingest.file_kinds import FileKind
-from warehouse_assets.ingest.inbox import DeliveryFile, Inbox, delivered_name
+from warehouse_assets.ingest.inbox import Inbox, InboxFile, delivered_name
 from warehouse_assets.ingest.ingestion_watch import IngestionWatch
 from warehouse_assets.ingest.load import CheckpointedPart, Loaded, Part, Rejects, Source
 from warehouse_assets.ingest.units import REJECTED, STAGED, Unit
@@ -85,7 +85,7 @@ class _Files(Source):
             refused={**self.loaded.refused, **part.unused},
         )
 
-    def _units(self, files: Sequence[DeliveryFile]) -> tuple[list[Unit], tuple[str, ...]]:
+    def _units(self, files: Sequence[InboxFile]) -> tuple[list[Unit], tuple[str, ...]]:
         """What has not been loaded, in order of arrival, and the names of files that need not be.
 
         Files loaded before are moved out of the inbox.
@@ -98,7 +98,7 @@ class _Files(Source):
         for arrival, path in archived.items():
             if arrival > min(newest):
                 # Who keeps the archive may have links there.
-                file = DeliveryFile.look_at(path.resolve(), delivered_name(path))
+                file = InboxFile.look_at(path.resolve(), delivered_name(path))
                 unit = Unit(file, arrival, file.digest(), self.inbox.unpacked_limit)
                 units[unit.digest] = unit
         known = []

@@ -1,4 +1,4 @@
-"""The inbox, in which delivery files arrive, and the archive, to which taken files move.
+"""The inbox, in which inbox files arrive, and the archive, to which taken files move.
 
 What is in the inbox has not been taken. In the archive a file is named by its arrival number
 and its own name, below a folder named after what it holds: `posts/00000001-posts.json`.
@@ -33,11 +33,11 @@ _OF_ITSELF = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOC
 
 
 class FileChangedError(TransientError):
-    """A delivery file was changed or removed while it was being taken."""
+    """An inbox file was changed or removed while it was being taken."""
 
 
 @dataclass(frozen=True)
-class DeliveryFile:
+class InboxFile:
     """A file as it was when it was looked at.
 
     `name` is the name it was delivered under, as text that every part of the house can hold.
@@ -52,7 +52,7 @@ class DeliveryFile:
     changed_ns: int
 
     @classmethod
-    def look_at(cls, path: Path, name: str | None = None) -> "DeliveryFile":
+    def look_at(cls, path: Path, name: str | None = None) -> "InboxFile":
         """The file at `path` as it is now; FileNotFoundError if there is none.
 
         A symbolic link is not followed.
@@ -60,14 +60,14 @@ class DeliveryFile:
         return cls._of(path, name or _text(path), path.lstat())
 
     @classmethod
-    def _of(cls, path: Path, name: str, status: os.stat_result) -> "DeliveryFile":
+    def _of(cls, path: Path, name: str, status: os.stat_result) -> "InboxFile":
         times = status.st_mtime_ns, status.st_ctime_ns
         return cls(path, name, status.st_size, times[0], status.st_ino, times[1])
 
     def check_unchanged(self) -> None:
         """Raise FileChangedError unless the file is still as it was looked at."""
         try:
-            now = DeliveryFile.look_at(self.path, self.name)
+            now = InboxFile.look_at(self.path, self.name)
         except FileNotFoundError:
             raise FileChangedError(
                 f"The file {self.path} vanished while it was read. Nothing of it was taken; "
@@ -105,8 +105,8 @@ class Waiting:
     `refused` has what is no file of the inbox itself, by name, and why it is left alone.
     """
 
-    complete: Sequence[DeliveryFile]
-    unfinished: Sequence[DeliveryFile]
+    complete: Sequence[InboxFile]
+    unfinished: Sequence[InboxFile]
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -157,8 +157,8 @@ class Inbox:
 
         Files arrive in the order in which they were last changed, then of their names.
         """
-        complete: list[DeliveryFile] = []
-        unfinished: list[DeliveryFile] = []
+        complete: list[InboxFile] = []
+        unfinished: list[InboxFile] = []
         refused: dict[str, str] = {}
         try:
             paths = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
@@ -175,7 +175,7 @@ class Inbox:
                 if reason is not None:
                     refused[_text(path)] = reason
                     continue
-                file = DeliveryFile.look_at(path)
+                file = InboxFile.look_at(path)
             except FileNotFoundError:  # gone since the listing
                 continue
             (unfinished if self._seconds_to_settle(file) > 0 else complete).append(file)
@@ -193,7 +193,7 @@ class Inbox:
         time.sleep(max(0.0, *worth_waiting))
         return self.look()
 
-    def _seconds_to_settle(self, file: DeliveryFile) -> float:
+    def _seconds_to_settle(self, file: InboxFile) -> float:
         """How long until `file` counts as complete if it is not written to; 0 when it does."""
         if file.name.lower().endswith(PARTIAL_SUFFIXES):
             return math.inf
@@ -210,7 +210,7 @@ class Inbox:
         matches = [(match, path) for path in paths if (match := _ARCHIVED.fullmatch(path.name))]
         return dict(sorted((int(match[1]), path) for match, path in matches))
 
-    def archive_file(self, kind: str, arrival: int, file: DeliveryFile) -> None:
+    def archive_file(self, kind: str, arrival: int, file: InboxFile) -> None:
         """Move a file that has been taken from the inbox to its place in the archive."""
         target = self.archive / kind / unit_name(arrival, file.name)
         file.check_unchanged()
@@ -224,7 +224,7 @@ class Inbox:
                 "ARCHIVE); the next run moves it."
             ) from error
 
-    def remove_duplicate(self, file: DeliveryFile) -> None:
+    def remove_duplicate(self, file: InboxFile) -> None:
         """Remove from the inbox a file whose content is in the archive already."""
         file.check_unchanged()
         try:
@@ -252,7 +252,7 @@ def _reason_to_refuse(mode: int) -> str | None:
     return "it is no file but a pipe, a socket or a device"
 
 
-def _arrival_order(file: DeliveryFile) -> tuple[int, str]:
+def _arrival_order(file: InboxFile) -> tuple[int, str]:
     return file.modified_ns, file.name
 
 
@@ -268,7 +268,7 @@ def unit_name(arrival: int, name: str) -> str:
     return f"{arrival:08d}-{end_of_name}"
 
 
-def _move(file: DeliveryFile, target: Path) -> None:
+def _move(file: InboxFile, target: Path) -> None:
     try:
         file.path.rename(target)
     except OSError as error:
@@ -276,14 +276,14 @@ def _move(file: DeliveryFile, target: Path) -> None:
             raise
         _move_by_copy(file, target)
         return
-    moved = DeliveryFile.look_at(target, file.name)
+    moved = InboxFile.look_at(target, file.name)
     if replace(moved, path=file.path, changed_ns=file.changed_ns) != file:
         # Another file took its name at the last moment: that one has not been taken.
         target.rename(file.path)
         file.check_unchanged()
 
 
-def _move_by_copy(file: DeliveryFile, target: Path) -> None:
+def _move_by_copy(file: InboxFile, target: Path) -> None:
     crash_point("file to be copied", target.parent.name)
     copy_file(file.path, target)
     crash_point("file copied", target.parent.name)

@@ -4,7 +4,7 @@ import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from warehouse_assets.ingest.inbox import DeliveryFile
+from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingest.units import Unit
 from warehouse_assets.ingestions import Ingestion, Ingestions
 
@@ -32,7 +32,7 @@ class IngestionWatch:
         self._rows_of_a_byte = 0.0
         self._started = time.monotonic()
 
-    def known(self, file: DeliveryFile) -> None:
+    def known(self, file: InboxFile) -> None:
         """The content of the file was taken before."""
         ingestion = self._ingestions and self._ingestions.of_file(file.name)
         if ingestion:

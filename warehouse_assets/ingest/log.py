@@ -194,7 +194,7 @@ def _beginning(
     if is_ahead and rejected is not None and (files := files_since(log, rejected)):
         # The file was begun, and where it begins was settled.
         return files, rejected.base, 0, None
-    reached = max(mark.position for mark in (loaded, rejected) if mark is not None)
+    reached = max(held.position for held in (loaded, rejected) if held is not None)
     return [log.present] if log.present else [], reached + 1, 0, reached
 
 

@@ -71,14 +71,17 @@ class _SqlTable(Source):
                 _refuse_missing(self.source, reader, self.is_given)
                 self.loaded = Loaded(is_missing=True)
                 return
-            handle, marks = self.lake.table(self.source.table).open(), {}
+            handle, checkpoints = self.lake.table(self.source.table).open(), {}
             for kind, number in reader.fingerprints():
-                mark_id, mark = f"{self.name}/{kind}", _mark(number, _definition(self.source))
-                if handle.transaction_version(mark_id) == mark:
+                checkpoint_id, checkpoint = (
+                    f"{self.name}/{kind}",
+                    _hash(number, _definition(self.source)),
+                )
+                if handle.transaction_version(checkpoint_id) == checkpoint:
                     self.loaded = Loaded(is_unchanged_source=True)
                     return
-                marks[mark_id] = mark
-            yield _Rows(self.lake, self.source, reader, marks)
+                checkpoints[checkpoint_id] = checkpoint
+            yield _Rows(self.lake, self.source, reader, checkpoints)
 
 
 def glance(source: SqlSource, url: sa.URL | str) -> str | None:
@@ -111,25 +114,25 @@ def _refuse_missing(source: SqlSource, reader: SqlReader, is_given: bool) -> Non
 def _definition(source: SqlSource) -> int:
     """Changes when the same source would make other rows."""
     validator = source.validator
-    return _mark(validator.query(""), validator.is_unusable, column_names(source.table))
+    return _hash(validator.query(""), validator.is_unusable, column_names(source.table))
 
 
-def _mark(*parts: object) -> int:
+def _hash(*parts: object) -> int:
     """A number that changes with `parts`, which a transaction of Delta can have as its version."""
     return xxhash.xxh3_64_intdigest(repr(parts).encode()) >> 1
 
 
 class _Rows(Part):
-    """All rows that `reader` gives; with what differs `marks` are remembered."""
+    """All rows that `reader` gives; with what differs `checkpoints` are remembered."""
 
     def __init__(
-        self, lake: Lake, source: SqlSource, reader: SqlReader, marks: Transactions
+        self, lake: Lake, source: SqlSource, reader: SqlReader, checkpoints: Transactions
     ) -> None:
         super().__init__({0: reader.unit})
         self.lake = lake
         self.source = source
         self.reader = reader
-        self.marks = marks
+        self.checkpoints = checkpoints
 
     def stage(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
         """Read and judge the rows page by page."""
@@ -153,14 +156,16 @@ class _Rows(Part):
     ) -> Written:
         """Merge the rows by key, or have the table hold just them."""
         definition_id = f"{table.name}/definition"
-        lasting = {**self.marks, definition_id: _definition(self.source)}
+        lasting = {**self.checkpoints, definition_id: _definition(self.source)}
         if self.source.is_snapshot:
             transactions = {**lasting, **loaded_now(table.name)}
             rows = self.staging.numbered()
             written = replace(connection, self.lake, table, handle, rows, transactions)
         else:
             written = upsert(self.lake, connection, table, handle, STAGED_ROWS, POSITION, lasting)
-        is_known = all(handle.transaction_version(app) == mark for app, mark in lasting.items())
+        is_known = all(
+            handle.transaction_version(app) == checkpoint for app, checkpoint in lasting.items()
+        )
         is_quick_to_read = self.staging.rows < self.source.limits.worth_remembering
         if written.rows_changed or is_known or is_quick_to_read:
             return written

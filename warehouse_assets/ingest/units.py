@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import duckdb
 from sqlalchemy import Table
 
-from warehouse_assets.ingest.inbox import DeliveryFile, unit_name
+from warehouse_assets.ingest.inbox import InboxFile, unit_name
 from warehouse_assets.ingest.packed import UNPACKED_LIMIT
 from warehouse_assets.ingest.unknown_fields import UNKNOWN
 from warehouse_assets.tables import duckdb_type
@@ -23,12 +23,12 @@ _CHARACTERS_OF_A_UNIT = 1000
 
 @dataclass(frozen=True)
 class Unit:
-    """A delivery file with its arrival number and the hash of its content.
+    """An inbox file with its arrival number and the hash of its content.
 
     `unpacked_limit` is the most bytes that it may be when it is unpacked.
     """
 
-    file: DeliveryFile
+    file: InboxFile
     arrival: int
     digest: str
     unpacked_limit: int = UNPACKED_LIMIT

@@ -12,7 +12,7 @@ import duckdb
 
 from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets.ingest.csv import stage_csv_files
-from warehouse_assets.ingest.inbox import DeliveryFile
+from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingest.units import REJECTED, Unit
 from warehouse_assets.ingest.unknown_fields import UNKNOWN
 from warehouse_assets.lake import LakeTable
@@ -83,7 +83,7 @@ def read(
     for arrival, content in enumerate(contents, start=1):
         path = inbox / (names or {}).get(arrival, f"trips-{arrival}.csv")
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        units.append(Unit(DeliveryFile.look_at(path), arrival, str(arrival)))
+        units.append(Unit(InboxFile.look_at(path), arrival, str(arrival)))
     with _engine(threads).cursor() as connection:
         staged = stage_csv_files(connection, LakeTable(TRIPS, lake), units, spool)
         written = {lake / each.action.path for each in staged}

@@ -11,7 +11,7 @@ import duckdb
 from sqlalchemy import Table
 
 from warehouse_assets.defs.forum.tables import VOTES
-from warehouse_assets.ingest.inbox import DeliveryFile
+from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingest.json_files import stage_json_files
 from warehouse_assets.ingest.units import REJECTED, STAGED, Unit
 from warehouse_assets.lake import LakeTable
@@ -69,7 +69,7 @@ def stage(
         else:
             path = inbox / (names or {}).get(arrival, f"votes-{arrival}.json")
             path.write_bytes(content.encode() if isinstance(content, str) else content)
-        units.append(Unit(DeliveryFile.look_at(path), arrival, str(arrival)))
+        units.append(Unit(InboxFile.look_at(path), arrival, str(arrival)))
     # A DuckDB of its own takes longer than the reading; what is staged is temporary.
     with _ENGINE.cursor() as connection:
         stage_json_files(connection, LakeTable(table, folder), units, spool)

@@ -8,9 +8,9 @@ import pytest
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest import inbox as inbox_module
 from warehouse_assets.ingest.inbox import (
-    DeliveryFile,
     FileChangedError,
     Inbox,
+    InboxFile,
     copy_file,
     delivered_name,
     unit_name,
@@ -24,10 +24,10 @@ def inbox(tmp_path: Path) -> Inbox:
     return inbox
 
 
-def put(inbox: Inbox, content: bytes, name: str = "posts.json") -> DeliveryFile:
+def put(inbox: Inbox, content: bytes, name: str = "posts.json") -> InboxFile:
     path = inbox.folder / name
     path.write_bytes(content)
-    return DeliveryFile.look_at(path)
+    return InboxFile.look_at(path)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -133,7 +133,7 @@ def test_a_duplicate_is_removed_only_if_it_is_still_the_same_file(inbox: Inbox) 
     with pytest.raises(FileChangedError):
         inbox.remove_duplicate(file)
     assert contents(inbox.folder) == {"posts.json": b"longer content"}
-    inbox.remove_duplicate(DeliveryFile.look_at(file.path))
+    inbox.remove_duplicate(InboxFile.look_at(file.path))
     assert contents(inbox.folder) == {}
 
 

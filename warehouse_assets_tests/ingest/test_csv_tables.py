@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, MetaData, Table, Text
 
 from warehouse_assets.ingest.csv import csv_files
-from warehouse_assets.ingest.inbox import DeliveryFile
+from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingest.units import REJECTED, STAGED, Unit
 from warehouse_assets.lake import LakeTable
 from warehouse_assets_tests.ingest.stored import WHY
@@ -42,7 +42,7 @@ def load(
     for arrival, content in enumerate(contents, start=1):
         path = folder / f"orders-{arrival}.csv"
         path.write_text(content, newline="")
-        units.append(Unit(DeliveryFile.look_at(path), arrival, str(arrival)))
+        units.append(Unit(InboxFile.look_at(path), arrival, str(arrival)))
     with duckdb.connect() as connection:
         written = kind.stage(connection, LakeTable(table, lake), units, spool)
         assert len(written) == len(list(lake.iterdir()))
@@ -104,4 +104,4 @@ def test_a_file_is_recognised_by_its_required_columns_or_its_name(tmp_path: Path
     ]:
         path = tmp_path / name
         path.write_text(content, newline="")
-        assert recognises(DeliveryFile.look_at(path)) is is_one, (name, content)
+        assert recognises(InboxFile.look_at(path)) is is_one, (name, content)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.errors import SourceError, TransientError
-from warehouse_assets.ingest.inbox import DeliveryFile, FileChangedError, Inbox
+from warehouse_assets.ingest.inbox import FileChangedError, Inbox, InboxFile
 
 
 @pytest.fixture
@@ -126,14 +126,14 @@ def test_a_file_that_goes_while_the_inbox_is_listed_is_left_out(
 ) -> None:
     put(inbox, "gone.json")
     put(inbox, "here.json")
-    look_at = DeliveryFile.look_at
+    look_at = InboxFile.look_at
 
-    def vanish(path: Path, name: str | None = None) -> DeliveryFile:
+    def vanish(path: Path, name: str | None = None) -> InboxFile:
         if path.name == "gone.json":
             path.unlink()
         return look_at(path, name)
 
-    monkeypatch.setattr(DeliveryFile, "look_at", vanish)
+    monkeypatch.setattr(InboxFile, "look_at", vanish)
     assert complete(inbox) == ["here.json"]
 
 
@@ -174,7 +174,7 @@ def test_an_inbox_that_is_a_file_cannot_be_looked_into(tmp_path: Path) -> None:
 def test_the_same_content_has_the_same_digest_under_every_name(inbox: Inbox) -> None:
     long = b"x" * 3_000_000
     one, two, other = (
-        DeliveryFile.look_at(put(inbox, name, content=content)).digest()
+        InboxFile.look_at(put(inbox, name, content=content)).digest()
         for name, content in [("1.json", long), ("2.json", long), ("3.json", b"")]
     )
     assert one == two
@@ -183,7 +183,7 @@ def test_the_same_content_has_the_same_digest_under_every_name(inbox: Inbox) -> 
 
 def test_a_file_that_vanished_before_it_was_read_can_be_tried_again(inbox: Inbox) -> None:
     path = put(inbox, "posts.json")
-    file = DeliveryFile.look_at(path)
+    file = InboxFile.look_at(path)
     path.unlink()
     with pytest.raises(FileChangedError, match=r"posts\.json vanished"):
         file.digest()
@@ -191,7 +191,7 @@ def test_a_file_that_vanished_before_it_was_read_can_be_tried_again(inbox: Inbox
 
 
 def test_a_file_that_cannot_be_read_is_named(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = DeliveryFile.look_at(put(inbox, "posts.json"))
+    file = InboxFile.look_at(put(inbox, "posts.json"))
 
     def refuse(path: Path, flags: int) -> int:
         raise PermissionError(13, "Permission denied", str(path))
@@ -210,7 +210,7 @@ def test_a_name_that_is_not_utf8_is_shown_with_replacement_characters(inbox: Inb
 @pytest.mark.parametrize("content", [b"[]", b"{} "])
 def test_a_changed_file_is_noticed(inbox: Inbox, content: bytes) -> None:
     path = put(inbox, "posts.json", content=b"{}")
-    file = DeliveryFile.look_at(path)
+    file = InboxFile.look_at(path)
     file.check_unchanged()
     path.write_bytes(content)
     with pytest.raises(FileChangedError, match=r"posts\.json was changed.*\.part"):

@@ -15,7 +15,7 @@ from warehouse_assets.defs.forum.files import UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.file_kinds import FileKind, left_behind
-from warehouse_assets.ingest.inbox import DeliveryFile, FileChangedError, Inbox, Waiting, copy_file
+from warehouse_assets.ingest.inbox import FileChangedError, Inbox, InboxFile, Waiting, copy_file
 from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets_tests.house import House, vote
@@ -115,7 +115,7 @@ def _swap(path: Path, secret: Path) -> Callable[[], object]:
 def test_a_digest_is_of_the_file_itself(tmp_path: Path, secret: Path) -> None:
     path = tmp_path / "votes.jsonl"
     path.write_text("{}")
-    file = DeliveryFile.look_at(path)
+    file = InboxFile.look_at(path)
     _swap(path, secret)
     with pytest.raises(FileChangedError):
         file.digest()

@@ -24,7 +24,7 @@ _BAD_TRIPS = (
 
 @dataclass(frozen=True)
 class File:
-    """A delivery file; `second` is when it was last changed, which orders arrivals.
+    """An inbox file; `second` is when it was last changed, which orders arrivals.
 
     Of trips, `trips` has the good rows: region, four degrees, time and datasource.
     """

@@ -1,4 +1,4 @@
-"""Which delivery files are the forum's, and how each kind of them is read."""
+"""Which inbox files are the forum's, and how each kind of them is read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.defs.forum.tables import POSTS, VOTES
 from warehouse_assets.ingest.file_kinds import FileKind
-from warehouse_assets.ingest.inbox import DeliveryFile
+from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingest.json_files import stage_json_files
 from warehouse_assets.ingest.json_layout import first_fields
 from warehouse_assets.ingest.units import Unit, create_stage, reject_unit
@@ -19,7 +19,7 @@ SUFFIXES = tuple(suffix + packed for suffix in _PLAIN for packed in ("", ".gz"))
 UNRECOGNISED = "unrecognised"
 
 
-def holds(file: DeliveryFile) -> str | None:
+def holds(file: InboxFile) -> str | None:
     """What a file holds: `posts`, `votes` or `unrecognised`; None if it is not the forum's.
 
     Its name tells; if it does not, the fields of its first record do.

@@ -12,7 +12,7 @@ def _arrival() -> Column[Any]:
         "arrival",
         BigInteger,
         nullable=False,
-        comment="Number of the delivery file with which the row's present values first came.",
+        comment="Number of the inbox file with which the row's present values first came.",
     )
 
 

@@ -50,7 +50,7 @@ TRIPS = Table(
         "arrival",
         BigInteger,
         nullable=False,
-        comment="Number of the delivery file that it came in; the archive has the file under it.",
+        comment="Number of the inbox file that it came in; the archive has the file under it.",
     ),
     comment="Trips, one row each; they have no key, and what a file says twice counts twice.",
     info={"made_from": "archive", "is_large": True, "clustered_by": ("origin_lon", "origin_lat")},

@@ -1,4 +1,4 @@
-"""Which delivery files are posts, which are votes, and which are not the forum's."""
+"""Which inbox files are posts, which are votes, and which are not the forum's."""
 
 import gzip
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.defs.forum.files import holds
-from warehouse_assets.ingest.inbox import DeliveryFile
+from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets_tests.house import post, vote
 
 POST, VOTE = json.dumps(post(1)), json.dumps(vote(1, 1))
@@ -16,7 +16,7 @@ POST, VOTE = json.dumps(post(1)), json.dumps(vote(1, 1))
 def held(folder: Path, name: str, content: str | bytes) -> str | None:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return holds(DeliveryFile.look_at(path))
+    return holds(InboxFile.look_at(path))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets.ingest.csv import stage_csv_files
-from warehouse_assets.ingest.inbox import DeliveryFile
+from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import Lake
 from warehouse_assets.lake.commit import commit_properties
@@ -46,14 +46,14 @@ def test_a_csv_file_is_trips_by_its_name_or_its_header(
     path = tmp_path / name
     for stored in (content.encode(), gzip.compress(content.encode())):
         path.write_bytes(stored)
-        assert TRIPS_FILES.recognises(DeliveryFile.look_at(path)) is is_one
+        assert TRIPS_FILES.recognises(InboxFile.look_at(path)) is is_one
 
 
 def test_a_damaged_file_is_trips_by_its_name_only(tmp_path: Path) -> None:
     for name, is_one in (("trips.csv.gz", True), ("turin.csv.gz", False)):
         path = tmp_path / name
         path.write_bytes(gzip.compress(HEADER.encode())[:-9] + b"x")
-        assert TRIPS_FILES.recognises(DeliveryFile.look_at(path)) is is_one
+        assert TRIPS_FILES.recognises(InboxFile.look_at(path)) is is_one
 
 
 def test_what_is_written_becomes_part_of_the_table_and_can_be_compacted(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_what_is_written_becomes_part_of_the_table_and_can_be_compacted(tmp_path
     table = lake.table(TRIPS)
     handle = table.open()
     with lake.connect() as connection:
-        units = [Unit(DeliveryFile.look_at(path), 7, "digest")]
+        units = [Unit(InboxFile.look_at(path), 7, "digest")]
         (file,) = stage_csv_files(connection, table, units, spool)
     handle.create_write_transaction(
         [file.action], "append", handle.schema(), commit_properties=commit_properties({})
