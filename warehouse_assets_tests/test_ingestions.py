@@ -58,7 +58,7 @@ def test_a_failed_one_may_go_on_and_end_anew(ingestions: Ingestions) -> None:
     assert ingestion.is_over
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(cut=st.integers(min_value=1, max_value=60))
 def test_a_line_torn_anywhere_is_skipped_and_the_next_one_is_whole(
     cut: int, tmp_path_factory: pytest.TempPathFactory
@@ -154,7 +154,7 @@ def test_an_ingestion_is_found_by_the_name_of_its_file_in_inbox_and_archive(
     assert ingestions.of_file(f"trips-x-{new_id()}.csv") is None
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(name=st.text(max_size=300))
 def test_any_name_makes_a_short_plain_file_name_that_holds_the_id(name: str) -> None:
     ingestion_id = new_id()
