@@ -56,98 +56,46 @@ def test_a_region_has_its_average_and_every_week(command: Command) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_the_word_trips_may_be_left_out(command: Command) -> None:
-    assert (
-        command("answers", "--region", "Prague").output
-        == command("answers", "trips", "--region", "Prague").output
-    )
-
-
-@pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize(
-    ("days", "words"),
+    ("arguments", "words"),
     [
-        # Of two weeks that the days touch, one has no trips.
+        # The word trips may be left out. Of two weeks that the days touch, one has no trips.
         (
-            ["--from", "2018-05-02", "--to", "2018-05-08"],
+            ["--region", "Prague", "--from", "2018-05-02", "--to", "2018-05-08"],
             "1.0000 trips per week: 2 trips in 2 weeks from 2018-04-30 to 2018-05-07.",
         ),
         (
-            ["--from", "2018-05-06"],
+            ["trips", "--box", "14,50,15,51", "--from", "2018-05-06"],
             "0.6667 trips per week: 2 trips in 3 weeks from 2018-04-30 to 2018-05-14.",
         ),
         (
-            ["--to", "2018-05-01"],
-            "1.0000 trips per week: 1 trips in 1 weeks from 2018-04-30 to 2018-04-30.",
-        ),
-        (
-            ["--from", "2018-05-15", "--to", "2018-05-15"],
-            "1.0000 trips per week: 1 trips in 1 weeks from 2018-05-14 to 2018-05-14.",
-        ),
-        (
-            ["--from", "2019-01-01", "--to", "2019-01-14"],
+            ["trips", "--region", "Prague", "--from", "2019-01-01", "--to", "2019-01-14"],
             "0.0000 trips per week: 0 trips in 3 weeks from 2018-12-31 to 2019-01-14.",
         ),
-        (["--from", "2019-01-01"], "No trips."),
+        (["trips", "--region", "Prague", "--from", "2019-01-01"], "No trips."),
+        # Of a box origins count unless told otherwise.
+        (["trips", "--box", AROUND_PRAGUE], f"the box {AROUND_PRAGUE} (origin)"),
+        (["trips", "--box", AROUND_PRAGUE], "1.0000 trips per week: 3 trips in 3 weeks"),
+        (
+            ["trips", "--box", AROUND_PRAGUE, "--match", "destination"],
+            "1.0000 trips per week: 1 trips in 1 weeks",
+        ),
+        (["trips", "--box", AROUND_PRAGUE, "--match", "both"], "No trips."),
+        # It may be west and south.
+        (["trips", "--box=-79,-1,-78,0"], "1 trips in 1 weeks from 2018-05-28"),
+        (["trips", "--box", "-79,-1,-78,0"], "1 trips in 1 weeks from 2018-05-28"),
+        # Weeks beyond the limit are counted.
+        (["trips", "--region", "Prague", "--limit", "1"], "… and 2 more rows"),
+        (["trips", "--region", "Prague", "--limit", "1"], "4 trips in 3 weeks"),
     ],
 )
-@pytest.mark.parametrize("area", [["--region", "Prague"], ["--box", "14,50,15,51"]])
-def test_days_are_included_and_the_weeks_are_those_that_they_touch(
-    command: Command, area: list[str], days: list[str], words: str
+def test_days_and_boxes_and_the_ends_of_trips_are_heeded(
+    command: Command, arguments: list[str], words: str
 ) -> None:
-    result = command("answers", "trips", *area, *days)
+    result = command("answers", *arguments)
 
     assert result.exit_code == 0
     assert words in result.output
-
-
-@pytest.mark.usefixtures("filled")
-@pytest.mark.parametrize(
-    ("box", "match", "words"),
-    [
-        (AROUND_PRAGUE, "origin", "1.0000 trips per week: 3 trips in 3 weeks"),
-        (AROUND_PRAGUE, "destination", "1.0000 trips per week: 1 trips in 1 weeks"),
-        (AROUND_PRAGUE, "both", "No trips."),
-        # Edges are included.
-        ("14.4,50.0,14.5,50.1", "both", "1.3333 trips per week: 4 trips in 3 weeks"),
-        ("14.4,50.0,14.4999,50.1", "both", "No trips."),
-        ("-180,-90,180,90", "both", "1.2000 trips per week: 6 trips in 5 weeks"),
-    ],
-)
-def test_a_box_holds_origins_destinations_or_both(
-    command: Command, box: str, match: str, words: str
-) -> None:
-    result = command("answers", "trips", "--box", box, "--match", match)
-
-    assert result.exit_code == 0
-    assert f"How many trips did the box {box} ({match}) have per week?" in result.output
-    assert words in result.output
-
-
-@pytest.mark.usefixtures("filled")
-def test_of_a_box_origins_count_unless_told_otherwise(command: Command) -> None:
-    result = command("answers", "trips", "--box", AROUND_PRAGUE)
-
-    assert f"the box {AROUND_PRAGUE} (origin)" in result.output
-    assert "3 trips in 3 weeks" in result.output
-
-
-@pytest.mark.usefixtures("filled")
-@pytest.mark.parametrize("arguments", [["--box=-79,-1,-78,0"], ["--box", "-79,-1,-78,0"]])
-def test_a_box_may_be_west_and_south(command: Command, arguments: list[str]) -> None:
-    result = command("answers", "trips", *arguments)
-
-    assert result.exit_code == 0
-    assert "1.0000 trips per week: 1 trips in 1 weeks from 2018-05-28" in result.output
-
-
-@pytest.mark.usefixtures("filled")
-def test_weeks_beyond_the_limit_are_counted(command: Command) -> None:
-    result = command("answers", "trips", "--region", "Prague", "--limit", "1")
-
-    assert cells(result.output) == [["2018-04-30", "3"]]
-    assert "… and 2 more rows" in result.output
-    assert "4 trips in 3 weeks" in result.output
 
 
 @pytest.mark.usefixtures("filled")

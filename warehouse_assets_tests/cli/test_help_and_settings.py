@@ -77,14 +77,14 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"),
+    ("variable", "value", "arguments"),
     [
-        ("MEMORY_LIMIT", "lots"),
-        ("WAREHOUSE_URL", "oracle://host/db"),
-        ("REJECTED_SHARE_LIMIT", "7"),
+        ("MEMORY_LIMIT", "lots", ["check"]),
+        ("WAREHOUSE_URL", "oracle://host/db", ["ingest"]),
+        ("REJECTED_SHARE_LIMIT", "7", ["answers"]),
+        ("MEMORY_LIMIT", "lots", ["sql", "SELECT 1"]),
     ],
 )
-@pytest.mark.parametrize("arguments", [["check"], ["ingest"], ["answers"], ["sql", "SELECT 1"]])
 def test_a_setting_that_cannot_be_used_is_named(
     command: Command,
     house: House,
