@@ -4,14 +4,24 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text
+
+from warehouse_assets.ingest.sql_reader import Limits, SqlSource
+from warehouse_assets.ingest.sqlite import SqliteReader
+from warehouse_assets.ingest.validate import POSITION, PROBLEM, Validator
+from warehouse_assets.settings import Settings
 
 STUDENTS = "CREATE TABLE students (id INTEGER PRIMARY KEY, name TEXT, batch_id INTEGER, created_at)"
 TIME = "2026-11-20 13:51:54.463573"
 MODES = ["WAL", "DELETE", "TRUNCATE", "PERSIST"]
+COLUMNS = ("id", "name", "batch_id", "created_at")
+HASTY = Limits(patience_seconds=0.3, settled_seconds=-1)
 Row = tuple[Any, ...]
 
 # Inserts, updates and replaces in small transactions until it is told to stop; it waits for a
@@ -128,3 +138,38 @@ def rows(path: Path) -> list[Row]:
         return database.execute(
             "SELECT id, name, batch_id, created_at FROM students ORDER BY id"
         ).fetchall()
+
+
+def _nowhere(settings: Settings) -> str:
+    raise AssertionError("the path is given")
+
+
+def source(columns: Sequence[str] = COLUMNS, limits: Limits = HASTY) -> SqlSource:
+    """A declaration that reads columns of the table."""
+    fields = [
+        Column(f"column_{n}", Text if n else BigInteger, info={"field": name}, primary_key=n == 0)
+        for n, name in enumerate(columns)
+    ]
+    validator = Validator(Table("students", MetaData(), *fields))
+    return SqlSource(validator, "STUDENTS_DB", _nowhere, limits=limits)
+
+
+def reader(path: Path, scratch: Path = Path(), **more: Any) -> SqliteReader:
+    """What reads it; for `more` see `source`."""
+    return SqliteReader(path, source(**more), scratch)
+
+
+def read(path: Path, **more: Any) -> list[tuple[Any, ...]]:
+    """Position, problem and texts of all rows."""
+    found: list[tuple[Any, ...]] = []
+    with TemporaryDirectory() as scratch:
+        for page in reader(path, Path(scratch), **more).pages():
+            names = [POSITION, PROBLEM, *page.names]
+            columns = (page.rows.column(name).to_pylist() for name in names)
+            found += zip(*columns, strict=True)
+    return found
+
+
+def numbers(path: Path, **more: Any) -> list[int]:
+    """The numbers of all rows, sorted."""
+    return sorted(int(row[2]) for row in read(path, **more))

@@ -1,6 +1,5 @@
 """Batches come from a server, or from a file, once and completely, whatever happens on the way."""
 
-import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -331,26 +330,6 @@ def test_a_password_does_not_get_into_what_is_stored(lake: Lake, server: Server)
     assert "me:***@" in unit
 
 
-@pytest.mark.parametrize(
-    ("address", "asked"),
-    [
-        ("http://host:80", "http://host:80/batches"),
-        ("http://host:80/", "http://host:80/batches"),
-        ("http://host:80/batches", "http://host:80/batches"),
-        ("http://host:80/batches/", "http://host:80/batches"),
-        ("http://host:80/api", "http://host:80/api/batches"),
-        ("http://host:80/api/batches//", "http://host:80/api/batches"),
-        ("http://batches", "http://batches/batches"),
-        ("http://host/mybatches", "http://host/mybatches/batches"),
-        ("http://host/batches?key=1", "http://host/batches?key=1"),
-        ("HTTPS://host/x/", "https://host/x/batches"),
-        ("/tmp/batches.json", None),
-    ],
-)
-def test_batches_may_be_named_in_the_address(address: str, asked: str | None) -> None:
-    assert BatchesSource(address).endpoint == asked
-
-
 def test_an_address_that_ends_in_batches_is_asked_as_it_is(
     lake: Lake, batches: BatchServer, server: Server
 ) -> None:
@@ -359,63 +338,3 @@ def test_an_address_that_ends_in_batches_is_asked_as_it_is(
     take(lake, server)
     assert in_lake(lake) == [1]
     assert {request.path for request in server.requests} == {"/batches"}
-
-
-@pytest.fixture
-def recorded(tmp_path: Path) -> Path:
-    path = tmp_path / "batches.json"
-    path.write_text(json.dumps([batch(n, n // 200) for n in range(500)]))
-    return path
-
-
-def test_a_recorded_file_is_taken_whole_each_time(lake: Lake, recorded: Path) -> None:
-    file = BatchesSource(str(recorded))
-    first = load_batches(lake, file, True)
-    assert (first.written.inserted, first.pages_read) == (500, 1)
-    assert first.bytes_read == recorded.stat().st_size
-    before = version(lake, BATCHES)
-    again = load_batches(lake, file, True)
-    assert (again.written, again.pages_read) == (Written(), 1)
-    assert version(lake, BATCHES) == before
-    new = recorded.with_name("new.json")
-    new.write_text(json.dumps([batch(3, name="renamed"), batch(900)]))
-    new.replace(recorded)
-    third = load_batches(lake, file, True)
-    assert (third.written.inserted, third.written.updated) == (1, 1)
-
-
-def test_a_recorded_file_that_is_not_there_is_no_error_unless_it_was_given(
-    lake: Lake, tmp_path: Path
-) -> None:
-    file = BatchesSource(str(tmp_path / "none.json"))
-    told: list[str] = []
-    with heard_by(told.append):
-        assert load_batches(lake, file, False) == Loaded(is_missing=True)
-    assert str(tmp_path / "none.json") in told[0]
-    with pytest.raises(SourceError, match="BATCHES_URL") as raised:
-        load_batches(lake, file, True)
-    assert str(tmp_path / "none.json") in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ('[{"id": 1', "not whole JSON"),
-        ('{"id": 1}', "not an array"),
-        ("", "nothing"),
-        ("<html>", "HTML"),
-        (None, "directory"),
-    ],
-)
-def test_a_recorded_file_that_cannot_be_read_is_told(
-    lake: Lake, tmp_path: Path, content: str | None, words: str
-) -> None:
-    path = tmp_path / "b.json"
-    if content is None:
-        path.mkdir()
-    else:
-        path.write_text(content)
-    with pytest.raises(SourceError, match=words) as raised:
-        load_batches(lake, BatchesSource(str(path)), False)
-    for part in (str(path), "BATCHES_URL"):
-        assert part in str(raised.value)
