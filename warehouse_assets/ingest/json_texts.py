@@ -13,14 +13,12 @@ from warehouse_assets.ingest.units import REJECTED, STAGED
 from warehouse_assets.ingest.unknown_fields import known_fields, note_fields_of
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
 from warehouse_assets.tables import identifiers
-from warehouse_assets.times import is_blank
+from warehouse_assets.times import BLANK
 
 LINES = "_lines"
 """Relation of records that a reader registers: `position`, `line`, `problem`, `seen`."""
 
-VALID = "CASE WHEN json_valid(line) THEN line END"
-"""SQL for the JSON that a line is taken for, null where it is none."""
-
+_NOT_BLANK = f"'[^{BLANK[1:]}'"  # faster here than what is used of values
 _JSON, _KEYS = "_json", "_keys"
 _KIND_OF_VALUE = f"""CASE json_type({_JSON}) WHEN 'ARRAY' THEN 'an array'
     WHEN 'VARCHAR' THEN 'a string' WHEN 'BOOLEAN' THEN 'true or false' WHEN 'NULL' THEN 'null'
@@ -34,7 +32,7 @@ def stage_json(
     arrival: int = 0,
     *,
     lines: str = LINES,
-    valid: str = VALID,
+    repairs: Sequence[str] = (),
 ) -> int:
     """Add records to the tables `STAGED` and `REJECTED`, and note fields that no column is for.
 
@@ -44,7 +42,7 @@ def stage_json(
     Args:
         arrival: the number under which they came.
         lines: SQL for a relation like `LINES`.
-        valid: SQL for the JSON that a `line` is taken for, null where it is none.
+        repairs: SQL for what a `line` may be meant to be, tried in turn before the line itself.
     """
     given = {"arrival": arrival}
     ((before,),) = connection.execute(f"SELECT coalesce(max(rowid), -1) FROM {STAGED}").fetchall()
@@ -56,7 +54,7 @@ def stage_json(
             CASE WHEN {validator.is_unusable} OR {PROBLEM} IS NOT NULL THEN true ELSE false END
                 AS _is_unusable,
             len({_KEYS}) <> {values} AS _has_other_fields
-        FROM ({validator.query(_texts(validator.fields, lines, valid))})""",
+        FROM ({validator.query(_texts(validator.fields, lines, repairs))})""",
         given,
     ).fetchall()
 
@@ -65,7 +63,7 @@ def stage_json(
         if not connection.execute(f"{chosen} LIMIT 1").fetchall():
             return None
         some = f"(FROM {lines} AS lines WHERE position IN ({chosen}))"
-        return _texts(validator.fields, some, valid)
+        return _texts(validator.fields, some, repairs)
 
     if some := looked_at_again("_has_other_fields"):
         relation = f"(SELECT CAST($arrival AS BIGINT) AS arrival, {_KEYS} AS fields FROM ({some}))"
@@ -79,11 +77,14 @@ def stage_json(
     return int(count)
 
 
-def _texts(fields: Sequence[str], lines: str, valid: str) -> str:
+def _texts(fields: Sequence[str], lines: str, repairs: Sequence[str]) -> str:
     """SQL for the texts of `fields` in the records of `lines`, as the validator takes them.
 
     `PROBLEM` and `SEEN` say of what is no JSON object, or has a field twice, what it is.
     """
+    usual, *others = [*repairs, "line"]
+    # The usual one is worked out once: within a CASE DuckDB does so each time that it is named.
+    valid = " ".join(f"WHEN json_valid({text}) THEN {text}" for text in ["_usual", *others])
     structure = ", ".join(f'{_json_string(field)}: "VARCHAR"' for field in fields)
     values = {field: f"struct_extract(_fields, {_quoted(field)})" for field in fields}
     texts = ", ".join(f"{value} AS {text(field)}" for field, value in values.items())
@@ -110,9 +111,9 @@ def _texts(fields: Sequence[str], lines: str, valid: str) -> str:
                 FROM (
                     SELECT position AS {POSITION}, rtrim(line, E'\r') AS {RAW},
                         problem AS {PROBLEM}, seen AS {SEEN},
-                        CASE WHEN problem IS NULL THEN {valid} END AS {_JSON}
-                    FROM {lines}
-                    WHERE {_JSON} IS NOT NULL OR NOT {is_blank("line")}
+                        CASE WHEN problem IS NOT NULL THEN NULL {valid} END AS {_JSON}
+                    FROM (SELECT *, {usual} AS _usual FROM {lines})
+                    WHERE {_JSON} IS NOT NULL OR regexp_matches(line, {_NOT_BLANK})
                 )
             )
         )"""

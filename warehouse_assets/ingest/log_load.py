@@ -4,7 +4,7 @@ The tables remember up to where they hold the log. The one of the records says w
 on; what of it `rejected_records` holds already is not added to it again.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ import duckdb
 from deltalake import DeltaTable
 from sqlalchemy import Table
 
-from warehouse_assets.ingest.json_texts import LINES, VALID, stage_json
+from warehouse_assets.ingest.json_texts import LINES, stage_json
 from warehouse_assets.ingest.lines import Lines, arrow_table
 from warehouse_assets.ingest.load import CheckpointedPart, Loaded, Part, Rejects, Source
 from warehouse_assets.ingest.log import (
@@ -62,18 +62,18 @@ class LogKind:
     stage: Stage
 
 
-def json_log(validator: Validator, valid: str = VALID) -> LogKind:
+def json_log(validator: Validator, repairs: Sequence[str] = ()) -> LogKind:
     """A log of which each line is a JSON object.
 
     Args:
         validator: tells what of a record can be used, and as what.
-        valid: SQL for the JSON that a `line` is taken for, null where it is none.
+        repairs: SQL for what a `line` may be meant to be, tried in turn before the line itself.
     """
 
     def stage(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines]) -> None:
         create_stage(connection, validator.table)
         connection.register(LINES, arrow_table(lines))
-        stage_json(connection, validator, valid=valid)
+        stage_json(connection, validator, repairs=repairs)
         connection.unregister(LINES)
 
     return LogKind(str(validator.table.name), validator.table, stage)

@@ -57,6 +57,8 @@ class Validator:
             by rules.
         rules: what is wrong with a record beside what follows from the declaration.
         more_fields: fields that only `values` and `rules` use.
+        parts: SQL over texts that `values` and `rules` use under these names; each is worked out
+            once.
 
     Attributes:
         fields: the fields that are wanted of a record.
@@ -70,11 +72,13 @@ class Validator:
         values: Mapping[str, str] | None = None,
         rules: Sequence[Rule] = (),
         more_fields: Sequence[str] = (),
+        parts: Mapping[str, str] | None = None,
     ) -> None:
         self.table = table
         positions = {c.name: POSITION for c in table.columns if c.info.get("is_position")}
         self._values = {**positions, **(values or {})}
         self._rules = rules
+        self._parts = [f"{part} AS {name}" for name, part in (parts or {}).items()]
         declared: dict[str, list[Column[Any]]] = {}
         for column in table.columns:
             if "field" in column.info:
@@ -97,6 +101,7 @@ class Validator:
     def query(self, texts: str) -> str:
         """SQL for `texts` and the value of each column under its name; null where it has none."""
         layers = (
+            self._parts,
             [cast for field in self._read for cast in field.casts()],
             [check for field in self._read for check in field.checks()],
             [value for field in self._read for value in field.values()],
