@@ -93,7 +93,7 @@ def _texts(fields: Sequence[str], lines: str, repairs: Sequence[str]) -> str:
     repeated = f"""list_filter([{", ".join(map(_quoted, fields))}], lambda field:
         len(list_filter({_KEYS}, lambda key: key = field)) > 1)"""
     return rf"""SELECT {POSITION}, {_KEYS}, {texts},
-            replace({RAW}, chr(0), chr(65533)) AS {RAW},
+            replace(rtrim({RAW}, E'\r'), chr(0), chr(65533)) AS {RAW},
             CASE WHEN {PROBLEM} IS NOT NULL THEN {PROBLEM}
                 WHEN {_JSON} IS NULL THEN {_not_json()}
                 WHEN NOT _is_object THEN 'not a JSON object but ' || {_KIND_OF_VALUE}
@@ -109,8 +109,8 @@ def _texts(fields: Sequence[str], lines: str, repairs: Sequence[str]) -> str:
             FROM (
                 SELECT *, coalesce(json_type({_JSON}) = 'OBJECT', false) AS _is_object
                 FROM (
-                    SELECT position AS {POSITION}, rtrim(line, E'\r') AS {RAW},
-                        problem AS {PROBLEM}, seen AS {SEEN},
+                    SELECT position AS {POSITION}, line AS {RAW}, problem AS {PROBLEM},
+                        seen AS {SEEN},
                         CASE WHEN problem IS NOT NULL THEN NULL {valid} END AS {_JSON}
                     FROM (SELECT *, {usual} AS _usual FROM {lines})
                     WHERE {_JSON} IS NOT NULL OR regexp_matches(line, {_NOT_BLANK})
@@ -125,8 +125,8 @@ def _not_json() -> str:
         f"WHEN contains({RAW}, chr({code})) THEN 'not valid JSON: it has {name}'"
         for code, name in _UNSEEN
     )
-    return f"""CASE {cases}
-        WHEN {RAW} LIKE '%,' AND json_valid(rtrim({RAW}, ','))
+    return rf"""CASE {cases}
+        WHEN regexp_matches({RAW}, ',\r?$') AND json_valid(rtrim({RAW}, E',\r'))
         THEN 'not valid JSON: a comma is behind it'
         ELSE 'not valid JSON' END"""
 
