@@ -28,7 +28,7 @@ from warehouse_assets.ingest.csv_records import (
     Piece,
     read_lines,
     read_pieces,
-    reading,
+    tables,
 )
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.packed import UnreadableFileError
@@ -176,8 +176,12 @@ class _Reader:
             f"CASE WHEN _is_bad THEN {name} END AS {name}" for name in [RAW, PROBLEM, SEEN, *names]
         )
         texts = f"SELECT {self._texts(layout, '_fields[{}]', 1)}, * FROM ({_records(layout)})"
-        path = self.spool / "judged.parquet"
-        with reading(self.connection, _RECORDS, self._pieces(layout, files)):
+        folder = self.spool / "judged"
+        folder.mkdir(exist_ok=True)
+        for path in folder.iterdir():  # of files with another layout
+            path.unlink()
+        for number, table in enumerate(tables(self._pieces(layout, files))):
+            self.connection.register(_RECORDS, table)
             self.connection.execute(
                 f"""COPY (
                     SELECT {identifiers(self.validator.columns)}, arrival, _is_bad, {POSITION},
@@ -186,9 +190,13 @@ class _Reader:
                         SELECT *, {PROBLEM} IS NOT NULL OR {self.validator.is_unusable} AS _is_bad
                         FROM ({self.validator.query(texts)}))
                 ) TO ? (FORMAT parquet)""",
-                [str(path)],
+                [str(folder / f"{number:08}.parquet")],
             )
-        judged = f"read_parquet({_sql(glob.escape(str(path)))}, hive_partitioning = false)"
+            self.connection.unregister(_RECORDS)
+        paths = sorted(glob.escape(str(path)) for path in folder.iterdir())
+        if not paths:
+            return []
+        judged = f"read_parquet([{', '.join(map(_sql, paths))}], hive_partitioning = false)"
         bad = f"""SELECT arrival, {POSITION}, {", ".join([RAW, PROBLEM, SEEN, *names])}
             FROM {judged} WHERE _is_bad"""
         self.connection.execute(

@@ -11,11 +11,9 @@ and quotes as text within a field that does not begin with one.
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
-import duckdb
-from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
+from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
 
 from warehouse_assets.ingest.lines import BLOCK_BYTES, NOT_UTF8, LineReader, Lines, Problem
 
@@ -31,6 +29,7 @@ OPEN_QUOTE = "a quote is not closed on this line, nor fittingly on those behind 
 SEPARATOR = "\uffff"
 """Separates the fields of `Piece.records`: Unicode has no such character."""
 
+_BLOCKS_TOGETHER = 32
 # In lines without any of these the fields are what the delimiters separate.
 _has_special = re.compile('["\0\ufeff\r\uffff]').search
 _has_unreadable = re.compile("[\0\ufeff\uffff]").search
@@ -72,37 +71,19 @@ class Piece(NamedTuple):
     seen: str | None = None
 
 
-@contextmanager
-def reading(
-    connection: duckdb.DuckDBPyConnection,
-    name: str,
-    files: Iterable[tuple[int, Iterable[Piece]]],
-) -> Iterator[None]:
-    """Have the pieces of files, each with its arrival number, in a relation that is read once.
+def tables(files: Iterable[tuple[int, Iterable[Piece]]]) -> Iterator[Table]:
+    """The pieces of files, each with its arrival number, as tables of some megabytes of text.
 
-    Its columns are `arrival` and those of `Piece`, the latter with names that begin with `_`.
-
-    Raises:
-        OSError: a file could not be read, for which DuckDB has an error that says less.
+    The columns are `arrival` and those of `Piece`, the latter with names that begin with `_`.
     """
-    failed: list[OSError] = []
-
-    def batches() -> Iterator[RecordBatch]:
-        try:
-            yield from _batches(files)
-        except OSError as error:
-            failed.append(error)
-            raise
-
-    connection.register(name, RecordBatchReader.from_batches(_SCHEMA, batches()))
-    try:
-        yield
-    except duckdb.Error:
-        if failed:
-            raise failed[0] from None
-        raise
-    finally:
-        connection.unregister(name)
+    batches: list[RecordBatch] = []
+    for batch in _batches(files):
+        batches.append(batch)
+        if len(batches) == _BLOCKS_TOGETHER:
+            yield Table.from_batches(batches, schema=_SCHEMA)
+            batches = []
+    if batches:
+        yield Table.from_batches(batches, schema=_SCHEMA)
 
 
 def _batches(files: Iterable[tuple[int, Iterable[Piece]]]) -> Iterator[RecordBatch]:

@@ -1,16 +1,13 @@
 """Every record of a CSV file ends as a row or as a rejected record with its line and its reason."""
 
 import codecs
-import errno
 import gzip
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from warehouse_assets.ingest.csv_records import OPEN_QUOTE, OTHER_WIDTH, Piece, reading
+from warehouse_assets.ingest.csv_records import OPEN_QUOTE, OTHER_WIDTH
 from warehouse_assets_tests.defs.trips.csv_model import FIELDS
 from warehouse_assets_tests.ingest.csv_files import HEADER, Read, read, trip, trips
 
@@ -330,16 +327,3 @@ def test_blanks_around_any_value_are_ignored_and_blanks_alone_are_missing(tmp_pa
     assert found.rows == [("Old Turin", 14.5, 50, -3.25, -9, moment, "cheap_mobile")] * 4
     names = ["region", "origin_coord", "destination_coord", "datetime", "datasource"]
     assert found.reasons == {4: "; ".join(f"{name} is missing" for name in names)}
-
-
-def test_an_error_of_the_disk_is_told_as_what_it_is(tmp_path: Path) -> None:
-    def pieces() -> Iterator[Piece]:
-        yield Piece(2, "a,b\n" * 500_000)
-        raise OSError(errno.EIO, "Input/output error")
-
-    with (
-        duckdb.connect() as connection,
-        pytest.raises(OSError, match="Input/output error"),
-        reading(connection, "records", [(1, pieces())]),
-    ):
-        connection.execute("COPY (FROM records) TO ?", [str(tmp_path / "records.csv")])
