@@ -9,6 +9,7 @@ its family, such as its group and its owner, in `families`.
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from warehouse_assets.orchestration.metadata import (
     log_metadata,
     sql_metadata,
 )
+from warehouse_assets.orchestration.sources import Watch, file_watch, sql_watch
 from warehouse_assets.orchestration.step import Step
 from warehouse_assets.progress import Progress, report
 from warehouse_assets.settings import Settings
@@ -56,8 +58,26 @@ INBOX = dg.AssetSpec(
 )
 
 
-def file_asset(kind: FileKind, format_name: str) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
-    """The asset of a table that is loaded from files, and the inbox.
+@dataclass(frozen=True)
+class TableAsset:
+    """A table of the lake as an asset.
+
+    Args:
+        definition: the asset.
+        source: what it is loaded from, as Dagster shows it; None if it is computed.
+        files: the files of the inbox that it is loaded from.
+        watch: looks at another source, to start a run when that has changed.
+    """
+
+    table: Table
+    definition: dg.AssetsDefinition
+    source: dg.AssetSpec | None = None
+    files: FileKind | None = None
+    watch: Watch | None = None
+
+
+def file_asset(kind: FileKind, format_name: str) -> TableAsset:
+    """The asset of a table that is loaded from files of the inbox.
 
     Args:
         format_name: what Dagster shows of the files.
@@ -69,7 +89,8 @@ def file_asset(kind: FileKind, format_name: str) -> Sequence[dg.AssetSpec | dg.A
         with taking_files(step.settings, kind, step.run_id) as watch:
             return load_files(step.lake, step.inbox, kind, watch)
 
-    return _loaded(kind.table, INBOX, {format_name}, load, files_metadata)
+    definition = _loaded(kind.table, INBOX, {format_name}, load, files_metadata)
+    return TableAsset(kind.table, definition, INBOX, files=kind)
 
 
 def log_asset(
@@ -77,41 +98,43 @@ def log_asset(
     table: Table,
     source: dg.AssetSpec,
     log: Callable[[Settings], LogSource],
-) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
-    """The asset of a table that is loaded from a log, and that log.
+    watch: Watch | None = None,
+) -> TableAsset:
+    """The asset of a table that is loaded from a log.
 
     Args:
         kind: how its lines are read.
         source: the log, as Dagster shows it.
         log: where it is.
+        watch: what looks whether it has grown, if not the usual.
     """
 
     def load(step: Step) -> Loaded:
         reads = kind if isinstance(kind, LogKind) else kind(step)
         return load_log(step.lake, log(step.settings), reads)
 
-    return _loaded(table, source, source.kinds, load, log_metadata)
+    definition = _loaded(table, source, source.kinds, load, log_metadata)
+    watch = watch or file_watch(source.key.to_user_string(), log)
+    return TableAsset(table, definition, source, watch=watch)
 
 
-def source_asset(
-    table: Table, source: dg.AssetSpec, load: Callable[[Step], Loaded]
-) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
-    """The asset of a table that is loaded from a source which is in the settings, and that source.
+def source_asset(table: Table, source: dg.AssetSpec, load: Callable[[Step], Loaded]) -> TableAsset:
+    """The asset of a table that is loaded from a source which is in the settings.
 
     Args:
         source: what others make, as Dagster shows it.
         load: loads what is new.
     """
-    return _loaded(table, source, source.kinds, load, loaded_metadata)
+    definition = _loaded(table, source, source.kinds, load, loaded_metadata)
+    return TableAsset(table, definition, source)
 
 
-def sql_source_asset(
-    source: SqlSource, kind: str = "sql"
-) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
-    """The asset of a table that is loaded from a table of a SQL database, and that database.
+def sql_source_asset(source: SqlSource, kind: str = "sql", is_watched: bool = True) -> TableAsset:
+    """The asset of a table that is loaded from a table of a SQL database.
 
     Args:
         kind: what Dagster shows of the database.
+        is_watched: whether a run starts when the database has changed.
     """
     database = dg.AssetSpec(
         f"{source.name}_database",
@@ -123,7 +146,9 @@ def sql_source_asset(
         is_given = source.setting in step.settings.given
         return load_sql(step.lake, source, source.url(step.settings), is_given)
 
-    return source_asset(source.table, database, load)
+    definition = _loaded(source.table, database, database.kinds, load, loaded_metadata)
+    watch = sql_watch(source) if is_watched else None
+    return TableAsset(source.table, definition, database, watch=watch)
 
 
 def _loaded(
@@ -132,14 +157,14 @@ def _loaded(
     kinds: set[str],
     load: Callable[[Step], Loaded],
     account: Callable[[Loaded], dict[str, Any]],
-) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
+) -> dg.AssetsDefinition:
     def make(step: Step) -> dg.MaterializeResult[Any]:
         with step.publishing_rejected():
             loaded = load(step)
             _tell_loaded(step, loaded)
             return step.finish(table, loaded.written, account(loaded))
 
-    return source, _asset(table, make, [source.key], kinds)
+    return _asset(table, make, [source.key], kinds)
 
 
 def sql_asset(
@@ -148,7 +173,7 @@ def sql_asset(
     folder: Path,
     computed_per: str | None = None,
     constants: Callable[[Settings], Mapping[str, float]] = lambda _: {},
-) -> dg.AssetsDefinition:
+) -> TableAsset:
     """The asset of a table that one SELECT computes from other tables of the lake.
 
     Where columns of the table say how partial rows are added up (`tables.aggregates`), rows that
@@ -184,7 +209,7 @@ def sql_asset(
             lineage = column_lineage(step.lake.folder / ".lineage", table, reads, query)
             return step.finish(table, written, {"dagster/column_lineage": lineage})
 
-    return _asset(
+    definition = _asset(
         table,
         make,
         [str(read.name) for read in reads],
@@ -193,11 +218,12 @@ def sql_asset(
         automation_condition=_FOLLOWS_IF_CHECKED,
         code_version=str(zlib.crc32(query.encode())),
     )
+    return TableAsset(table, definition)
 
 
 def collected_asset(
     table: Table, sources: Sequence[str], kinds: Sequence[FileKind] = ()
-) -> dg.AssetsDefinition:
+) -> TableAsset:
     """The asset of a table that the assets in `sources` all write and publish, too.
 
     Args:
@@ -209,7 +235,7 @@ def collected_asset(
         account = _take_others(step, kinds) if kinds else {}
         return step.finish(table, _new_rows(step, table), account)
 
-    return _asset(table, make, sources, set(), automation_condition=_FOLLOWS_ANY)
+    return TableAsset(table, _asset(table, make, sources, set(), automation_condition=_FOLLOWS_ANY))
 
 
 def _asset(

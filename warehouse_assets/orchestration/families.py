@@ -3,8 +3,8 @@
 A family is a package with a module `family` that holds a `FAMILY`. Nothing else names it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.lake import Lake
-from warehouse_assets.orchestration.assets import collected_asset
+from warehouse_assets.orchestration.assets import TableAsset, collected_asset
 from warehouse_assets.orchestration.checks import Check, checks_of
 from warehouse_assets.orchestration.sources import Watch, inbox_watch, sources_sensor
 from warehouse_assets.orchestration.standard_checks import (
@@ -29,11 +29,8 @@ from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS
 
 _QUALITY = "quality"
-# Whose the assets of a group are, where it is not a team of the same name.
-_OWNERS = {_QUALITY: "team:data", "sources": "team:data"}
+_DATA_TEAM = "team:data"  # whose what is of no family is
 _SHORTEST_WINDOW = timedelta(minutes=1)  # Dagster takes none that is shorter
-
-Assets = Sequence[dg.AssetSpec | dg.AssetsDefinition]
 
 
 @dataclass(frozen=True)
@@ -42,32 +39,38 @@ class Family:
 
     Args:
         name: the group of its assets.
-        assets: its assets, and the sources that they are loaded from.
-        checks: the checks of each of its tables, beside those that follow from its declaration
-            and, if it is loaded from a source, from that.
-        files: the files from the inbox that are its own; they are waited for.
-        watches: its other sources to be looked at; a run for one materialises its assets.
-        resources: what only its own assets and watches ask for.
+        assets: its tables as assets, and what else it has of assets.
+        checks: checks of its tables, beside those that follow from a table's declaration and, if
+            it is loaded from a source, from that.
+        other_files: the files from the inbox that are its own though no table is loaded from them.
+        resources: what only its own assets and sources ask for.
     """
 
     name: str
-    assets: Assets
-    checks: Mapping[Table, Sequence[Check]]
-    files: Sequence[FileKind] = ()
-    watches: Sequence[Watch] = ()
+    assets: Sequence[TableAsset | dg.AssetsDefinition]
+    checks: Mapping[Table, Sequence[Check]] = field(default_factory=dict)
+    other_files: Sequence[FileKind] = ()
     resources: Callable[[Settings, Lake], Mapping[str, Any]] = lambda *_: {}
+
+    def __post_init__(self) -> None:
+        if others := set(self.checks) - {asset.table for asset in self.tables}:
+            names = ", ".join(sorted(str(table.name) for table in others))
+            raise TypeError(f"the family {self.name} has checks of {names}, but no asset of it")
+
+    @property
+    def tables(self) -> list[TableAsset]:
+        """Its tables."""
+        return [asset for asset in self.assets if isinstance(asset, TableAsset)]
 
     @property
     def loaded(self) -> list[str]:
         """The names of its tables that are loaded from a source."""
-        made = [asset for asset in self.assets if isinstance(asset, dg.AssetsDefinition)]
-        sources = {asset.key for asset in self.assets if isinstance(asset, dg.AssetSpec)}
-        return [
-            spec.key.to_user_string()
-            for asset in made
-            for spec in asset.specs
-            if sources & {dep.asset_key for dep in spec.deps}
-        ]
+        return [str(asset.table.name) for asset in self.tables if asset.source]
+
+    @property
+    def files(self) -> list[FileKind]:
+        """The files from the inbox that are its own."""
+        return [*(asset.files for asset in self.tables if asset.files), *self.other_files]
 
 
 def find_families(package: ModuleType) -> list[Family]:
@@ -85,66 +88,76 @@ def definitions_of(families: Sequence[Family], settings: Settings) -> dg.Definit
     """The assets and checks of all `families`, the sensor of their sources, and what is common."""
     loaded = [name for family in families for name in family.loaded]
     kinds = file_kinds(families)
-    common: Mapping[Table, Sequence[Check]] = {REJECTED_RECORDS: [], UNKNOWN_FIELDS: []}
     quality = Family(
         _QUALITY,
         [
             collected_asset(REJECTED_RECORDS, loaded, kinds),
             collected_asset(UNKNOWN_FIELDS, loaded),
         ],
-        common,
     )
     everything = [*families, quality]
-    assets = {
-        asset.key: asset for family in everything for asset in _presented(family, settings)
-    }  # the inbox is of several
     return dg.Definitions(
-        assets=list(assets.values()),
-        asset_checks=[checks for family in everything for checks in _checks(family)],
+        assets=[
+            *_sources(families),
+            *(asset for family in everything for asset in _presented(family, settings)),
+        ],
+        asset_checks=[_checks(family, asset) for family in everything for asset in family.tables],
         sensors=[sources_sensor([t for family in families for t in _targets(family, kinds)])],
     )
 
 
-def _presented(family: Family, settings: Settings) -> Assets:
-    """The family's assets with what Dagster shows of all: group, owner, layer, freshness."""
-    within = max(timedelta(hours=settings.freshness_hours), _SHORTEST_WINDOW)
-    policy = dg.FreshnessPolicy.time_window(fail_window=within)
-
-    sources = {asset.key for asset in family.assets if isinstance(asset, dg.AssetSpec)}
-    loaded = set(family.loaded)
-
-    def present(spec: dg.AssetSpec) -> dg.AssetSpec:
-        is_source, name = spec.key in sources, spec.key.to_user_string()
-        group = "sources" if is_source else family.name
-        layer = "source" if is_source else "loaded" if name in loaded else "computed"
-        return spec.replace_attributes(
-            group_name=group,
-            owners=[_OWNERS.get(group, f"team:{group}")],
-            tags={**spec.tags, "layer": layer},
-            freshness_policy=None if is_source else policy,
-        )
-
-    return list(dg.map_asset_specs(present, family.assets))
-
-
-def _checks(family: Family) -> list[dg.AssetChecksDefinition]:
+def _sources(families: Sequence[Family]) -> list[dg.AssetSpec]:
+    """What tables are loaded from, each once: the inbox is the source of several."""
+    found = {
+        asset.source.key: asset.source
+        for family in families
+        for asset in family.tables
+        if asset.source
+    }
     return [
-        checks_of(table, [*declared_checks(table), *checks, *_source_checks(table, family.loaded)])
-        for table, checks in family.checks.items()
+        source.replace_attributes(
+            group_name="sources", owners=[_DATA_TEAM], tags={**source.tags, "layer": "source"}
+        )
+        for source in found.values()
     ]
 
 
-def _source_checks(table: Table, loaded: Sequence[str]) -> list[Check]:
-    if table.name not in loaded:
-        return []
-    return [rejected_share_is_low(), has_no_unknown_fields(table), source_is_fresh()]
+def _presented(family: Family, settings: Settings) -> Iterable[dg.AssetsDefinition]:
+    """The family's assets with what Dagster shows of all: group, owner, layer, freshness."""
+    within = max(timedelta(hours=settings.freshness_hours), _SHORTEST_WINDOW)
+    policy = dg.FreshnessPolicy.time_window(fail_window=within)
+    owner = _DATA_TEAM if family.name == _QUALITY else f"team:{family.name}"
+    loaded = set(family.loaded)
+
+    def present(spec: dg.AssetSpec) -> dg.AssetSpec:
+        layer = "loaded" if spec.key.to_user_string() in loaded else "computed"
+        return spec.replace_attributes(
+            group_name=family.name,
+            owners=[owner],
+            tags={**spec.tags, "layer": layer},
+            freshness_policy=policy,
+        )
+
+    return dg.map_asset_specs(
+        present, [a.definition if isinstance(a, TableAsset) else a for a in family.assets]
+    )
+
+
+def _checks(family: Family, asset: TableAsset) -> dg.AssetChecksDefinition:
+    """The checks of a table: of its declaration, of its family, and of its source if it has one."""
+    table = asset.table
+    of_source = [rejected_share_is_low(), has_no_unknown_fields(table), source_is_fresh()]
+    checks = [*declared_checks(table), *family.checks.get(table, ())]
+    return checks_of(table, [*checks, *of_source] if asset.source else checks)
 
 
 def _targets(
     family: Family, kinds: Sequence[FileKind]
 ) -> Iterator[tuple[Watch, dg.AssetSelection]]:
+    """The sources of a family that are looked at; a run for one materialises all its assets."""
     target = dg.AssetSelection.groups(family.name, _QUALITY)
     if family.files:
         yield inbox_watch(family.name, family.files, kinds), target
-    for watch in family.watches:
-        yield watch, target
+    for asset in family.tables:
+        if asset.watch:
+            yield asset.watch, target

@@ -6,13 +6,13 @@ It is one for all of them, since it is ticks that cost: each takes Dagster a ten
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.ingest.file_kinds import FileKind, left_behind, left_in_words
+from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.sql import glance
 from warehouse_assets.ingest.sql_reader import SqlSource
 from warehouse_assets.orchestration.dead_runs import end_dead_runs
@@ -94,20 +94,20 @@ def inbox_watch(family: str, files: Sequence[FileKind], kinds: Sequence[FileKind
     return Watch(f"{family}_inbox", description, look, frozenset({"inbox"}))
 
 
-def file_watch(name: str, setting: str, path: Callable[[Settings], Path]) -> Watch:
-    """Waits for a file to change."""
+def file_watch(name: str, log: Callable[[Settings], LogSource]) -> Watch:
+    """Waits for the file of a log to change."""
 
     def look(resources: Any, _: Sequence[str]) -> Seen:
-        file = path(resources.settings)
+        path = log(resources.settings).path
         try:
-            status = file.stat()
+            status = path.stat()
         except FileNotFoundError:
             return Seen()
         except OSError as error:
-            return Seen(notes=[f"{file} cannot be looked at: {error.strerror}."])
+            return Seen(notes=[f"{path} cannot be looked at: {error.strerror}."])
         return Seen([f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"])
 
-    return Watch(name, f"Takes what is new in the {name.replace('_', ' ')} ({setting}).", look)
+    return Watch(name, f"Takes what is new in the {name.replace('_', ' ')}.", look)
 
 
 def sql_watch(source: SqlSource) -> Watch:

@@ -53,15 +53,12 @@ from warehouse_assets.ingest.csv import csv_files
 from warehouse_assets.orchestration.assets import file_asset, sql_asset
 from warehouse_assets.orchestration.families import Family
 
-ORDERS_FILES = csv_files(ORDERS)
 FAMILY = Family(
     "orders",
     [
-        *file_asset(ORDERS_FILES, "csv"),
+        file_asset(csv_files(ORDERS), "csv"),
         sql_asset(ORDERS_PER_DAY, [ORDERS], Path(__file__).parent / "sql"),
     ],
-    {ORDERS: [], ORDERS_PER_DAY: []},
-    files=[ORDERS_FILES],
 )
 '''
 SELECT = """\

@@ -39,7 +39,7 @@ VISITS = Table(
 LINES = json_log(
     Validator(VISITS, rules=[Rule("seconds < 0", "seconds are negative", text("seconds"))])
 )
-ASSETS = log_asset(
+ASSET = log_asset(
     LINES,
     VISITS,
     dg.AssetSpec("visits_log"),
@@ -58,7 +58,7 @@ def test_a_declared_log_is_loaded_as_it_grows(tmp_path: Path, instance: dg.Dagst
         "no JSON",
     ]
     log.write_text("\n".join(lines) + '\n{"page": "/cut', encoding="utf-8")
-    result = dg.materialize(ASSETS, instance=instance, resources=resources)
+    result = dg.materialize([ASSET.definition], instance=instance, resources=resources)
 
     (event,) = result.asset_materializations_for_node("visits")
     figures = {name: value.value for name, value in event.metadata.items()}
@@ -79,7 +79,7 @@ def test_a_declared_log_is_loaded_as_it_grows(tmp_path: Path, instance: dg.Dagst
 
     with log.open("a", encoding="utf-8") as stream:
         stream.write('", "began_at": "2026-11-30T12:00:00+01:00"}\n')
-    assert dg.materialize(ASSETS, instance=instance, resources=resources).success
+    assert dg.materialize([ASSET.definition], instance=instance, resources=resources).success
     assert stored(lake, VISITS, "page, CAST(began_at AS TEXT)") == [
         ("/a", None),
         ("/b", None),

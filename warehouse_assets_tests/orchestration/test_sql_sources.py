@@ -36,7 +36,7 @@ SOURCE = SqlSource(
     "ORDERS_URL",
     lambda settings: URL.create("sqlite", database=str(settings.home / "orders.db")),
 )
-ASSETS = sql_source_asset(SOURCE)
+ASSET = sql_source_asset(SOURCE)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_declared_table_is_loaded_checked_and_published(
         (4, " ", -1, None, "red"),
     )
     resources = build_resources(settings)
-    result = dg.materialize(ASSETS, instance=instance, resources=resources)
+    result = dg.materialize([ASSET.definition], instance=instance, resources=resources)
 
     (event,) = result.asset_materializations_for_node("orders")
     assert event.metadata["records_taken"].value == 2
@@ -95,7 +95,7 @@ def test_a_declared_table_is_loaded_checked_and_published(
         ]
 
     write(settings, "id, customer, ordered_at", (2, "Bea", "2026-11-30T12:00:00+01:00"))
-    assert dg.materialize(ASSETS, instance=instance, resources=resources).success
+    assert dg.materialize([ASSET.definition], instance=instance, resources=resources).success
     assert stored(lake, ORDERS, "id, customer, CAST(ordered_at AS TEXT)") == [
         (1, "Ann", None),
         (2, "Bea", "2026-11-30 11:00:00"),

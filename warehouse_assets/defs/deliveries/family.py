@@ -32,11 +32,10 @@ def _lines(step: Step) -> LogKind:
 FAMILY = Family(
     "deliveries",
     [
-        *log_asset(_lines, DELIVERIES, _FEED, event_log),
+        log_asset(_lines, DELIVERIES, _FEED, event_log, FEED_WATCH),
         sql_asset(DELIVERY_DURATIONS, [DELIVERIES], _SQL, computed_per="customer"),
         average_delivery_duration,
     ],
     CHECKS,
-    watches=[FEED_WATCH],
     resources=lambda settings, lake: {"delivery_average": DeliveryAverage.of(settings, lake)},
 )

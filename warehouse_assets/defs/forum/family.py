@@ -19,12 +19,12 @@ _SQL = Path(__file__).parent / "sql"
 FAMILY = Family(
     "forum",
     [
-        *file_asset(POSTS_FILES, "json"),
-        *file_asset(VOTES_FILES, "json"),
+        file_asset(POSTS_FILES, "json"),
+        file_asset(VOTES_FILES, "json"),
         sql_asset(VOTES_PER_POST_PER_WEEK, [VOTES], _SQL, computed_per="post_id"),
         sql_asset(MEAN_VOTES_PER_POST_PER_WEEK, [POSTS, VOTES_PER_POST_PER_WEEK], _SQL),
         sql_asset(OUTLIER_WEEKS, [VOTES], _SQL),
     ],
     CHECKS,
-    files=[POSTS_FILES, VOTES_FILES, UNRECOGNISED_FILES],
+    other_files=[UNRECOGNISED_FILES],
 )

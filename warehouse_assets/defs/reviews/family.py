@@ -11,17 +11,15 @@ from warehouse_assets.defs.reviews.tables import (
 )
 from warehouse_assets.orchestration.assets import sql_asset, sql_source_asset
 from warehouse_assets.orchestration.families import Family
-from warehouse_assets.orchestration.sources import sql_watch
 
 _SQL = Path(__file__).parent / "sql"
 
 FAMILY = Family(
     "reviews",
     [
-        *sql_source_asset(REVIEWS_SOURCE),
+        sql_source_asset(REVIEWS_SOURCE),
         sql_asset(PRODUCT_REVIEWS_DAILY, [REVIEWS], _SQL),
         sql_asset(REVIEWER_REVIEWS_DAILY, [REVIEWS], _SQL),
     ],
     CHECKS,
-    watches=[sql_watch(REVIEWS_SOURCE)],
 )

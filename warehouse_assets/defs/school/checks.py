@@ -7,7 +7,6 @@ from warehouse_assets.defs.school.tables import (
     BATCHES,
     LESSON_COMPLETIONS,
     LESSON_TITLES,
-    LESSONS,
     STUDENTS,
     TEST_RUNS,
 )
@@ -64,7 +63,6 @@ CHECKS: dict[Table, list[Check]] = {
             is_warning=True,
         ),
     ],
-    LESSONS: [],
     LESSON_TITLES: [
         no_rows(
             "lessons_have_one_title",

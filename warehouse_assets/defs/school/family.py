@@ -27,7 +27,6 @@ from warehouse_assets.orchestration.assets import (
     sql_source_asset,
 )
 from warehouse_assets.orchestration.families import Family
-from warehouse_assets.orchestration.sources import file_watch
 from warehouse_assets.orchestration.step import Step
 from warehouse_assets.settings import Settings
 
@@ -64,9 +63,9 @@ def _log(settings: Settings) -> LogSource:
 FAMILY = Family(
     "school",
     [
-        *sql_source_asset(STUDENTS_SOURCE, "sqlite"),
-        *source_asset(BATCHES, _SERVER, _load_batches),
-        *log_asset(TEST_RUN_LINES, TEST_RUNS, _LOG, _log),
+        sql_source_asset(STUDENTS_SOURCE, "sqlite", is_watched=False),
+        source_asset(BATCHES, _SERVER, _load_batches),
+        log_asset(TEST_RUN_LINES, TEST_RUNS, _LOG, _log),
         sql_asset(LESSONS, [TEST_RUNS], _SQL),
         sql_asset(LESSON_TITLES, [TEST_RUNS], _SQL),
         sql_asset(
@@ -78,5 +77,4 @@ FAMILY = Family(
         sql_asset(BATCH_COMPLETIONS, [BATCHES, STUDENTS, LESSON_COMPLETIONS], _SQL),
     ],
     CHECKS,
-    watches=[file_watch("test_runs_log", _SETTING, lambda settings: settings.test_runs_log)],
 )

@@ -17,7 +17,7 @@ TRIPS_FILES = csv_files(
 FAMILY = Family(
     "trips",
     [
-        *file_asset(TRIPS_FILES, "csv"),
+        file_asset(TRIPS_FILES, "csv"),
         sql_asset(DAILY_TRIPS, [TRIPS], _SQL),
         sql_asset(WEEKLY_TRIPS, [DAILY_TRIPS], _SQL),
         sql_asset(
@@ -28,5 +28,4 @@ FAMILY = Family(
         ),
     ],
     CHECKS,
-    files=[TRIPS_FILES],
 )
