@@ -54,7 +54,7 @@ def _now() -> str:
 
 
 @dataclass(frozen=True)
-class Result:
+class KeptResult:
     """The result of a check, when it was made, what it depends on, and whether the check blocks."""
 
     looked_at: LookedAt
@@ -64,10 +64,10 @@ class Result:
     made_at: str = field(default_factory=_now)
 
 
-_RESULTS = TypeAdapter(dict[str, Result])
+_RESULTS = TypeAdapter(dict[str, KeptResult])
 
 
-def last_results(lake_folder: Path, table: str) -> dict[str, Result]:
+def last_results(lake_folder: Path, table: str) -> dict[str, KeptResult]:
     """The last results of the checks of a table that are known, by the checks' names."""
     try:
         return _RESULTS.validate_json(_path(lake_folder, table).read_bytes())
@@ -76,7 +76,7 @@ def last_results(lake_folder: Path, table: str) -> dict[str, Result]:
 
 
 def keep_results(
-    lake_folder: Path, table: str, made: Mapping[str, Result], checks: Collection[str]
+    lake_folder: Path, table: str, made: Mapping[str, KeptResult], checks: Collection[str]
 ) -> None:
     """Keep what was `made` as the last results, and forget those of checks that are no more.
 

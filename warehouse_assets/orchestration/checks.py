@@ -19,8 +19,8 @@ from sqlalchemy import Table
 from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.lake import Lake
 from warehouse_assets.orchestration.check_results import (
+    KeptResult,
     LookedAt,
-    Result,
     keep_results,
     last_results,
 )
@@ -29,7 +29,7 @@ from warehouse_assets.settings import Settings
 
 
 @dataclass
-class Scene:
+class CheckContext:
     """What a check may look at; `stack` closes what it opens.
 
     `passed_at` is the version of the table for which the check passed when it was made last, if
@@ -80,7 +80,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What a check found; `problem` is empty if the check passed.
 
     `metadata` holds numbers and text; the text `sample` is Markdown.
@@ -96,7 +96,7 @@ class Check:
 
     Args:
         description: what holds if the check passes.
-        judge: makes the check.
+        evaluate: makes the check.
         reads: the tables that it looks at beside the checked one.
         definition: what its result depends on beside tables, as text; None if that cannot be
             said, as of a check that depends on the time: it is made every time.
@@ -107,7 +107,7 @@ class Check:
 
     name: str
     description: str
-    judge: Callable[[Scene], Finding]
+    evaluate: Callable[[CheckContext], CheckResult]
     reads: Sequence[Table] = ()
     definition: Callable[[Settings], str] | None = None
     is_warning: bool = False
@@ -141,10 +141,10 @@ def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition
         settings: dg.ResourceParam[Settings],
     ) -> Iterable[dg.AssetCheckResult]:
         with in_step(context), ExitStack() as stack:
-            scene = Scene(table, lake, settings, stack)
+            looking = CheckContext(table, lake, settings, stack)
             names = sorted(key.name for key in context.selected_asset_check_keys)
-            last, made = last_results(lake.folder, str(table.name)), dict[str, Result]()
-            shown = [_make_if_readable(by_name[name], scene, last, made) for name in names]
+            last, made = last_results(lake.folder, str(table.name)), dict[str, KeptResult]()
+            shown = [_make_if_readable(by_name[name], looking, last, made) for name in names]
             keep_results(lake.folder, str(table.name), made, by_name)
         yield from shown
 
@@ -152,17 +152,20 @@ def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition
 
 
 def _make_if_readable(
-    check: Check, scene: Scene, results: Mapping[str, Result], made: dict[str, Result]
+    check: Check,
+    context: CheckContext,
+    results: Mapping[str, KeptResult],
+    made: dict[str, KeptResult],
 ) -> dg.AssetCheckResult:
     try:
-        scene.check_readable(scene.table, *check.reads)
-        return _make(check, scene, results.get(check.name), made)
+        context.check_readable(context.table, *check.reads)
+        return _make(check, context, results.get(check.name), made)
     except (LakeError, duckdb.IOException, duckdb.InvalidInputException) as error:
         if is_disk_full(error):
             raise
         return dg.AssetCheckResult(
             passed=False,
-            asset_key=str(scene.table.name),
+            asset_key=str(context.table.name),
             check_name=check.name,
             severity=dg.AssetCheckSeverity.ERROR,
             description=str(error),
@@ -170,42 +173,44 @@ def _make_if_readable(
 
 
 def _make(
-    check: Check, scene: Scene, last: Result | None, made: dict[str, Result]
+    check: Check, context: CheckContext, last: KeptResult | None, made: dict[str, KeptResult]
 ) -> dg.AssetCheckResult:
     """Make the check, unless its `last` result is still that; what is made is put into `made`."""
     if check.definition is None:
-        return _shown(check, scene.table, check.judge(scene))
-    looked_at = _looked_at(check, scene, check.definition)
+        return _shown(check, context.table, check.evaluate(context))
+    looked_at = _looked_at(check, context, check.definition)
     if last is not None and (last.looked_at, last.blocks) == (looked_at, check.blocks):
         since = {"unchanged_since": last.made_at}
-        finding = Finding(last.problem, {**last.metadata, **since})
-        return _shown(check, scene.table, finding)
-    scene.passed_at = None
+        result = CheckResult(last.problem, {**last.metadata, **since})
+        return _shown(check, context.table, result)
+    context.passed_at = None
     if last is not None and not last.problem:
-        scene.passed_at = looked_at.appended_since(last.looked_at)
-    finding = check.judge(scene)
-    made[check.name] = Result(looked_at, finding.problem, finding.metadata, check.blocks)
-    return _shown(check, scene.table, finding)
+        context.passed_at = looked_at.appended_since(last.looked_at)
+    result = check.evaluate(context)
+    made[check.name] = KeptResult(looked_at, result.problem, result.metadata, check.blocks)
+    return _shown(check, context.table, result)
 
 
-def _looked_at(check: Check, scene: Scene, definition: Callable[[Settings], str]) -> LookedAt:
+def _looked_at(
+    check: Check, context: CheckContext, definition: Callable[[Settings], str]
+) -> LookedAt:
     def version(table: Table) -> tuple[str, int] | None:
-        handle = scene.handle(table)
+        handle = context.handle(table)
         return None if handle is None else (str(handle.metadata().id), handle.version())
 
     others = {str(read.name): version(read) for read in check.reads}
-    return LookedAt(definition(scene.settings), version(scene.table), others)
+    return LookedAt(definition(context.settings), version(context.table), others)
 
 
-def _shown(check: Check, table: Table, finding: Finding) -> dg.AssetCheckResult:
-    metadata = dict(finding.metadata)
+def _shown(check: Check, table: Table, result: CheckResult) -> dg.AssetCheckResult:
+    metadata = dict(result.metadata)
     if "sample" in metadata:
         metadata["sample"] = dg.MetadataValue.md(metadata["sample"])
     return dg.AssetCheckResult(
-        passed=not finding.problem,
+        passed=not result.problem,
         asset_key=str(table.name),
         check_name=check.name,
         severity=dg.AssetCheckSeverity.WARN if check.is_warning else dg.AssetCheckSeverity.ERROR,
-        description=finding.problem or None,
+        description=result.problem or None,
         metadata=metadata,
     )

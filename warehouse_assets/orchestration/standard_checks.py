@@ -10,7 +10,7 @@ from sqlalchemy import Table
 from warehouse_assets.ingest.load import loaded_at
 from warehouse_assets.ingest.unknown_fields import known_fields
 from warehouse_assets.lake import view_changes
-from warehouse_assets.orchestration.checks import Check, Finding, Scene
+from warehouse_assets.orchestration.checks import Check, CheckContext, CheckResult
 from warehouse_assets.orchestration.metadata import markdown
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import (
@@ -47,16 +47,16 @@ def no_rows(
         depends_on_time: rows that violate it today may not do so tomorrow.
     """
 
-    def judge(scene: Scene) -> Finding:
-        connection = scene.connection
-        scene.view(scene.table, *reads)
-        if query_of_added and _view_added(scene) and _count(connection, query_of_added) == 0:
-            return Finding(metadata={"violations": 0})
+    def evaluate(context: CheckContext) -> CheckResult:
+        connection = context.connection
+        context.view(context.table, *reads)
+        if query_of_added and _view_added(context) and _count(connection, query_of_added) == 0:
+            return CheckResult(metadata={"violations": 0})
         count = _count(connection, query)
         if count == 0:
-            return Finding(metadata={"violations": 0})
+            return CheckResult(metadata={"violations": 0})
         sample = markdown(connection.sql(f"FROM _violations LIMIT {_SAMPLE_ROWS}"))
-        return Finding(
+        return CheckResult(
             f"{count:,} rows violate this: {description}",
             {"violations": count, "sample": sample},
         )
@@ -64,7 +64,7 @@ def no_rows(
     def definition(settings: Settings) -> str:
         return f"{query} {datetime.now(timezone.utc).date()}" if depends_on_time else query
 
-    return Check(name, description, judge, reads, definition, is_warning, blocks)
+    return Check(name, description, evaluate, reads, definition, is_warning, blocks)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -74,16 +74,16 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     return int(count)
 
 
-def _view_added(scene: Scene) -> bool:
+def _view_added(context: CheckContext) -> bool:
     """Make the rows added or changed since the check passed readable as `_added`, if known."""
-    handle = scene.handle(scene.table)
-    if scene.passed_at is None or handle is None:
+    handle = context.handle(context.table)
+    if context.passed_at is None or handle is None:
         return False
-    if not view_changes(scene.connection, handle, scene.passed_at, "_changes"):
+    if not view_changes(context.connection, handle, context.passed_at, "_changes"):
         return False
-    scene.connection.execute(
+    context.connection.execute(
         f"""CREATE OR REPLACE TEMP VIEW _added AS
-        SELECT {identifiers(column_names(scene.table))} FROM _changes
+        SELECT {identifiers(column_names(context.table))} FROM _changes
         WHERE _change_type IN ('insert', 'update_postimage')"""
     )
     return True
@@ -120,10 +120,10 @@ def declared_checks(table: Table) -> list[Check]:
 def rejected_share_is_low() -> Check:
     """Few records were rejected, beside the rows that the table holds (REJECTED_SHARE_LIMIT)."""
 
-    def judge(scene: Scene) -> Finding:
-        name, limit = str(scene.table.name), scene.settings.rejected_share_limit
-        scene.view(scene.table, REJECTED_RECORDS)
-        good, rejected, sample = _rejections(scene.connection, name)
+    def evaluate(context: CheckContext) -> CheckResult:
+        name, limit = str(context.table.name), context.settings.rejected_share_limit
+        context.view(context.table, REJECTED_RECORDS)
+        good, rejected, sample = _rejections(context.connection, name)
         share = rejected / (good + rejected) if rejected else 0.0
         metadata = {
             "rejected": rejected,
@@ -133,8 +133,8 @@ def rejected_share_is_low() -> Check:
             "sample": sample,
         }
         if share <= limit:
-            return Finding(metadata=metadata)
-        return Finding(
+            return CheckResult(metadata=metadata)
+        return CheckResult(
             f"{rejected:,} records were rejected beside the {good:,} rows of {name}: {share:.1%} "
             f"of both, more than {limit:.1%} (setting REJECTED_SHARE_LIMIT).",
             metadata,
@@ -144,7 +144,7 @@ def rejected_share_is_low() -> Check:
         "rejected_share_is_low",
         "Few records were rejected so far, as a share of them and the rows of the table together "
         "(setting REJECTED_SHARE_LIMIT).",
-        judge,
+        evaluate,
         reads=[REJECTED_RECORDS],
         definition=lambda settings: str(settings.rejected_share_limit),
     )
@@ -167,9 +167,9 @@ def has_no_unknown_fields(table: Table) -> Check:
     def known() -> list[str]:
         return sorted(known_fields(table))
 
-    def judge(scene: Scene) -> Finding:
-        scene.view(UNKNOWN_FIELDS)
-        found = scene.connection.sql(
+    def evaluate(context: CheckContext) -> CheckResult:
+        context.view(UNKNOWN_FIELDS)
+        found = context.connection.sql(
             """SELECT field, unit, first_seen_at FROM unknown_fields
             WHERE source = $source AND NOT list_contains(CAST($known AS VARCHAR[]), field)
             ORDER BY field""",
@@ -177,9 +177,9 @@ def has_no_unknown_fields(table: Table) -> Check:
         )
         names = [field for field, *_ in found.fetchall()]
         if not names:
-            return Finding(metadata={"unknown_fields": 0})
+            return CheckResult(metadata={"unknown_fields": 0})
         shown = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
-        return Finding(
+        return CheckResult(
             f"The source has fields that no column is for, so that what is in them is not kept: "
             f"{shown}. Declare columns, or name them in the ignored_fields of {table.name}.",
             {"unknown_fields": len(names), "sample": markdown(found.limit(_MOST_NAMED))},
@@ -188,7 +188,7 @@ def has_no_unknown_fields(table: Table) -> Check:
     return Check(
         "has_no_unknown_fields",
         "The source has no field that would be lost, because no column is for it.",
-        judge,
+        evaluate,
         reads=[UNKNOWN_FIELDS],
         definition=lambda _: repr(known()),
         is_warning=True,
@@ -198,17 +198,17 @@ def has_no_unknown_fields(table: Table) -> Check:
 def source_is_fresh() -> Check:
     """Something was delivered for the table not long ago (FRESHNESS_HOURS)."""
 
-    def judge(scene: Scene) -> Finding:
-        limit, handle = scene.settings.freshness_hours, scene.handle(scene.table)
-        last = loaded_at(handle, str(scene.table.name)) if handle else None
+    def evaluate(context: CheckContext) -> CheckResult:
+        limit, handle = context.settings.freshness_hours, context.handle(context.table)
+        last = loaded_at(handle, str(context.table.name)) if handle else None
         if last is None:
-            return Finding()
+            return CheckResult()
         hours = (time.time() - last) / 3600
         metadata = {"hours": round(hours, 2), "limit": limit}
         if hours <= limit:
-            return Finding(metadata=metadata)
-        return Finding(
-            f"Nothing was delivered for {scene.table.name} for {hours:,.0f} hours, more than "
+            return CheckResult(metadata=metadata)
+        return CheckResult(
+            f"Nothing was delivered for {context.table.name} for {hours:,.0f} hours, more than "
             f"{limit:g} (setting FRESHNESS_HOURS).",
             metadata,
         )
@@ -216,6 +216,6 @@ def source_is_fresh() -> Check:
     return Check(
         "source_is_fresh",
         "Something was delivered not long ago (setting FRESHNESS_HOURS).",
-        judge,
+        evaluate,
         is_warning=True,
     )

@@ -11,8 +11,8 @@ from warehouse_assets.definitions import defs
 from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets.errors import LakeError
 from warehouse_assets.orchestration.check_results import (
+    KeptResult,
     LookedAt,
-    Result,
     keep_results,
     refuse_if_blocked,
 )
@@ -27,7 +27,7 @@ from warehouse_assets_tests.orchestration.runs import (
     run_checks,
 )
 
-WRONG = Result(LookedAt("", None, {}), "It is wrong.", {}, blocks=True)
+WRONG = KeptResult(LookedAt("", None, {}), "It is wrong.", {}, blocks=True)
 AFTER_VOTES = {
     "votes_per_post_per_week",
     "mean_votes_per_post_per_week",

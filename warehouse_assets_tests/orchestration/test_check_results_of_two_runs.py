@@ -6,8 +6,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from warehouse_assets.orchestration.check_results import (
+    KeptResult,
     LookedAt,
-    Result,
     keep_results,
     last_results,
 )
@@ -15,8 +15,8 @@ from warehouse_assets.orchestration.check_results import (
 CHECKS = ("key_is_unique", "other")
 
 
-def result(version: int, problem: str) -> Result:
-    return Result(LookedAt("x", ("id", version), {"posts": None}), problem, {}, blocks=True)
+def result(version: int, problem: str) -> KeptResult:
+    return KeptResult(LookedAt("x", ("id", version), {"posts": None}), problem, {}, blocks=True)
 
 
 def test_one_waits_until_the_other_has_written_and_loses_none_of_its_results(

@@ -8,23 +8,23 @@ from warehouse_assets.defs.deliveries.state import average_up_to
 from warehouse_assets.defs.deliveries.state_database import StateDatabase
 from warehouse_assets.defs.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
 from warehouse_assets.ingest.log import checkpoint_of
-from warehouse_assets.orchestration.checks import Check, Finding, Scene
+from warehouse_assets.orchestration.checks import Check, CheckContext, CheckResult
 from warehouse_assets.orchestration.standard_checks import no_rows
 
 
-def _averages_agree(scene: Scene) -> Finding:
+def _averages_agree(context: CheckContext) -> CheckResult:
     """Compare at the last position of the event log that both have reached."""
-    handle = scene.handle(DELIVERIES)
+    handle = context.handle(DELIVERIES)
     checkpoint = checkpoint_of(handle, str(DELIVERIES.name)) if handle else None
     if checkpoint is None:
-        return Finding()
-    database = StateDatabase(scene.settings.state_url, scene.settings.lake)
+        return CheckResult()
+    database = StateDatabase(context.settings.state_url, context.settings.lake)
     point = average_up_to(database, checkpoint.position)
     if point is None:
-        return Finding(metadata={"compared": False})
+        return CheckResult(metadata={"compared": False})
     position, running = point
-    scene.view(DELIVERY_DURATIONS)
-    ((count, total_us),) = scene.connection.execute(
+    context.view(DELIVERY_DURATIONS)
+    ((count, total_us),) = context.connection.execute(
         """SELECT count(*), coalesce(sum(epoch_us(delivered_at) - epoch_us(opened_at)), 0)
         FROM delivery_durations WHERE log_position < ?""",
         [position],
@@ -37,7 +37,7 @@ def _averages_agree(scene: Scene) -> Finding:
             f"that of delivery_durations {_shown(*computed)}. If the table is fresh, delete the "
             "state (STATE_URL): it is made again from the lake."
         )
-    return Finding(
+    return CheckResult(
         difference, {"compared": True, "feed_position": position, "successes": int(count)}
     )
 
