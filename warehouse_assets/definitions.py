@@ -12,6 +12,7 @@ from warehouse_assets.orchestration.automation import (
     follow_sources_sensor,
     maintenance_schedule,
 )
+from warehouse_assets.orchestration.dead_runs import dead_runs_sensor
 from warehouse_assets.orchestration.families import definitions_of, file_kinds, find_families
 from warehouse_assets.orchestration.history import keep_open
 from warehouse_assets.orchestration.resources import build_resources
@@ -43,11 +44,10 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             catch_up_schedule(settings.catch_up_cron),
             maintenance_schedule(settings.maintenance_cron),
         ],
-        sensors=[follow_sources_sensor()],
-        resources=resources,
+        sensors=[follow_sources_sensor(), dead_runs_sensor],
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(definitions_of(FAMILIES, settings), common)
+    return dg.Definitions.merge(definitions_of(FAMILIES, settings, resources), common)
 
 
 with heard_by(dg.get_dagster_logger().warning):

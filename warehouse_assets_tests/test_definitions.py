@@ -201,6 +201,7 @@ def test_sensors_run_by_themselves_unless_switched_off() -> None:
     } == {
         "sources_sensor": (dg.DefaultSensorStatus.RUNNING, 30),
         "follow_sources": (dg.DefaultSensorStatus.RUNNING, 60),
+        "dead_runs": (dg.DefaultSensorStatus.RUNNING, 300),
     }
 
 

@@ -22,6 +22,7 @@ _BEGUN = [
     dg.DagsterRunStatus.CANCELING,
 ]
 _SECONDS_TO_START = 600.0
+_SECONDS_BETWEEN_TICKS = 300  # each has to open the history, which takes a tenth of a second
 _SECONDS_OF_DOUBT = 2.0  # Linux tells when it was started in whole seconds
 
 
@@ -50,6 +51,20 @@ def end_dead_runs(instance: dg.DagsterInstance, is_daemon: bool = False) -> list
             instance.report_run_failed(run, "The process of this run ended before the run did.")
             ended.append(run.run_id)
     return ended
+
+
+@dg.sensor(
+    name="dead_runs",
+    description="Ends runs whose process is gone.",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
+)
+def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Looks for such runs; it starts none."""
+    ended = end_dead_runs(context.instance, is_daemon=True)
+    return dg.SkipReason(
+        f"Ended runs whose process was gone: {', '.join(ended)}." if ended else "There are none."
+    )
 
 
 def _is_dead(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:

@@ -18,7 +18,7 @@ from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.lake import Lake
 from warehouse_assets.orchestration.assets import TableAsset, collected_asset
 from warehouse_assets.orchestration.checks import Check, checks_of
-from warehouse_assets.orchestration.sources import Watch, inbox_watch, sources_sensor
+from warehouse_assets.orchestration.sources import Resources, Watch, inbox_watch, sources_sensor
 from warehouse_assets.orchestration.standard_checks import (
     declared_checks,
     has_no_unknown_fields,
@@ -84,8 +84,14 @@ def file_kinds(families: Sequence[Family]) -> tuple[FileKind, ...]:
     return tuple(kind for family in families for kind in family.files)
 
 
-def definitions_of(families: Sequence[Family], settings: Settings) -> dg.Definitions:
-    """The assets and checks of all `families`, the sensor of their sources, and what is common."""
+def definitions_of(
+    families: Sequence[Family], settings: Settings, resources: Resources
+) -> dg.Definitions:
+    """The assets and checks of all `families`, the sensor of their sources, and what is common.
+
+    Args:
+        resources: those that the assets ask for, by name.
+    """
     loaded = [name for family in families for name in family.loaded]
     kinds = file_kinds(families)
     quality = Family(
@@ -102,7 +108,10 @@ def definitions_of(families: Sequence[Family], settings: Settings) -> dg.Definit
             *(asset for family in everything for asset in _presented(family, settings)),
         ],
         asset_checks=[_checks(family, asset) for family in everything for asset in family.tables],
-        sensors=[sources_sensor([t for family in families for t in _targets(family, kinds)])],
+        sensors=[
+            sources_sensor([t for family in families for t in _targets(family, kinds)], resources)
+        ],
+        resources=resources,
     )
 
 

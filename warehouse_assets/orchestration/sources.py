@@ -15,7 +15,6 @@ from warehouse_assets.ingest.file_kinds import FileKind, left_behind, left_in_wo
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.sql import glance
 from warehouse_assets.ingest.sql_reader import SqlSource
-from warehouse_assets.orchestration.dead_runs import end_dead_runs
 from warehouse_assets.progress import heard_by
 from warehouse_assets.settings import Settings
 from warehouse_assets.terminal_text import visible
@@ -28,6 +27,9 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+Resources = Mapping[str, Any]
+"""The resources of the asset graph, by their names."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,12 @@ class Watch:
         name: the job `take_NAME` takes what is new.
         description: when a run of that job starts.
         look: looks at the source, given the resources and the signs of the last look.
-        resources: the names of the resources that it uses.
         starts_runs: whether a run is started when there is something new.
     """
 
     name: str
     description: str
-    look: Callable[[Any, Sequence[str]], Seen]
-    resources: frozenset[str] = frozenset({"settings"})
+    look: Callable[[Resources, Sequence[str]], Seen]
     starts_runs: bool = True
 
     @property
@@ -80,8 +80,8 @@ def inbox_watch(family: str, files: Sequence[FileKind], kinds: Sequence[FileKind
         kinds: all files that are taken from the inbox; others are named.
     """
 
-    def look(resources: Any, _: Sequence[str]) -> Seen:
-        waiting = resources.inbox.look()
+    def look(resources: Resources, _: Sequence[str]) -> Seen:
+        waiting = resources["inbox"].look()
         ours = [f for f in waiting.complete if any(kind.recognises(f) for kind in files)]
         notes = ["Files are still being written."] if waiting.unfinished else []
         return Seen(
@@ -91,14 +91,14 @@ def inbox_watch(family: str, files: Sequence[FileKind], kinds: Sequence[FileKind
 
     held = " or ".join(kind.name for kind in files if kind.table is not None)
     description = f"Takes {held} that have landed in the inbox."
-    return Watch(f"{family}_inbox", description, look, frozenset({"inbox"}))
+    return Watch(f"{family}_inbox", description, look)
 
 
 def file_watch(name: str, log: Callable[[Settings], LogSource]) -> Watch:
     """Waits for the file of a log to change."""
 
-    def look(resources: Any, _: Sequence[str]) -> Seen:
-        path = log(resources.settings).path
+    def look(resources: Resources, _: Sequence[str]) -> Seen:
+        path = log(resources["settings"]).path
         try:
             status = path.stat()
         except FileNotFoundError:
@@ -116,22 +116,25 @@ def sql_watch(source: SqlSource) -> Watch:
     A SQLite file that is written all the time does not settle, and is left to the schedule.
     """
 
-    def look(resources: Any, before: Sequence[str]) -> Seen:
-        now = glance(source, source.url(resources.settings))
+    def look(resources: Resources, before: Sequence[str]) -> Seen:
+        now = glance(source, source.url(resources["settings"]))
         return Seen(before if now is None else [now])
 
     description = f"Takes the {source.name} when their database has changed ({source.setting})."
     return Watch(source.name, description, look)
 
 
-def sources_sensor(targets: Sequence[tuple[Watch, dg.AssetSelection]]) -> dg.SensorDefinition:
+def sources_sensor(
+    targets: Sequence[tuple[Watch, dg.AssetSelection]], resources: Resources
+) -> dg.SensorDefinition:
     """The sensor of all sources; it runs unless switched off.
 
     For each source there is one run at a time: what changes all the time is taken in as many parts
-    as have come meanwhile. Runs whose process was killed are ended first.
+    as have come meanwhile.
 
     Args:
         targets: each source, with the assets that a run for it materialises.
+        resources: what the looks need. Dagster would open its history at each tick to give them.
     """
     watches = [watch for watch, _ in targets]
     jobs = [
@@ -147,18 +150,15 @@ def sources_sensor(targets: Sequence[tuple[Watch, dg.AssetSelection]]) -> dg.Sen
         jobs=jobs,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
-        required_resource_keys={name for watch in watches for name in watch.resources},
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        ended = end_dead_runs(context.instance, is_daemon=True)
-        notes = [f"Ended runs whose process was gone: {', '.join(ended)}."] if ended else []
-        cursor = _signs(context.cursor)
-        requests, events = list[dg.RunRequest](), list[dg.AssetMaterialization]()
+        cursor, notes = _signs(context.cursor), list[str]()
+        requests, events, said = list[dg.RunRequest](), list[dg.AssetMaterialization](), list[str]()
         for watch in watches:
             before = cursor.get(watch.name, [])
             try:
-                with heard_by(context.log.info):
-                    seen = watch.look(context.resources, before)
+                with heard_by(said.append):
+                    seen = watch.look(resources, before)
             except WarehouseAssetsError as error:
                 notes.append(str(error))
                 continue
@@ -170,6 +170,8 @@ def sources_sensor(targets: Sequence[tuple[Watch, dg.AssetSelection]]) -> dg.Sen
                     continue
                 requests.append(dg.RunRequest(job_name=watch.job))
             cursor[watch.name] = sorted(seen.signs)
+        for sentence in said:
+            context.log.info(sentence)
         told = visible(" ".join(dict.fromkeys(notes)) or "Nothing new.")
         return dg.SensorResult(
             run_requests=requests,

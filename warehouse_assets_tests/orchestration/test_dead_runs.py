@@ -9,8 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from warehouse_assets.orchestration.dead_runs import HOST_TAG, end_dead_runs, host
-from warehouse_assets.orchestration.sources import sources_sensor
+from warehouse_assets.orchestration.dead_runs import (
+    HOST_TAG,
+    dead_runs_sensor,
+    end_dead_runs,
+    host,
+)
 from warehouse_assets_tests.integration.processes import fork
 
 _LAUNCHED = ".dagster/grpc_info"
@@ -66,12 +70,9 @@ def test_runs_whose_process_was_killed_are_ended_and_living_ones_are_not(tmp_pat
         try:
             assert end_dead_runs(instance, is_daemon=True) == []
             kill(launched)
-            told = sources_sensor([])(dg.build_sensor_context(instance=instance))
-            assert isinstance(told, dg.SensorResult)
-            assert (
-                str(told.skip_reason and told.skip_reason.skip_message)
-                == f"Ended runs whose process was gone: {first}."
-            )
+            told = dead_runs_sensor(dg.build_sensor_context(instance=instance))
+            assert isinstance(told, dg.SkipReason)
+            assert told.skip_message == f"Ended runs whose process was gone: {first}."
             assert failed(instance) == {first}
         finally:
             kill(command)

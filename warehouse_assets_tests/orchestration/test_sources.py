@@ -31,11 +31,6 @@ class Sensor:
             instance=self.house.instance,
             cursor=self.cursor,
             repository_def=repository.get_repository_def(),
-            resources={
-                name: resource
-                for name, resource in (repository.resources or {}).items()
-                if name in {"settings", "inbox", "delivery_average"}
-            },
         ) as context:
             sensor = repository.get_repository_def().get_sensor_def("sources_sensor")
             data = sensor.evaluate_tick(context)
@@ -164,9 +159,10 @@ def test_what_is_reported_without_a_run_comes_with_requests_of_runs(
     def look(resources: object, before: object) -> Seen:
         return Seen(["a"], ["Told."], [dg.AssetMaterialization("average")])
 
-    reports = Watch("feed", "", look, frozenset(), starts_runs=False)
-    starts = Watch("log", "", lambda _, __: Seen(["b"]), frozenset())
-    sensor = sources_sensor([(watch, dg.AssetSelection.all()) for watch in (reports, starts)])
+    reports = Watch("feed", "", look, starts_runs=False)
+    starts = Watch("log", "", lambda _, __: Seen(["b"]))
+    targets = [(watch, dg.AssetSelection.all()) for watch in (reports, starts)]
+    sensor = sources_sensor(targets, {})
 
     result = sensor(dg.build_sensor_context(instance=instance))
 

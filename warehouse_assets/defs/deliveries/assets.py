@@ -10,7 +10,7 @@ import dagster as dg
 from warehouse_assets.defs.deliveries.catch_up import Change, DeliveryAverage
 from warehouse_assets.defs.deliveries.tables import DELIVERIES
 from warehouse_assets.orchestration.failures import in_step
-from warehouse_assets.orchestration.sources import Seen, Watch
+from warehouse_assets.orchestration.sources import Resources, Seen, Watch
 
 _AVERAGE = "average_delivery_duration"
 # A tick may take 60 s. Of an event log with more to take the next tick takes the rest.
@@ -55,8 +55,8 @@ def look(average: DeliveryAverage, before: Sequence[str]) -> Seen:
     return Seen(signs, events=[dg.AssetMaterialization(_AVERAGE, metadata=_account_of(change))])
 
 
-def _look(resources: Any, before: Sequence[str]) -> Seen:
-    return look(resources.delivery_average, before)
+def _look(resources: Resources, before: Sequence[str]) -> Seen:
+    return look(resources["delivery_average"], before)
 
 
 FEED_WATCH = Watch(
@@ -64,7 +64,6 @@ FEED_WATCH = Watch(
     "Brings the running average of deliveries up to date with the feed (DELIVERIES_FEED), without "
     "a run.",
     _look,
-    frozenset({"delivery_average"}),
     starts_runs=False,
 )
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -17,11 +16,8 @@ WATCH = sql_watch(replace(REVIEWS_SOURCE, limits=Limits(settled_seconds=-1)))
 
 
 def test_it_looks_other_after_each_change(database: Database, tmp_path: Path) -> None:
-    resources = SimpleNamespace(
-        settings=Settings.from_environment(
-            {"WAREHOUSE_HOME": str(tmp_path), "REVIEWS_URL": database.url}
-        )
-    )
+    environment = {"WAREHOUSE_HOME": str(tmp_path), "REVIEWS_URL": database.url}
+    resources = {"settings": Settings.from_environment(environment)}
     database.insert([review(1)])
 
     first = WATCH.look(resources, []).signs
@@ -37,8 +33,6 @@ def test_it_looks_other_after_each_change(database: Database, tmp_path: Path) ->
 
 
 def test_where_nothing_is_nothing_is_forgotten(tmp_path: Path) -> None:
-    resources = SimpleNamespace(
-        settings=Settings.from_environment({"WAREHOUSE_HOME": str(tmp_path)})
-    )
+    resources = {"settings": Settings.from_environment({"WAREHOUSE_HOME": str(tmp_path)})}
 
     assert WATCH.look(resources, ["before"]).signs == ["before"]
