@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -27,7 +28,7 @@ def column_lineage(
     try:
         columns: _Columns = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        columns = _columns(table, reads, query)
+        columns = _columns(table, tuple(reads), query)
         folder.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(columns), encoding="utf-8")
     return dg.TableColumnLineage(
@@ -38,7 +39,8 @@ def column_lineage(
     )
 
 
-def _columns(table: Table, reads: Sequence[Table], query: str) -> _Columns:
+@cache
+def _columns(table: Table, reads: tuple[Table, ...], query: str) -> _Columns:
     from sqlglot import exp
     from sqlglot.lineage import lineage
 

@@ -19,8 +19,8 @@ _DELIVERIES_OF_A_TRIAL = 8
 # The most seconds of a trial, of those that last as long as they are told to.
 _SECONDS = {"contention": 40.0, "school": 60.0, "service": 60.0}
 _TRIALS = ("crash", *_SECONDS)
-_SHORTEST_SECONDS = 4.0
-_RATE_OF_A_SHORT_SCHOOL = 10_000
+_SHORTEST_SECONDS = 2.0
+_RATE_OF_A_SHORT_SCHOOL = 1_000
 
 
 def main() -> int:

@@ -210,7 +210,7 @@ def trial(seed: int, folder: Path, crowd: Crowd, seconds: float) -> None:
     supplier = GroupSupplier(source, home / "inbox")
     for _ in range(6):
         supplier.send()
-    Child(partial(tasks.run, home), children).result()
+    Child(partial(tasks.run, home, FORUM, checks=False), children).result()
     waits = crowd.waits
     processes = _Processes(home)
     begun = time.monotonic()
@@ -221,7 +221,7 @@ def trial(seed: int, folder: Path, crowd: Crowd, seconds: float) -> None:
             supplier.send()
             time.sleep(source.uniform(0.05, 0.6))
             processes.raise_failures()
-            if passed > _SECONDS_OF_A_LONG_CHANGE and processes.have_waited():
+            if passed > min(_SECONDS_OF_A_LONG_CHANGE, seconds) and processes.have_waited():
                 processes.long_change.kill()
                 if source.random() < 0.08:
                     processes.kill_a_runner()
@@ -231,7 +231,7 @@ def trial(seed: int, folder: Path, crowd: Crowd, seconds: float) -> None:
         for child in processes.all():
             child.kill()
     _demand(crowd.waits > waits, "no run said what it waited for")
-    Child(partial(tasks.run, home), children).result()
+    Child(partial(tasks.run, home, FORUM, checks=False), children).result()
     # Nobody reads an old version any more.
     Child(partial(tasks.maintained, home, 0), children).result()
     last: tasks.Outcome = Child(partial(tasks.outcome, home), children).result()

@@ -85,7 +85,7 @@ class Killer:
         Of several the earliest in the run kills; only alone do the latest get their turn.
         """
         by_kills = sorted(points, key=lambda point: (self.kills[str(point)], source.random()))
-        return by_kills[: len(points) // 3 if source.random() < 0.7 else 1]
+        return by_kills[: max(len(points) // 3, 1) if source.random() < 0.7 else 1]
 
 
 def trial(seed: int, folder: Path, killer: Killer, deliveries: int) -> None:
@@ -125,8 +125,11 @@ def _take(source: random.Random, home: Path, killer: Killer) -> None:
         if source.random() < 0.25 and (home / "warehouse.db").exists():
             task = partial(tasks.maintained, home)
             killer.strike(source, home, task, OF_MAINTENANCE, AT_RANDOM_IN_MAINTENANCE)
-        elif not killer.strike(source, home, partial(tasks.run, home), OF_A_RUN, AT_RANDOM):
-            return
+        else:
+            # No point is in the checks; at random moments some are killed in them.
+            task = partial(tasks.run, home, checks=source.random() < 0.25)
+            if not killer.strike(source, home, task, OF_A_RUN, AT_RANDOM):
+                return
 
 
 def _lose_something(source: random.Random, home: Path, killer: Killer) -> None:

@@ -145,7 +145,7 @@ def _simulator(
     home: Path, environment: dict[str, str], seed: int, rate: int
 ) -> "subprocess.Popen[bytes]":
     # Of a hundred rotated logs the oldest goes, and what was in it could not be compared any more.
-    lines = 20_000 if rate else 200_000
+    lines = 1_000 if rate else 200_000
     options = ["--failures", "--rotate-every", str(lines)]
     options += ["--rate", str(rate), "--seed", str(seed)]
     home.mkdir(parents=True)

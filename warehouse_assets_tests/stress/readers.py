@@ -21,7 +21,7 @@ from warehouse_assets_tests.stress.tasks import ENVIRONMENT
 Query = Callable[[str], list[tuple[Any, ...]]]
 
 GROUP = 10
-_SECONDS_BETWEEN_READS = 0.03
+_SECONDS_BETWEEN_READS = 0.1
 # However busy the machine is, a reader does not end before it has read so often.
 _LEAST_READS = 5
 

@@ -34,10 +34,10 @@ class Outcome:
     leftovers: list[str]
 
 
-def run(home: Path) -> None:
+def run(home: Path, of: Sequence[Table] = UNDER_FIRE, checks: bool = True) -> None:
     """Run the graph of the families that files are delivered for; its checks must succeed."""
     with dg.DagsterInstance.ephemeral() as instance:
-        run_in(House(home, instance, **ENVIRONMENT))
+        run_in(House(home, instance, **ENVIRONMENT), of, checks)
 
 
 def run_in(
@@ -52,7 +52,7 @@ def run_in(
 
 
 def maintained(home: Path, keep_days: int = 0) -> None:
-    """Maintain every table of the lake, and the warehouse."""
+    """Maintain every table of the lake that there is, and the warehouse."""
     with dg.DagsterInstance.ephemeral() as instance:
         house = House(home, instance, **ENVIRONMENT)
     for table in UNDER_FIRE:

@@ -24,8 +24,8 @@ def test_kills_a_crowd_and_a_living_school_make_no_difference(folder: Path) -> N
     # In one process, for its imports take longer than some of what it does; but not in this one,
     # which has threads, and a fork does not take those along.
     trials = [part for name in ("crash", "contention", "school") for part in ("--only", name)]
-    options = ["--minutes", "0", "--folder", str(folder), "--seed", "1", "--deliveries", "3"]
-    options += ["--points", "4"]
+    options = ["--minutes", "0", "--folder", str(folder), "--seed", "1", "--deliveries", "2"]
+    options += ["--points", "2"]
     finished = subprocess.run(
         [sys.executable, "-m", str(__package__), *options, *trials],
         cwd=_REPOSITORY,
@@ -42,7 +42,7 @@ def test_kills_a_crowd_and_a_living_school_make_no_difference(folder: Path) -> N
         for part in line.removesuffix(" | differences 0").split(" | ")
     )
     # Each trial goes on until so much has happened, however busy the machine is.
-    assert crashes["at"] >= 4
+    assert crashes["at"] >= 2
     assert crowds["runs"] >= 1
     assert crowds["told"] >= 1
     assert crowds["maintenances"] >= 1
@@ -50,8 +50,8 @@ def test_kills_a_crowd_and_a_living_school_make_no_difference(folder: Path) -> N
     assert crowds["lake"] >= 5
     assert schools["ups"] >= 1
     assert schools["rotations"] >= 1
-    assert schools["lines"] >= 10_000
-    assert schools["students"] >= 100
+    assert schools["lines"] >= 1_000
+    assert schools["students"] >= 10
     assert list(folder.iterdir()) == []
 
 
@@ -67,7 +67,7 @@ sys.exit(main())
 
 
 def test_a_warehouse_that_is_not_exactly_once_is_found_out_and_kept(folder: Path) -> None:
-    options = ["--minutes", "1", "--folder", str(folder), "--only", "crash", "--seed", "1"]
+    options = ["--minutes", "0", "--folder", str(folder), "--only", "crash", "--seed", "1"]
     finished = subprocess.run(
         [sys.executable, "-c", _FORGETFUL, *options, "--deliveries", "1"],
         cwd=_REPOSITORY,
