@@ -30,14 +30,24 @@ _KEEP_DAYS = 1  # readers of versions that are a moment old are about
 _MOST_SECONDS = 300
 
 
+@pytest.fixture(scope="module")
+def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a warehouse with three votes taken, and a file that waits."""
+    home = tmp_path_factory.mktemp("filled") / "home"
+    with dg.DagsterInstance.ephemeral() as instance:
+        house = House(home, instance)
+        house.deliver("votes-1.jsonl", [vote(1, 1), vote(2, 1), {"Id": "x"}])
+        take(house)
+        house.deliver("votes-2.jsonl", [vote(3, 1)])
+        take(house)
+        house.deliver("votes-3.jsonl", [vote(3, 2), vote(4, 2)])
+    return home
+
+
 @pytest.fixture
-def filled(house: House) -> House:
-    """A warehouse with three votes taken, and a file that waits."""
-    house.deliver("votes-1.jsonl", [vote(1, 1), vote(2, 1), {"Id": "x"}])
-    take(house)
-    house.deliver("votes-2.jsonl", [vote(3, 1)])
-    take(house)
-    house.deliver("votes-3.jsonl", [vote(3, 2), vote(4, 2)])
+def filled(house: House, filled_home: Path) -> House:
+    """A copy of that warehouse for a test."""
+    shutil.copytree(filled_home, house.settings.home)
     return house
 
 
@@ -184,9 +194,7 @@ def test_tables_are_copied_before_those_that_they_are_computed_from(
         if name in names and read in names and names.index(name) < names.index(read)
     ]
     assert wrong == []
-    filled.run("votes", "votes_per_post_per_week", checks=False)
-    copied = list(backed_up(filled, tmp_path / "backup").versions)
-    assert copied == ["votes_per_post_per_week", "votes", "rejected_records"]
+    assert list(backed_up(filled, tmp_path / "backup").versions) == ["votes", "rejected_records"]
 
 
 def take_until(home: Path, end: Path) -> None:

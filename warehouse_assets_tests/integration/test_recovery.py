@@ -1,15 +1,12 @@
-"""What was lost, moved or killed comes back: every warehouse ends as an undisturbed one."""
+"""What was lost or moved comes back: every warehouse ends as an undisturbed one."""
 
-import random
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from warehouse_assets_tests.house import House
-from warehouse_assets_tests.integration.processes import fork_command, run_forked
 from warehouse_assets_tests.integration.state import State, deliver_second, state_of
 
 
@@ -41,20 +38,7 @@ def _lake(house: House) -> None:
     shutil.rmtree(house.settings.lake)
 
 
-def _both(house: House) -> None:
-    _lake(house)
-    _warehouse(house)
-
-
-def _a_table(house: House) -> None:
-    shutil.rmtree(house.settings.lake / "votes")
-
-
-def _rejected_records(house: House) -> None:
-    shutil.rmtree(house.settings.lake / "rejected_records")
-
-
-@pytest.mark.parametrize("lose", [_warehouse, _lake, _both, _a_table, _rejected_records])
+@pytest.mark.parametrize("lose", [_warehouse, _lake])
 def test_what_is_deleted_is_made_again_by_the_next_run(
     filled: House, undisturbed: State, lose: Callable[[House], None]
 ) -> None:
@@ -86,20 +70,3 @@ def test_a_home_can_be_moved(filled: House, undisturbed: State, tmp_path: Path) 
 
     assert state_of(moved) == undisturbed
     assert moved.versions() == versions
-
-
-def test_a_command_killed_at_any_moment_is_made_up_for(
-    house: House, first_home: Path, undisturbed: State, tmp_path: Path
-) -> None:
-    shutil.copytree(first_home, house.settings.home)
-    deliver_second(house)
-    process = fork_command(house, tmp_path / "killed", "warehouse", "ingest")
-    time.sleep(random.uniform(0.1, 3))
-    process.kill()
-    process.join()
-
-    code, told = run_forked(house, tmp_path / "told", "warehouse", "ingest")
-
-    # The file that is neither is told of if it was not taken before the kill.
-    assert code == int("strange.json could be used" in told), told
-    assert state_of(house) == undisturbed
