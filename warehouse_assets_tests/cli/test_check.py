@@ -25,6 +25,7 @@ def count_of_checks(*tables: str) -> int:
 def test_checks_of_good_data_pass_and_take_and_change_nothing(
     command: Command, filled: House
 ) -> None:
+    assert not (filled.settings.lake / "trips").exists()  # the data of one family is enough
     filled.deliver("votes.jsonl", [vote(11, 1)])
     versions = filled.versions()
     published = filled.warehouse.path.read_bytes()
@@ -66,12 +67,6 @@ def test_a_home_of_tables_without_rows_is_one_without_data(command: Command, hou
     assert set(house.versions()) == set(FORUM_TABLES)
 
     assert _is_said_to_be_without_data(command, house)
-
-
-def test_the_data_of_one_family_is_enough(command: Command, filled: House) -> None:
-    assert not (filled.settings.lake / "trips").exists()
-
-    assert command("check").exit_code == 0
 
 
 def test_a_warning_is_shown_with_sample_rows_and_exits_with_0(

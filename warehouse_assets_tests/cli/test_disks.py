@@ -41,20 +41,20 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("name", ["ingest FILE", "ingest", "rebuild", "maintain", "samples"])
-def test_on_a_read_only_disk_a_command_says_so_and_changes_nothing(
-    house: House, disk: SmallDisk, command: Command, tmp_path: Path, name: str
+def test_on_a_read_only_disk_commands_say_so_and_change_nothing(
+    house: House, disk: SmallDisk, command: Command, tmp_path: Path
 ) -> None:
     file = tmp_path / "votes-2.jsonl"
     file.write_text('{"Id": 2, "PostId": 1, "CreationDate": "2022-01-03"}')
     before = contents(house.settings.home)
     remount(disk, "ro")
 
-    result = command(*(file if word == "FILE" else word for word in name.split()))
+    for words in (["ingest", file], ["ingest"], ["rebuild"], ["maintain"], ["samples"]):
+        result = command(*words)
 
-    assert result.exit_code == 1
-    assert str(disk.folder) in result.output
-    assert "Traceback" not in result.output
+        assert result.exit_code == 1
+        assert str(disk.folder) in result.output
+        assert "Traceback" not in result.output
     remount(disk, "rw")
     assert contents(house.settings.home) == before
 
