@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from benchmarks.context import Context
 from benchmarks.servers import postgres_server
 from benchmarks.subjects.homes import environment
-from warehouse_assets.cli import runs
+from warehouse_assets import runs
 from warehouse_assets.samples.reviews import write_reviews
 from warehouse_assets.settings import Settings
 

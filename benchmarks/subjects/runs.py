@@ -12,7 +12,7 @@ import dagster as dg
 
 from benchmarks.context import Context
 from benchmarks.subjects.homes import copy_home, inbox_of, settings_of
-from warehouse_assets.cli import runs
+from warehouse_assets import runs
 from warehouse_assets.settings import Settings
 
 

@@ -19,7 +19,7 @@ from multiprocessing import forkserver
 
 from warehouse_assets.api.logs import LOGS
 
-_PRELOADED = ["__main__", "warehouse_assets.cli.runs", __name__]
+_PRELOADED = ["__main__", "warehouse_assets.runs", __name__]
 _ASSETS = ("trips",)
 _SECONDS_FOR_A_RUN_TO_END = 5.0
 _SECONDS_TO_INTERRUPT_A_RUN = 8.0
@@ -38,7 +38,7 @@ def take_files(environment: Environment) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     logging.config.dictConfig(LOGS)
     threading.Thread(target=_end_with_the_service, daemon=True).start()
-    from warehouse_assets.cli import runs
+    from warehouse_assets import runs
     from warehouse_assets.settings import Settings
 
     with suppress(KeyboardInterrupt):  # Dagster records the run as interrupted

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, TABLES, Question
 from warehouse_assets.cli import terminal
-from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.cli.terminal import Answer, examples
 from warehouse_assets.days import Days
 from warehouse_assets.defs.trips.areas import (
@@ -23,6 +22,7 @@ from warehouse_assets.defs.trips.areas import (
 )
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS
 from warehouse_assets.errors import WarehouseError
+from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import column_names

@@ -6,7 +6,7 @@ import click
 
 from warehouse_assets.backup import back_up
 from warehouse_assets.cli import terminal
-from warehouse_assets.cli.interruption import InterruptibleCommand
+from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.progress import heard_by
 from warehouse_assets.settings import Settings
 

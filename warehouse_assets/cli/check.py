@@ -5,10 +5,11 @@ import sys
 import click
 import dagster as dg
 
+from warehouse_assets import runs
 from warehouse_assets.catalogue import TABLES
-from warehouse_assets.cli import runs, terminal
-from warehouse_assets.cli.interruption import InterruptibleCommand
+from warehouse_assets.cli import outcome, terminal
 from warehouse_assets.errors import LakeError
+from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
 from warehouse_assets.orchestration.deep_check import deep_check
 from warehouse_assets.orchestration.resources import build_resources
@@ -42,11 +43,11 @@ def command(deep: bool) -> None:
         sys.exit(_NOTHING_TO_CHECK)
     result = runs.run(job, settings)
     evaluations = result.get_asset_check_evaluations()
-    runs.print_failed_checks(evaluations)
+    outcome.print_failed_checks(evaluations)
     passed = sum(1 for evaluation in evaluations if evaluation.passed)
     terminal.out.print(f"{passed:,} of {len(evaluations):,} checks passed.")
     is_damaged = deep and not _is_whole(settings)
-    runs.end(result, failed=is_damaged or bool(runs.failed_checks(result)))
+    outcome.end(result, failed=is_damaged or bool(runs.failed_checks(result)))
 
 
 def _is_without_data(settings: Settings) -> bool:

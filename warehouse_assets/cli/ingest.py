@@ -11,8 +11,8 @@ import click
 import dagster as dg
 from rich.console import Console
 
-from warehouse_assets.cli import runs, terminal
-from warehouse_assets.cli.interruption import InterruptibleCommand, when_told_to_end
+from warehouse_assets import runs
+from warehouse_assets.cli import outcome, terminal
 from warehouse_assets.cli.sql import lake_query
 from warehouse_assets.definitions import FILE_KINDS
 from warehouse_assets.ingest.file_checkpoints import is_taken, rejected_whole
@@ -26,6 +26,7 @@ from warehouse_assets.ingest.inbox import (
 )
 from warehouse_assets.ingest.unknown_fields import in_words
 from warehouse_assets.ingestions import Ingestions
+from warehouse_assets.interruption import InterruptibleCommand, when_told_to_end
 from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.progress import Progress, report
 from warehouse_assets.settings import Settings
@@ -66,8 +67,8 @@ def command(files: Sequence[Path], **named: Sequence[Path]) -> None:
     ):
         _say(sentence)
     refused = _print_refused(result, delivered)
-    runs.print_failed_checks(runs.failed_checks(result))
-    runs.end(result, failed=refused)
+    outcome.print_failed_checks(runs.failed_checks(result))
+    outcome.end(result, failed=refused)
 
 
 for _kind in _KINDS:

@@ -2,8 +2,9 @@
 
 import click
 
-from warehouse_assets.cli import runs, terminal
-from warehouse_assets.cli.interruption import InterruptibleCommand
+from warehouse_assets import runs
+from warehouse_assets.cli import terminal
+from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.orchestration import maintenance
 from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.progress import heard_by

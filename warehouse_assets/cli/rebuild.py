@@ -4,8 +4,8 @@ import click
 
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.cli import terminal
-from warehouse_assets.cli.interruption import InterruptibleCommand
 from warehouse_assets.defs.deliveries.state_database import StateDatabase
+from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse, adopt, publish

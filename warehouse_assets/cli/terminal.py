@@ -25,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from warehouse_assets import progress as reports
-from warehouse_assets.cli.interruption import when_told_to_end
+from warehouse_assets.interruption import when_told_to_end
 from warehouse_assets.terminal_text import visible
 
 

@@ -11,7 +11,8 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
-from warehouse_assets.cli import main, runs, terminal
+from warehouse_assets import runs
+from warehouse_assets.cli import main, terminal
 from warehouse_assets.settings import Settings
 from warehouse_assets_tests.house import House, post, vote
 

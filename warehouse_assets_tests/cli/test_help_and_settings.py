@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from warehouse_assets.cli import runs
+from warehouse_assets import runs
 from warehouse_assets.cli.commands import COMMANDS, main
 from warehouse_assets.errors import SettingError
 from warehouse_assets.settings import Settings

@@ -24,9 +24,9 @@ from typing import Any
 
 import dagster as dg
 
-from warehouse_assets.cli.runs import failed_steps
 from warehouse_assets.defs.reviews.tables import TABLES as REVIEWS_TABLES
 from warehouse_assets.defs.trips.tables import TABLES as TRIPS_TABLES
+from warehouse_assets.runs import failed_steps
 from warehouse_assets_tests.defs.reviews.databases import Database
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.house import House

@@ -9,9 +9,9 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import Table
 
-from warehouse_assets.cli.runs import failed_steps
 from warehouse_assets.defs.trips.tables import TABLES as TRIPS_TABLES
 from warehouse_assets.lake import maintain
+from warehouse_assets.runs import failed_steps
 from warehouse_assets_tests.house import FORUM, House
 from warehouse_assets_tests.integration.state import State, state_of
 from warehouse_assets_tests.stress.deliveries import File

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from warehouse_assets.cli.runs import failed_steps
+from warehouse_assets.runs import failed_steps
 from warehouse_assets_tests.crashes import hooked
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.integration.state import State, state_of

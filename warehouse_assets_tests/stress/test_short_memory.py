@@ -6,14 +6,14 @@ from functools import cache
 import dagster as dg
 import pytest
 
-from warehouse_assets.cli.runs import failed_steps
 from warehouse_assets.lake import Lake, engine
+from warehouse_assets.runs import failed_steps
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.integration.state import state_of
 
 pytestmark = pytest.mark.own_duckdb
 
-_VOTES = 150_000
+_VOTES = 60_000
 
 
 @cache

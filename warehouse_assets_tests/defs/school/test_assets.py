@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from warehouse_assets.cli.runs import failed_steps
+from warehouse_assets.runs import failed_steps
 from warehouse_assets_tests.defs.school.schoolhouse import ALL, SchoolHouse, run
 from warehouse_assets_tests.orchestration.runs import evaluated, failed, materialised
 

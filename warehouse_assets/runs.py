@@ -1,8 +1,7 @@
 """Running parts of the asset graph in this process, recorded in Dagster's history."""
 
 import os
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from uuid import uuid4
@@ -10,10 +9,9 @@ from uuid import uuid4
 import dagster as dg
 from filelock import FileLock
 
-from warehouse_assets.cli import terminal
-from warehouse_assets.cli.interruption import when_told_to_end
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.errors import SettingError
+from warehouse_assets.interruption import when_told_to_end
 from warehouse_assets.orchestration.dead_runs import end_dead_runs, host
 from warehouse_assets.settings import Settings
 
@@ -57,41 +55,10 @@ def failed_steps(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
     return failures
 
 
-def end(result: dg.ExecuteInProcessResult, *, failed: bool = False) -> None:
-    """Say why steps failed, and exit with 1 if the run did not succeed or the command `failed`."""
-    for step, reason in failed_steps(result):
-        terminal.err.print(f"[bold red]{step} failed[/]: ", end="")
-        terminal.err.print(reason, markup=False)
-    if failed or not result.success:
-        sys.exit(1)
-
-
 def failed_checks(result: dg.ExecuteInProcessResult) -> list[dg.AssetCheckEvaluation]:
     """The evaluations of checks that failed and are not warnings."""
     evaluations = result.get_asset_check_evaluations()
     return [e for e in evaluations if not e.passed and e.severity.value == "ERROR"]
-
-
-def print_failed_checks(evaluations: Iterable[dg.AssetCheckEvaluation]) -> None:
-    """Print why the checks that did not pass failed, with sample rows.
-
-    What is the same of several, such as that a table cannot be read, is printed once.
-    """
-    names: dict[tuple[bool, str, str], list[str]] = {}
-    for evaluation in evaluations:
-        if evaluation.passed:
-            continue
-        is_error = evaluation.severity.value == "ERROR"
-        sample = evaluation.metadata.get("sample")
-        told = (is_error, evaluation.description or "", "" if sample is None else str(sample.value))
-        name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
-        names.setdefault(told, []).append(name)
-    for (is_error, description, rows), alike in names.items():
-        word, style = ("FAILED", "bold red") if is_error else ("WARNING", "bold yellow")
-        terminal.out.print(f"[{style}]{word}[/] [bold]{', '.join(alike)}[/]: ", end="")
-        terminal.out.print(description, markup=False)
-        if rows:
-            terminal.out.print(rows, markup=False)
 
 
 def end_dead(settings: Settings) -> None:
