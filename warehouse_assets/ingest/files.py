@@ -11,6 +11,7 @@ under the numbers they have.
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import duckdb
 from deltalake import DeltaTable
@@ -19,7 +20,6 @@ from warehouse_assets.crash_points import crash_point
 from warehouse_assets.ingest.file_checkpoints import arrival_of, newest_arrival, outstanding
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.inbox import Inbox, InboxFile, delivered_name
-from warehouse_assets.ingest.ingestion_watch import IngestionWatch
 from warehouse_assets.ingest.load import CheckpointedPart, Loaded, Part, Rejects, Source
 from warehouse_assets.ingest.units import REJECTED, STAGED, Unit
 from warehouse_assets.lake import Lake, LakeTable, Written, WrittenFile, discard, merge, register
@@ -27,34 +27,49 @@ from warehouse_assets.tables import REJECTED_RECORDS
 
 _MOST_BYTES_TOGETHER = 256 * 10**6
 
+FileEvent = Literal["known", "started", "stored", "rejected"]
+
+
+class Told(Protocol):
+    """Whoever is told what a load does with each file."""
+
+    def __call__(self, event: FileEvent, file: InboxFile, /, **data: Any) -> None:
+        """Hear that the content of a file was known before, that reading it begins, that it is in
+        the lake (`rows`, `rejected`), or that it was rejected as a whole (`reason`).
+        """
+
+
+def _tell_nobody(event: FileEvent, file: InboxFile, /, **data: Any) -> None:
+    pass
+
 
 def load_files(
     lake: Lake,
     inbox: Inbox,
     kind: FileKind,
-    watch: IngestionWatch | None = None,
+    told: Told = _tell_nobody,
     most_bytes: int = _MOST_BYTES_TOGETHER,
 ) -> Loaded:
     """Load every complete file of `kind` that the lake does not hold yet.
 
     Args:
-        watch: told what becomes of each file.
+        told: hears what becomes of each file.
         most_bytes: files are committed together up to this size; a greater one is by itself.
     """
     inbox.prepare()
-    return _Files(lake, inbox, kind, watch or IngestionWatch(), most_bytes).load()
+    return _Files(lake, inbox, kind, told, most_bytes).load()
 
 
 class _Files(Source):
     """The files of one kind that the tables do not hold."""
 
     def __init__(
-        self, lake: Lake, inbox: Inbox, kind: FileKind, watch: IngestionWatch, most_bytes: int
+        self, lake: Lake, inbox: Inbox, kind: FileKind, told: Told, most_bytes: int
     ) -> None:
         super().__init__(lake, kind.name, kind.table)
         self.inbox = inbox
         self.kind = kind
-        self.watch = watch
+        self.told = told
         self.most_bytes = most_bytes
 
     def parts(self) -> Generator[Part, None, None]:
@@ -68,14 +83,20 @@ class _Files(Source):
             # What is added as whole files is not taken apart again.
             for together in (held, [unit for unit in batch if unit not in held]):
                 if together:
-                    part = _Batch(self.lake, self.kind, together, self.watch)
+                    for unit in together:
+                        self.told("started", unit.file)
+                    part = _Batch(self.lake, self.kind, together)
                     yield part
                     self._archive(part)
 
     def _archive(self, part: "_Batch") -> None:
         """Tell that the files of `part` are in the lake, and move them."""
-        self.watch.stored(part.good, part.bad, part.rejected_whole)
         for unit in part.files:
+            if unit.arrival in part.rejected_whole:
+                self.told("rejected", unit.file, reason=part.rejected_whole[unit.arrival])
+            else:
+                rows, rejected = (found.get(unit.arrival, 0) for found in (part.good, part.bad))
+                self.told("stored", unit.file, rows=rows, rejected=rejected)
             if unit.file.path.parent == self.inbox.folder:
                 self.inbox.archive_file(self.name, unit.arrival, unit.file)
                 crash_point("file archived", self.name)
@@ -114,7 +135,7 @@ class _Files(Source):
                 else:
                     self.inbox.archive_file(self.name, number, file)
                     archived[number] = file.path
-                self.watch.known(file)
+                self.told("known", file)
                 known.append(file.name)
                 continue
             arrival = next((number for number in numbers if number is not None), following)
@@ -154,17 +175,14 @@ class _Batch(CheckpointedPart):
         unused: why the first record of each file without good records was rejected, by its name.
     """
 
-    def __init__(
-        self, lake: Lake, kind: FileKind, files: Sequence[Unit], watch: IngestionWatch
-    ) -> None:
+    def __init__(self, lake: Lake, kind: FileKind, files: Sequence[Unit]) -> None:
         units = {unit.arrival: unit.name for unit in files}
-        super().__init__(units, sum(unit.file.size for unit in files), watch.progress)
+        super().__init__(units, sum(unit.file.size for unit in files))
         self.lake = lake
         self.kind = kind
         self.files = files
         self.table = None if kind.table is None else lake.table(kind.table)
         self.written: Sequence[WrittenFile] = ()
-        watch.started(files)
 
     def stage(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
         """Read the files, which must not change meanwhile."""

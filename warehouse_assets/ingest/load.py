@@ -15,7 +15,7 @@ What is new since the checkpoint only the source knows: it yields it as `Part`s.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -99,21 +99,14 @@ class Part(ABC):
         units: the names of what it is read from, by the number `arrival` of its records; 0 where
             they have none.
         size: bytes of the source, of which progress is told; 0 if `stage` tells it.
-        heard: told what is done with it: "reading" so much of it (0 to 1), "checking", "storing".
 
     Attributes:
         records: how many records can be used, once it is staged.
     """
 
-    def __init__(
-        self,
-        units: Mapping[int, str],
-        size: int = 0,
-        heard: Callable[[str, float], object] = lambda *_: None,
-    ) -> None:
+    def __init__(self, units: Mapping[int, str], size: int = 0) -> None:
         self.units = units
         self.size = size
-        self.heard = heard
         self.records = 0
 
     @abstractmethod
@@ -218,7 +211,6 @@ class Source(ABC):
             elif is_of_bytes:
                 done = self.loaded.bytes_read + int(share * part.size)
                 report(Progress(self.name, "reading", done, self.waiting, "bytes"))
-            part.heard("checking" if share is None else "reading", share or 0.0)
 
         heard(0)
         with query_progress(connection, heard):
@@ -226,7 +218,6 @@ class Source(ABC):
         if not is_read:
             heard(1)
         report(Progress(self.name, "storing"))
-        part.heard("storing", 1)
 
     def _keep_unknown_fields(
         self, part: Part, connection: duckdb.DuckDBPyConnection

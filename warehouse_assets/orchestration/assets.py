@@ -86,8 +86,8 @@ def file_asset(kind: FileKind, format_name: str) -> TableAsset:
         raise TypeError(f"files of the kind {kind.name} have no table")
 
     def load(step: Step) -> Loaded:
-        with taking_files(step.settings, kind, step.run_id) as watch:
-            return load_files(step.lake, step.inbox, kind, watch)
+        with taking_files(step.settings, kind, step.run_id) as told:
+            return load_files(step.lake, step.inbox, kind, told)
 
     definition = _loaded(kind.table, INBOX, {format_name}, load, files_metadata)
     return TableAsset(kind.table, definition, INBOX, files=kind)

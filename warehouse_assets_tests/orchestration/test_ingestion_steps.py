@@ -2,14 +2,14 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.errors import BusyError, LakeError, TransientError
-from warehouse_assets.ingest.ingestion_watch import IngestionWatch
 from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets.orchestration.ingestion_steps import publishing, taking_files
 from warehouse_assets_tests.defs.trips import journeys
@@ -49,6 +49,12 @@ def publish(house: House, *tables: str) -> None:
     for table in tables:
         with publishing(house.settings, table):
             pass
+
+
+@contextmanager
+def stopped_by(error: Exception) -> Iterator[None]:
+    yield
+    raise error
 
 
 def test_a_file_has_succeeded_when_all_that_follows_from_it_is_published(house: House) -> None:
@@ -170,20 +176,21 @@ def test_one_that_failed_may_still_succeed(house: House) -> None:
 
 
 @pytest.mark.parametrize("error", [TransientError("Later."), BusyError("Another process.")])
-def test_what_is_tried_again_is_no_failure(
-    house: House, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    ingestion = stored(house)
-    told_of_failures: list[str] = []
-    monkeypatch.setattr(IngestionWatch, "failed", lambda _, reason: told_of_failures.append(reason))
+def test_what_is_tried_again_is_no_failure(house: House, error: Exception) -> None:
+    published, taken = stored(house), begin(house)
+    (file,) = house.inbox.look().complete
 
     with pytest.raises(TransientError), publishing(house.settings, "daily_trips"):
         raise error
-    with pytest.raises(TransientError), taking_files(house.settings, TRIPS_FILES, "run"):
-        raise error
+    with (
+        pytest.raises(TransientError),
+        taking_files(house.settings, TRIPS_FILES, "run") as heard,
+        stopped_by(error),
+    ):
+        heard("started", file)
 
-    assert told(ingestion) == ["received", "stored"]
-    assert told_of_failures == []
+    assert told(published) == ["received", "stored"]
+    assert told(taken) == ["received", "started"]
 
 
 def test_an_error_while_files_are_taken_fails_them(
@@ -231,7 +238,7 @@ def test_a_damaged_journal_does_not_disturb_the_others(house: House) -> None:
 
 def test_without_any_journal_steps_go_on(house: House) -> None:
     publish(house, *ANSWERS)
-    with taking_files(house.settings, TRIPS_FILES, "run") as watch:
-        watch.failed("nobody hears it")
+    with taking_files(house.settings, TRIPS_FILES, "run"):
+        pass
 
     assert not house.settings.ingestions.exists()
