@@ -21,7 +21,6 @@ rows, once that is known). Phases come in this order and none comes again, and i
 """
 
 import asyncio
-import json
 import logging
 import os
 import re
@@ -30,12 +29,14 @@ import threading
 import time
 import unicodedata
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pydantic_core
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from warehouse_assets.errors import SourceError
 
@@ -48,17 +49,6 @@ _LONGEST_STEM = 60
 _LONGEST_NAME = 200
 _SECONDS_BETWEEN_LOOKS = 0.1
 _logger = logging.getLogger(__name__)
-
-
-def new_id() -> str:
-    """An id that no other ingestion has; ids sort by the time at which they were made."""
-    return f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S%f}-{secrets.token_hex(4)}"
-
-
-def id_in(name: str) -> str | None:
-    """The id at the end of a name that `file_name` made, if it is one."""
-    match = re.search(rf"-({_ID})\.csv(\.gz)?\Z", name)
-    return match[1] if match else None
 
 
 def file_name(name: str, ingestion_id: str) -> str:
@@ -88,8 +78,7 @@ class Event:
     data: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Webhook:
+class Webhook(BaseModel, frozen=True):
     """Somebody to be told at the address `url`, who knows the events up to the number `told`.
 
     It is kept beside the journal: its address may hold a secret, and journals are shown.
@@ -97,6 +86,14 @@ class Webhook:
 
     url: str
     told: int = 0
+
+
+class _Line(BaseModel):
+    """An event as a journal has it."""
+
+    event: str = Field(pattern=r"^[a-z_]+$")
+    at: AwareDatetime
+    data: dict[str, Any]
 
 
 class JournalReader:
@@ -123,9 +120,10 @@ class JournalReader:
         self._offset += len(complete)
         events = []
         for line in complete.splitlines():
-            if (parsed := _parsed(line)) is not None:
+            with suppress(ValidationError):
+                parsed = _Line.model_validate_json(line)
                 self._number += 1
-                events.append(Event(self._number, *parsed))
+                events.append(Event(self._number, parsed.event, parsed.at, parsed.data))
         return events
 
 
@@ -150,9 +148,8 @@ class Ingestion:
     def webhook(self) -> Webhook | None:
         """Its webhook, if there is one that has to be told of it."""
         try:
-            record = json.loads(self.webhook_path.read_bytes())
-            return Webhook(str(record["url"]), int(record["told"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            return Webhook.model_validate_json(self.webhook_path.read_bytes())
+        except (OSError, ValueError):
             return None
 
     def set_webhook(self, webhook: Webhook | None) -> None:
@@ -161,7 +158,7 @@ class Ingestion:
             self.webhook_path.unlink(missing_ok=True)
             return
         partial = self.webhook_path.with_suffix(".part")
-        partial.write_text(json.dumps(asdict(webhook)), encoding="utf-8")
+        partial.write_text(webhook.model_dump_json(), encoding="utf-8")
         partial.replace(self.webhook_path)
 
     @property
@@ -187,11 +184,7 @@ class Ingestion:
 
     def events(self, after: int = 0) -> list[Event]:
         """The events whose number is greater than `after`."""
-        return [event for event in self.reader().read() if event.number > after]
-
-    def reader(self) -> JournalReader:
-        """A reader that gives each event once, those to come included."""
-        return JournalReader(self.path)
+        return [event for event in JournalReader(self.path).read() if event.number > after]
 
     async def follow(
         self, stopped: threading.Event, after: int = 0, ends: frozenset[str] = ENDS
@@ -201,7 +194,7 @@ class Ingestion:
         Ends when the last event there is is one of `ends`, when the journal is gone, and when it is
         `stopped`. A look at a file ten times a second costs next to nothing.
         """
-        reader, is_over = self.reader(), False
+        reader, is_over = JournalReader(self.path), False
         while True:
             for event in reader.read():
                 is_over = event.name in ends
@@ -229,29 +222,24 @@ class Ingestions:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def create(
-        self,
-        name: str,
-        size: int | None = None,
-        webhook: str | None = None,
-        ingestion_id: str | None = None,
-    ) -> Ingestion:
+    def create(self, name: str, size: int | None = None, webhook: str | None = None) -> Ingestion:
         """Begin the journal of a file, with the event `received`.
 
         Args:
             name: what the file is called where it comes from; it may be any text.
             size: its bytes, if known.
             webhook: address that is told the events.
-            ingestion_id: an id from `new_id`, for a file that needed its name first.
 
         Raises:
             SourceError: the journal cannot be written.
         """
-        ingestion = Ingestion(ingestion_id or new_id(), self.folder)
+        # Ids sort by time.
+        now = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S%f}"
+        ingestion = Ingestion(f"{now}-{secrets.token_hex(4)}", self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if webhook is not None:
-                ingestion.set_webhook(Webhook(webhook))
+                ingestion.set_webhook(Webhook(url=webhook))
             with ingestion.path.open("xb") as journal:
                 journal.write(_line("received", {"name": shown_name(name), "bytes": size}))
         except OSError as error:
@@ -264,8 +252,8 @@ class Ingestions:
 
     def of_file(self, name: str) -> Ingestion | None:
         """The ingestion of the file called `name` in the inbox or the archive, if it has one."""
-        found = id_in(name)
-        return self.get(found) if found else None
+        found = re.search(rf"-({_ID})\.csv(\.gz)?\Z", name)
+        return self.get(found[1]) if found else None
 
     def get(self, ingestion_id: str) -> Ingestion | None:
         """The ingestion of that id, which may be any text, or None if there is none."""
@@ -320,15 +308,3 @@ def _append(path: Path, line: bytes) -> None:
         os.write(descriptor, b"\n" + line if is_torn else line)
     finally:
         os.close(descriptor)
-
-
-def _parsed(line: bytes) -> tuple[str, datetime, Mapping[str, Any]] | None:
-    """Name, time and data of the event on `line`, or None if it is not one."""
-    try:
-        record = json.loads(line)
-        name, at, data = record["event"], datetime.fromisoformat(record["at"]), record["data"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    if not isinstance(name, str) or not name.isidentifier() or not isinstance(data, dict):
-        return None
-    return name, at if at.tzinfo else at.replace(tzinfo=timezone.utc), data

@@ -9,9 +9,9 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import anyio
@@ -22,18 +22,12 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from warehouse_assets.api import webhooks
+from warehouse_assets.api.bodies import bounded, length_of
 from warehouse_assets.api.deps import Service
 from warehouse_assets.api.problems import Refusal
 from warehouse_assets.errors import SourceError, is_disk_full
 from warehouse_assets.ingest.inbox import Inbox
-from warehouse_assets.ingestions import (
-    Ingestion,
-    Ingestions,
-    file_name,
-    id_in,
-    new_id,
-    shown_name,
-)
+from warehouse_assets.ingestions import Ingestion, Ingestions, shown_name
 
 BODY_TYPES = (
     "text/csv",
@@ -58,7 +52,6 @@ _BYTES_WRITTEN_AT_ONCE = 1 << 20
 _MOST_BYTES_AROUND_A_FILE = 1 << 17  # of a form: boundaries, headers, other fields
 _MOST_FIELDS = 20
 _MOST_BYTES_OF_A_FIELD = 4096
-_SECONDS_OF_SILENCE = 60.0
 _logger = logging.getLogger(__name__)
 
 
@@ -90,17 +83,20 @@ class Upload:
         name = shown_name(name)
         if name.lower().endswith(".gz") != first.startswith(_GZIP):
             name = f"{name}.gz" if first.startswith(_GZIP) else name[: -len(".gz")]
-        ingestion_id = new_id()
-        self._file_name = file_name(shown_name(name), ingestion_id)
+        self.ingestion: Ingestion = ingestions.create(name, size, webhook)
+        self._file_name = self.ingestion.file_name
         self._part = inbox.folder / f".{self._file_name}{_SUFFIX}"
-        self._stream = self._open()
         try:
-            self.ingestion: Ingestion = ingestions.create(name, size, webhook, ingestion_id)
-        except BaseException:
-            self._discard()
-            raise
+            self._stream: BinaryIO = self._part.open("xb")
+            fcntl.flock(self._stream, fcntl.LOCK_EX)
+        except OSError as error:
+            reason = f"The inbox {inbox.folder} cannot be written: {error.strerror}."
+            self.ingestion.tell("failed", reason=reason)
+            if is_disk_full(error):
+                raise
+            raise SourceError(f"{reason} Check its permissions (setting INBOX).") from error
 
-    def write(self, content: bytes | bytearray) -> None:
+    def write(self, content: bytes) -> None:
         """Append `content`."""
         self._stream.write(content)
         self.bytes += len(content)
@@ -124,23 +120,6 @@ class Upload:
 
     def break_off(self, reason: str) -> None:
         """Leave nothing of the file but its journal, which says why it failed."""
-        self._discard()
-        self.ingestion.tell("failed", reason=f"{reason}, after {self.bytes:,} bytes.")
-
-    def _open(self) -> BinaryIO:
-        try:
-            stream = self._part.open("xb")
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        except OSError as error:
-            if is_disk_full(error):
-                raise
-            raise SourceError(
-                f"The inbox {self._inbox.folder} cannot be written: {error.strerror}. Check its "
-                "permissions (setting INBOX)."
-            ) from error
-        return stream
-
-    def _discard(self) -> None:
         # What is buffered cannot be written to a full disk, and need not be.
         with suppress(OSError):
             self._stream.close()
@@ -148,13 +127,14 @@ class Upload:
             self._part.unlink(missing_ok=True)
         except OSError as error:
             _logger.warning("What was uploaded to %s cannot be removed: %s", self._part, error)
+        self.ingestion.tell("failed", reason=f"{reason}, after {self.bytes:,} bytes.")
 
 
 def remove_broken_off(inbox: Inbox, ingestions: Ingestions) -> None:
     """Remove what services that were killed left of uploads."""
     for part in inbox.folder.glob(f".*{_SUFFIX}"):
-        name = part.name[1 : -len(_SUFFIX)]
-        if id_in(name) is None:
+        ingestion = ingestions.of_file(part.name[1 : -len(_SUFFIX)])
+        if ingestion is None:
             continue
         try:
             with part.open("rb") as stream:
@@ -162,9 +142,8 @@ def remove_broken_off(inbox: Inbox, ingestions: Ingestions) -> None:
                 part.unlink()
         except OSError:  # somebody writes it, or it is gone
             continue
-        if (ingestion := ingestions.of_file(name)) is not None:
-            reason = "The upload was broken off, as the service ended. Upload the file again."
-            ingestion.tell("failed", reason=reason)
+        reason = "The upload was broken off, as the service ended. Upload the file again."
+        ingestion.tell("failed", reason=reason)
 
 
 @dataclass(frozen=True)
@@ -188,19 +167,15 @@ async def receive(request: Request, service: Service, name: str, webhook: str | 
         Refusal: there is no file, it is too large, or something else about it is wrong.
     """
     upload: Upload | None = None
-    buffer = bytearray()
     try:
-        _check_webhook(service, webhook)
-        async with _sent(request, service, _Sent(_chunks(request), None, name, webhook)) as sent:
-            _check_webhook(service, sent.webhook)
-            async for part in sent.parts:
-                buffer += part
-                _check_size(service, (upload.bytes if upload else 0) + len(buffer))
-                if len(buffer) >= (_BYTES_WRITTEN_AT_ONCE if upload else len(_GZIP)):
-                    upload, buffer = await _written(service, sent, upload, buffer), bytearray()
-            if buffer:
-                upload = await _written(service, sent, upload, buffer)
-        return await _finished(upload)
+        async with _sent(request, service, name, webhook) as sent:
+            async for piece in _pieces(sent.parts):
+                if upload is None:
+                    made = (service.inbox, service.ingestions, sent.name, piece, sent.size)
+                    upload = await run_sync(Upload, *made, sent.webhook)
+                await run_sync(upload.write, piece)
+        assert upload is not None  # there is content
+        return await run_sync(upload.finish)
     except BaseException as error:
         # Tasks may be being cancelled: this must not wait for anybody.
         if upload is not None:
@@ -208,66 +183,67 @@ async def receive(request: Request, service: Service, name: str, webhook: str | 
         raise
 
 
-async def _finished(upload: Upload | None) -> Ingestion:
-    if upload is None:
+async def _pieces(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The content in pieces worth writing; the first one may be small, but shows the format.
+
+    Raises:
+        Refusal: there is none.
+    """
+    piece, least = bytearray(), len(_GZIP)
+    async for part in parts:
+        piece += part
+        if len(piece) >= least:
+            yield bytes(piece)
+            piece, least = bytearray(), _BYTES_WRITTEN_AT_ONCE
+    if piece:
+        yield bytes(piece)
+    elif least == len(_GZIP):
         reason = "There is no content: the file is empty, or there is none."
         raise Refusal(422, reason, at="file")
-    return await run_sync(upload.finish)
 
 
 def _reason(error: BaseException) -> str:
     """Why an upload ended, in words."""
     if isinstance(error, Refusal):
         return str(error.detail).rstrip(".")
-    is_stopped = isinstance(error, anyio.get_cancelled_exc_class())
-    cause = "as the service was stopped" if is_stopped else f"by an error: {error}"
+    cause = f"by an error: {error}"
+    if isinstance(error, ClientDisconnect):
+        cause = "by its sender"
+    elif isinstance(error, anyio.get_cancelled_exc_class()):
+        cause = "as the service was stopped"
     return f"The upload was broken off {cause}"
 
 
-async def _written(
-    service: Service, sent: _Sent, upload: Upload | None, content: bytearray
-) -> Upload:
-    if upload is None:
-        first = bytes(content[: len(_GZIP)])
-        made = (service.inbox, service.ingestions, sent.name, first, sent.size, sent.webhook)
-        upload = await run_sync(Upload, *made)
-    await run_sync(upload.write, content)
-    return upload
-
-
 @asynccontextmanager
-async def _sent(request: Request, service: Service, said: _Sent) -> AsyncIterator[_Sent]:
+async def _sent(
+    request: Request, service: Service, name: str, webhook: str | None
+) -> AsyncIterator[_Sent]:
     """The file that is sent: the body, or what is in a form."""
+    if webhook is not None:
+        _check_webhook(service, webhook)
+    limit = service.settings.upload_limit
+    too_large = (
+        f"The file is larger than {limit:,} bytes, which is the limit (setting UPLOAD_LIMIT). "
+        "Pack it by gzip, or send it in parts."
+    )
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.headers.get("content-encoding", "identity").lower() not in {"identity", "gzip"}:
         raise Refusal(415, "The body may be packed by gzip, and by nothing else.")
-    length = request.headers.get("content-length", "")
-    size = int(length) if length.isdecimal() else None
-    if media_type != FORM_TYPE:
-        if media_type and media_type not in BODY_TYPES:
-            raise Refusal(
-                415,
-                f"A body of type {media_type} is not taken. Send the file itself as text/csv or "
-                f"application/gzip (curl -H 'Content-Type: text/csv' --data-binary @FILE), or a "
-                f"form as {FORM_TYPE} (curl -F file=@FILE).",
-                Accept_Post=", ".join((*BODY_TYPES, FORM_TYPE)),
-            )
-        _check_size(service, size or 0)
-        yield replace(said, size=size)
+    if not media_type or media_type in BODY_TYPES:
+        stream = bounded(request, limit, too_large).stream()
+        yield _Sent(stream, length_of(request), name, webhook)
         return
-
-    async def bounded() -> AsyncGenerator[bytes]:
-        """The form's body, before anything of it is stored."""
-        received = 0
-        _check_size(service, (size or 0) - _MOST_BYTES_AROUND_A_FILE)
-        async for chunk in said.parts:
-            received += len(chunk)
-            _check_size(service, received - _MOST_BYTES_AROUND_A_FILE)
-            yield chunk
-
+    if media_type != FORM_TYPE:
+        raise Refusal(
+            415,
+            f"A body of type {media_type} is not taken. Send the file itself as text/csv or "
+            f"application/gzip (curl -H 'Content-Type: text/csv' --data-binary @FILE), or a "
+            f"form as {FORM_TYPE} (curl -F file=@FILE).",
+            Accept_Post=", ".join((*BODY_TYPES, FORM_TYPE)),
+        )
     parser = MultiPartParser(
         request.headers,
-        bounded(),
+        bounded(request, limit + _MOST_BYTES_AROUND_A_FILE, too_large).stream(),
         max_files=1,
         max_fields=_MOST_FIELDS,
         max_part_size=_MOST_BYTES_OF_A_FIELD,
@@ -277,20 +253,25 @@ async def _sent(request: Request, service: Service, said: _Sent) -> AsyncIterato
     except MultiPartException as error:
         raise Refusal(422, f"The body is not a form with one file: {error.message}") from None
     try:
-        yield _of_form(form, said)
+        sent = _of_form(form, service, name, webhook)
+        if (sent.size or 0) > limit:
+            raise Refusal(413, too_large)
+        yield sent
     finally:
         await form.close()
 
 
-def _of_form(form: FormData, said: _Sent) -> _Sent:
+def _of_form(form: FormData, service: Service, name: str, webhook: str | None) -> _Sent:
     """What a form with one file says, and what was said beside it."""
     for field in form:
         if field not in FORM_FIELDS:
             there_are = ", ".join(FORM_FIELDS)
             raise Refusal(422, f"A form has no field {field!r}; there are: {there_are}.", at=field)
-    file, webhook = form.get("file"), str(form.get("webhook") or "") or None
-    if webhook and said.webhook is not None:
-        raise Refusal(422, "There are two webhooks; give one.", at="webhook")
+    file = form.get("file")
+    if named := str(form.get("webhook") or ""):
+        if webhook is not None:
+            raise Refusal(422, "There are two webhooks; give one.", at="webhook")
+        _check_webhook(service, named)
     if not isinstance(file, UploadFile):
         raise Refusal(422, "There is no file in the form, in a field `file`.", at="file")
 
@@ -298,39 +279,11 @@ def _of_form(form: FormData, said: _Sent) -> _Sent:
         while part := await file.read(_BYTES_WRITTEN_AT_ONCE):
             yield part
 
-    name = str(form.get("name") or said.name or file.filename or "")
-    return _Sent(parts(), file.size, name, webhook or said.webhook)
+    called = str(form.get("name") or name or file.filename or "")
+    return _Sent(parts(), file.size, called, named or webhook)
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    stream = request.stream()
-    while True:
-        with anyio.move_on_after(_SECONDS_OF_SILENCE) as waiting:
-            try:
-                chunk = await anext(stream)
-            except StopAsyncIteration:
-                return
-            except ClientDisconnect:
-                raise Refusal(400, "The upload was broken off by its sender.") from None
-        if waiting.cancelled_caught:
-            raise Refusal(
-                408, f"Nothing came for {_SECONDS_OF_SILENCE:g} seconds.", Connection="close"
-            )
-        yield chunk
-
-
-def _check_size(service: Service, size: int) -> None:
-    limit = service.settings.upload_limit
-    if size > limit:
-        raise Refusal(
-            413,
-            f"The file is larger than {limit:,} bytes, which is the limit (setting UPLOAD_LIMIT). "
-            "Pack it by gzip, or send it in parts.",
-        )
-
-
-def _check_webhook(service: Service, webhook: str | None) -> None:
-    if webhook is not None:
-        reason = webhooks.why_not(webhook, service.settings.webhook_hosts)
-        if reason is not None:
-            raise Refusal(422, f"The webhook cannot be told: {reason}.", at="webhook")
+def _check_webhook(service: Service, webhook: str) -> None:
+    reason = webhooks.why_not(webhook, service.settings.webhook_hosts)
+    if reason is not None:
+        raise Refusal(422, f"The webhook cannot be told: {reason}.", at="webhook")

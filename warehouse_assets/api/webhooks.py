@@ -83,7 +83,7 @@ class Webhooks:
         async for event in ingestion.follow(self._stopped, webhook.told, _LAST):
             if event.name not in _UNTOLD:
                 await self._tell(ingestion, webhook.url, event)
-                _keep(ingestion, Webhook(webhook.url, event.number))
+                _keep(ingestion, Webhook(url=webhook.url, told=event.number))
             is_queued = is_queued or event.name == "queued"
             # A file that is in the inbox may be taken later, after all.
             if event.name in _LAST or (event.name == "failed" and not is_queued):

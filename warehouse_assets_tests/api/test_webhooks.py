@@ -114,7 +114,7 @@ def test_the_next_service_goes_on_after_what_was_told(tmp_path: Path) -> None:
     with receiving() as receiver:
         with serving(settings) as served:
             ingestion = served.ingestion(served.send(FILE, params={"webhook": receiver.url}))
-            eventually(lambda: (ingestion.webhook or Webhook("")).told == 2)
+            eventually(lambda: ingestion.webhook == Webhook(url=receiver.url, told=2))
         ingestion.tell("succeeded")
         with serving(settings):
             eventually(lambda: ingestion.webhook is None)

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
+from warehouse_assets.api.bodies import bounded
 from warehouse_assets.api.deps import Service, TheService, reply, service_of
 from warehouse_assets.api.formats import TimeWithoutZone
 from warehouse_assets.api.parameters import StrictRoute
@@ -109,7 +110,7 @@ class Average(BaseModel):
     "",
     status_code=202,
     response_model=Appended,
-    responses=problems(400, 403, 413, 422, 503, 507),
+    responses=problems(400, 403, 408, 413, 422, 503, 507),
     openapi_extra=_BODY,
     summary="Send steps of deliveries",
 )
@@ -118,12 +119,9 @@ async def append(request: Request, service: TheService) -> Appended:
 
     The answer comes when they are on the disk. What is sent again counts once.
     """
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_BYTES:
-            raise Refusal(413, f"Send at most {_MOST_BYTES:,} bytes at once.")
-    return await run_sync(_append, bytes(body), service.average)
+    too_large = f"Send at most {_MOST_BYTES:,} bytes at once."
+    body = await bounded(request, _MOST_BYTES, too_large).body()
+    return await run_sync(_append, body, service.average)
 
 
 def _append(body: bytes, average: DeliveryAverage) -> Appended:
