@@ -123,7 +123,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         service.stopped.set()
-        await following
+        following.cancel()  # what it takes at that moment it takes to the end
+        await asyncio.gather(following, return_exceptions=True)
         await service.webhooks.stop()
         await anyio.to_thread.run_sync(service.runs.stop)
         await anyio.to_thread.run_sync(service.database.close)

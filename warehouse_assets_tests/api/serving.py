@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from fastapi import FastAPI
@@ -127,6 +129,19 @@ def serving(
             thread.join()
 
 
+BYTES_OF_AN_UPLOAD = 5_000_000
+
+
+def begin_upload(address: str, content: bytes) -> socket.socket:
+    """A connection on which the beginning of an upload has been sent."""
+    parts = urlsplit(address)
+    connection = socket.create_connection((parts.hostname or "", parts.port or 0))
+    head = "POST /trips/ingestions HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
+    size = f"Content-Length: {BYTES_OF_AN_UPLOAD}\r\n\r\n"
+    connection.sendall(f"{head}{size}".encode() + content)
+    return connection
+
+
 @dataclass
 class Process:
     """A service in a process of its own, without runs."""
@@ -168,6 +183,18 @@ def _serve(environment: Mapping[str, str], output: Path, told: Path) -> None:
     with listen("127.0.0.1", 0) as listening:
         told.write_text(f"http://127.0.0.1:{listening.getsockname()[1]}\n")
         serve(build_app(Settings.from_environment(), NoRuns()), listening)
+
+
+def assert_is_problem(response: requests.Response, status: int, *words: str) -> None:
+    """Assert that an answer is a problem document which says all of `words`."""
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem = response.json()
+    assert (problem["status"], problem["type"]) == (status, "about:blank")
+    for word in words:
+        assert word in problem["detail"]
+    if status == 503:
+        assert int(response.headers["Retry-After"]) > 0
 
 
 def eventually(holds: Callable[[], object], seconds: float = 60) -> None:

@@ -1,7 +1,6 @@
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -9,7 +8,6 @@ from click.testing import CliRunner
 from warehouse_assets.api.app import build_app
 from warehouse_assets.api.keys import Keys, add_key, hash_of
 from warehouse_assets.cli.keys import command as api_key
-from warehouse_assets.cli.service import command as serve
 from warehouse_assets.errors import SettingError
 from warehouse_assets_tests.api.serving import NoRuns, Served, eventually, serving, settings_of
 
@@ -146,12 +144,3 @@ def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, API_KEYS_FILE=str(tmp_path / "nothing"))
     with pytest.raises(SettingError, match="API_KEYS_FILE"):
         build_app(settings, NoRuns())
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
-def test_nothing_beyond_this_machine_is_served_without_keys(tmp_path: Path, host: str) -> None:
-    environment: dict[str, Any] = {"WAREHOUSE_HOME": str(tmp_path), "API_HOST": host}
-    result = CliRunner().invoke(serve, [], env=environment)
-    assert isinstance(result.exception, SettingError)
-    assert "warehouse api-key" in str(result.exception)
-    assert "--no-keys" in str(result.exception)

@@ -1,5 +1,9 @@
+import os
+import socket
+import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,16 +12,18 @@ import dagster as dg
 import pytest
 
 from warehouse_assets.api.runs import WarmRuns
+from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets_tests.api.serving import (
     COLUMNS,
+    REPOSITORY,
     ROW,
     Heard,
-    events_url,
+    client,
     eventually,
     listening_to,
-    serving,
 )
 from warehouse_assets_tests.house import House
+from warehouse_assets_tests.integration.processes import BIN
 
 # A run that notes its beginning, and ends when its file is there; the first ones die then.
 _STAND_IN = """
@@ -31,6 +37,7 @@ while not os.path.exists({may_end!r}):
 if len(log.read_text().splitlines()) <= {deaths}:
     os.kill(os.getpid(), signal.SIGKILL)
 """
+_SERVE = "from warehouse_assets.cli import service; service.command()"
 _MANY_TRIPS = 100_000
 _BAD_ROW = "Prague,POINT (14.4 91),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n"
 _TABLES = ("daily_trips", "trip_groups", "weekly_trips")
@@ -100,32 +107,80 @@ def test_a_run_whose_process_died_is_had_again_but_not_for_ever(
     runs.stop()
 
 
+@contextmanager
+def command(environment: Mapping[str, str], *options: str) -> Iterator[Any]:
+    """The command as people start it, and what it prints."""
+    process = subprocess.Popen(
+        [str(BIN / "python"), "-c", _SERVE, *options],
+        env={**os.environ, **environment, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def children_of(process_id: int) -> list[int]:
+    """The processes that `process_id` has started."""
+    tasks = Path(f"/proc/{process_id}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def has_ended(process_id: int) -> bool:
+    """Whether a process that is not our own child has ended."""
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().split()[2] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs to see other processes")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_an_upload_is_taken_by_a_run_that_dagster_records(
+def test_the_command_takes_uploads_by_runs_that_dagster_records_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = House(tmp_path / "home", dg.DagsterInstance.ephemeral(), INBOX_SETTLE_SECONDS="2")
-    for name, value in house.environment.items():
-        monkeypatch.setenv(name, value)
+    journals = Ingestions(house.settings.ingestions)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with (
+        command(house.environment, "--port", address.rpartition(":")[2]) as process,
+        client() as web,
+    ):
+        assert process.stdout.readline().split()[4] == address
 
-    with serving(house.settings, WarmRuns()) as served:
-        content = COLUMNS + ROW * (_MANY_TRIPS - 2) + _BAD_ROW
-        ingestion = served.ingestion(served.send(content.encode()))
-        with listening_to(events_url(served, ingestion), timeout=60) as stream:
+        def send(content: str) -> Ingestion:
+            url, headers = f"{address}/trips/ingestions", {"Content-Type": "text/csv"}
+            sent = web.post(url, data=content.encode(), headers=headers)
+            found = journals.get(sent.json()["id"])
+            assert found is not None
+            return found
+
+        ingestion = send(COLUMNS + ROW * (_MANY_TRIPS - 2) + _BAD_ROW)
+        url = f"{address}/trips/ingestions/{ingestion.id}/events"
+        with listening_to(url, timeout=60) as stream:
             heard = list(stream)
         names = [event.name for event in heard]
         assert names[:3] == ["received", "queued", "started"]
         assert names[-1] == "succeeded", heard[-1]
         assert (heard[-1].data["rows"], heard[-1].data["rejected"]) == (_MANY_TRIPS - 2, 1)
         check_that_it_only_goes_forwards(heard)
-        second = served.ingestion(served.send((COLUMNS + ROW + ROW).encode()))
+        second = send(COLUMNS + ROW + ROW)
         eventually(lambda: second.is_over)
+        started = children_of(process.pid)
+        assert len(started) >= 2
+        process.kill()
+    eventually(lambda: all(has_ended(child) for child in started), seconds=600)
 
     (row,) = house.published("weekly_trips", "region, trips")
     assert row == ("Prague", _MANY_TRIPS)
     monkeypatch.setenv("DAGSTER_HOME", str(house.settings.dagster_home))
     with dg.DagsterInstance.get() as instance:
         recorded = instance.get_runs()
-    assert [run.status.value for run in recorded] == ["SUCCESS", "SUCCESS"]
+    assert recorded[-1].status.value == "SUCCESS"
     told = [dict(event.data) for event in ingestion.events() if event.name == "started"]
     assert recorded[-1].run_id == told[0]["run_id"]
