@@ -19,7 +19,7 @@ from warehouse_assets.errors import SettingError
 from warehouse_assets.settings import Settings
 
 _HASH = re.compile("[0-9a-fA-F]{64}")
-_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_LOOKS = 0.25
 _LENGTH_OF_UNNAMED = 8
 _BYTES_OF_A_KEY = 32
 _ONLY_OWN = 0o600

@@ -1,28 +1,18 @@
 """The routes of deliveries: what is sent is in the feed, and the average is told as it moves."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
 from warehouse_assets_tests.api.serving import (
     Served,
+    assert_is_problem,
     eventually,
     listening_to,
-    serving,
-    settings_of,
 )
 from warehouse_assets_tests.defs.deliveries.steps import ORIGINAL
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    settings = settings_of(tmp_path / "home")
-    with serving(settings) as found:
-        yield found
 
 
 def send(served: Served, body: Any) -> Any:
@@ -40,13 +30,8 @@ def await_average(served: Served, sent: Any) -> Any:
     return average(served)
 
 
-def test_before_any_step_there_is_no_average(served: Served) -> None:
-    now = average(served)
-
-    assert (now["average_seconds"], now["successes"], now["updated_at"]) == (None, 0, None)
-
-
 def test_steps_sent_one_by_one_and_together_come_into_the_average(served: Served) -> None:
+    assert average(served)["average_seconds"] is None
     first = send(served, ORIGINAL[0])
     rest = send(served, ORIGINAL[1:])
 
@@ -73,9 +58,8 @@ def test_the_position_counts_on_after_a_rotation_and_past_a_cut_line(served: Ser
     assert (now["average_seconds"], now["records"], now["rejected"]) == (1200, 8, 1)
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "at"),
-    [
+def test_what_cannot_be_used_is_refused_as_a_whole(served: Served) -> None:
+    for body, status, at in [
         (b"{", 400, None),
         (b"\xff", 400, None),
         (b"", 400, None),
@@ -85,26 +69,14 @@ def test_the_position_counts_on_after_a_rotation_and_past_a_cut_line(served: Ser
         ({**ORIGINAL[0], "Delivery Step": 7}, 422, "body.Delivery Step"),
         ([{**ORIGINAL[0], "Timestamp": "2999-01-01T00:00:00"}], 422, "body.0.Timestamp"),
         (b"[" + b" " * 10_000_000, 413, None),
-    ],
-)
-def test_what_cannot_be_used_is_refused_as_a_whole(
-    served: Served, body: Any, status: int, at: str | None
-) -> None:
-    answer = send(served, body)
-
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json().get("errors", [{}])[0].get("at") == at
+    ]:
+        answer = send(served, body)
+        assert_is_problem(answer, status)
+        assert answer.json().get("errors", [{}])[0].get("at") == at
     assert not served.service.settings.deliveries_feed.exists()
 
-
-def test_a_feed_that_cannot_be_written_is_told(served: Served) -> None:
     served.service.settings.deliveries_feed.mkdir(parents=True)
-
-    answer = send(served, ORIGINAL)
-
-    assert answer.status_code == 503
-    assert "DELIVERIES_FEED" in answer.json()["detail"]
+    assert_is_problem(send(served, ORIGINAL), 503, "DELIVERIES_FEED")
 
 
 def test_the_stream_tells_the_average_at_once_and_whenever_it_moves(served: Served) -> None:

@@ -23,7 +23,7 @@ _CHECKS: Any = CHECKS.get_by_names(
     ]
 )
 _FEW = settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     derandomize=True,
     database=None,

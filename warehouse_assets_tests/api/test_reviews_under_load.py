@@ -13,9 +13,9 @@ from warehouse_assets_tests.api.reviewing import KINDS, ReviewHouse
 from warehouse_assets_tests.api.serving import client
 from warehouse_assets_tests.defs.reviews.databases import review
 
-_CONNECTIONS = 16
+_CONNECTIONS = 8
 _PRODUCTS = 8
-_ROUNDS = 3
+_ROUNDS = 2
 _SECONDS_BETWEEN_REQUESTS = 0.02  # the machine has other things to do
 
 
