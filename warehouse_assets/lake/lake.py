@@ -215,7 +215,7 @@ class Lake:
                 raise _unreadable(declaration, path, f"{entry} is empty")
         files = self.table(declaration).files(handle)
         if files:
-            with _reading(declaration, path):
+            with reading(declaration, path):
                 footers = "SELECT count(*) FROM parquet_file_metadata(?)"
                 connection.execute(footers, [files]).fetchall()
 
@@ -264,7 +264,7 @@ class Lake:
         if not files:
             _no_rows(connection, declaration).create_view(name, replace=True)
             return
-        with _reading(declaration, self.table(declaration).path):
+        with reading(declaration, self.table(declaration).path):
             stored = connection.read_parquet(list(files), union_by_name=len(files) > 1)
         names = column_names(declaration)
         if set(stored.columns) >= set(names):
@@ -313,7 +313,12 @@ class Lake:
 
 
 @contextmanager
-def _reading(declaration: Table, path: Path) -> Iterator[None]:
+def reading(declaration: Table, path: Path) -> Iterator[None]:
+    """Have an error of DuckDB about the files of a table in a folder say what to do.
+
+    Raises:
+        LakeError: one of them cannot be read.
+    """
     try:
         yield
     except (duckdb.IOException, duckdb.InvalidInputException) as error:

@@ -38,7 +38,8 @@ _ADVICE = {
     "42": "The user has to be allowed to connect, to CREATE in its schema and TEMPORARY in the "
     "database, and has to own the published tables",
     "53": "Nothing is half done. Free space, memory or connections of the server and run again",
-    "54": "Values of keys and indexes may have about 2,700 bytes",
+    "54": "Values of keys and indexes may have about 2,700 bytes: correct what is longer at its "
+    "source, or publish to SQLite",
     "55": "Another program holds it, see pg_locks and pg_stat_activity; run again",
     "57": "The server went down or comes up, or the statement was cancelled. Nothing is half done; "
     "run again",
@@ -55,7 +56,7 @@ def explanation(
         name: its URL, without password.
         password: blotted out wherever it appears.
     """
-    code = sql_state(error)
+    code: str | None = getattr(error.orig, "pgcode", None)
     if code is None and isinstance(error, OperationalError):
         # There is no connection. Why is told only in the server's language, so that even what a
         # person has to correct, such as the password, is worth a retry.
@@ -64,12 +65,6 @@ def explanation(
     message = f"{use.name} {name}: {_said(error)}. {advice.format(setting=use.setting)}."
     kind = _WORTH_A_RETRY.get((code or "")[:2], WarehouseError)
     return kind(message.replace(password, "***") if password else message)
-
-
-def sql_state(error: DBAPIError) -> str | None:
-    """The SQLSTATE that the server gave; None if it was not asked or gave none."""
-    state: str | None = getattr(error.orig, "pgcode", None)
-    return state
 
 
 def _said(error: DBAPIError) -> str:

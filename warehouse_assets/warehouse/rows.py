@@ -4,8 +4,7 @@ SQLite takes them by bound statements. PostgreSQL takes them by COPY, for which 
 lines, so that Python only hands them on.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -13,17 +12,13 @@ import duckdb
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from warehouse_assets.errors import WarehouseError
 from warehouse_assets.progress import Progress, report
 from warehouse_assets.tables import identifiers, key_names
-from warehouse_assets.warehouse.postgresql_errors import sql_state
 
 NUL_REPLACED_BY = 0xFFFD
 """PostgreSQL has no text with the character NUL; this one stands for it."""
 
 _ROWS_AT_ONCE = 5_000
-_TOO_LONG = "54000"
-_CHARACTERS_SHOWN = 60
 
 
 class Rows:
@@ -70,21 +65,6 @@ class Rows:
         write = _insert if self._is_sqlite else copy
         return write(self._engine, query, self._connection, target, self._tell, is_new)
 
-    @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Have an error of PostgreSQL about a row that is too long name the row."""
-        try:
-            yield
-        except DBAPIError as error:
-            if sql_state(error) != _TOO_LONG:
-                raise
-            raise WarehouseError(
-                f"The table {self._table.name} cannot be published to PostgreSQL: a value of "
-                f"its key or of an index is too long. The longest are in the row with "
-                f"{self._longest_indexed()}; PostgreSQL takes about 2,700 bytes. Nothing was "
-                "changed; correct the row at its source, or publish to SQLite."
-            ) from error
-
     def _expression(self, column: sa.Column[object]) -> str:
         """SQL of DuckDB for a column's values as the database stores them."""
         name = f'"{column.name}"'
@@ -100,24 +80,6 @@ class Rows:
     def _tell(self, rows: int) -> None:
         done = min(rows, self.total)
         report(Progress(str(self._table.name), "publishing", done, self.total, "rows"))
-
-    def _longest_indexed(self) -> str:
-        """In words, the row whose indexed texts are the longest."""
-        indexed = set(key_names(self._table))
-        for index in self._table.indexes:
-            indexed |= {column.name for column in index.columns}
-        names = [name for name in self._texts if name in indexed]
-        if not names:
-            return ""
-        length = " + ".join(f'coalesce(strlen("{name}"), 0)' for name in names)
-        columns = ", ".join(
-            f'left("{name}", {_CHARACTERS_SHOWN}), strlen("{name}")' for name in names
-        )
-        rows = self._engine.execute(
-            f"SELECT {columns} FROM {self._relation} ORDER BY {length} DESC LIMIT 1"
-        ).fetchall()
-        values = iter(rows[0])
-        return ", ".join(f"{name} = {next(values)!r} … ({next(values):,} bytes)" for name in names)
 
 
 def _insert(

@@ -76,13 +76,12 @@ class Writer:
     def write_whole(self, engine: duckdb.DuckDBPyConnection) -> Published:
         """Give the table the columns that are declared and the rows that `engine` has of it."""
         rows = Rows(engine, f'"{self._name}"', self._connection, self._table)
-        with rows.explained():
-            if self._can_be_kept():
-                self._empty()
-                written = rows.write_into(self._table)
-                self._create_indexes()
-            else:
-                written = self._replace(rows)
+        if self._can_be_kept():
+            self._empty()
+            written = rows.write_into(self._table)
+            self._create_indexes()
+        else:
+            written = self._replace(rows)
         return Published(written, 0, is_whole=True, rows_with_nul=rows.with_nul)
 
     def write_changes(self, engine: duckdb.DuckDBPyConnection) -> Published:
@@ -94,17 +93,16 @@ class Writer:
         ((deleted,),) = engine.execute(query).fetchall()
         changes = _changes_of(self._table)
         changes.create(self._connection)
-        with rows.explained():
-            rows.write_into(changes)
-            if rows.total >= _ROWS_WORTH_STATISTICS and not self._is_sqlite:
-                self._connection.exec_driver_sql(f'ANALYZE "{changes.name}"')
-            if deleted:
-                keys = key_names(self._table)
-                gone = sa.select(*(changes.c[key] for key in keys)).where(changes.c["_is_deleted"])
-                key = sa.tuple_(*(self._table.c[key] for key in keys))
-                self._connection.execute(sa.delete(self._table).where(key.in_(gone)))
-            if deleted < rows.total:
-                self._connection.execute(self._upsert(changes))
+        rows.write_into(changes)
+        if rows.total >= _ROWS_WORTH_STATISTICS and not self._is_sqlite:
+            self._connection.exec_driver_sql(f'ANALYZE "{changes.name}"')
+        if deleted:
+            keys = key_names(self._table)
+            gone = sa.select(*(changes.c[key] for key in keys)).where(changes.c["_is_deleted"])
+            key = sa.tuple_(*(self._table.c[key] for key in keys))
+            self._connection.execute(sa.delete(self._table).where(key.in_(gone)))
+        if deleted < rows.total:
+            self._connection.execute(self._upsert(changes))
         changes.drop(self._connection)
         return Published(rows.total - deleted, deleted, rows_with_nul=rows.with_nul)
 
