@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn, SetColumnComment, SetTableComment
 
 from warehouse_assets.tables import aggregates, column_names, identifiers, key_names, value_names
-from warehouse_assets.warehouse.catalogue import Catalogue
+from warehouse_assets.warehouse.catalogue import Catalogue, Index, spelt
 from warehouse_assets.warehouse.rows import Rows
 
 AFTER = "_after"
@@ -70,7 +70,8 @@ class Writer:
             self._catalogue.has_table(self._name)
             and self._columns_present() == self._columns_declared()
             and self._catalogue.key(self._name) == key_names(self._table)
-            and self._indexes_declared() <= self._catalogue.indexes(self._name)
+            and {self._described(index) for index in self._table.indexes}
+            <= self._catalogue.indexes(self._name)
         )
 
     def write_whole(self, engine: duckdb.DuckDBPyConnection) -> Published:
@@ -110,23 +111,20 @@ class Writer:
         return [(column.name, column.type) for column in self._catalogue.columns(self._name)]
 
     def _columns_declared(self) -> list[tuple[str, str]]:
-        dialect = self._connection.dialect
-        return [(c.name, c.type.compile(dialect=dialect)) for c in self._table.columns]
+        return [(c.name, spelt(c.type, self._connection)) for c in self._table.columns]
 
-    def _indexes_declared(self) -> set[tuple[tuple[str, ...], bool]]:
-        return {self._described(index) for index in self._table.indexes}
-
-    def _described(self, index: sa.Index) -> tuple[tuple[str, ...], bool]:
+    def _described(self, index: sa.Index) -> Index:
         """An index as the catalogue tells of it."""
-        where = index.dialect_options["sqlite"]["where"] if self._is_sqlite else None
-        return tuple(index.columns.keys()), where is not None
+        where = index.dialect_options[self._connection.dialect.name]["where"]
+        return Index(tuple(index.columns.keys()), where is not None)
 
     def _can_be_kept(self) -> bool:
         """Whether the table may stay: it is there and has the first of the declared columns."""
+        if self._is_sqlite or not self._catalogue.has_table(self._name):
+            return False
         present = self._columns_present()
         return (
             bool(present)
-            and not self._is_sqlite
             and self._catalogue.key(self._name) == key_names(self._table)
             and self._columns_declared()[: len(present)] == present
         )
