@@ -17,7 +17,7 @@ from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS
-from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse import warehouse_at
 from warehouse_assets_tests.ingest.stored import WHY
 
 FORUM = (*FORUM_TABLES, REJECTED_RECORDS)
@@ -39,7 +39,7 @@ class House:
         self.instance = instance
         self.lake = Lake(self.settings.lake, self.settings.scratch, self.settings.memory_limit)
         self.inbox = Inbox(self.settings.inbox, self.settings.archive, 0)
-        self.warehouse = Warehouse(self.settings.warehouse_url)
+        self.warehouse = warehouse_at(self.settings.warehouse_url)
 
     def deliver(self, name: str, content: str | bytes | Iterable[Mapping[str, Any]]) -> Path:
         """Put a file into the inbox: text, bytes, or records as JSON lines."""

@@ -22,7 +22,7 @@ from benchmarks.subjects.homes import lake_of, settings_of
 from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets.lake import Lake, append, merge
 from warehouse_assets.settings import Settings
-from warehouse_assets.warehouse import Warehouse, publish
+from warehouse_assets.warehouse import publish, warehouse_at
 
 _ROWS_AT_ONCE = 50_000
 _AS_STORED = """SELECT id, post_id, vote_type_id, user_id, bounty_amount,
@@ -40,7 +40,7 @@ def executemany_batches(context: Context) -> None:
 def publish_whole(context: Context) -> None:
     """Measure `publish` into a database that is not there yet."""
     lake, _ = _template(context)
-    warehouse = Warehouse(f"sqlite:///{context.folder / 'warehouse.db'}")
+    warehouse = warehouse_at(f"sqlite:///{context.folder / 'warehouse.db'}")
     with context.measuring():
         published = publish(lake, warehouse, lake.table(VOTES))
     assert published.is_whole
@@ -61,7 +61,7 @@ def change_template(context: Context, percent: int) -> None:
     with lake.connect() as connection:
         query = f"SELECT {columns}, 1 AS arrival FROM range(1, {rows + 1}) AS r(i)"
         append(connection, table, table.open(), query, {"file/1": 1})
-        publish(lake, Warehouse(settings.warehouse_url), table)
+        publish(lake, warehouse_at(settings.warehouse_url), table)
         half = changes // 2
         step = max(rows // half, 1)
         connection.execute(
@@ -76,11 +76,11 @@ def change_template(context: Context, percent: int) -> None:
 def publish_change(context: Context, percent: int) -> None:
     """Measure publishing that change, and what is read for it."""
     template = settings_of(context.templates / f"change-{percent}")
-    source, target = Warehouse(template.warehouse_url).path, context.folder / "warehouse.db"
+    source, target = warehouse_at(template.warehouse_url).path, context.folder / "warehouse.db"
     for path in source.parent.glob(f"{source.name}*"):
         shutil.copy(path, target.with_name(path.name.replace(source.name, target.name)))
     lake = lake_of(template)
-    warehouse = Warehouse(f"sqlite:///{target}")
+    warehouse = warehouse_at(f"sqlite:///{target}")
     with context.measuring():
         published = publish(lake, warehouse, lake.table(VOTES))
     assert not published.is_whole

@@ -16,7 +16,7 @@ from benchmarks.subjects.homes import lake_of, settings_of
 from benchmarks.subjects.reviews_homes import home_of, url_of
 from warehouse_assets.defs.reviews.tables import PRODUCT_REVIEWS_DAILY, REVIEWER_REVIEWS_DAILY
 from warehouse_assets.tables import identifiers, key_names
-from warehouse_assets.warehouse import Warehouse, publish
+from warehouse_assets.warehouse import publish, warehouse_at
 
 _ENGINE = sa.create_engine("postgresql+psycopg2://")  # for its words; it is never connected
 _TABLES: Sequence[sa.Table] = (PRODUCT_REVIEWS_DAILY, REVIEWER_REVIEWS_DAILY)
@@ -48,7 +48,7 @@ def publish_whole(context: Context) -> None:
     """Measure `publish` of both into a database without tables."""
     lake = lake_of(settings_of(home_of(context, "sqlite")))
     with postgres_server(context.folder / "postgres") as connection:
-        warehouse = Warehouse(url_of(connection))
+        warehouse = warehouse_at(url_of(connection))
         rows = 0
         with context.measuring():
             for table in _TABLES:

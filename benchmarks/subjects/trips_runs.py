@@ -9,7 +9,7 @@ from benchmarks.subjects.runs import run
 from warehouse_assets.defs.trips.tables import TABLES
 from warehouse_assets.orchestration.maintenance import maintain_all
 from warehouse_assets.settings import Settings
-from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse import warehouse_at
 
 HOME = "trips-home"
 """The template of a warehouse with all trips."""
@@ -25,7 +25,7 @@ def load_template(context: Context) -> None:
 def maintain_template(context: Context) -> None:
     """Measure the maintenance of that warehouse, which puts the trips in order."""
     settings = settings_of(context.templates / HOME)
-    lake, warehouse = lake_of(settings), Warehouse(settings.warehouse_url)
+    lake, warehouse = lake_of(settings), warehouse_at(settings.warehouse_url)
     with context.measuring():
         for name, maintained in maintain_all(lake, warehouse, settings):
             context.details[f"files of {name}"] = maintained.files_after
@@ -51,7 +51,7 @@ def _tell_sizes(context: Context, settings: Settings) -> None:
     files = (file for table in stored if table.exists() for file in table.files(table.open()))
     context.details["bytes of the lake"] = _size(map(Path, files))
     context.details["bytes of the lake's folder"] = _size(settings.lake.rglob("*"))
-    database = Warehouse(settings.warehouse_url).path
+    database = warehouse_at(settings.warehouse_url).path
     context.details["bytes of the warehouse"] = _size(database.parent.glob(f"{database.name}*"))
 
 

@@ -26,7 +26,7 @@ from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import column_names
-from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse import warehouse_at
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _SIDES_OF_A_BOX = 4
@@ -101,7 +101,7 @@ def answers(settings: Settings, names: Sequence[str], limit: int) -> Iterator[An
         raise click.UsageError(
             f"There is no table or question {unknown[0]}. There are: {', '.join(by_name)}."
         )
-    with Warehouse(settings.warehouse_url).read() as connection:
+    with warehouse_at(settings.warehouse_url).read() as connection:
         for asked in [by_name[name] for name in names] or [*ANSWER_TABLES, *QUESTIONS]:
             reads = asked.reads if isinstance(asked, Question) else [asked]
             inspector = sa.inspect(connection)
@@ -171,7 +171,7 @@ def _answer_of_area(
 
 
 def _of_region(settings: Settings, region: str, days: Days) -> WeeklyTrips:
-    with Warehouse(settings.warehouse_url).read() as connection:
+    with warehouse_at(settings.warehouse_url).read() as connection:
         if not sa.inspect(connection).has_table(str(DAILY_TRIPS.name)):
             raise WarehouseError(
                 "The trips have not been published yet. Take files of trips (`warehouse ingest "

@@ -4,11 +4,11 @@ import click
 
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.cli import terminal
-from warehouse_assets.defs.deliveries.state_database import StateDatabase
+from warehouse_assets.defs.deliveries.state_database import state_database
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
-from warehouse_assets.warehouse import Warehouse, adopt, publish
+from warehouse_assets.warehouse import publish, warehouse_at
 
 
 @click.command("rebuild", cls=InterruptibleCommand)
@@ -20,14 +20,14 @@ def command() -> None:
     """
     settings = Settings.from_environment()
     lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
-    warehouse = Warehouse(settings.warehouse_url)
+    warehouse = warehouse_at(settings.warehouse_url)
     if aside := warehouse.move_aside_if_unreadable():
         terminal.out.print(f"The unreadable database was moved to {aside}.", markup=False)
     tables = [lake.table(table) for table in TABLES if settings.publishes(table)]
     present = [table for table in tables if table.exists()]
     if present:  # with nothing to put in its place, what another lake published stays
-        adopt(lake, warehouse)
-        StateDatabase(settings.state_url, lake.folder).adopt()
+        warehouse.adopt(lake.folder)
+        state_database(settings.state_url).adopt(lake.folder)
     with terminal.progress_shown():
         written = {
             table.name: publish(lake, warehouse, table, whole=True).rows_written

@@ -6,7 +6,7 @@ from typing import Any
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
-from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse import warehouse_at
 
 
 def build_resources(settings: Settings) -> Mapping[str, Any]:
@@ -14,7 +14,7 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
     return {
         "settings": settings,
         "lake": Lake(settings.lake, settings.scratch, settings.memory_limit),
-        "warehouse": Warehouse(settings.warehouse_url),
+        "warehouse": warehouse_at(settings.warehouse_url),
         "inbox": Inbox(
             settings.inbox,
             settings.archive,

@@ -15,9 +15,6 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from warehouse_assets.databases import Use
-from warehouse_assets.errors import WarehouseError
-
 _ID_FILE = ".lake_id"
 
 
@@ -33,35 +30,8 @@ def origin_table(name: str, metadata: sa.MetaData) -> sa.Table:
     )
 
 
-def claim(connection: sa.Connection, table: sa.Table, lake: Path, url: sa.URL, use: Use) -> None:
-    """Note in `table` of the database at `url` that it is written from the lake in a folder.
-
-    Raises:
-        WarehouseError: it was written from a lake at another place.
-    """
-    known, origin = _noted(connection, table), _Origin.of(lake, url)
-    if known is not None and not known.is_of(origin):
-        raise WarehouseError(
-            f"{use.name} {url.render_as_string(hide_password=True)} belongs to the lake in "
-            f"{known.shown(url)}; "
-            f"this is the lake in {origin.shown(url)}. Nothing of it was changed. Set "
-            f"{use.setting} to a database of this lake's own. Only if that lake was moved "
-            "or copied here, or this one is to take its place: `warehouse rebuild` has it made "
-            "anew from this one, which it goes on with."
-        )
-    if known != origin:
-        _note(connection, table, origin)
-
-
-def take_over(connection: sa.Connection, table: sa.Table, lake: Path, url: sa.URL) -> bool:
-    """Note the lake whatever was noted; returns whether that was another one."""
-    known, origin = _noted(connection, table), _Origin.of(lake, url)
-    _note(connection, table, origin)
-    return known is not None and not known.is_of(origin)
-
-
 @dataclass(frozen=True)
-class _Origin:
+class Origin:
     """A lake, as a database notes it.
 
     Args:
@@ -78,14 +48,14 @@ class _Origin:
     inode: str
 
     @classmethod
-    def of(cls, lake: Path, url: sa.URL) -> "_Origin":
+    def of(cls, lake: Path, url: sa.URL) -> "Origin":
         """The lake in a folder as the database at `url` notes it."""
         place, host = os.path.realpath(lake), socket.gethostname()
         if url.get_backend_name() == "sqlite":
             place, host = os.path.relpath(place, _folder_of(url)), ""
         return cls(place, host, *_identity_of(lake))
 
-    def is_of(self, other: "_Origin") -> bool:
+    def is_of(self, other: "Origin") -> bool:
         """Whether both are the same lake, or one that was made again in place of the other."""
         if (self.place, self.host) == (other.place, other.host):
             return True
@@ -98,15 +68,14 @@ class _Origin:
         return f"{self.place} on {self.host}"
 
 
-def _noted(connection: sa.Connection, table: sa.Table) -> _Origin | None:
-    if not connection.dialect.has_table(connection, str(table.name)):
-        return None
+def noted(connection: sa.Connection, table: sa.Table) -> Origin | None:
+    """The lake that is noted in `table`; None if none is."""
     row = connection.execute(sa.select(table)).one_or_none()
-    return None if row is None else _Origin(row.place, row.host, row.lake_id, row.inode)
+    return None if row is None else Origin(row.place, row.host, row.lake_id, row.inode)
 
 
-def _note(connection: sa.Connection, table: sa.Table, origin: _Origin) -> None:
-    table.create(connection, checkfirst=True)
+def note(connection: sa.Connection, table: sa.Table, origin: Origin) -> None:
+    """Note a lake in `table`, in place of the one that was noted."""
     connection.execute(table.delete())
     connection.execute(table.insert().values(vars(origin)))
 

@@ -8,17 +8,17 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from warehouse_assets.databases import APPLICATION_NAME, Use, postgresql_engine
+from warehouse_assets.databases import APPLICATION_NAME, postgresql_engine
 from warehouse_assets.errors import BusyError
 from warehouse_assets.progress import tell
 from warehouse_assets.warehouse.notes import PUBLISHED
 from warehouse_assets.warehouse.postgresql_errors import explanation
+from warehouse_assets.warehouse.sql_database import SqlDatabase
 
 # The lock is one of the use and of the schema that is written to.
 _LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:use, hashtext(coalesce(current_schema(), '')))")
@@ -35,20 +35,10 @@ _SETTINGS_OF_A_WRITER = {
 }
 
 
-class PostgresqlDatabase:
-    """The PostgreSQL database at an SQLAlchemy URL; nothing is opened before it is needed."""
+class PostgresqlDatabase(SqlDatabase):
+    """A database of a PostgreSQL server."""
 
-    def __init__(self, url: sa.URL, use: Use, seconds_to_wait: float) -> None:
-        self._url = url
-        self._use = use
-        self._name = url.render_as_string(hide_password=True)
-        self._seconds_to_wait = seconds_to_wait
-        self._engine: sa.Engine | None = None
-        self._process = os.getpid()
-
-    def exists(self) -> bool:
-        """True: only a connection would tell."""
-        return True
+    _process = os.getpid()
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -90,21 +80,17 @@ class PostgresqlDatabase:
                 if connection.dialect.has_table(connection, name):
                     connection.exec_driver_sql(f"VACUUM (ANALYZE, SKIP_LOCKED) {quote(name)}")
 
-    def move_aside_if_unreadable(self) -> Path | None:
-        """None: a server's files are its own business."""
-        return None
-
     def _take_turn(self, connection: sa.Connection) -> None:
         """Wait for the writer that is at work, in steps that a person can interrupt."""
         give_up_at = time.monotonic() + self._seconds_to_wait
         is_told = False
-        while not connection.scalar(_LOCK, {"use": self._use.lock}):
+        while not connection.scalar(_LOCK, {"use": self.use.lock}):
             if not is_told:
-                tell(f"Waiting for a writer of {self._name}.")
+                tell(f"Waiting for a writer of {self}.")
                 is_told = True
             if time.monotonic() >= give_up_at:
                 raise BusyError(
-                    f"{self._use.name} {self._name} was locked by another writer for "
+                    f"{self.use.name} {self} was locked by another writer for "
                     f"{self._seconds_to_wait} s. See which program is writing to it (in "
                     f"pg_stat_activity, application_name '{APPLICATION_NAME}'); readers do not "
                     "lock it."
@@ -118,7 +104,7 @@ class PostgresqlDatabase:
             self._process = os.getpid()
         if self._engine is None:
             self._engine = postgresql_engine(
-                self._url,
+                self.url,
                 {"client_encoding": "utf8"},
                 pool_size=4,
                 max_overflow=-1,
@@ -133,4 +119,4 @@ class PostgresqlDatabase:
         try:
             yield
         except DBAPIError as error:
-            raise explanation(error, self._use, self._name, self._url.password) from error
+            raise explanation(error, self) from error

@@ -2,13 +2,13 @@
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from warehouse_assets.databases import Use
 from warehouse_assets.errors import (
     BusyError,
     ConflictError,
     WarehouseAssetsError,
     WarehouseError,
 )
+from warehouse_assets.warehouse.sql_database import SqlDatabase
 
 _CHECK_URL = (
     "Check that the server runs, lets this user in and has the database (setting {setting})"
@@ -46,23 +46,16 @@ _ADVICE = {
 }
 
 
-def explanation(
-    error: DBAPIError, use: Use, name: str, password: str | None = None
-) -> WarehouseAssetsError:
-    """The error to raise instead of `error`: what the server said, and what to do.
-
-    Args:
-        use: what the database is for.
-        name: its URL, without password.
-        password: blotted out wherever it appears.
-    """
+def explanation(error: DBAPIError, database: SqlDatabase) -> WarehouseAssetsError:
+    """The error to raise instead of `error`: what the server said, and what to do."""
     code: str | None = getattr(error.orig, "pgcode", None)
     if code is None and isinstance(error, OperationalError):
         # There is no connection. Why is told only in the server's language, so that even what a
         # person has to correct, such as the password, is worth a retry.
         code = "08"
     advice = _ADVICE.get(code[:2], "Nothing was changed") if code else _CHECK_URL
-    message = f"{use.name} {name}: {_said(error)}. {advice.format(setting=use.setting)}."
+    use, password = database.use, database.url.password
+    message = f"{use.name} {database}: {_said(error)}. {advice.format(setting=use.setting)}."
     kind = _WORTH_A_RETRY.get((code or "")[:2], WarehouseError)
     return kind(message.replace(password, "***") if password else message)
 

@@ -16,11 +16,8 @@ from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.warehouse.catalogue import Catalogue
 from warehouse_assets.warehouse.changes import publish_changes
 from warehouse_assets.warehouse.database import Warehouse
-from warehouse_assets.warehouse.notes import COLUMNS, LAKE, NOTES, PUBLISHED, published_version
-from warehouse_assets.warehouse.origin import claim, take_over
+from warehouse_assets.warehouse.notes import COLUMNS, PUBLISHED, published_version
 from warehouse_assets.warehouse.writer import Published, Writer
-
-__all__ = ["PUBLISHED", "Published", "adopt", "publish", "withdraw"]
 
 CHANNEL = "warehouse_published"
 """On which PostgreSQL is told, with the name of the table, when a publishing is committed."""
@@ -46,9 +43,7 @@ def publish(
     handle = handle or table.open()
     identity, version = str(handle.metadata().id), handle.version()
     crash_point("table to be published", table.name)
-    with warehouse.write() as connection:
-        claim(connection, LAKE, lake.folder, warehouse.url, warehouse.use)
-        NOTES.create_all(connection)
+    with warehouse.write_from(lake.folder) as connection:
         known = published_version(connection, table.name)
         if known is not None and known.lake_table_id == identity and known.version > version:
             # Another run has published a later version meanwhile, or the lake is an older copy.
@@ -74,17 +69,6 @@ def publish(
     return published
 
 
-def adopt(lake: Lake, warehouse: Warehouse) -> None:
-    """Have the warehouse written from `lake` from now on, from whichever it was before.
-
-    Tables of another lake count as not published: each is written whole when it is published next.
-    """
-    with warehouse.write() as connection:
-        NOTES.create_all(connection)
-        if take_over(connection, LAKE, lake.folder, warehouse.url):
-            connection.execute(PUBLISHED.delete())
-
-
 def withdraw(lake: Lake, warehouse: Warehouse, table: sa.Table) -> None:
     """Remove a table that was published once and is no longer; an old copy would mislead.
 
@@ -96,8 +80,7 @@ def withdraw(lake: Lake, warehouse: Warehouse, table: sa.Table) -> None:
     with warehouse.read() as connection:
         if not sa.inspect(connection).has_table(str(table.name)):
             return
-    with warehouse.write() as connection:
-        claim(connection, LAKE, lake.folder, warehouse.url, warehouse.use)
+    with warehouse.write_from(lake.folder) as connection:
         Catalogue(connection).has_table(str(table.name))
         table.drop(connection, checkfirst=True)
         for notes in (PUBLISHED, COLUMNS):

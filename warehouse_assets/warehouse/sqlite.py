@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from warehouse_assets.databases import Use, sqlite_engine
 from warehouse_assets.errors import BusyError, WarehouseAssetsError, WarehouseError
 from warehouse_assets.progress import tell
+from warehouse_assets.warehouse.sql_database import SqlDatabase
 
 _QUIET_MILLISECONDS = 1000
 # Changes are all over the indexes of a large table; 2 MB, the default, hold little of it.
@@ -21,17 +23,8 @@ _CACHE = -64 * 1024  # in KiB, when negative
 _LEAST_SPACE_TO_WRITE = 64 * 1024
 
 
-class SqliteDatabase:
-    """The SQLite file at an SQLAlchemy URL; nothing is opened before it is needed."""
-
-    def __init__(self, url: sa.URL, use: Use, seconds_to_wait: float) -> None:
-        self.path = Path(url.database or "")
-        self._use = use
-        self._url = url
-        self._name = url.render_as_string(hide_password=True)
-        self._called = f"{use.name} {self._name}"
-        self._seconds_to_wait = seconds_to_wait
-        self._engine: sa.Engine | None = None
+class SqliteDatabase(SqlDatabase):
+    """A SQLite file."""
 
     def exists(self) -> bool:
         """Whether there is anything at the file's place."""
@@ -52,7 +45,7 @@ class SqliteDatabase:
         """A transaction for reading."""
         if not self.path.exists():
             raise WarehouseError(
-                f"There is no warehouse at {self._name} yet. Materialise the assets "
+                f"There is no warehouse at {self} yet. Materialise the assets "
                 "(`make run`, `dagster dev` or `warehouse ingest FILE`), or run "
                 "`warehouse rebuild` if the lake has data."
             )
@@ -98,9 +91,9 @@ class SqliteDatabase:
             self.path.rename(aside)
         except OSError as error:
             raise WarehouseError(
-                f"{self._called} is not a readable SQLite database and cannot be moved "
+                f"{self.use.name} {self} is not a readable SQLite database and cannot be moved "
                 f"aside: {error.strerror}. Check that this user may write its folder (setting "
-                f"{self._use.setting})."
+                f"{self.use.setting})."
             ) from error
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
@@ -108,8 +101,7 @@ class SqliteDatabase:
 
     def _connect(self, begin: str) -> sa.Connection:
         if self._engine is None:
-            pragmas = {"cache_size": _CACHE}
-            self._engine = sqlite_engine(self._url, self._seconds_to_wait, pragmas)
+            self._engine = sqlite_engine(self.url, self._seconds_to_wait)
         return self._engine.connect().execution_options(begin=begin)
 
     def _wait_for_writers(self, connection: sa.Connection) -> None:
@@ -123,7 +115,7 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             # Any other error comes again, and is explained, when the transaction begins.
             if "locked" in str(error):
-                tell(f"Waiting for a writer of {self._name}.")
+                tell(f"Waiting for a writer of {self}.")
         finally:
             cursor.execute(f"PRAGMA busy_timeout = {int(self._seconds_to_wait * 1000)}")
             cursor.close()
@@ -143,32 +135,56 @@ class SqliteDatabase:
         except OperationalError as error:
             if "locked" in str(error.orig):
                 raise BusyError(
-                    f"{self._called} was locked by another writer for "
+                    f"{self.use.name} {self} was locked by another writer for "
                     f"{self._seconds_to_wait} s. See which program holds it open for "
                     "writing; readers do not lock it."
                 ) from error
             if self._is_disk_full():  # SQLite may only say "disk I/O error"
                 raise WarehouseError(
-                    f"{self._called} cannot be written: No space left on device."
+                    f"{self.use.name} {self} cannot be written: No space left on device."
                 ) from error
             raise WarehouseError(
-                f"{self._called} cannot be opened or written: {error.orig}. Check "
-                f"that this user may write the file and its folder (setting {self._use.setting}) "
+                f"{self.use.name} {self} cannot be opened or written: {error.orig}. Check "
+                f"that this user may write the file and its folder (setting {self.use.setting}) "
                 "and that the disk is not full."
             ) from error
         except IntegrityError as error:
             raise WarehouseError(
-                f"{self._called} does not accept a row: {error.orig}. The lake "
+                f"{self.use.name} {self} does not accept a row: {error.orig}. The lake "
                 "holds rows that contradict the declaration of their table; its asset checks "
                 "count them."
             ) from error
         except DatabaseError as error:
             raise WarehouseError(
-                f"{self._called} is not a readable SQLite database: {error.orig}. "
-                f"Nothing is lost, {self._use.remedy} (setting {self._use.setting})."
+                f"{self.use.name} {self} is not a readable SQLite database: {error.orig}. "
+                f"Nothing is lost, {self.use.remedy} (setting {self.use.setting})."
             ) from error
         except OSError as error:
             raise WarehouseError(
-                f"{self._called} cannot be written, for its folder cannot be made: "
-                f"{error.strerror}. Check the setting {self._use.setting}."
+                f"{self.use.name} {self} cannot be written, for its folder cannot be made: "
+                f"{error.strerror}. Check the setting {self.use.setting}."
             ) from error
+
+
+def sqlite_engine(url: sa.URL, seconds_to_wait: float) -> sa.Engine:
+    """An engine for the SQLite file at `url`, whose readers never wait for a writer.
+
+    A transaction begins as the execution option `begin` says, such as `BEGIN IMMEDIATE`, and may
+    have DDL in it. What a power cut takes is made again: the last transactions, never a part of
+    one.
+    """
+    # No connection is kept: it would go on using a file that was deleted or moved aside.
+    engine = sa.create_engine(url, connect_args={"timeout": seconds_to_wait}, poolclass=sa.NullPool)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, record: Any) -> None:
+        connection.isolation_level = None  # transactions begin below
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = {_CACHE}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+    return engine

@@ -12,7 +12,7 @@ from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake, replace
 from warehouse_assets.settings import Settings
-from warehouse_assets.warehouse import Warehouse, publish
+from warehouse_assets.warehouse import publish, warehouse_at
 from warehouse_assets_tests.api.serving import Served, serving, settings_of
 from warehouse_assets_tests.defs.reviews.databases import Database, Review
 from warehouse_assets_tests.postgres import postgres_url
@@ -34,7 +34,7 @@ class ReviewHouse:
             environment["WAREHOUSE_URL"] = postgres_url()
         self.settings: Settings = settings_of(folder / "home", **environment)
         self.lake = Lake(self.settings.lake, self.settings.scratch, 10**9)
-        self.warehouse = Warehouse(self.settings.warehouse_url)
+        self.warehouse = warehouse_at(self.settings.warehouse_url)
         self.reviews: list[Review] = []
 
     def take(self, reviews: Iterable[Review]) -> None:

@@ -12,7 +12,7 @@ from warehouse_assets.defs.forum.tables import OUTLIER_WEEKS
 from warehouse_assets.defs.school.tables import BATCH_COMPLETIONS
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
 from warehouse_assets.lake import Lake, append
-from warehouse_assets.warehouse import Warehouse, publish
+from warehouse_assets.warehouse import publish, warehouse_at
 from warehouse_assets_tests.api.reviewing import KINDS
 from warehouse_assets_tests.api.serving import (
     Served,
@@ -69,7 +69,7 @@ def served(request: Any, folder: Path) -> Iterator[Served]:
     environment = {"WAREHOUSE_URL": postgres_url()} if request.param == "postgresql" else {}
     settings = settings_of(folder, **environment)
     lake = Lake(settings.lake, settings.scratch, 10**9)
-    warehouse = Warehouse(settings.warehouse_url)
+    warehouse = warehouse_at(settings.warehouse_url)
     for table in (BATCH_COMPLETIONS, OUTLIER_WEEKS, WEEKLY_TRIPS, DAILY_TRIPS, TRIP_GROUPS):
         publish(lake, warehouse, lake.table(table))
     with serving(settings) as found:

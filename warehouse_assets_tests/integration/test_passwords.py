@@ -8,12 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from warehouse_assets.api.database import PostgresqlReader
-from warehouse_assets.defs.deliveries.state_database import StateDatabase
+from warehouse_assets.defs.deliveries.state import Snapshot, snapshot
+from warehouse_assets.defs.deliveries.state_database import state_database
 from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
 from warehouse_assets.errors import BusyError, SourceError
 from warehouse_assets.ingest.sql import glance
 from warehouse_assets.settings import Settings
-from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse import warehouse_at
 from warehouse_assets_tests.postgres import execute, postgres_url
 
 PASSWORD = "s@e/c:r#e?t%[x]"
@@ -37,11 +38,10 @@ def test_a_password_of_any_characters_is_taken(url: sa.URL, scheme: str) -> None
     settings = Settings.from_environment(
         dict.fromkeys(("WAREHOUSE_URL", "REVIEWS_URL", "STATE_URL"), written)
     )
-    with Warehouse(settings.warehouse_url).read() as connection:
+    with warehouse_at(settings.warehouse_url).read() as connection:
         assert connection.scalar(sa.text("SELECT current_user")) == "odd"
-    with StateDatabase(settings.state_url, settings.lake).reading() as state:
-        assert state is None  # there is none yet
-    database = PostgresqlReader(Warehouse(settings.warehouse_url), settings)
+    assert snapshot(state_database(settings.state_url)) == Snapshot()  # there is none yet
+    database = PostgresqlReader(warehouse_at(settings.warehouse_url), settings)
     user = "SELECT current_user"
     with closing(database):
         told = asyncio.run(database.read(["posts"], lambda found: found.execute(user, {})))
@@ -56,7 +56,7 @@ def test_a_wrong_password_is_not_shown(url: sa.URL) -> None:
     settings = Settings.from_environment({"WAREHOUSE_URL": wrong})
     with (
         pytest.raises(BusyError, match="password authentication failed") as raised,
-        Warehouse(settings.warehouse_url).read(),
+        warehouse_at(settings.warehouse_url).read(),
     ):
         pass
     assert not any(part in str(raised.value) for part in ("s@e", "c:r", "c%2Fr", "%5Bx"))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets.lake import Lake, maintain, rearrange
-from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse import warehouse_at
 from warehouse_assets_tests.lake.partial_tables import SPOTS, WALKS, added_up, walk
 from warehouse_assets_tests.lake.tables import Row, Stored
 from warehouse_assets_tests.warehouse.copies import contents, publish_to
@@ -39,7 +39,7 @@ def test_tables_hold_what_was_added(history: list[str | list[tuple[Row, Row]]]) 
         folder = Path(name)
         lake = Lake(folder / "lake", folder / "tmp", 10**9)
         walks, spots = Stored(lake, WALKS), Stored(lake, SPOTS)
-        warehouse = Warehouse(f"sqlite:///{folder}/warehouse.db")
+        warehouse = warehouse_at(f"sqlite:///{folder}/warehouse.db")
         all_walks, all_spots = [], []
         for step in [*history, "publish"]:
             if isinstance(step, list):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.lake import Lake
-from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse import Warehouse, warehouse_at
 from warehouse_assets_tests.lake.tables import PETS, Stored
 from warehouse_assets_tests.postgres import postgres_url
 from warehouse_assets_tests.warehouse.reused import emptied_database
@@ -34,16 +34,16 @@ def warehouse(request: pytest.FixtureRequest) -> Warehouse:
 @pytest.fixture
 def sqlite_warehouse(tmp_path: Path) -> Warehouse:
     """A SQLite file that does not exist yet."""
-    return Warehouse(f"sqlite:///{tmp_path}/warehouse.db")
+    return warehouse_at(f"sqlite:///{tmp_path}/warehouse.db")
 
 
 @pytest.fixture
 def emptied_warehouse() -> Warehouse:
     """A PostgreSQL database without tables, for tests that leave nothing else in it."""
-    return Warehouse(emptied_database("warehouse"))
+    return warehouse_at(emptied_database("warehouse"))
 
 
 @pytest.fixture
 def postgresql_warehouse() -> Warehouse:
     """A new PostgreSQL database, which takes ten times as long."""
-    return Warehouse(postgres_url())
+    return warehouse_at(postgres_url())

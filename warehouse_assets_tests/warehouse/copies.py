@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from warehouse_assets.warehouse import Published, Warehouse, publish
+from warehouse_assets.warehouse import Published, Warehouse, publish, warehouse_at
 from warehouse_assets_tests import postgres
 from warehouse_assets_tests.lake.tables import Stored
 from warehouse_assets_tests.warehouse.reused import emptied_database
@@ -87,7 +87,7 @@ def in_a_new_database(
 ) -> dict[str, list[tuple[Any, ...]]]:
     """What the same kind of database holds after one publishing of the table into an empty one."""
     url = f"sqlite:///{folder}/fresh.db" if warehouse.is_sqlite else emptied_database("fresh")
-    fresh = Warehouse(url)
+    fresh = warehouse_at(url)
     if fresh.is_sqlite:
         emptied(fresh)
     assert publish_to(fresh, stored).is_whole

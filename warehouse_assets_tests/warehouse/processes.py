@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from warehouse_assets.lake import Lake
-from warehouse_assets.warehouse import Warehouse, publish
+from warehouse_assets.warehouse import publish, warehouse_at
 from warehouse_assets_tests.crashes import kill_at
 from warehouse_assets_tests.integration.processes import fork
 from warehouse_assets_tests.lake.tables import PETS
@@ -45,7 +45,7 @@ def publish_and_die(_: Connection, folder: Path, url: str, how: str) -> None:
     """
     lake = Lake(folder / "lake", folder / "tmp", 10**9)
     kill_at("rows published", "pets")
-    publish(lake, Warehouse(url), lake.table(PETS), whole=how == "whole")
+    publish(lake, warehouse_at(url), lake.table(PETS), whole=how == "whole")
 
 
 def read_until_told(connection: Connection, url: str) -> None:
@@ -81,7 +81,7 @@ def read_until_told(connection: Connection, url: str) -> None:
 
 def write_until_told(connection: Connection, url: str) -> None:
     """Hold a transaction that has written a cat."""
-    with Warehouse(url).write() as writing:
+    with warehouse_at(url).write() as writing:
         writing.exec_driver_sql("INSERT INTO cats VALUES ('Kim')")
         connection.send("writing")
         connection.recv()

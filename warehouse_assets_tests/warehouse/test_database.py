@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from warehouse_assets.errors import BusyError, LakeError, WarehouseError
 from warehouse_assets.progress import heard_by
-from warehouse_assets.warehouse import Warehouse, sqlite
+from warehouse_assets.warehouse import Warehouse, sqlite, warehouse_at
 from warehouse_assets_tests.warehouse.copies import query
 
 
@@ -115,13 +115,13 @@ def test_a_folder_in_place_of_the_file_is_explained(
 def test_a_file_in_place_of_the_folder_is_explained(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     with pytest.raises(WarehouseError, match="WAREHOUSE_URL"):
-        write_one(Warehouse(f"sqlite:///{tmp_path}/a/warehouse.db"))
+        write_one(warehouse_at(f"sqlite:///{tmp_path}/a/warehouse.db"))
 
 
 def test_a_writer_that_does_not_finish_is_explained_and_readers_go_on(
     cats: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patient = Warehouse(str(cats), seconds_to_wait=0.05)
+    patient = warehouse_at(str(cats), seconds_to_wait=0.05)
     with another_writer(cats):
         with pytest.raises(BusyError, match=r"locked by another writer for 0\.05 s"):
             write_one(patient)
@@ -145,7 +145,7 @@ def test_a_closed_database_is_one_file(cats: Warehouse) -> None:
 
 
 def test_a_password_is_not_shown() -> None:
-    assert "secret" not in str(Warehouse("postgresql://me:secret@host/db"))
+    assert "secret" not in str(warehouse_at("postgresql://me:secret@host/db"))
 
 
 @pytest.mark.parametrize("damage", UNREADABLE)
@@ -182,7 +182,7 @@ def test_a_folder_in_place_of_the_file_is_moved_aside_and_a_missing_one_is_not(
 def test_a_good_database_is_not_moved_whatever_its_folder_is_called(
     tmp_path: Path, folder: str
 ) -> None:
-    warehouse = Warehouse(f"sqlite:///{tmp_path}/{folder}/warehouse.db")
+    warehouse = warehouse_at(f"sqlite:///{tmp_path}/{folder}/warehouse.db")
     with warehouse.write() as connection:
         connection.exec_driver_sql("CREATE TABLE cats (name TEXT)")
     assert warehouse.move_aside_if_unreadable() is None

@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from warehouse_assets.databases import Use
 from warehouse_assets.errors import (
     BusyError,
     ConflictError,
@@ -17,7 +16,7 @@ from warehouse_assets.errors import (
     WarehouseError,
 )
 from warehouse_assets.progress import heard_by
-from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse import Warehouse, warehouse_at
 from warehouse_assets.warehouse.postgresql_errors import explanation
 from warehouse_assets_tests.postgres import execute, postgres_url, server_url
 from warehouse_assets_tests.warehouse.copies import query, url_of
@@ -59,14 +58,14 @@ def read_all(warehouse: Warehouse) -> list[str]:
 
 def at(url: sa.URL) -> Warehouse:
     """The warehouse at `url`."""
-    return Warehouse(url.render_as_string(hide_password=False))
+    return warehouse_at(url.render_as_string(hide_password=False))
 
 
 def test_a_writer_waits_for_another_one_and_says_so_while_readers_read(cats: Warehouse) -> None:
     told: list[str] = []
     with another_writer(cats) as (_, other):
         with pytest.raises(BusyError, match=r"locked by another writer for 0\.2 s.*readers"):
-            write_one(Warehouse(url_of(cats), seconds_to_wait=0.2))
+            write_one(warehouse_at(url_of(cats), seconds_to_wait=0.2))
         assert read_all(cats) == ["Tom"]
 
         def end(message: str) -> None:
@@ -140,7 +139,7 @@ def test_what_the_server_does_not_know_is_named(cats: Warehouse) -> None:
 
 
 def test_a_server_that_is_away_is_worth_another_try_and_the_password_stays_secret() -> None:
-    away = Warehouse("postgresql://me:secret@127.0.0.1:1/db")
+    away = warehouse_at("postgresql://me:secret@127.0.0.1:1/db")
     for act in (write_one, read_all):
         with pytest.raises(BusyError, match=r"[Rr]efused.*Check.*WAREHOUSE_URL") as raised:
             act(away)
@@ -149,7 +148,7 @@ def test_a_server_that_is_away_is_worth_another_try_and_the_password_stays_secre
 
 
 def test_an_option_that_does_not_exist_is_explained_without_the_password() -> None:
-    odd = Warehouse("postgresql://me:secret@/db?colour=red")
+    odd = warehouse_at("postgresql://me:secret@/db?colour=red")
     with pytest.raises(WarehouseError, match=r"invalid.*WAREHOUSE_URL") as raised:
         read_all(odd)
     assert "secret" not in str(raised.value)
@@ -163,19 +162,19 @@ def test_what_a_server_grants_to_users_sessions_and_schemas(own_cats: Warehouse)
         with pytest.raises(WarehouseError, match=r"permission denied.*cats.*has to be allowed"):
             act(at(own_cats.url.set(username=role)))
 
-    in_other = Warehouse(f"{url}&options=-csearch_path%3Dother")
+    in_other = warehouse_at(f"{url}&options=-csearch_path%3Dother")
     told: list[str] = []
     with heard_by(told.append), own_cats.write(), in_other.write():
         assert told == []  # writers of different schemas do not wait for each other
 
     for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
         execute(url, f"ALTER DATABASE {database} SET {limit} = '100ms'")
-    with Warehouse(url).write() as connection:
+    with warehouse_at(url).write() as connection:
         connection.exec_driver_sql("SELECT pg_sleep(0.15)")
 
     execute(url, f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     with pytest.raises(WarehouseError, match=r"read-only transaction.*standby"):
-        write_one(Warehouse(url))
+        write_one(warehouse_at(url))
 
 
 class _SaidError(Exception):
@@ -204,9 +203,7 @@ def test_codes_of_the_server_tell_what_helps(
     code: str, kind: type[WarehouseAssetsError], words: str
 ) -> None:
     error = OperationalError("SELECT 1", {}, _SaidError(code))
-    said = explanation(
-        error, Use("The warehouse", "WAREHOUSE_URL", "", 1), "postgresql://me@host/db"
-    )
+    said = explanation(error, warehouse_at("postgresql://me@host/db"))
     assert type(said) is kind
     assert str(said).startswith("The warehouse postgresql://me@host/db: what the server said. ")
     assert words in str(said)

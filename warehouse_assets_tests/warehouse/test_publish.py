@@ -9,7 +9,7 @@ from warehouse_assets.catalogue import TABLES
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake, append, commit
 from warehouse_assets.progress import Progress, heard_by
-from warehouse_assets.warehouse import Published, Warehouse, publish
+from warehouse_assets.warehouse import Published, Warehouse, publish, warehouse_at
 from warehouse_assets.warehouse.writer import Writer
 from warehouse_assets_tests.lake.tables import KINDS, PETS, TAGS, VISITS, Row, Stored
 from warehouse_assets_tests.warehouse.copies import indexes, publish_to, query
@@ -200,7 +200,7 @@ def test_rows_that_contradict_the_declaration_are_refused_and_the_old_ones_stay(
 
 
 def test_a_database_in_a_folder_that_does_not_exist_is_made(pets: Stored, tmp_path: Path) -> None:
-    warehouse = Warehouse(f"sqlite:///{tmp_path}/a/b/warehouse.db")
+    warehouse = warehouse_at(f"sqlite:///{tmp_path}/a/b/warehouse.db")
     pets.append([REX])
     publish_to(warehouse, pets)
     assert query(warehouse, "SELECT * FROM pets") == [REX]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, heard_by
-from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
+from warehouse_assets.warehouse import Published, Warehouse, publish, warehouse_at, withdraw
 from warehouse_assets.warehouse.rows import copy
 from warehouse_assets_tests.lake.tables import KINDS, PETS, TAGS, VISITS, Row, Stored, with_column
 from warehouse_assets_tests.postgres import execute
@@ -211,7 +211,7 @@ def test_writing_whole_waits_for_no_reader_and_no_reader_waits(
     seen: list[int] = []
 
     def look(_: Progress) -> None:
-        with Warehouse(url_of(warehouse)).read() as connection:
+        with warehouse_at(url_of(warehouse)).read() as connection:
             connection.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
             seen.append(connection.exec_driver_sql("SELECT count(*) FROM pets").scalar_one())
 
@@ -219,7 +219,7 @@ def test_writing_whole_waits_for_no_reader_and_no_reader_waits(
         count = sa.text("SELECT count(*) FROM pets")
         assert connection.scalar(count) == 1
         pets.append([TOM])
-        impatient = Warehouse(url_of(warehouse), seconds_to_wait=1)
+        impatient = warehouse_at(url_of(warehouse), seconds_to_wait=1)
         with heard_by(report=look):
             publish(pets.lake, impatient, pets.table, whole=True)
         assert connection.scalar(count) == 1

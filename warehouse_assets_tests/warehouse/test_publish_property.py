@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets.lake import Lake, commit
-from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse import warehouse_at
 from warehouse_assets_tests.lake.tables import PETS, Row, Stored
 from warehouse_assets_tests.postgres import postgres_url
 from warehouse_assets_tests.warehouse.copies import contents, emptied, publish_to
@@ -68,7 +68,7 @@ def test_published_now_and_then_equals_published_once(
         urls = (f"sqlite:///{folder}/warehouse.db", f"sqlite:///{folder}/fresh.db")
         if kind == "postgresql":
             urls = request.getfixturevalue("two_databases")
-        warehouse, fresh = map(Warehouse, urls)
+        warehouse, fresh = map(warehouse_at, urls)
         emptied(warehouse)
         emptied(fresh)
         publish_to(warehouse, pets)

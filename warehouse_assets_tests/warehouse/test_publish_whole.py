@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from warehouse_assets.lake import Lake
-from warehouse_assets.warehouse import Published, Warehouse
+from warehouse_assets.warehouse import Published, Warehouse, warehouse_at
 from warehouse_assets_tests.lake.tables import PETS, TAGS, Stored, with_column
 from warehouse_assets_tests.warehouse.copies import (
     contents,
@@ -31,7 +31,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
     lake = Lake(folder / "before" / "lake", folder / "tmp", 10**9)
     pets, tags = Stored(lake, PETS), Stored(lake, TAGS)
-    warehouse = Warehouse(f"sqlite:///{folder}/before/warehouse.db")
+    warehouse = warehouse_at(f"sqlite:///{folder}/before/warehouse.db")
     tags.append([(1, "old")])
     pets.merge([REX, TOM])
     for stored in (tags, pets):

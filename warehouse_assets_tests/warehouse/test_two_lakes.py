@@ -8,7 +8,7 @@ import pytest
 
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake
-from warehouse_assets.warehouse import Published, Warehouse, adopt, withdraw
+from warehouse_assets.warehouse import Published, Warehouse, warehouse_at, withdraw
 from warehouse_assets_tests.lake.tables import PETS, TAGS, Stored
 from warehouse_assets_tests.warehouse.copies import contents, publish_to, query
 
@@ -73,7 +73,7 @@ def test_what_is_adopted_is_written_whole_and_gone_on_with(
     copy = another(published, tmp_path / "copy")
     copy.append([MAX])
     copy.append([(4, "Leo", 1.0, 1)])
-    adopt(copy.lake, warehouse)
+    warehouse.adopt(copy.lake.folder)
     # The same table by its id, of a later version: what has changed since would not be enough.
     assert publish_to(warehouse, copy) == Published(3, 0, is_whole=True)
     assert rows(warehouse) == [REX, MAX, (4, "Leo", 1.0, 1)]
@@ -120,7 +120,9 @@ def test_a_home_of_sqlite_may_be_copied_whole(
     shutil.copy(sqlite_warehouse.path, tmp_path / "home" / "warehouse.db")
     copy = another(pets, tmp_path / "home" / "lake")
     copy.append([TOM])
-    assert publish_to(Warehouse(f"sqlite:///{tmp_path}/home/warehouse.db"), copy) == Published(1, 0)
+    assert publish_to(warehouse_at(f"sqlite:///{tmp_path}/home/warehouse.db"), copy) == Published(
+        1, 0
+    )
     with pytest.raises(WarehouseError):
         publish_to(sqlite_warehouse, copy)
 

@@ -11,7 +11,7 @@ from warehouse_assets.defs.deliveries import records, state
 from warehouse_assets.defs.deliveries.average import LATE, NOTHING_OPEN, RunningAverage
 from warehouse_assets.defs.deliveries.event_log import append_lines, event_log
 from warehouse_assets.defs.deliveries.state import Snapshot
-from warehouse_assets.defs.deliveries.state_database import StateDatabase, empty
+from warehouse_assets.defs.deliveries.state_database import state_database
 from warehouse_assets.defs.deliveries.tables import DELIVERIES
 from warehouse_assets.ingest.log import checkpoint_of, find_place, refuse_missing
 from warehouse_assets.ingest.log_files import LogSource, open_log
@@ -19,6 +19,7 @@ from warehouse_assets.lake import Lake
 from warehouse_assets.progress import tell
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS
+from warehouse_assets.warehouse.sql_database import SqlDatabase
 
 _BYTES_TOGETHER = 3 << 20  # and up to a mebibyte more
 _STEPS_TOGETHER = 50_000
@@ -61,7 +62,7 @@ class DeliveryAverage:
 
     def __init__(
         self,
-        database: StateDatabase,
+        database: SqlDatabase,
         source: LogSource,
         lake: Lake,
         open_for: timedelta,
@@ -77,8 +78,7 @@ class DeliveryAverage:
     def of(cls, settings: Settings, lake: Lake) -> "DeliveryAverage":
         """The one that `settings` name; nothing is opened."""
         open_for = timedelta(hours=settings.delivery_open_hours)
-        database = StateDatabase(settings.state_url, lake.folder)
-        return cls(database, event_log(settings), lake, open_for)
+        return cls(state_database(settings.state_url), event_log(settings), lake, open_for)
 
     def snapshot(self, known: Snapshot | None = None) -> Snapshot:
         """The state as it is now; see `state.snapshot`."""
@@ -128,7 +128,7 @@ class DeliveryAverage:
         """
         before = self.snapshot()
         while True:
-            with self.database.changing() as connection:
+            with self.database.write_from(self._lake.folder) as connection:
                 waiting, is_over = self._advance(connection)
                 crash_point("state to be committed", "deliveries")
             if waiting is None:
@@ -143,8 +143,9 @@ class DeliveryAverage:
         None waits where there is no event log.
         """
         before = state.read(connection)
-        if before.checkpoint is None or before.open_for != self._open_for:
-            empty(connection)
+        is_as_set = before.open_seconds == self._open_for.total_seconds()
+        if before.checkpoint is None or not is_as_set:
+            state.empty(connection)
             before = Snapshot()
             if self._replay(connection):
                 return 0, False

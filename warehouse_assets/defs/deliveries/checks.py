@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import Table
 
 from warehouse_assets.defs.deliveries.state import average_up_to
-from warehouse_assets.defs.deliveries.state_database import StateDatabase
+from warehouse_assets.defs.deliveries.state_database import state_database
 from warehouse_assets.defs.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
 from warehouse_assets.ingest.log import checkpoint_of
 from warehouse_assets.orchestration.checks import Check, CheckContext, CheckResult
@@ -18,8 +18,7 @@ def _averages_agree(context: CheckContext) -> CheckResult:
     checkpoint = checkpoint_of(handle, str(DELIVERIES.name)) if handle else None
     if checkpoint is None:
         return CheckResult()
-    database = StateDatabase(context.settings.state_url, context.settings.lake)
-    point = average_up_to(database, checkpoint.position)
+    point = average_up_to(state_database(context.settings.state_url), checkpoint.position)
     if point is None:
         return CheckResult(metadata={"compared": False})
     position, running = point

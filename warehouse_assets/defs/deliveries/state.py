@@ -5,8 +5,9 @@ each record counts exactly once, whatever dies. It is bounded by the customers o
 """
 
 import time
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -18,15 +19,17 @@ from warehouse_assets.defs.deliveries.state_database import (
     CUSTOMERS,
     HISTORY,
     STATE,
-    StateDatabase,
+    TABLES,
 )
 from warehouse_assets.ingest.log import Checkpoint
+from warehouse_assets.warehouse.sql_database import SqlDatabase
 
 _POINTS_OF_HISTORY = 20_000
 _CUSTOMERS_AT_ONCE = 1000
 _SWEEPS_PER_WINDOW = 8
-_MICROSECOND = timedelta(microseconds=1)
-_EPOCH = datetime.fromisoformat("1970-01-01")
+# What the arithmetic goes on with, beside the customers.
+_ARITHMETIC = ("newest", "total", "successes", "openings", "rejected", "repetitions")
+_CHECKPOINT = [field.name for field in fields(Checkpoint)]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Snapshot:
     Args:
         revision: how often it has changed.
         changed_at: when it did last, in seconds since 1970.
-        open_for: for how long a delivery may stay open; None if nothing was taken yet.
+        open_seconds: for how long a delivery may stay open.
         checkpoint: up to where the event log is in it; None if nothing was read.
         records: records that could be read.
         unusable: lines that could not.
@@ -52,7 +55,7 @@ class Snapshot:
 
     revision: int = 0
     changed_at: float = 0.0
-    open_for: timedelta | None = None
+    open_seconds: float = 0.0
     checkpoint: Checkpoint | None = None
     records: int = 0
     unusable: int = 0
@@ -85,7 +88,7 @@ class Snapshot:
         return (self.revision, self.changed_at) == (other.revision, other.changed_at)
 
 
-def snapshot(database: StateDatabase, known: Snapshot | None = None) -> Snapshot:
+def snapshot(database: SqlDatabase, known: Snapshot | None = None) -> Snapshot:
     """The state as it is now; one without anything if there is none yet.
 
     Args:
@@ -94,21 +97,20 @@ def snapshot(database: StateDatabase, known: Snapshot | None = None) -> Snapshot
     Raises:
         WarehouseError: the database cannot be read.
     """
-    with database.reading() as connection:
+    with _reading(database) as connection:
         if connection is None:
             return Snapshot()
         now = read(connection)
         if known is not None and known.is_as(now):
             return known
-        horizon = _microseconds(now.newest) - (now.open_for or timedelta()) // _MICROSECOND
-        is_open = sa.and_(CUSTOMERS.c.is_open, CUSTOMERS.c.at_us >= horizon)
+        is_open = sa.and_(
+            CUSTOMERS.c.is_open, CUSTOMERS.c.at >= _horizon(now.newest, now.open_seconds)
+        )
         count = sa.select(sa.func.count()).select_from(CUSTOMERS).where(is_open)
         return replace(now, open=connection.execute(count).scalar_one())
 
 
-def average_up_to(
-    database: StateDatabase, position: int
-) -> tuple[int, tuple[int, timedelta]] | None:
+def average_up_to(database: SqlDatabase, position: int) -> tuple[int, tuple[int, timedelta]] | None:
     """The last average of which no more was taken than up to a position of the event log.
 
     Returns the position that it was at, with the successes and their durations together; None if
@@ -118,34 +120,30 @@ def average_up_to(
         WarehouseError: the database cannot be read.
     """
     past = HISTORY.c
-    query = sa.select(past.position, past.successes, past.total_us).limit(1)
+    query = sa.select(past.position, past.successes, past.total).limit(1)
     query = query.where(past.position <= position).order_by(past.revision.desc())
-    with database.reading() as connection:
+    with _reading(database) as connection:
         row = None if connection is None else connection.execute(query).one_or_none()
-    return row and (row.position, (row.successes, row.total_us * _MICROSECOND))
+    if row is None:
+        return None
+    reached, successes, total = row
+    return reached, (successes, total)
 
 
 def read(connection: sa.Connection) -> Snapshot:
     """The state but for `open`; one without anything if there is none."""
-    row = connection.execute(sa.select(STATE)).one_or_none()
+    row = connection.execute(sa.select(STATE)).mappings().one_or_none()
     if row is None:
         return Snapshot()
-    place = (row.feed_base, row.feed_position, row.feed_digest, row.feed_file)
-    return Snapshot(
-        row.revision,
-        row.changed_at,
-        timedelta(seconds=row.open_seconds),
-        None if None in place else Checkpoint(*place),
-        row.records,
-        row.unusable,
-        row.rejected,
-        row.repetitions,
-        row.openings,
-        row.successes,
-        row.total_us * _MICROSECOND,
-        _time(row.newest_us),
-        _time(row.swept_us),
-    )
+    values = {column.key: row[column] for column in STATE.c if column is not STATE.c.id}
+    place = {name: values.pop(name) for name in _CHECKPOINT}
+    return Snapshot(checkpoint=None if None in place.values() else Checkpoint(**place), **values)
+
+
+def empty(connection: sa.Connection) -> None:
+    """Delete all that is kept."""
+    for table in TABLES:
+        connection.execute(table.delete())
 
 
 def arithmetic(
@@ -153,15 +151,15 @@ def arithmetic(
 ) -> RunningAverage:
     """The arithmetic where `state` left it, as far as steps of `customers` need it."""
     average = RunningAverage(open_for)
-    for name in ("newest", "total", "successes", "openings", "rejected", "repetitions"):
+    for name in _ARITHMETIC:
         setattr(average, name, getattr(state, name))
     remaining = iter(customers)
     query = sa.select(CUSTOMERS).where(
         CUSTOMERS.c.customer.in_(sa.bindparam("some", expanding=True))
     )
     while some := list(islice(remaining, _CUSTOMERS_AT_ONCE)):
-        for customer, at_us, is_open in connection.execute(query, {"some": some}):
-            (average.opened if is_open else average.closed)[customer] = _time(at_us)
+        for customer, at, is_open in connection.execute(query, {"some": some}):
+            (average.opened if is_open else average.closed)[customer] = at
     return average
 
 
@@ -186,31 +184,32 @@ def write(
     """
     _write_customers(connection, average, touched)
     row = {
+        "id": 1,
         "revision": before.revision + 1,
         "changed_at": time.time(),
-        "successes": average.successes,
-        "total_us": average.total // _MICROSECOND,
-    }
-    rest = {
-        "id": 1,
         "open_seconds": average.open_for.total_seconds(),
-        "feed_base": checkpoint.base,
-        "feed_position": checkpoint.position,
-        "feed_digest": checkpoint.digest,
-        "feed_file": checkpoint.file_number,
         "records": before.records + records,
         "unusable": before.unusable + unusable,
-        "rejected": average.rejected,
-        "repetitions": average.repetitions,
-        "openings": average.openings,
-        "newest_us": _microseconds(average.newest),
-        "swept_us": _microseconds(_sweep(connection, before.swept, average)),
+        "swept": _sweep(connection, before.swept, average),
+        **{name: getattr(average, name) for name in _ARITHMETIC},
+        **{name: getattr(checkpoint, name) for name in _CHECKPOINT},
     }
     connection.execute(STATE.delete())
-    connection.execute(STATE.insert(), row | rest)
-    connection.execute(HISTORY.insert(), {**row, "position": checkpoint.position})
+    connection.execute(STATE.insert(), row)
+    connection.execute(HISTORY.insert(), {column.key: row[column.key] for column in HISTORY.c})
     oldest = before.revision + 1 - _POINTS_OF_HISTORY
     connection.execute(HISTORY.delete().where(HISTORY.c.revision <= oldest))
+
+
+@contextmanager
+def _reading(database: SqlDatabase) -> Iterator[sa.Connection | None]:
+    """A transaction for reading; None if there is no state yet."""
+    if not database.exists():
+        yield None
+        return
+    with database.read() as connection:
+        is_there = connection.dialect.has_table(connection, STATE.name)
+        yield connection if is_there else None
 
 
 def _write_customers(
@@ -218,7 +217,7 @@ def _write_customers(
 ) -> None:
     opened, closed = average.opened, average.closed
     rows = [
-        {"customer": customer, "at_us": _microseconds(at), "is_open": customer in opened}
+        {"customer": customer, "at": at, "is_open": customer in opened}
         for customer in touched
         if (at := opened.get(customer) or closed.get(customer)) is not None
     ]
@@ -226,7 +225,7 @@ def _write_customers(
         return
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     statement = make(CUSTOMERS)
-    changed = {name: statement.excluded[name] for name in ("at_us", "is_open")}
+    changed = {name: statement.excluded[name] for name in ("at", "is_open")}
     connection.execute(
         statement.on_conflict_do_update(index_elements=["customer"], set_=changed), rows
     )
@@ -234,18 +233,13 @@ def _write_customers(
 
 def _sweep(connection: sa.Connection, swept: datetime, average: RunningAverage) -> datetime:
     """Delete what is no longer of the window, now and then; returns what was deleted before."""
-    horizon = average.newest - min(average.open_for, average.newest - BEGINNING)
+    horizon = _horizon(average.newest, average.open_for.total_seconds())
     if horizon - swept < average.open_for / _SWEEPS_PER_WINDOW:
         return swept
-    connection.execute(CUSTOMERS.delete().where(CUSTOMERS.c.at_us < _microseconds(horizon)))
+    connection.execute(CUSTOMERS.delete().where(CUSTOMERS.c.at < horizon))
     return horizon
 
 
-def _microseconds(moment: datetime) -> int:
-    """How a time is stored."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def _time(microseconds: int) -> datetime:
-    """The time that is stored as `microseconds`."""
-    return _EPOCH + microseconds * _MICROSECOND
+def _horizon(newest: datetime, open_seconds: float) -> datetime:
+    """The time before which openings and closings no longer count."""
+    return newest - min(timedelta(seconds=open_seconds), newest - BEGINNING)

@@ -1,30 +1,49 @@
-"""The database of the running average's state, SQLite or PostgreSQL: tables and transactions.
+"""The database of the running average's state, SQLite or PostgreSQL: its tables.
 
 How what is in it changes is in `state`.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table
 
-from warehouse_assets.databases import Use
-from warehouse_assets.warehouse.database import SqlDatabase
-from warehouse_assets.warehouse.origin import claim, origin_table, take_over
+from warehouse_assets.warehouse.database import database_at
+from warehouse_assets.warehouse.origin import origin_table
+from warehouse_assets.warehouse.sql_database import SqlDatabase, Use
 
-_USE = Use(
-    "The state of deliveries in",
-    "STATE_URL",
-    "it may be deleted: it is then made again from the lake",
-    lock=740351,
-)
 _SECONDS_TO_WAIT = 30
 _METADATA = MetaData()
 _Whole = BigInteger().with_variant(Integer(), "sqlite")
+_MICROSECOND = timedelta(microseconds=1)
 
-# What is kept of all records; times are microseconds since 1970. There is one row.
+
+class _Microseconds(sa.TypeDecorator[Any]):
+    """A time or a duration, stored as the microseconds since `zero`."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def __init__(self, zero: datetime | timedelta) -> None:
+        super().__init__()
+        self.zero = zero
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> int:
+        """What is stored."""
+        del dialect
+        return int((value - self.zero) // _MICROSECOND)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | timedelta:
+        """What was stored."""
+        del dialect
+        return self.zero + int(value) * _MICROSECOND
+
+
+_Duration = _Microseconds(timedelta())
+_Time = _Microseconds(datetime.fromisoformat("1970-01-01"))
+
+# What is kept of all records, named as in `Snapshot` and `Checkpoint`. There is one row.
 STATE = Table(
     "delivery_state",
     _METADATA,
@@ -32,20 +51,19 @@ STATE = Table(
     Column("revision", BigInteger, nullable=False),
     Column("changed_at", Double, nullable=False),
     Column("open_seconds", Double, nullable=False),
-    # Up to where the event log is in the state, as `Checkpoint`.
-    Column("feed_base", BigInteger),
-    Column("feed_position", BigInteger),
-    Column("feed_digest", BigInteger),
-    Column("feed_file", BigInteger),
+    Column("feed_base", BigInteger, key="base"),
+    Column("feed_position", BigInteger, key="position"),
+    Column("feed_digest", BigInteger, key="digest"),
+    Column("feed_file", BigInteger, key="file_number"),
     Column("records", BigInteger, nullable=False),
     Column("unusable", BigInteger, nullable=False),
     Column("rejected", BigInteger, nullable=False),
     Column("repetitions", BigInteger, nullable=False),
     Column("openings", BigInteger, nullable=False),
     Column("successes", BigInteger, nullable=False),
-    Column("total_us", BigInteger, nullable=False),
-    Column("newest_us", BigInteger, nullable=False),
-    Column("swept_us", BigInteger, nullable=False),
+    Column("total_us", _Duration, nullable=False, key="total"),
+    Column("newest_us", _Time, nullable=False, key="newest"),
+    Column("swept_us", _Time, nullable=False, key="swept"),
 )
 
 # Customers of the recent past, with the time of their last opening or closing.
@@ -53,7 +71,7 @@ CUSTOMERS = Table(
     "delivery_customers",
     _METADATA,
     Column("customer", _Whole, primary_key=True, autoincrement=False),
-    Column("at_us", BigInteger, nullable=False),
+    Column("at_us", _Time, nullable=False, key="at"),
     Column("is_open", Boolean, nullable=False),
 )
 
@@ -65,67 +83,21 @@ HISTORY = Table(
     Column("position", BigInteger, nullable=False),
     Column("changed_at", Double, nullable=False),
     Column("successes", BigInteger, nullable=False),
-    Column("total_us", BigInteger, nullable=False),
+    Column("total_us", _Duration, nullable=False, key="total"),
 )
 
-_LAKE = origin_table("delivery_lake", _METADATA)
+TABLES = (STATE, CUSTOMERS, HISTORY)
+
+_USE = Use(
+    "The state of deliveries in",
+    "STATE_URL",
+    "it may be deleted: it is then made again from the lake",
+    740351,
+    origin_table("delivery_lake", _METADATA),
+    TABLES,
+)
 
 
-class StateDatabase(SqlDatabase):
-    """The database of the state.
-
-    Args:
-        url: of a SQLite file or a PostgreSQL database.
-        lake: folder of the lake that the state belongs to.
-    """
-
-    def __init__(self, url: str, lake: Path) -> None:
-        super().__init__(url, _USE, _SECONDS_TO_WAIT)
-        self._lake = lake
-
-    @contextmanager
-    def changing(self) -> Iterator[sa.Connection]:
-        """A transaction while which nobody else changes the state; others read what was before.
-
-        Raises:
-            WarehouseError: the database cannot be opened or written, or it is of another lake.
-            BusyError: another one did not end in time.
-        """
-        with self.write() as connection:
-            claim(connection, _LAKE, self._lake, self.url, self.use)
-            _METADATA.create_all(connection)
-            yield connection
-
-    @contextmanager
-    def reading(self) -> Iterator[sa.Connection | None]:
-        """A transaction for reading; None if there is no state yet.
-
-        Raises:
-            WarehouseError: the database cannot be opened or read.
-        """
-        if not self.exists():
-            yield None
-            return
-        with self.read() as connection:
-            is_there = connection.dialect.has_table(connection, STATE.name)
-            yield connection if is_there else None
-
-    def adopt(self) -> None:
-        """Forget the state if it is of another lake; it is then made again from this one.
-
-        Raises:
-            WarehouseError: the database cannot be opened or written.
-            BusyError: another program kept it locked.
-        """
-        with self.reading() as found:
-            if found is None:
-                return
-        with self.write() as connection:
-            if take_over(connection, _LAKE, self._lake, self.url):
-                empty(connection)
-
-
-def empty(connection: sa.Connection) -> None:
-    """Delete all that is kept."""
-    for table in (STATE, CUSTOMERS, HISTORY):
-        connection.execute(table.delete())
+def state_database(url: str) -> SqlDatabase:
+    """The database of the state at a URL, of a SQLite file or a PostgreSQL database."""
+    return database_at(url, _USE, _SECONDS_TO_WAIT)

@@ -15,7 +15,7 @@ from sqlalchemy import event
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.defs.deliveries.lines import delivery_lines
 from warehouse_assets.defs.deliveries.state import Snapshot
-from warehouse_assets.defs.deliveries.state_database import StateDatabase
+from warehouse_assets.defs.deliveries.state_database import state_database
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.log_load import load_log
@@ -46,7 +46,7 @@ class Feed:
 
     def another(self) -> DeliveryAverage:
         """The same, as another process would have it."""
-        database = StateDatabase(self.url, self.lake.folder)
+        database = state_database(self.url)
         return DeliveryAverage(database, self.source, self.lake, self.window, self.together)
 
     def write(self, steps: Iterable[Step]) -> None:

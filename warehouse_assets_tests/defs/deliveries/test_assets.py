@@ -52,7 +52,7 @@ def test_a_run_takes_the_feed_into_lake_warehouse_and_average(house: House) -> N
 def test_a_state_that_does_not_agree_with_the_lake_is_reported(house: House) -> None:
     feed(house, *ORIGINAL)
     assert house.run(*ALL, checks=False).success
-    with average(house).database.changing() as connection:
+    with average(house).database.write() as connection:
         connection.exec_driver_sql("UPDATE delivery_history SET total_us = total_us + 1")
 
     assert failed(checks_of(house, "delivery_durations")) == {"averages_agree"}

@@ -10,12 +10,13 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.defs.deliveries.state import Snapshot, average_up_to
-from warehouse_assets.defs.deliveries.state_database import StateDatabase
+from warehouse_assets.defs.deliveries.state_database import CUSTOMERS, state_database
 from warehouse_assets.errors import BusyError, SourceError, WarehouseError
 from warehouse_assets.ingest.lines import MOST_LINE_BYTES
 from warehouse_assets.progress import heard_by
@@ -135,8 +136,8 @@ def test_a_state_that_cannot_be_used_is_named_without_its_password(tmp_path: Pat
     (tmp_path / "state.db").write_bytes(b"no database, but long enough to be looked at " * 100)
     with pytest.raises(WarehouseError, match=r"The state of deliveries.*STATE_URL"):
         Feed(tmp_path).average.catch_up()
-    database = StateDatabase("postgresql://me:secret@127.0.0.1:1/none", tmp_path)
-    with pytest.raises(BusyError, match="STATE_URL") as raised, database.changing():
+    database = state_database("postgresql://me:secret@127.0.0.1:1/none")
+    with pytest.raises(BusyError, match="STATE_URL") as raised, database.write():
         pass
     assert "secret" not in str(raised.value)
 
@@ -152,10 +153,9 @@ def test_customers_of_long_ago_are_deleted_and_history_is_kept(feed: Feed) -> No
     now = feed.average.catch_up().after
 
     assert come_to(now, expected(many(3, 30)))
-    with feed.average.database.reading() as connection:
-        assert connection is not None
-        customers = connection.exec_driver_sql("SELECT count(*) FROM delivery_customers").scalar()
-    assert customers == 3
+    with feed.average.database.read() as connection:
+        customers = connection.execute(sa.select(CUSTOMERS)).all()
+    assert len(customers) == 3
     between = average_up_to(feed.average.database, size - 1)
     assert between is not None
     assert part.after.position <= between[0] < size
@@ -236,7 +236,7 @@ def test_takers_at_once_of_which_some_are_killed_count_each_record_once(feed: Fe
 def test_readers_and_others_are_not_held_up_by_a_transaction(feed: Feed) -> None:
     feed.write([(1, 1, NOON)])
     feed.average.catch_up()
-    with feed.another().database.changing():
+    with feed.another().database.write():
         # Waiting for it would end in an error.
         assert feed.average.snapshot().open == 1
 
@@ -254,9 +254,9 @@ def test_the_state_of_another_lake_is_refused_until_it_is_adopted(
         staging.average.catch_up()
     assert feed.average.snapshot() == before
 
-    feed.average.database.adopt()  # its own already
+    feed.average.database.adopt(feed.lake.folder)  # its own already
     assert feed.average.snapshot() == before
-    staging.average.database.adopt()
+    staging.average.database.adopt(staging.lake.folder)
     staging.average.catch_up()
     now = staging.average.snapshot()
     assert (now.records, now.successes, now.open) == (1, 0, 1)
