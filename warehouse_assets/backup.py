@@ -15,7 +15,7 @@ name their versions: they are not copied, but made anew.
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -79,7 +79,8 @@ def back_up(settings: Settings, folder: Path) -> BackedUp:
     folder.mkdir(parents=True, exist_ok=True)
     done = BackedUp()
     with _alone(folder):
-        (folder / _UNFINISHED).touch()
+        unfinished = folder / _UNFINISHED
+        unfinished.touch()
         (folder / _MARK).unlink(missing_ok=True)
         for left in folder.rglob(f"*{_PARTIAL}"):  # by one that was killed
             left.unlink()
@@ -88,19 +89,26 @@ def back_up(settings: Settings, folder: Path) -> BackedUp:
         for table in map(lake.table, _RESULTS_BEFORE_SOURCES):
             wanted |= _copy_table(lake, table, folder / "lake" / table.name, done)
         inbox = Inbox(settings.inbox, settings.archive, 0)
-        waiting = [file.path for file in inbox.look().complete] if inbox.folder.is_dir() else []
-        wanted |= _copy_files(waiting, settings.inbox, folder / "inbox", done)
-        wanted |= _copy_files(_files(settings.archive), settings.archive, folder / "archive", done)
+        waiting = inbox.look().complete if inbox.folder.is_dir() else []
+        for file in waiting:
+            with suppress(FileNotFoundError):  # it went into the archive meanwhile
+                name = file.path.relative_to(settings.inbox)
+                wanted.add(_copy(file.path, folder / "inbox" / name, done))
+        for path in _files(settings.archive):
+            name = path.relative_to(settings.archive)
+            wanted.add(_copy(path, folder / "archive" / name, done))
         if settings.api_keys_file.is_file():
-            _copy(settings.api_keys_file, folder / "api_keys", done)
+            wanted.add(_copy(settings.api_keys_file, folder / "api_keys", done))
         for part in ("lake", "inbox", "archive"):
-            for path in _files(folder / part):
-                if path not in wanted:
-                    path.unlink()
+            _keep_only(wanted, folder / part)
+        done.files = len(wanted)
         moment = datetime.now(timezone.utc).isoformat(timespec="seconds")
         told = {"made_at": moment, "versions": done.versions, "files": done.files}
-        _write(folder / _MARK, json.dumps(told, indent=2) + "\n")
-        (folder / _UNFINISHED).unlink()
+        with unfinished.open("w", encoding="utf-8") as stream:
+            stream.write(json.dumps(told, indent=2) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(folder / _MARK)
     return done
 
 
@@ -150,26 +158,15 @@ def _copy_version(table: LakeTable, target: Path, done: BackedUp) -> set[Path]:
     if handle is None:
         return set()
     version = handle.version()
-    data = [Path(path) for path in handle.file_uris()]
+    data = [table.path / Path(uri).name for uri in handle.file_uris()]
     hashes = [path for path in [table.path / HASHES] if path.exists()]
     log = [path for path in (table.path / _LOG).iterdir() if _is_of_log(path, version)]
-    before = done.files, done.copied, done.bytes
-    try:
-        files = [*(table.path / path.name for path in data), *hashes]
-        wanted = _copy_files(files, table.path, target, done)
-        # The first lines of the log last: without them there is no table, and no half one.
-        for path in sorted(log, reverse=True):
-            copy = target / _LOG / path.name
-            _copy(path, copy, done)
-            wanted.add(copy)
-    except FileNotFoundError:
-        done.files, done.copied, done.bytes = before
-        raise
+    # The first lines of the log last: without them there is no table, and no half one.
+    files = [*data, *hashes, *sorted(log, reverse=True)]
+    wanted = {_copy(path, target / path.relative_to(table.path), done) for path in files}
     done.versions[table.name] = version
     # Later versions, of a lake that was lost since, would count for more than this one.
-    for path in _files(target / _LOG):
-        if path not in wanted:
-            path.unlink()
+    _keep_only(wanted, target / _LOG)
     return wanted
 
 
@@ -179,54 +176,38 @@ def _is_of_log(path: Path, version: int) -> bool:
     return number.isdigit() and int(number) <= version and path.suffix in {".json", ".parquet"}
 
 
-def _copy_files(paths: Iterable[Path], source: Path, target: Path, done: BackedUp) -> set[Path]:
-    """Copy files below `source` to below `target`; one of the inbox may go meanwhile."""
-    wanted = set()
-    for path in paths:
-        copy = target / path.relative_to(source)
-        try:
-            _copy(path, copy, done)
-        except FileNotFoundError:
-            if target.name != "inbox":
-                raise
-            continue
-        wanted.add(copy)
-    return wanted
+def _copy(path: Path, copy: Path, done: BackedUp) -> Path:
+    """Copy a file with its times, whole or not at all, unless it is there with both.
 
-
-def _copy(source: Path, target: Path, done: BackedUp) -> None:
-    """Copy a file with its times, whole or not at all, unless it is there with both."""
-    status = source.stat()
+    Returns where the copy is.
+    """
+    status = path.stat()
     with suppress(FileNotFoundError):
-        there = target.stat()
+        there = copy.stat()
         if (there.st_size, there.st_mtime_ns) == (status.st_size, status.st_mtime_ns):
-            done.files += 1
-            return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}{_PARTIAL}")
+            return copy
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    partial = copy.with_name(f"{copy.name}{_PARTIAL}")
     try:
         with naming(partial, status.st_size):
-            shutil.copyfile(source, partial)
+            shutil.copyfile(path, partial)
     except OSError:
         partial.unlink(missing_ok=True)  # a full disk has room again for what is smaller
         raise
     os.utime(partial, ns=(status.st_atime_ns, status.st_mtime_ns))
-    shutil.copymode(source, partial)
+    shutil.copymode(path, partial)
     with partial.open("rb") as stream:
         os.fsync(stream.fileno())
-    partial.replace(target)
-    done.files += 1
+    partial.replace(copy)
     done.copied += 1
     done.bytes += status.st_size
+    return copy
 
 
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}{_PARTIAL}")
-    with partial.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+def _keep_only(wanted: set[Path], folder: Path) -> None:
+    for path in _files(folder):
+        if path not in wanted:
+            path.unlink()
 
 
 def _files(folder: Path) -> list[Path]:
