@@ -25,14 +25,15 @@ from warehouse_assets.ingest.csv_records import (
     MOST_RECORD_BYTES,
     OTHER_WIDTH,
     SEPARATOR,
-    Piece,
+    Columns,
     read_lines,
-    read_pieces,
+    read_records,
     tables,
 )
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.packed import UnreadableFileError
-from warehouse_assets.ingest.units import REJECTED, STAGED, Unit, create_stage, reject_unit
+from warehouse_assets.ingest.staging import FIELDS, STAGED, create_stage, sort_out
+from warehouse_assets.ingest.units import Unit, reject_unit
 from warehouse_assets.ingest.unknown_fields import known_fields, note_names
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
 from warehouse_assets.lake import LakeTable, WrittenFile
@@ -92,11 +93,14 @@ def stage_csv_files(
         connection.execute(f"INSERT INTO {STAGED} BY NAME SELECT {names} FROM ({query})")
         return []
 
-    return _Reader(connection, table.declaration, spool, write).read(units)
+    written = _Reader(connection, table.declaration, spool, write).read(units)
+    if not has_key and connection.execute(f"SELECT 1 FROM {STAGED} LIMIT 1").fetchall():
+        written += write(f"FROM {STAGED}")
+    return written
 
 
 class _Reader:
-    """Reads files; `write` keeps the rows that a query gives."""
+    """Reads files; `write` keeps the rows that a query gives, others go into `STAGED`."""
 
     def __init__(
         self,
@@ -112,7 +116,7 @@ class _Reader:
         self.validator = Validator(table)
 
     def read(self, units: Sequence[Unit]) -> list[WrittenFile]:
-        """Write the good records of `units`; reject the others."""
+        """Write or stage the good records of `units`; reject the others."""
         groups: dict[Layout, list[tuple[int, CsvFile]]] = {}
         for unit in units:
             spool = self.spool / f"{unit.arrival}.csv"
@@ -126,9 +130,7 @@ class _Reader:
                 groups.setdefault(file.layout, []).append((unit.arrival, file))
                 unknown = set(file.ignored) - known_fields(self.table)
                 note_names(self.connection, unknown, unit.arrival)
-        return [
-            written for layout, files in groups.items() for written in self._read(layout, files)
-        ]
+        return [each for layout, files in groups.items() for each in self._read(layout, files)]
 
     def _read(self, layout: Layout, files: _Files) -> list[WrittenFile]:
         # Of many files DuckDB does not tell that a quote is open at the end of one.
@@ -138,7 +140,8 @@ class _Reader:
                 return self._write_at_once(layout, files)
             except (duckdb.InvalidInputException, duckdb.NotImplementedException):
                 pass  # A record cannot be used, or parts of the file were taken for others.
-        return self._write_by_record(layout, files)
+        self._stage_by_record(layout, files)
+        return []
 
     def _write_at_once(self, layout: Layout, files: _Files) -> list[WrittenFile]:
         """Write what DuckDB's own reader gives, which raises an error for any bad record."""
@@ -169,40 +172,17 @@ class _Reader:
                 AS arrival) FROM ({self.validator.query(texts)})"""
         )
 
-    def _write_by_record(self, layout: Layout, files: _Files) -> list[WrittenFile]:
-        """Write the good ones of all records, and reject the others."""
-        names = [text(field) for field in self.validator.fields]
-        told = ", ".join(
-            f"CASE WHEN _is_bad THEN {name} END AS {name}" for name in [RAW, PROBLEM, SEEN, *names]
-        )
-        texts = f"SELECT {self._texts(layout, '_fields[{}]', 1)}, * FROM ({_records(layout)})"
-        folder = self.spool / "judged"
-        folder.mkdir(exist_ok=True)
-        for path in folder.iterdir():  # of files with another layout
-            path.unlink()
-        for number, table in enumerate(tables(self._pieces(layout, files))):
+    def _stage_by_record(self, layout: Layout, files: _Files) -> None:
+        """Put the good ones of all records into `STAGED`, and reject the others."""
+
+        def texts(relation: str) -> str:
+            return f"""SELECT {self._texts(layout, "_fields[{}]", 1)}, *,
+                NULL::VARCHAR[] AS {FIELDS} FROM ({_records(layout, relation)})"""
+
+        for table in tables(self._records(layout, files)):
             self.connection.register(_RECORDS, table)
-            self.connection.execute(
-                f"""COPY (
-                    SELECT {identifiers(self.validator.columns)}, arrival, _is_bad, {POSITION},
-                        {told}
-                    FROM (
-                        SELECT *, {PROBLEM} IS NOT NULL OR {self.validator.is_unusable} AS _is_bad
-                        FROM ({self.validator.query(texts)}))
-                ) TO ? (FORMAT parquet)""",
-                [str(folder / f"{number:08}.parquet")],
-            )
+            sort_out(self.connection, self.validator, _RECORDS, texts)
             self.connection.unregister(_RECORDS)
-        paths = sorted(glob.escape(str(path)) for path in folder.iterdir())
-        if not paths:
-            return []
-        judged = f"read_parquet([{', '.join(map(_sql, paths))}], hive_partitioning = false)"
-        bad = f"""SELECT arrival, {POSITION}, {", ".join([RAW, PROBLEM, SEEN, *names])}
-            FROM {judged} WHERE _is_bad"""
-        self.connection.execute(
-            f"INSERT INTO {REJECTED} BY NAME {self.validator.rejects(bad, ['arrival'])}"
-        )
-        return self.write(f"FROM {judged} WHERE NOT _is_bad")
 
     def _texts(self, layout: Layout, form: str, first: int) -> str:
         """The texts of the fields wanted, null where one is empty or not in the files."""
@@ -211,7 +191,7 @@ class _Reader:
             for field, place in zip(self.validator.fields, layout.indices, strict=True)
         )
 
-    def _pieces(self, layout: Layout, files: _Files) -> Iterator[tuple[int, Iterator[Piece]]]:
+    def _records(self, layout: Layout, files: _Files) -> Iterator[tuple[int, Iterator[Columns]]]:
         wanted = {
             place: field
             for field, place in zip(self.validator.fields, layout.indices, strict=True)
@@ -222,7 +202,7 @@ class _Reader:
                 lines = read_lines(stream, file.path.stat().st_size)
                 yield (
                     arrival,
-                    read_pieces(lines, layout.delimiter, layout.width, wanted, file.header_lines),
+                    read_records(lines, layout.delimiter, layout.width, wanted, file.header_lines),
                 )
 
     def _set_variable(self, name: str, kind: str, values: list[str] | list[int]) -> None:
@@ -233,32 +213,24 @@ class _Reader:
         )
 
 
-def _records(layout: Layout) -> str:
-    """SQL for the records of `_RECORDS`, each with its fields, and those that are none."""
+def _records(layout: Layout, relation: str) -> str:
+    """SQL for the records of `relation`, each with its fields, and those that are none."""
     delimiter, width = _sql(layout.delimiter), layout.width
     count = f"""CASE WHEN len(_fields) < {width} THEN len(_fields)
-        ELSE len(string_split(rtrim(_raw, {delimiter}), {delimiter})) END"""
-
-    def lines(text: str) -> str:
-        return f"CASE WHEN _is_one THEN [{text}] ELSE string_split({text}, chr(10)) END"
-
+        ELSE len(string_split(rtrim(line, {delimiter}), {delimiter})) END"""
     return f"""
-        SELECT arrival, _position, _raw, _fields,
-            CASE WHEN _fits THEN _problem ELSE coalesce(_problem, '{OTHER_WIDTH}') END AS _problem,
-            CASE WHEN _fits OR _problem IS NOT NULL THEN _seen
-                ELSE {count} || ' where the header has {width}' END AS _seen
+        SELECT arrival, position AS {POSITION}, line AS {RAW}, _fields,
+            CASE WHEN _fits THEN problem ELSE coalesce(problem, '{OTHER_WIDTH}') END AS {PROBLEM},
+            CASE WHEN _fits OR problem IS NOT NULL THEN seen
+                ELSE {count} || ' where the header has {width}' END AS {SEEN}
         FROM (
             SELECT *, CASE WHEN len(_fields) = {width} THEN true WHEN len(_fields) > {width}
                 THEN array_to_string(_fields[{width + 1}:], '') = '' ELSE false END AS _fits
             FROM (
-                SELECT *, CASE WHEN _record IS NULL THEN string_split(_raw, {delimiter})
-                    ELSE string_split(_record, '{SEPARATOR}') END AS _fields
-                FROM (
-                    SELECT arrival, _problem, _seen, unnest({lines("_text")}) AS _raw,
-                        unnest({lines("_records")}) AS _record,
-                        _line + generate_subscripts({lines("_text")}, 1) - 1 AS _position
-                    FROM {_RECORDS})
-                WHERE CASE WHEN _raw >= '!' THEN true ELSE {trimmed("_raw")} <> '' END))"""
+                SELECT *, CASE WHEN record IS NULL THEN string_split(line, {delimiter})
+                    ELSE string_split(record, '{SEPARATOR}') END AS _fields
+                FROM {relation} AS records
+                WHERE CASE WHEN line >= '!' THEN true ELSE {trimmed("line")} <> '' END))"""
 
 
 def _text(field: str) -> str:

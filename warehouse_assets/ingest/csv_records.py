@@ -1,8 +1,8 @@
 """The records of a CSV file with the numbers of their lines, for DuckDB by Arrow.
 
 DuckDB's own reader tells neither on which line a good record stood nor, of many files, that a quote
-is open at the end of one. Here a broken line is lost by itself. Lines are handed over many in one
-text, for that costs least, and those without quotes are split in SQL.
+is open at the end of one. Here a broken line is lost by itself. Lines without quotes are split in
+SQL.
 
 The dialect is RFC 4180 with what DuckDB takes beyond it: a blank before and blanks behind quotes,
 and quotes as text within a field that does not begin with one.
@@ -10,12 +10,12 @@ and quotes as text within a field that does not begin with one.
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import BinaryIO, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import BinaryIO, NamedTuple, cast
 
-from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
+from arro3.core import Array, DataType, Field, Schema, Table
 
-from warehouse_assets.ingest.lines import BLOCK_BYTES, NOT_UTF8, LineReader, Lines, Problem
+from warehouse_assets.ingest.lines import NOT_UTF8, LineReader, Lines, Problem
 
 MOST_RECORD_BYTES = 2 << 20
 """The longest record that is read."""
@@ -27,21 +27,20 @@ OPEN_QUOTE = "a quote is not closed on this line, nor fittingly on those behind 
 """Reason for a line that is lost by itself, instead of all that its quote holds."""
 
 SEPARATOR = "\uffff"
-"""Separates the fields of `Piece.records`: Unicode has no such character."""
+"""Separates the fields of `Record.record`: Unicode has no such character."""
 
-_BLOCKS_TOGETHER = 32
+_CHARACTERS_TOGETHER = 16 << 20
 # In lines without any of these the fields are what the delimiters separate.
 _has_special = re.compile('["\0\ufeff\r\uffff]').search
 _has_unreadable = re.compile("[\0\ufeff\uffff]").search
 _SCHEMA = Schema(
     [
         Field("arrival", DataType.int64()),
-        Field("_line", DataType.int64()),
-        Field("_text", DataType.utf8()),
-        Field("_records", DataType.utf8()),
-        Field("_is_one", DataType.bool()),
-        Field("_problem", DataType.utf8()),
-        Field("_seen", DataType.utf8()),
+        Field("position", DataType.int64()),
+        Field("line", DataType.utf8()),
+        Field("problem", DataType.utf8()),
+        Field("seen", DataType.utf8()),
+        Field("record", DataType.utf8()),
     ]
 )
 
@@ -50,60 +49,49 @@ class NotARecordError(ValueError):
     """Text that is no record; the message is the reason."""
 
 
-class Piece(NamedTuple):
-    """Lines of which each is a record, or blank; or one record; or a line that is none.
+class Record(NamedTuple):
+    """A record, or a line that is none.
 
     Args:
-        line: number of the (first) line in the file, from 1.
-        text: the lines, or the record as it stands in the file.
-        records: the same with `SEPARATOR` between fields, and no quotes; None if that is what the
-            delimiters separate.
-        is_one: whether it is one record, or none, even if there are line ends in it.
+        position: number of its (first) line in the file, from 1.
+        line: the record as it stands in the file.
         problem: why the line is no record.
         seen: what shows that.
+        record: the same with `SEPARATOR` between fields, and no quotes; None if that is what the
+            delimiters separate.
     """
 
-    line: int
-    text: str
-    records: str | None = None
-    is_one: bool = False
+    position: int
+    line: str
     problem: str | None = None
     seen: str | None = None
+    record: str | None = None
 
 
-def tables(files: Iterable[tuple[int, Iterable[Piece]]]) -> Iterator[Table]:
-    """The pieces of files, each with its arrival number, as tables of some megabytes of text.
-
-    The columns are `arrival` and those of `Piece`, the latter with names that begin with `_`.
-    """
-    batches: list[RecordBatch] = []
-    for batch in _batches(files):
-        batches.append(batch)
-        if len(batches) == _BLOCKS_TOGETHER:
-            yield Table.from_batches(batches, schema=_SCHEMA)
-            batches = []
-    if batches:
-        yield Table.from_batches(batches, schema=_SCHEMA)
+Columns = tuple[Sequence[int | str | None], ...]
+"""The fields of several of `Record`, each of all of them."""
 
 
-def _batches(files: Iterable[tuple[int, Iterable[Piece]]]) -> Iterator[RecordBatch]:
-    rows: list[tuple[int | str | bool | None, ...]] = []
+def tables(files: Iterable[tuple[int, Iterable[Columns]]]) -> Iterator[Table]:
+    """The records of files, each with its arrival number, as tables of some megabytes of text."""
+    columns: list[list[int | str | None]] = [[] for _ in _SCHEMA.names]
     size = 0
-    for arrival, pieces in files:
-        for piece in pieces:
-            rows.append((arrival, *piece))
-            size += len(piece.text)
-            if size >= BLOCK_BYTES:
-                yield _batch(rows)
-                rows, size = [], 0
-    if rows:
-        yield _batch(rows)
+    for arrival, parts in files:
+        for part in parts:
+            positions, lines, *_ = part
+            for column, values in zip(columns, ([arrival] * len(positions), *part), strict=True):
+                column.extend(values)
+            size += sum(map(len, cast("Sequence[str]", lines)))
+            if size >= _CHARACTERS_TOGETHER:
+                yield _table(columns)
+                columns, size = [[] for _ in _SCHEMA.names], 0
+    if columns[0]:
+        yield _table(columns)
 
 
-def _batch(rows: list[tuple[int | str | bool | None, ...]]) -> RecordBatch:
-    columns = zip(*rows, strict=True)
+def _table(columns: list[list[int | str | None]]) -> Table:
     arrays = [Array(column, _SCHEMA.field(place).type) for place, column in enumerate(columns)]
-    return RecordBatch.from_arrays(arrays, schema=_SCHEMA)
+    return Table.from_arrays(arrays, schema=_SCHEMA)
 
 
 def read_lines(stream: BinaryIO, size: int) -> Iterator[Lines]:
@@ -111,14 +99,14 @@ def read_lines(stream: BinaryIO, size: int) -> Iterator[Lines]:
     return LineReader(stream, size, 1, is_numbered=True, longest=MOST_RECORD_BYTES).read()
 
 
-def read_pieces(
+def read_records(
     parts: Iterator[Lines],
     delimiter: str,
     width: int,
     wanted: Mapping[int, str],
     lines_before: int,
-) -> Iterator[Piece]:
-    """The records of a file and the lines that are none, in order.
+) -> Iterator[Columns]:
+    """The records of a file and the lines that are none, in order, as they come.
 
     Args:
         parts: its lines.
@@ -132,28 +120,22 @@ def read_pieces(
         index = max(lines_before + 1 - first, 0)
         plain = text.replace("\r\n", "\n").removesuffix("\r")
         if index == 0 and not part.problems and not _has_special(plain):
-            yield Piece(first, plain)
+            lines = plain.split("\n")
+            nothing = [None] * len(lines)
+            yield range(first, first + len(lines)), lines, nothing, nothing, nothing
             continue
         block = _Block(text.split("\n"), dict(part.problems), parts)
-        texts: list[str] = []  # of records that follow each other, each of one line
-        records: list[str] = []
+        records: list[Record] = []
         while index < len(block.lines):
-            bare = block.lines[index].rstrip("\r")
-            if index not in block.problems and not _has_special(bare):
-                texts.append(bare)
-                records.append(bare.replace(delimiter, SEPARATOR))
-                index += 1
-                continue
-            piece, used = block.record(index, delimiter, width, wanted)
-            if used == 1 and piece.records is not None:
-                texts.append(piece.text)
-                records.append(piece.records)
+            line, used = block.lines[index].rstrip("\r"), 1
+            if index not in block.problems and not _has_special(line):
+                records.append(Record(first + index, line))
             else:
-                yield Piece(first + index - len(texts), "\n".join(texts), "\n".join(records))
-                yield piece._replace(line=first + index)
-                texts, records = [], []
+                record, used = block.record(index, delimiter, width, wanted)
+                records.append(record._replace(position=first + index))
             index += used
-        yield Piece(first + index - len(texts), "\n".join(texts), "\n".join(records))
+        if records:
+            yield tuple(zip(*records, strict=True))
 
 
 class _Block:
@@ -174,7 +156,7 @@ class _Block:
 
     def record(
         self, index: int, delimiter: str, width: int, wanted: Mapping[int, str]
-    ) -> tuple[Piece, int]:
+    ) -> tuple[Record, int]:
         """The record that begins with a line, or that line by itself; and how many it takes."""
         used, left = 1, MOST_RECORD_BYTES - len(self.lines[index])
 
@@ -204,8 +186,9 @@ class _Block:
         if problem is None and (not is_utf8 or _has_unreadable(text)):
             problem = _unreadable(fields, wanted, is_utf8)
             fields = [readable(field) for field in fields]
-        records = None if problem else SEPARATOR.join(fields)
-        return Piece(0, readable(text), records, True, *(problem or ())), used
+        if problem:
+            return Record(0, readable(text), *problem), used
+        return Record(0, readable(text), record=SEPARATOR.join(fields)), used
 
 
 def _split_usual(line: str, delimiter: str) -> list[str] | None:

@@ -21,7 +21,8 @@ from warehouse_assets.ingest.file_checkpoints import arrival_of, newest_arrival,
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.inbox import Inbox, InboxFile, delivered_name
 from warehouse_assets.ingest.load import CheckpointedPart, Loaded, Part, Rejects, Source
-from warehouse_assets.ingest.units import REJECTED, STAGED, Unit
+from warehouse_assets.ingest.staging import REJECTED, STAGED
+from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import Lake, LakeTable, Written, WrittenFile, discard, merge, register
 from warehouse_assets.tables import REJECTED_RECORDS
 

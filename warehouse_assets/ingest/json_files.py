@@ -21,15 +21,14 @@ from warehouse_assets.ingest.json_layout import (
     prepare,
     spread_layout,
 )
-from warehouse_assets.ingest.json_texts import LINES, stage_json
+from warehouse_assets.ingest.json_texts import LINES, json_texts, stage_json
 from warehouse_assets.ingest.lines import LineReader, Lines, arrow_table
 from warehouse_assets.ingest.packed import UnreadableFileError
+from warehouse_assets.ingest.staging import REJECTED, STAGED, create_stage, note_fields, stage_all
 from warehouse_assets.ingest.stray_bytes import copy_without_stray_bytes
-from warehouse_assets.ingest.units import REJECTED, STAGED, Unit, create_stage, reject_unit
-from warehouse_assets.ingest.unknown_fields import known_fields, note_fields_of
-from warehouse_assets.ingest.validate import Validator, text
+from warehouse_assets.ingest.units import Unit, reject_unit
+from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import LakeTable, WrittenFile
-from warehouse_assets.tables import identifiers
 
 # DuckDB cuts the text that it shows in a message, perhaps within a character; then that is told.
 _NOT_THE_MACHINE = (
@@ -90,80 +89,35 @@ class _Reader:
         self._spool = spool
 
     def read(self, files: Sequence[_File]) -> None:
-        """Read files of one layout."""
+        """Read files of one layout: all at once, then those again that hold what is unusable."""
+        arrivals = [file.unit.arrival for file in files]
+        given = {
+            "arrivals": arrivals,
+            "paths": [glob.escape(str(file.path)) for file in files],
+            "layout": files[0].layout,
+        }
+        texts = json_texts(self._validator.fields, _RECORDS)
         try:
-            self._insert(files)
-            again = self._note_fields(files) if self._have_more_fields(files) else set()
+            stage_all(self._connection, self._validator, texts, given)
         except _NOT_THE_MACHINE:
             if len(files) == 1:
                 self._judge(files[0])
                 return
             for file in files:
-                self._forget(STAGED, file)
                 self.read([file])
             return
-        again |= self._have_unusable(files)
+        found = self._connection.execute(
+            f"""SELECT arrival, bool_or(_is_unusable), bool_or(_has_other_fields) FROM {STAGED}
+            WHERE list_contains(CAST(? AS BIGINT[]), arrival) GROUP BY arrival""",
+            [arrivals],
+        ).fetchall()
+        if any(has_other_fields for _, _, has_other_fields in found):
+            note_fields(self._connection, self._validator, texts, given)
+        good = {arrival for arrival, is_unusable, _ in found if not is_unusable}
         for file in files:
-            if file.unit.arrival in again:
+            # DuckDB takes a file of a single byte for an empty one.
+            if file.unit.arrival not in good:
                 self._judge(file)
-
-    def _insert(self, files: Sequence[_File]) -> None:
-        """One pass over the files; a line that is not a JSON object makes a row without values."""
-        fields = self._validator.fields
-        texts = ", ".join(f"{identifiers([field])} AS {text(field)}" for field in fields)
-        values = self._validator.query(
-            f"""SELECT {texts}, CAST($arrivals AS BIGINT[])[CAST(file_index AS BIGINT) + 1]
-                AS arrival
-            FROM read_json($paths, columns = $fields, format = $layout, ignore_errors = true,
-                compression = 'uncompressed', hive_partitioning = false,
-                maximum_object_size = {MOST_RECORD_BYTES})"""
-        )
-        self._connection.execute(
-            f"""INSERT INTO {STAGED} BY NAME
-            SELECT {identifiers(self._validator.columns)}, arrival,
-                {self._validator.is_unusable} AS _is_unusable FROM ({values})""",
-            _parameters(files) | {"fields": dict.fromkeys(fields, "VARCHAR")},
-        )
-
-    def _have_unusable(self, files: Sequence[_File]) -> set[int]:
-        """The files that have records which cannot be used, or of which nothing was read."""
-        good = self._connection.execute(
-            f"""SELECT arrival FROM {STAGED} WHERE list_contains(CAST(? AS BIGINT[]), arrival)
-            GROUP BY arrival HAVING NOT bool_or(_is_unusable)""",
-            [[file.unit.arrival for file in files]],
-        ).fetchall()
-        # DuckDB takes a file of a single byte for an empty one.
-        return {file.unit.arrival for file in files} - {arrival for (arrival,) in good}
-
-    def _have_more_fields(self, files: Sequence[_File]) -> bool:
-        """Whether the records of files have more fields than there are values staged of them.
-
-        That is so if a field has no column or is there twice, and also where a value is null. To
-        count costs a third of what it costs to look at the names.
-        """
-        values = " + ".join(f"count({identifiers([name])})" for name in self._validator.columns)
-        ((is_more,),) = self._connection.execute(
-            f"""SELECT (SELECT coalesce(sum(len(json_keys(json))), 0) FROM {_OBJECTS}) > (
-                SELECT {values} FROM {STAGED}
-                WHERE list_contains(CAST($arrivals AS BIGINT[]), arrival))""",
-            _parameters(files),
-        ).fetchall()
-        return bool(is_more)
-
-    def _note_fields(self, files: Sequence[_File]) -> set[int]:
-        """Note what fields the records have; returns the files with one that is there twice."""
-        self._connection.execute(
-            f"""CREATE OR REPLACE TEMP TABLE _fields AS SELECT DISTINCT
-                CAST($arrivals AS BIGINT[])[CAST(file_index AS BIGINT) + 1] AS arrival,
-                json_keys(json) AS fields FROM {_OBJECTS}""",
-            _parameters(files),
-        )
-        note_fields_of(self._connection, "_fields", known_fields(self._validator.table))
-        twice = self._connection.execute(
-            "SELECT DISTINCT arrival FROM _fields WHERE len(fields) > len(list_distinct(fields))"
-        ).fetchall()
-        self._connection.execute("DROP TABLE _fields")
-        return {arrival for (arrival,) in twice}
 
     def _judge(self, file: _File) -> None:
         """Judge every record of a file by itself, in place of what was staged of it."""
@@ -181,20 +135,20 @@ class _Reader:
         good = 0
         with file.path.open("rb") as stream:
             for lines in _lines_together(stream, file.path.stat().st_size):
-                self._connection.register(LINES, arrow_table(lines))
-                good += stage_json(self._connection, self._validator, file.unit.arrival)
+                self._connection.register(LINES, arrow_table(lines, file.unit.arrival))
+                good += stage_json(self._connection, self._validator)
                 self._connection.unregister(LINES)
         return good
 
     def _judge_array(self, file: _File) -> int:
         """As of lines; the position of a record is its number."""
-        elements = f"""(SELECT row_number() OVER () AS position, CAST(json AS VARCHAR) AS line,
-                NULL::VARCHAR AS problem, NULL::VARCHAR AS seen
+        elements = f"""(SELECT {file.unit.arrival} AS arrival, row_number() OVER () AS position,
+                CAST(json AS VARCHAR) AS line, NULL::VARCHAR AS problem, NULL::VARCHAR AS seen
             FROM read_json_objects(getvariable('_array'), format = 'array',
                 compression = 'uncompressed', maximum_object_size = {MOST_RECORD_BYTES}))"""
         self._connection.execute("SET VARIABLE _array = ?", [glob.escape(str(file.path))])
         try:
-            return stage_json(self._connection, self._validator, file.unit.arrival, lines=elements)
+            return stage_json(self._connection, self._validator, lines=elements)
         except _NOT_THE_MACHINE as error:
             copy = self._spool / f"{file.unit.arrival}-without-stray-bytes.json"
             if file.path != copy and copy_without_stray_bytes(file.path, copy):
@@ -216,16 +170,12 @@ def _lines_together(stream: BinaryIO, size: int) -> Iterator[list[Lines]]:
         yield parts
 
 
-_OBJECTS = f"""read_json_objects($paths, format = $layout, ignore_errors = true,
-    compression = 'uncompressed', maximum_object_size = {MOST_RECORD_BYTES})"""
-
-
-def _parameters(files: Sequence[_File]) -> dict[str, object]:
-    return {
-        "arrivals": [file.unit.arrival for file in files],
-        "paths": [glob.escape(str(file.path)) for file in files],
-        "layout": files[0].layout,
-    }
+# What DuckDB finds to be no JSON is not shown; the file is read again for it.
+_RECORDS = f"""(SELECT CAST($arrivals AS BIGINT[])[CAST(file_index AS BIGINT) + 1] AS arrival,
+        0::BIGINT AS position, coalesce(CAST(json AS VARCHAR), 'null') AS line,
+        NULL::VARCHAR AS problem, NULL::VARCHAR AS seen
+    FROM read_json_objects($paths, format = $layout, ignore_errors = true,
+        compression = 'uncompressed', maximum_object_size = {MOST_RECORD_BYTES}))"""
 
 
 def _short(error: Exception) -> str:

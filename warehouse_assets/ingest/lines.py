@@ -32,6 +32,7 @@ _CHARACTERS_OF_A_LONG_LINE = 1000
 _BYTES_OF_A_LONG_LINE = 4 * _CHARACTERS_OF_A_LONG_LINE
 _SCHEMA = Schema(
     [
+        Field("arrival", DataType.int64()),
         Field("position", DataType.int64()),
         Field("line", DataType.utf8()),
         Field("problem", DataType.utf8()),
@@ -67,14 +68,15 @@ class Lines:
         for index, (position, text) in enumerate(zip(self.positions, self.texts, strict=True)):
             yield position, text, problem_of(index)
 
-    def to_arrow(self) -> RecordBatch:
-        """The same with the columns `position`, `line`, `problem` and `seen`, null without one."""
+    def to_arrow(self, arrival: int) -> RecordBatch:
+        """The same as columns; see `arrow_table`."""
         problems: list[str | None] = [None] * len(self.texts)
         seen = problems.copy()
         for index, problem in self.problems.items():
             problems[index], seen[index] = problem
         return RecordBatch.from_arrays(
             [
+                Array.from_buffer(array("q", [arrival]) * len(self.texts)),
                 Array.from_buffer(self.positions),
                 Array(self.texts, DataType.binary()).cast(DataType.utf8()),
                 Array(problems, DataType.utf8()),
@@ -84,9 +86,15 @@ class Lines:
         )
 
 
-def arrow_table(parts: Iterable[Lines]) -> Table:
-    """All lines as one table, which DuckDB reads where it is registered, in parallel."""
-    return Table.from_batches([part.to_arrow() for part in parts], schema=_SCHEMA)
+def arrow_table(parts: Iterable[Lines], arrival: int = 0) -> Table:
+    """All lines as one table, which DuckDB reads where it is registered, in parallel.
+
+    It has the columns `arrival`, `position`, `line`, `problem` and `seen`, both null without one.
+
+    Args:
+        arrival: the number under which they came.
+    """
+    return Table.from_batches([part.to_arrow(arrival) for part in parts], schema=_SCHEMA)
 
 
 class _BegunLine:

@@ -26,7 +26,8 @@ from sqlalchemy import Table
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.ingest.inbox import unit_name
-from warehouse_assets.ingest.units import REJECTED, Unit
+from warehouse_assets.ingest.staging import REJECTED
+from warehouse_assets.ingest.units import Unit
 from warehouse_assets.ingest.unknown_fields import keep_unknown_fields
 from warehouse_assets.lake import Lake, LakeTable, Transactions, Written, append
 from warehouse_assets.progress import Progress, query_progress, report

@@ -25,7 +25,7 @@ from warehouse_assets.ingest.log import (
     transactions_of,
 )
 from warehouse_assets.ingest.log_files import LogSource, open_log
-from warehouse_assets.ingest.units import REJECTED, STAGED, create_stage
+from warehouse_assets.ingest.staging import REJECTED, STAGED, create_stage
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake, LakeTable, Written, append
 from warehouse_assets.lake.lake import conflict

@@ -21,7 +21,7 @@ from warehouse_assets.ingest.postgres import PostgresReader
 from warehouse_assets.ingest.sql_reader import SqlReader, SqlSource
 from warehouse_assets.ingest.sql_staging import STAGED_ROWS, Staging
 from warehouse_assets.ingest.sqlite import SqliteReader
-from warehouse_assets.ingest.units import REJECTED, create_stage
+from warehouse_assets.ingest.staging import REJECTED, create_stage
 from warehouse_assets.ingest.unknown_fields import known_fields, note_names
 from warehouse_assets.ingest.upsert import upsert
 from warehouse_assets.ingest.validate import POSITION

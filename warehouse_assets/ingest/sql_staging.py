@@ -13,7 +13,7 @@ from sqlalchemy import Integer
 
 from warehouse_assets.ingest.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.ingest.sql_reader import Page, SqlSource
-from warehouse_assets.ingest.units import REJECTED
+from warehouse_assets.ingest.staging import REJECTED
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, text
 from warehouse_assets.tables import duckdb_type, identifiers, key_names
 

@@ -1,22 +1,12 @@
-"""A unit of a source on its way into the lake, and the tables in which its records are staged."""
+"""A unit of a source on its way into the lake."""
 
 from dataclasses import dataclass
 
 import duckdb
-from sqlalchemy import Table
 
 from warehouse_assets.ingest.inbox import InboxFile, unit_name
 from warehouse_assets.ingest.packed import UNPACKED_LIMIT
-from warehouse_assets.ingest.unknown_fields import UNKNOWN
-from warehouse_assets.tables import duckdb_type
-
-STAGED = "_staged"
-"""Temporary table of good records: the columns of the table they are for, in order of arrival.
-
-It has a column `arrival` whether that table has one or not."""
-
-REJECTED = "_rejected"
-"""Temporary table of records that cannot be used: arrival, position, reason, value, raw."""
+from warehouse_assets.ingest.staging import REJECTED
 
 _CHARACTERS_OF_A_UNIT = 1000
 
@@ -37,21 +27,6 @@ class Unit:
     def name(self) -> str:
         """The name of the unit in `rejected_records` and of the file in the archive."""
         return unit_name(self.arrival, self.file.name)
-
-
-def create_stage(connection: duckdb.DuckDBPyConnection, table: Table | None) -> None:
-    """Create these tables and `UNKNOWN`, empty; the first has the columns of `table`."""
-    columns = [] if table is None else [f'"{c.name}" {duckdb_type(c)}' for c in table.columns]
-    if table is not None and "arrival" not in table.columns:
-        columns.append("arrival BIGINT")
-    noted = ["_position BIGINT", "_is_unusable BOOLEAN", "_has_other_fields BOOLEAN"]
-    definition = ", ".join([*columns, *noted])
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} ({definition})")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {UNKNOWN} (arrival BIGINT, field VARCHAR)")
-    connection.execute(
-        f"""CREATE OR REPLACE TEMP TABLE {REJECTED}
-        (arrival BIGINT, position BIGINT, reason VARCHAR, value VARCHAR, raw VARCHAR)"""
-    )
 
 
 def reject_unit(

@@ -19,7 +19,7 @@ from warehouse_assets.ingest.json_array import AmbiguousRecord
 from warehouse_assets.ingest.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.ingest.json_texts import LINES, stage_json
 from warehouse_assets.ingest.load import Part, loaded_now
-from warehouse_assets.ingest.units import STAGED, create_stage
+from warehouse_assets.ingest.staging import STAGED, create_stage
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake, LakeTable, Transactions, Written, merge
 from warehouse_assets.tables import column_names, identifiers, key_names
@@ -104,12 +104,15 @@ def _arrow(table: Table, records: Sequence[object], first: int) -> ArrowTable:
     texts = [c.info["field"] for c in table.c if "field" in c.info and isinstance(c.type, Text)]
     judged = [_judged(record, texts) for record in records]
     columns = [
+        Array([0] * len(records), DataType.int64()),
         Array(range(first, first + len(records)), DataType.int64()),
         Array([raw for raw, _ in judged], DataType.string()),
         Array([problem for _, problem in judged], DataType.string()),
         Array([None for _ in judged], DataType.string()),
     ]
-    batch = RecordBatch.from_arrays(columns, names=["position", "line", "problem", "seen"])
+    batch = RecordBatch.from_arrays(
+        columns, names=["arrival", "position", "line", "problem", "seen"]
+    )
     return ArrowTable.from_batches([batch])
 
 

@@ -11,7 +11,8 @@ from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingest.json_files import stage_json_files
 from warehouse_assets.ingest.json_layout import first_fields
-from warehouse_assets.ingest.units import Unit, create_stage, reject_unit
+from warehouse_assets.ingest.staging import create_stage
+from warehouse_assets.ingest.units import Unit, reject_unit
 from warehouse_assets.lake import LakeTable, WrittenFile
 
 _PLAIN = (".json", ".jsonl", ".ndjson")

@@ -10,7 +10,7 @@ import duckdb
 from warehouse_assets.defs.school.run_lines import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.ingest.lines import LineReader
-from warehouse_assets.ingest.units import REJECTED, STAGED
+from warehouse_assets.ingest.staging import REJECTED, STAGED
 from warehouse_assets.tables import column_names, identifiers
 from warehouse_assets_tests.ingest.stored import WHY
 
