@@ -32,6 +32,8 @@ run: .venv/installed
 ui: .venv/installed
 	$(BIN)/dg dev
 
+# Tests start some hundred processes, which would compile the package each by itself.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/installed
 	$(BIN)/pytest --numprocesses 3 --dist worksteal --quiet
 
