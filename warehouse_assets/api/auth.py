@@ -21,8 +21,9 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = re.compile(r"bearer +(\S+)\s*", re.IGNORECASE)
 _BASIC = re.compile(r"basic +(\S+)\s*", re.IGNORECASE)
 _WITHOUT_KEY = frozenset({"/health/live", "/health/ready"})
-# Browsers ask for a name and a password at the latter; the key is the password.
-_CHALLENGE = 'Bearer realm="warehouse", Basic realm="warehouse", charset="UTF-8"'
+# Browsers ask for a name and a password at the first; the key is the password. Each is a header of
+# its own, for of several in one Chromium looks at one.
+_CHALLENGES = ('Basic realm="warehouse", charset="UTF-8"', 'Bearer realm="warehouse"')
 _SECONDS_OF_A_MINUTE = 60.0
 _MOST_CLIENTS = 10_000
 _A_TOKEN = 1 - 1e-9  # as many seconds as it takes to get one may give a little less
@@ -113,7 +114,10 @@ class Guard:
                 "This service wants a key: send it as `Authorization: Bearer KEY` or "
                 "`X-API-Key: KEY`, or as the password that a browser asks for."
             )
-            return problems.answer(401, reason, headers={"WWW-Authenticate": _CHALLENGE}), None
+            refusal = problems.answer(401, reason)
+            for challenge in _CHALLENGES:
+                refusal.headers.append("WWW-Authenticate", challenge)
+            return refusal, None
         return None, name
 
     def _of_another_site(self, asked: Asked) -> Response | None:

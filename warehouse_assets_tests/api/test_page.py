@@ -9,11 +9,19 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
+from warehouse_assets.api.keys import add_key
 from warehouse_assets.defs.trips.tables import WEEKLY_TRIPS
 from warehouse_assets.ingestions import Ingestion
 from warehouse_assets.lake import Lake
 from warehouse_assets.warehouse import publish
-from warehouse_assets_tests.api.serving import COLUMNS, ROW, Served, eventually
+from warehouse_assets_tests.api.serving import (
+    COLUMNS,
+    ROW,
+    Served,
+    eventually,
+    serving,
+    settings_of,
+)
 from warehouse_assets_tests.lake.tables import Stored
 
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
@@ -197,3 +205,12 @@ def test_pictures_are_shown_anew_after_each_file(page: Page, file: Path) -> None
         eventually(lambda: page.text("live-state") == "done")
         eventually(lambda: page.browser.execute_script(_PICTURE) not in seen)
         seen.add(page.browser.execute_script(_PICTURE))
+
+
+def test_a_browser_that_is_given_the_key_shows_the_page(
+    browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    key = add_key(tmp_path / "api_keys")
+    with serving(settings_of(tmp_path)) as served:
+        browser.get(served.address.replace("://", f"://anybody:{key}@"))
+        eventually(lambda: browser.find_elements(By.ID, "submit"))
