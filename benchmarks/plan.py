@@ -114,33 +114,11 @@ CASES = (
         ],
     ),
     Case(
-        "small_appends",
-        "the sum of every column of a table",
-        [
-            Subject("the rows written at once", "appends.read", {"table": "at_once"}),
-            Subject(
-                "after {changes} appends and maintenance",
-                "appends.read",
-                {"table": "maintained"},
-                target=1.3,
-            ),
-        ],
-        [Subject("both tables", "appends.template")],
-    ),
-    Case(
         "memory",
         "the full load's whole run within MEMORY_LIMIT",
         [
             Subject("4GB, the default", "runs.full_load"),
             Subject("1GB", "runs.full_load", {"memory_limit": "1GB"}),
-        ],
-    ),
-    Case(
-        "deliveries_memory",
-        "the average duration after each of half of {votes} steps of deliveries, in memory",
-        [
-            Subject("the same logic inline in one loop", "deliveries_average.inline"),
-            Subject("RunningAverage.ingest", "deliveries_average.running_average", target=2),
         ],
     ),
     Case(

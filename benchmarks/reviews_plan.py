@@ -39,14 +39,4 @@ REVIEWS_CASES = (
         [_POSTGRES],
         data="make_nothing",
     ),
-    Case(
-        "reviews_publish",
-        "the daily tables of {reviews} reviews into PostgreSQL",
-        [
-            Subject("COPY of the same rows, from files of CSV", "reviews_publish.copy"),
-            Subject("publish, both tables whole", "reviews_publish.publish_whole", target=1.5),
-        ],
-        [_SQLITE],
-        data="make_nothing",
-    ),
 )

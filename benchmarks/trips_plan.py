@@ -21,11 +21,6 @@ TRIPS_CASES = (
             Subject("DuckDB: read_csv, split_part, Parquet", "trips_load.duckdb_alone"),
             Subject("catch_up, archive included", "trips_load.catch_up_trips", target=1.2),
             Subject("polars: scan_csv, sink_parquet", "trips_polars.load", package="polars"),
-            Subject(
-                "polars: the same, with checks of each row and the file's hash",
-                "trips_polars.load_checked",
-                package="polars",
-            ),
         ],
         data="make_trips",
     ),
@@ -35,9 +30,6 @@ TRIPS_CASES = (
         [
             Subject("DuckDB: two queries, Parquet to Parquet", "trips_groups.duckdb_alone"),
             Subject("the assets' tables, and the days", "trips_groups.computed", target=1.3),
-            Subject(
-                "polars: group_by, Parquet to Parquet", "trips_polars.groups", package="polars"
-            ),
         ],
         [_DUCKDB_FILE, _LAKE],
         data="make_trips",

@@ -1,9 +1,8 @@
-"""The running average of deliveries: the arithmetic alone, and kept durably, beside bare loops.
+"""The running average of deliveries, kept durably, beside a bare loop.
 
-The loop in memory holds the same logic, inline, over the same dictionaries. The durable loop does
-what a person would write for the same guarantee: it reads JSON lines, keeps the customers in memory
-and commits those that have changed, the sums and the place in the file to SQLite every 1,000
-records.
+The loop does what a person would write for the same guarantee: it reads JSON lines, keeps the
+customers in memory and commits those that have changed, the sums and the place in the file to
+SQLite every 1,000 records.
 """
 
 import json
@@ -16,13 +15,11 @@ from pathlib import Path
 
 from benchmarks.context import Context
 from benchmarks.subjects.homes import lake_of, settings_of
-from warehouse_assets.defs.deliveries.average import RunningAverage
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.defs.deliveries.records import LAST_STEP
 from warehouse_assets.settings import Settings
 
 _CUSTOMERS = 10_000
-_OPEN_FOR = timedelta(days=1)
 _BEGIN = datetime.fromisoformat("2025-01-06T08:00:00")
 _RECORDS_TOGETHER = 1000
 
@@ -41,52 +38,6 @@ def _records(count: int) -> Iterator[dict[str, object]]:
 
 def _count(context: Context) -> int:
     return context.data.votes // 2
-
-
-def inline(context: Context) -> None:
-    """Measure the logic in one loop."""
-    records = list(_records(_count(context)))
-    with context.measuring():
-        opened: dict[object, datetime] = {}
-        closed: dict[object, datetime] = {}
-        newest, total = datetime.fromisoformat("0001-01-01"), timedelta()
-        successes = rejected = repetitions = 0
-        average = None
-        for record in records:
-            step, customer = record["Delivery Step"], record["Customer"]
-            at = datetime.fromisoformat(str(record["Timestamp"]))
-            if at > newest:
-                newest = at
-            elif newest - at > _OPEN_FOR:
-                rejected += 1
-                continue
-            since, last = opened.get(customer), closed.get(customer)
-            if (since is not None and at < since) or (last is not None and at <= last):
-                repetitions += 1
-            elif step == 1:
-                opened[customer] = at
-                closed.pop(customer, None)
-            elif since is None or newest - since > _OPEN_FOR:
-                rejected += 1
-            elif step == LAST_STEP:
-                del opened[customer]
-                closed[customer] = at
-                total += at - since
-                successes += 1
-                average = total / successes
-    _tell(context, len(records))
-    assert average is not None
-
-
-def running_average(context: Context) -> None:
-    """Measure `RunningAverage.ingest`, called once for each record."""
-    records = list(_records(_count(context)))
-    ingest = RunningAverage(_OPEN_FOR).ingest
-    with context.measuring():
-        for record in records:
-            average = ingest(record)
-    _tell(context, len(records))
-    assert average is not None
 
 
 def feed_template(context: Context) -> None:
