@@ -1,10 +1,7 @@
-"""The sample files: the same from the same seed, and like a supplier's."""
+"""The sample files of the forum, which are like a supplier's."""
 
 import gzip
 import json
-import subprocess
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +11,6 @@ from warehouse_assets.samples.forum import write_forum_samples
 from warehouse_assets_tests.house import House
 
 WEEKS = ("votes_per_post_per_week", "mean_votes_per_post_per_week")
-
-
-def contents(paths: Iterable[Path]) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in paths}
 
 
 def votes_of(path: Path) -> list[dict[str, Any]]:
@@ -32,28 +25,6 @@ def votes_of(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return records
-
-
-def test_the_same_size_and_seed_make_the_same_bytes_in_any_process(tmp_path: Path) -> None:
-    paths = write_forum_samples(tmp_path / "a", 500, seed=3)
-    first = contents(paths)
-    code = (
-        "from pathlib import Path; from warehouse_assets.samples.forum import write_forum_samples;"
-        "write_forum_samples(Path('b'), 500, 3)"
-    )
-    environment = {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, env=environment)
-    write_forum_samples(tmp_path / "a", 500, seed=3)
-    other = write_forum_samples(tmp_path / "c", 500, seed=4)
-
-    assert list(first) == [
-        "posts-sample-500-3.json",
-        "votes-sample-500-3-1.jsonl",
-        "votes-sample-500-3-2.jsonl.gz",
-    ]
-    assert contents(sorted((tmp_path / "a").iterdir())) == first
-    assert contents(sorted((tmp_path / "b").iterdir())) == first
-    assert not set(contents(other).values()) & set(first.values())
 
 
 @pytest.mark.parametrize(("votes", "posts"), [(0, 1), (1, 1), (39, 1), (40, 2), (10_000, 500)])

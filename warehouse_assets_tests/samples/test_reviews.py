@@ -15,19 +15,11 @@ def rows(path: Path, select: str = "*") -> list[tuple[Any, ...]]:
         return connection.execute(f"SELECT {select} FROM reviews").fetchall()
 
 
-def made(path: Path, reviews: int = 3000, seed: int = 1) -> Path:
-    write_reviews(f"sqlite:///{path}", reviews, seed)
-    return path
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("shop") / "r.db")
-
-
-def test_the_same_size_and_seed_make_the_same_rows(shop: Path, tmp_path: Path) -> None:
-    assert rows(made(tmp_path / "same.db")) == rows(shop)
-    assert rows(made(tmp_path / "other.db", seed=2)) != rows(shop)
+    path = tmp_path_factory.mktemp("shop") / "r.db"
+    write_reviews(f"sqlite:///{path}", 3000, 1)
+    return path
 
 
 def test_columns_and_types_are_those_of_the_dataset(shop: Path) -> None:

@@ -1,11 +1,9 @@
-"""The sample trips: the same from the same seed, and like people's."""
+"""The sample trips, which are like people's."""
 
 import csv
 import gzip
 import math
 import re
-import subprocess
-import sys
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -61,28 +59,6 @@ def trips(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
     path = tmp_path_factory.mktemp("trips") / "trips.csv"
     write_trips(path, 20_000, 1)
     return list(csv.DictReader(lines_of(path)))
-
-
-def test_the_same_size_and_seed_make_the_same_bytes_in_any_process(tmp_path: Path) -> None:
-    paths = list(write_trips_samples(tmp_path / "a", 500, seed=3))
-    first = [path.read_bytes() for path in paths]
-    code = (
-        "from pathlib import Path; from warehouse_assets.samples.trips import write_trips_samples;"
-        "write_trips_samples(Path('b'), 500, 3)"
-    )
-    environment = {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, env=environment)
-    write_trips_samples(tmp_path / "a", 500, seed=3)
-    write_trips(tmp_path / "other.csv", 100, 4)
-
-    assert [path.name for path in paths] == [
-        "trips-sample-500-3-1.csv",
-        "trips-sample-500-3-2.csv.gz",
-    ]
-    for folder in ("a", "b"):
-        assert [path.read_bytes() for path in sorted((tmp_path / folder).iterdir())] == first
-    other = set(lines_of(tmp_path / "other.csv"))
-    assert other & set(lines_of(paths[0])) == {",".join(COLUMNS)}
 
 
 def test_rows_follow_from_their_numbers(tmp_path: Path) -> None:
