@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from warehouse_assets_tests.stress import contention, crash, live_school, service
@@ -37,8 +38,8 @@ def main() -> int:
     seed = random.SystemRandom().randrange(10**6) if wanted.seed is None else wanted.seed
     folder = Path(tempfile.mkdtemp(prefix="stress-", dir=wanted.folder))
     until = time.monotonic() + wanted.minutes * 60
-    killer, crowd, lessons = crash.Killer(), contention.Crowd(), live_school.Lessons()
-    answers = service.Answers()
+    figures: Counter[str] = Counter()
+    killer = crash.Killer(figures)
     # What the processes forked from this one share stays shared while nobody writes to it.
     gc.freeze()
     _tell(f"seed {seed}, folder {folder}")
@@ -49,30 +50,32 @@ def main() -> int:
                 while killer.points < wanted.points:
                     seed += 1
                     crash.trial(seed, folder / f"crash-{seed}", killer, wanted.deliveries)
-            for name, most in _SECONDS.items():
-                if name not in chosen:
-                    continue
-                seconds = max(min(most, until - time.monotonic()), _SHORTEST_SECONDS)
+            for name in [name for name in _SECONDS if name in chosen]:
+                seconds = max(min(_SECONDS[name], until - time.monotonic()), _SHORTEST_SECONDS)
                 place = folder / f"{name}-{seed}"
                 if name == "contention":
-                    contention.trial(seed, place, crowd, seconds)
+                    contention.trial(seed, place, figures, seconds)
                 elif name == "school":
                     rate = 0 if seconds > _SHORTEST_SECONDS else _RATE_OF_A_SHORT_SCHOOL
-                    live_school.trial(seed, place, lessons, seconds, rate)
+                    live_school.trial(seed, place, figures, seconds, rate)
                 else:
                     kind = service.KINDS[seed % len(service.KINDS)]
-                    service.trial(seed, place, answers, seconds, kind)
+                    service.trial(seed, place, figures, seconds, kind)
         except DifferenceError as difference:
             _tell(f"DIFFERENCE with --seed {seed}: {difference}\nKept for inspection: {folder}")
-            _tell(f"{killer}\n{crowd}\n{lessons}\n{answers}")
+            _tell(_in_words(figures))
             return 1
-        _tell(f"{killer} | {crowd} | {lessons} | {answers} | differences 0")
+        _tell(f"{_in_words(figures)}, differences 0")
         seed += 1
         if time.monotonic() > until:
             break
     _tell(killer.account())
     shutil.rmtree(folder)
     return 0
+
+
+def _in_words(figures: Counter[str]) -> str:
+    return ", ".join(f"{name} {figure}" for name, figure in figures.items())
 
 
 def _tell(text: str) -> None:

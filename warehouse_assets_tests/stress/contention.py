@@ -10,7 +10,6 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from warehouse_assets_tests.stress import tasks
 from warehouse_assets_tests.stress.deliveries import File
 from warehouse_assets_tests.stress.readers import GROUP, long_change, read_lake, read_warehouse
 from warehouse_assets_tests.stress.tasks import ENVIRONMENT
-from warehouse_assets_tests.stress.warm import SECONDS_BEFORE_IT_HANGS, Child, DifferenceError
+from warehouse_assets_tests.stress.warm import SECONDS_BEFORE_IT_HANGS, Child, demand
 
 _POSTS = 5
 _GROUPS = 300
@@ -34,29 +33,6 @@ _SECONDS_OF_A_LONG_CHANGE = 3.0
 # What must have happened before a crowd goes home, however busy the machine is.
 _LEAST_RUNS = 1
 _LEAST_MAINTENANCES = 1
-
-
-@dataclass
-class Crowd:
-    """What crowds did so far."""
-
-    trials: int = 0
-    runs: int = 0
-    killed: int = 0
-    waits: int = 0
-    retries: int = 0
-    maintenances: int = 0
-    warehouse_reads: int = 0
-    lake_reads: int = 0
-    files: int = 0
-
-    def __str__(self) -> str:
-        return (
-            f"crowds {self.trials}, runs {self.runs} and {self.killed} killed, "
-            f"waits told {self.waits}, steps tried again {self.retries}, "
-            f"maintenances {self.maintenances}, reads of the warehouse {self.warehouse_reads} "
-            f"and of the lake {self.lake_reads}, files {self.files}"
-        )
 
 
 class GroupSupplier:
@@ -178,17 +154,17 @@ class _Processes:
         self.runners[1].kill()
         self.runners[1] = self.start(run_until)
 
-    def finish(self, crowd: Crowd) -> None:
+    def finish(self, figures: Counter[str]) -> None:
         """Let all come to an end, and count what they did."""
         self.end.touch()
         for child in self.runners:
             runs, waits, retries = child.result()
-            crowd.runs += runs
-            crowd.waits += waits
-            crowd.retries += retries
-        crowd.maintenances += self.maintainer.result()
-        crowd.warehouse_reads += sum(child.result() for child in self.readers)
-        crowd.lake_reads += self.lake_reader.result()
+            figures["runs"] += runs
+            figures["waits told"] += waits
+            figures["steps tried again"] += retries
+        figures["maintenances"] += self.maintainer.result()
+        figures["reads of the warehouse"] += sum(child.result() for child in self.readers)
+        figures["reads of the lake"] += self.lake_reader.result()
 
 
 def _is_changing(home: Path) -> Path:
@@ -199,7 +175,7 @@ def _has_waited(home: Path) -> Path:
     return home.parent / "waited"
 
 
-def trial(seed: int, folder: Path, crowd: Crowd, seconds: float) -> None:
+def trial(seed: int, folder: Path, figures: Counter[str], seconds: float) -> None:
     """Let a warehouse in `folder` be used by many for `seconds`, and until a run has waited.
 
     Raises:
@@ -211,13 +187,13 @@ def trial(seed: int, folder: Path, crowd: Crowd, seconds: float) -> None:
     for _ in range(6):
         supplier.send()
     Child(partial(tasks.run, home, FORUM, checks=False), children).result()
-    waits = crowd.waits
+    waits = figures["waits told"]
     processes = _Processes(home)
     begun = time.monotonic()
     try:
         while (passed := time.monotonic() - begun) < seconds or not processes.have_waited():
-            if passed > SECONDS_BEFORE_IT_HANGS:
-                raise DifferenceError("no run waited for the one that holds the votes")
+            hangs = passed > SECONDS_BEFORE_IT_HANGS
+            demand(not hangs, "no run waited for the one that holds the votes")
             supplier.send()
             time.sleep(source.uniform(0.05, 0.6))
             processes.raise_failures()
@@ -225,39 +201,38 @@ def trial(seed: int, folder: Path, crowd: Crowd, seconds: float) -> None:
                 processes.long_change.kill()
                 if source.random() < 0.08:
                     processes.kill_a_runner()
-                    crowd.killed += 1
-        processes.finish(crowd)
+                    figures["runs killed"] += 1
+        processes.finish(figures)
     finally:
         for child in processes.all():
             child.kill()
-    _demand(crowd.waits > waits, "no run said what it waited for")
+    demand(figures["waits told"] > waits, "no run said what it waited for")
     Child(partial(tasks.run, home, FORUM, checks=False), children).result()
     # Nobody reads an old version any more.
     Child(partial(tasks.maintained, home, 0), children).result()
     last: tasks.Outcome = Child(partial(tasks.outcome, home), children).result()
     again: tasks.Outcome = Child(partial(tasks.outcome, home, checks=False), children).result()
     _judge(supplier, last, again)
-    crowd.trials += 1
-    crowd.files += supplier.files
+    figures["crowds"] += 1
     shutil.rmtree(folder)
 
 
 def _judge(supplier: GroupSupplier, last: tasks.Outcome, again: tasks.Outcome) -> None:
     lake, warehouse = last.state["lake"], last.state["warehouse"]
     found = [(row[0], row[1], row[3]) for row in last.votes]
-    _demand(found == supplier.votes(), "votes are not those sent last of each group")
+    demand(found == supplier.votes(), "votes are not those sent last of each group")
     counts = Counter(row[0] for row in lake["votes_per_post_per_week"] for _ in range(row[2]))
-    _demand(counts == dict.fromkeys(supplier.groups, GROUP), f"votes per post are {counts}")
-    _demand(len(lake["posts"]) == supplier.posts, "posts were lost or doubled")
-    _demand(len(lake["rejected_records"]) == supplier.rejected, "rejected records are too many")
-    _demand(lake["trips"] == [], "trips were made of nothing")
+    demand(counts == dict.fromkeys(supplier.groups, GROUP), f"votes per post are {counts}")
+    demand(len(lake["posts"]) == supplier.posts, "posts were lost or doubled")
+    demand(len(lake["rejected_records"]) == supplier.rejected, "rejected records are too many")
+    demand(lake["trips"] == [], "trips were made of nothing")
     for name, rows in warehouse.items():
-        _demand(_as_published(lake[name]) == sorted(rows, key=repr), f"{name} differs")
-    _demand(not last.state["inbox"], f"the inbox holds {last.state['inbox']}")
-    _demand(not last.leftovers, f"temporary files are left: {last.leftovers}")
-    _demand(last.orphans == 0, f"{last.orphans} files of no version are left by maintenance")
-    _demand(len(last.state["archive"]) == supplier.files, "the archive has not every file once")
-    _demand(last == again, "a further run changed something")
+        demand(_as_published(lake[name]) == sorted(rows, key=repr), f"{name} differs")
+    demand(not last.state["inbox"], f"the inbox holds {last.state['inbox']}")
+    demand(not last.leftovers, f"temporary files are left: {last.leftovers}")
+    demand(last.orphans == 0, f"{last.orphans} files of no version are left by maintenance")
+    demand(len(last.state["archive"]) == supplier.files, "the archive has not every file once")
+    demand(last == again, "a further run changed something")
 
 
 def _as_published(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -269,8 +244,3 @@ def _stored(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S.%f")
     return value.isoformat() if isinstance(value, date) else value
-
-
-def _demand(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise DifferenceError(otherwise)

@@ -16,7 +16,7 @@ from pathlib import Path
 from warehouse_assets_tests.stress import tasks
 from warehouse_assets_tests.stress.deliveries import File, Supplier, trips_of, votes_of
 from warehouse_assets_tests.stress.points import OF_A_RUN, OF_MAINTENANCE, Point, arm
-from warehouse_assets_tests.stress.warm import Child, DifferenceError
+from warehouse_assets_tests.stress.warm import Child, compare
 
 AT_RANDOM = "at a random moment"
 AT_RANDOM_IN_MAINTENANCE = "at a random moment of maintenance"
@@ -25,21 +25,10 @@ AT_RANDOM_IN_MAINTENANCE = "at a random moment of maintenance"
 class Killer:
     """Starts processes and kills them, mostly where it has killed least so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, figures: Counter[str]) -> None:
+        self.figures = figures
         self.kills: Counter[str] = Counter()
-        self.files = 0
-        self.trials = 0
-        self.rows = 0
-        self.orphans = 0
-        self.losses = 0
         self._longest = 1.0
-
-    def __str__(self) -> str:
-        return (
-            f"trials {self.trials}, kills {self.kills.total()} at {self.points} of "
-            f"{len(OF_A_RUN) + len(OF_MAINTENANCE)} points, files {self.files}, "
-            f"rows {self.rows}, losses {self.losses}, orphans unread {self.orphans}"
-        )
 
     @property
     def points(self) -> int:
@@ -112,10 +101,11 @@ def trial(seed: int, folder: Path, killer: Killer, deliveries: int) -> None:
     finally:
         reference.kill()
     _judge(supplier.files, expected, last, again)
-    killer.trials += 1
-    killer.files += len(supplier.files)
-    killer.rows += sum(len(rows) for rows in last.state["lake"].values())
-    killer.orphans += last.orphans
+    killer.figures["crash trials"] += 1
+    killer.figures["kills"] = killer.kills.total()
+    killer.figures["points of kills"] = killer.points
+    killer.figures["files"] += len(supplier.files)
+    killer.figures["rows"] += sum(len(rows) for rows in last.state["lake"].values())
     shutil.rmtree(folder)
 
 
@@ -136,33 +126,21 @@ def _lose_something(source: random.Random, home: Path, killer: Killer) -> None:
     """Lose the lake or the warehouse, as the archive and the lake are there for."""
     if source.random() < 0.1:
         shutil.rmtree(home / "lake", ignore_errors=True)
-        killer.losses += 1
+        killer.figures["losses"] += 1
     if source.random() < 0.1:
         for path in home.glob("warehouse.db*"):
             path.unlink()
-        killer.losses += 1
+        killer.figures["losses"] += 1
 
 
 def _judge(
     files: Sequence[File], expected: tasks.Outcome, last: tasks.Outcome, again: tasks.Outcome
 ) -> None:
     for part, contents in expected.state.items():
-        _compare(f"the {part} and that of an undisturbed warehouse", contents, last.state[part])
-    _compare("votes and the model", votes_of(files), last.votes)
-    _compare("trips and the model", trips_of(files), last.trips)
-    _compare("the inbox and an empty one", [], last.state["inbox"])
-    _compare("the folders of temporary files and empty ones", [], last.leftovers)
-    _compare("versions before and after a further run", last.versions, again.versions)
-    _compare("contents before and after a further run", last.state, again.state)
-
-
-def _compare(what: str, expected: object, found: object) -> None:
-    if isinstance(expected, dict) and isinstance(found, dict):
-        for name in sorted({*expected, *found}):
-            _compare(f"{what}: {name}", expected.get(name), found.get(name))
-    elif expected != found:
-        if isinstance(expected, list) and isinstance(found, list):
-            missing = [row for row in expected if row not in found]
-            extra = [row for row in found if row not in expected]
-            raise DifferenceError(f"{what} differ: missing {missing[:5]}, too many {extra[:5]}")
-        raise DifferenceError(f"{what} differ: {expected} and {found}")
+        compare(f"the {part} and that of an undisturbed warehouse", contents, last.state[part])
+    compare("votes and the model", votes_of(files), last.votes)
+    compare("trips and the model", trips_of(files), last.trips)
+    compare("the inbox and an empty one", [], last.state["inbox"])
+    compare("the folders of temporary files and empty ones", [], last.leftovers)
+    compare("versions before and after a further run", last.versions, again.versions)
+    compare("contents before and after a further run", last.state, again.state)

@@ -6,16 +6,14 @@ an older one than was published when it was asked for, nor than the connection h
 """
 
 import ctypes
-import os
 import random
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from multiprocessing.sharedctypes import RawValue
@@ -32,30 +30,19 @@ from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.postgres import postgres_url
 from warehouse_assets_tests.stress.service_sources import Versions, questions
-from warehouse_assets_tests.stress.warm import Child, DifferenceError
+from warehouse_assets_tests.stress.warm import (
+    Child,
+    DifferenceError,
+    command,
+    free_port,
+    wait_until,
+)
 
 KINDS = ("sqlite", "postgresql")
 _CONNECTIONS = 16
-_SECONDS_TO_BEGIN = 600.0
 _SECONDS_BETWEEN_LOOKS = 0.05
 # PostgreSQL tells the service what was published; SQLite's file is looked at for each request.
 _SECONDS_TO_HEAR = {"sqlite": 0.0, "postgresql": 1.0}
-_SERVE = "from warehouse_assets.cli import main; main()"
-
-
-class Answers:
-    """What was done in all trials so far."""
-
-    def __init__(self) -> None:
-        self.requests = 0
-        self.unchanged = 0
-        self.publications = 0
-
-    def __str__(self) -> str:
-        return (
-            f"service: requests {self.requests}, unchanged {self.unchanged}, "
-            f"publications {self.publications}"
-        )
 
 
 class _Progress(ctypes.Structure):
@@ -171,82 +158,59 @@ class _Connection(threading.Thread):
         return None
 
 
-def trial(seed: int, folder: Path, answers: Answers, seconds: float, kind: str) -> None:
+def trial(seed: int, folder: Path, figures: Counter[str], seconds: float, kind: str) -> None:
     """Ask the service over a warehouse of this kind for so long.
 
     Raises:
         DifferenceError: a request failed, or an answer is not that of one version.
     """
-    folder.mkdir(parents=True)
     home, children = folder / "home", folder / "children"
     environment = {"WAREHOUSE_URL": postgres_url()} if kind == "postgresql" else {}
     progress: Any = RawValue(_Progress, -1, -1, 0)
     publisher = Child(partial(publish_versions, home, seed, environment, progress), children)
     judge = _Judge(seed, progress, _SECONDS_TO_HEAR[kind])
-    port = _free_port()
-    service = None
+    port = free_port()
     try:
-        _wait_for_a_version(publisher, progress)
-        service = _service(home, environment, port)
-        stop = threading.Event()
-        connections = [
-            _Connection(port, seed * _CONNECTIONS + number, judge, stop)
-            for number in range(_CONNECTIONS)
-        ]
-        for connection in connections:
-            connection.start()
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and all(c.difference is None for c in connections):
-            judge.note()
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
-        stop.set()
-        for connection in connections:
-            connection.join()
-        answers.requests += sum(connection.requests for connection in connections)
-        answers.unchanged += sum(connection.unchanged for connection in connections)
-        if differences := [c.difference for c in connections if c.difference]:
-            raise DifferenceError(f"{kind}: {differences[0]} ({len(differences)} connections)")
-        progress.is_over = 1
-        publisher.result()
-        answers.publications += progress.ended + 1
-        service.send_signal(signal.SIGTERM)
-        if service.wait(_SECONDS_TO_BEGIN) != 0:
-            raise DifferenceError(f"the service ended with {service.returncode}")
+        wait_until(
+            lambda: progress.ended >= 0, lambda: publisher.wait(0) is None, "nothing was published"
+        )
+        with command(home, environment, "serve", "--port", str(port)) as service:
+            said = f"the service does not listen, see {home}"
+            wait_until(lambda: _listens(port), lambda: service.poll() is None, said)
+            _ask(seed, port, judge, figures, seconds, kind)
+            progress.is_over = 1
+            publisher.result()
     finally:
         publisher.kill()
-        if service is not None:
-            service.kill()
-            service.wait()
+    figures["publications"] += progress.ended + 1
     shutil.rmtree(folder)
 
 
-def _wait_for_a_version(publisher: Child, progress: Any) -> None:
-    until = time.monotonic() + _SECONDS_TO_BEGIN
-    while progress.ended < 0:
-        if publisher.wait(_SECONDS_BETWEEN_LOOKS) is not None or time.monotonic() > until:
-            raise DifferenceError(f"nothing was published: {publisher.said}")
+def _ask(
+    seed: int, port: int, judge: _Judge, figures: Counter[str], seconds: float, kind: str
+) -> None:
+    """Ask over all connections until the time is up or an answer differs."""
+    stop = threading.Event()
+    connections = [
+        _Connection(port, seed * _CONNECTIONS + number, judge, stop)
+        for number in range(_CONNECTIONS)
+    ]
+    for connection in connections:
+        connection.start()
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and all(c.difference is None for c in connections):
+        judge.note()
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    stop.set()
+    for connection in connections:
+        connection.join()
+        figures["requests"] += connection.requests
+        figures["requests unchanged"] += connection.unchanged
+    if differences := [c.difference for c in connections if c.difference]:
+        raise DifferenceError(f"{kind}: {differences[0]} ({len(differences)} connections)")
 
 
-def _service(home: Path, environment: Mapping[str, str], port: int) -> "subprocess.Popen[bytes]":
-    with (home / "service.log").open("wb") as log, (home / "service.out").open("wb") as out:
-        service = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, "serve", "--port", str(port)],
-            env={**os.environ, "WAREHOUSE_HOME": str(home), **environment},
-            stdout=out,
-            stderr=log,
-        )
-    until = time.monotonic() + _SECONDS_TO_BEGIN
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            if service.poll() is not None or time.monotonic() > until:
-                raise DifferenceError(f"the service does not listen, see {home}") from None
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
-        else:
-            return service
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False

@@ -36,22 +36,22 @@ def test_kills_a_crowd_and_a_living_school_make_no_difference(folder: Path) -> N
     )
 
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    (line,) = re.findall(r".* differences 0", finished.stdout)
-    crashes, crowds, schools, _ = (
-        {name: int(figure) for name, figure in re.findall(r"(\w+) (\d+)", part)}
-        for part in line.removesuffix(" | differences 0").split(" | ")
-    )
+    (line,) = re.findall(".*, differences 0", finished.stdout)
+    figures = {name: int(figure) for name, figure in re.findall(r"([a-z][a-z -]*) (\d+)", line)}
     # Each trial goes on until so much has happened, however busy the machine is.
-    assert crashes["at"] >= 2
-    assert crowds["runs"] >= 1
-    assert crowds["told"] >= 1
-    assert crowds["maintenances"] >= 1
-    assert crowds["warehouse"] >= 10
-    assert crowds["lake"] >= 5
-    assert schools["ups"] >= 1
-    assert schools["rotations"] >= 1
-    assert schools["lines"] >= 1_000
-    assert schools["students"] >= 10
+    least = {
+        "points of kills": 2,
+        "runs": 1,
+        "waits told": 1,
+        "maintenances": 1,
+        "reads of the warehouse": 10,
+        "reads of the lake": 5,
+        "catch-ups": 1,
+        "rotations": 1,
+        "lines": 1_000,
+        "students": 10,
+    }
+    assert {name: figures[name] for name in least if figures[name] < least[name]} == {}
     assert list(folder.iterdir()) == []
 
 

@@ -8,11 +8,14 @@ a Dagster instance: what those leave behind, threads above all, does not survive
 import os
 import pickle
 import signal
+import socket
+import subprocess
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,10 +23,78 @@ from uuid import uuid4
 # Longer than anything here takes; a process that is still there after it hangs.
 SECONDS_BEFORE_IT_HANGS = 600.0
 _SECONDS_BETWEEN_LOOKS = 0.002
+_COMMAND = "from warehouse_assets.cli import main; main()"
 
 
 class DifferenceError(Exception):
     """Something is not as it must be; the message says what."""
+
+
+def demand(holds: bool, otherwise: str) -> None:
+    """Raise a DifferenceError that says `otherwise` unless it holds."""
+    if not holds:
+        raise DifferenceError(otherwise)
+
+
+def compare(what: str, expected: Any, found: Any) -> None:
+    """Raise a DifferenceError unless both are equal: of tables by name, of rows, or of values."""
+    if expected == found:
+        return
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for name in sorted({*expected, *found}):
+            compare(f"{what}: {name}", expected.get(name), found.get(name))
+    if isinstance(expected, list) and isinstance(found, list):
+        missing = [row for row in expected if row not in found][:5]
+        extra = [row for row in found if row not in expected][:5]
+        raise DifferenceError(
+            f"{what} differ: {len(expected)} and {len(found)} rows, missing {missing}, "
+            f"too many {extra}"
+        )
+    raise DifferenceError(f"{what} differ: {expected} and {found}")
+
+
+def wait_until(is_so: Callable[[], object], is_alive: Callable[[], bool], otherwise: str) -> None:
+    """Wait until something is so, as long as whoever makes it so is alive.
+
+    Raises:
+        DifferenceError: it has not come about; the message is `otherwise`.
+    """
+    until = time.monotonic() + SECONDS_BEFORE_IT_HANGS
+    while not is_so():
+        demand(is_alive() and time.monotonic() < until, otherwise)
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def command(
+    home: Path, environment: Mapping[str, str], *words: str
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A `warehouse` command over `home` while the block runs; it must end well when told to.
+
+    What it prints goes into a file in `home`.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / f"{words[0]}.out").open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _COMMAND, *words],
+            env={**os.environ, "WAREHOUSE_HOME": str(home), **environment},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(SECONDS_BEFORE_IT_HANGS)
+        demand(code == 0, f"`{' '.join(words)}` ended with {code}")
+    finally:
+        process.kill()
+        process.wait()
 
 
 class Child:
