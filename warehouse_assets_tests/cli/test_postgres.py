@@ -40,7 +40,8 @@ def test_what_is_ingested_is_answered_rebuilt_checked_and_maintained(
     house.deliver("trips.csv", TRIPS)
     assert command("answers").output.count("not published yet") > 1
     weeks = ("votes_per_post_per_week", "mean_votes_per_post_per_week")
-    assert house.run("posts", "votes", *weeks, "trips", "daily_trips", "weekly_trips").success
+    trips = ("trips", "daily_trips", "weekly_trips")
+    assert house.run("posts", "votes", *weeks, *trips, checks=False).success
 
     shown = command("answers", "mean_votes_per_post_per_week")
     assert shown.exit_code == 0
