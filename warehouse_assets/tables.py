@@ -69,12 +69,13 @@ def delta_field(column: Column[object]) -> Field:
 
 def column_names(table: Table) -> list[str]:
     """The names of all columns of `table`, in their order."""
-    return [column.name for column in table.columns]
+    # SQLAlchemy's names are no simple texts, of which each use as a key of JSON takes long.
+    return [str(column.name) for column in table.columns]
 
 
 def key_names(table: Table) -> list[str]:
     """The names of the columns of the primary key of `table`."""
-    return [column.name for column in table.primary_key.columns]
+    return [str(column.name) for column in table.primary_key.columns]
 
 
 def value_names(table: Table) -> list[str]:

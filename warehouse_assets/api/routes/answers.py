@@ -117,7 +117,7 @@ def _columns(asked: sa.Table | Question) -> list[dict[str, str | None]]:
     """The columns of a table, each a `ColumnDescription`; those of a question follow from SQL."""
     return [
         {
-            "name": column.name,
+            "name": str(column.name),
             "type": next((word for kind, word in _KINDS if isinstance(column.type, kind)), None),
             "description": column.comment,
         }

@@ -11,6 +11,8 @@ from starlette.types import Scope
 
 from warehouse_assets.api import parameters, problems
 from warehouse_assets.api.deps import TheService
+from warehouse_assets.api.formats import as_json
+from warehouse_assets.api.published import sent
 
 router = APIRouter(route_class=parameters.StrictRoute)
 
@@ -62,9 +64,9 @@ async def home(request: Request, service: TheService) -> Response:
 
 
 @router.get("/openapi.json", include_in_schema=False)
-async def openapi(request: Request) -> JSONResponse:
+async def openapi(request: Request) -> Response:
     """The description of the API."""
-    return JSONResponse(request.app.openapi())
+    return sent(request, as_json(request.app.openapi()))
 
 
 class _Static(StaticFiles):

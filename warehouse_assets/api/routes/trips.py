@@ -20,7 +20,6 @@ from warehouse_assets.api.formats import (
     as_csv,
     as_json,
     in_both_formats,
-    plain,
 )
 from warehouse_assets.api.parameters import OfRegion, Ranged, StrictRoute
 from warehouse_assets.api.problems import GUARDED, Refusal, problems
@@ -99,8 +98,9 @@ _OF_AVERAGE = in_both_formats(
     "The average; as CSV the series that it is made of.",
     *(404, 422, 503),
 )
+_NAMES = column_names(TRIP_GROUPS)
 _COLUMNS = (
-    *column_names(TRIP_GROUPS),
+    *_NAMES,
     *("origin_lon", "origin_lat", "destination_lon", "destination_lat"),
 )
 _OF_GROUPS = in_both_formats(
@@ -224,7 +224,7 @@ def _zoom(request: Request) -> int:
 
 def _group(group: sa.RowMapping, zoom: int) -> dict[str, Any]:
     """A `Group`."""
-    told = {name: plain(value) for name, value in group.items()}
+    told = {name: group[name] for name in _NAMES}
     for end in ("origin", "destination"):
         lon, lat = tile_centre(group[f"{end}_tile_x"], group[f"{end}_tile_y"], zoom)
         told[end] = {"lon": lon, "lat": lat}
