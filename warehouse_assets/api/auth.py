@@ -6,16 +6,19 @@ import ipaddress
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from fastapi.responses import Response
+from starlette.types import Scope
 
 from warehouse_assets.api import problems
 from warehouse_assets.api.keys import Keys
 from warehouse_assets.settings import Settings
+
+Headers = Mapping[bytes, bytes]
+"""Headers of a request, their names in lower case."""
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = re.compile(r"bearer +(\S+)\s*", re.IGNORECASE)
@@ -27,21 +30,6 @@ _CHALLENGES = ('Basic realm="warehouse", charset="UTF-8"', 'Bearer realm="wareho
 _SECONDS_OF_A_MINUTE = 60.0
 _MOST_CLIENTS = 10_000
 _A_TOKEN = 1 - 1e-9  # as many seconds as it takes to get one may give a little less
-
-
-@dataclass
-class Asked:
-    """What is looked at of a request before a route is."""
-
-    method: str
-    path: str
-    client: str
-    host: str = ""
-    origin: str = ""
-    authorization: str = ""
-    api_key: str = ""
-    accept: str = ""
-    if_none_match: str = ""
 
 
 class RequestLimit:
@@ -98,15 +86,15 @@ class Guard:
         self._keys = keys
         self._limit = RequestLimit(settings.api_requests_per_minute)
 
-    def admit(self, asked: Asked) -> tuple[Response | None, str | None]:
+    def admit(self, scope: Scope, headers: Headers) -> tuple[Response | None, str | None]:
         """Why the request is not answered, or None; and the name of the key that it has."""
-        if (refusal := self._of_another_site(asked)) or asked.path in _WITHOUT_KEY:
+        if (refusal := self._of_another_site(scope, headers)) or scope["path"] in _WITHOUT_KEY:
             return refusal, None
         name = None
         if wanted := self._keys.are_wanted():
-            given = _key_of(asked)
+            given = _key_of(headers)
             name = self._keys.name(given) if given else None
-        if wait := self._limit.seconds_to_wait(f"key {name}" if name else asked.client):
+        if wait := self._limit.seconds_to_wait(f"key {name}" if name else client_of(scope)):
             reason = "You ask more often than the setting API_REQUESTS_PER_MINUTE allows."
             return problems.answer(429, reason, headers={"Retry-After": str(int(wait) + 1)}), name
         if wanted and name is None:
@@ -120,16 +108,16 @@ class Guard:
             return refusal, None
         return None, name
 
-    def _of_another_site(self, asked: Asked) -> Response | None:
-        host = asked.host.lower()
+    def _of_another_site(self, scope: Scope, headers: Headers) -> Response | None:
+        host = headers.get(b"host", b"").decode("latin-1").lower()
         if self._hosts is not None and host and _name_of(host) not in self._hosts:
             return problems.answer(
                 400,
                 f"This service listens on its own machine only and does not know itself as "
                 f"{host}. Set API_URL to the address under which it is reached.",
             )
-        if asked.origin and asked.method not in _SAFE_METHODS:
-            origin = asked.origin.lower()
+        if scope["method"] not in _SAFE_METHODS and b"origin" in headers:
+            origin = headers[b"origin"].decode("latin-1").lower()
             asked_from = urlsplit(origin).netloc if "://" in origin else origin
             if asked_from not in {host, self._public}:
                 return problems.answer(
@@ -146,17 +134,23 @@ def is_of_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def _key_of(asked: Asked) -> str:
+def client_of(scope: Scope) -> str:
+    """The address of who asks; empty where it is not known."""
+    return scope["client"][0] if scope.get("client") else ""
+
+
+def _key_of(headers: Headers) -> str:
     """The key of a request, wherever it has it."""
-    if found := _BEARER.fullmatch(asked.authorization):
+    authorization = headers.get(b"authorization", b"").decode("latin-1")
+    if found := _BEARER.fullmatch(authorization):
         return found[1]
-    if found := _BASIC.fullmatch(asked.authorization):
+    if found := _BASIC.fullmatch(authorization):
         try:
             text = base64.b64decode(found[1], validate=True).decode("utf-8", "replace")
         except binascii.Error:
             return ""
         return text.partition(":")[2]
-    return asked.api_key
+    return headers.get(b"x-api-key", b"").decode("latin-1")
 
 
 @lru_cache(maxsize=1000)

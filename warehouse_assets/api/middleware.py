@@ -10,7 +10,7 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from warehouse_assets.api import problems
-from warehouse_assets.api.auth import Asked, Guard
+from warehouse_assets.api.auth import Guard, client_of
 from warehouse_assets.api.cache import Cache, Kept, Key, RawHeaders
 from warehouse_assets.api.deps import Service
 from warehouse_assets.api.formats import preferred
@@ -33,17 +33,10 @@ _HEADERS_OF_PICTURES: RawHeaders = (
     (_POLICY, b"default-src 'none'; style-src 'unsafe-inline'"),
     *_HEADERS[1:],
 )
+_START = "http.response.start"
 _OK, _NOT_MODIFIED = 200, 304
 _OF_CONTENT = frozenset({b"content-type", b"content-length"})
 _SECONDS_UNTIL_ANOTHER_SERVICE = "10"
-_LOOKED_AT = {
-    b"host": "host",
-    b"origin": "origin",
-    b"authorization": "authorization",
-    b"x-api-key": "api_key",
-    b"accept": "accept",
-    b"if-none-match": "if_none_match",
-}
 
 
 class Middleware:
@@ -63,16 +56,17 @@ class Middleware:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        asked = _asked(scope)
-        told = _Told(send, asked.if_none_match)
+        headers = dict(scope["headers"])
+        told = _Told(send, headers.get(b"if-none-match", b"").decode("latin-1"))
         name: str | None = None
         try:
-            refusal, name = self._guard.admit(asked)
+            refusal, name = self._guard.admit(scope, headers)
             if refusal is not None:
                 told.route = "refused"
                 await refusal(scope, receive, told.send)
             else:
-                await self._answer(scope, asked, receive, told)
+                accept = headers.get(b"accept", b"").decode("latin-1")
+                await self._answer(scope, accept, receive, told)
         except asyncio.CancelledError:
             # The server does that when it ends and a request takes longer than it waits.
             if not told.status:
@@ -83,18 +77,21 @@ class Middleware:
             told.status = told.status or 500
             raise
         finally:
-            self._account(asked, told, name, time.perf_counter() - began)
+            self._account(scope, told, name, time.perf_counter() - began)
 
-    async def _answer(self, scope: Scope, asked: Asked, receive: Receive, told: "_Told") -> None:
+    async def _answer(self, scope: Scope, accept: str, receive: Receive, told: "_Told") -> None:
         # The server leaves the body of an answer to a HEAD out; a stream would have no end.
-        is_head = asked.method == "HEAD" and not asked.path.endswith("/events")
+        is_head = scope["method"] == "HEAD" and not scope["path"].endswith("/events")
+        path = scope.get("raw_path") or quote(scope["path"]).encode()
         key: Key | None = None
-        if is_head or asked.method == "GET":
-            key = scope["raw_path"], scope["query_string"], preferred(asked.accept)
+        if is_head or scope["method"] == "GET":
+            key = path, scope["query_string"], preferred(accept)
             kept = self._cache.get(key)
             if kept and kept.is_of(await self._database.published() or {}):
                 self._metrics.count_kept(True)
-                await told.send_kept(kept)
+                told.route = kept.route
+                await told.send({"type": _START, "status": _OK, "headers": kept.headers})
+                await told.send({"type": "http.response.body", "body": kept.body})
                 return
 
         async def counted() -> Message:
@@ -102,7 +99,8 @@ class Middleware:
             told.received += len(message.get("body", b""))
             return message
 
-        inner = {**scope, "state": {}, "method": "GET" if is_head else asked.method}
+        method = "GET" if is_head else scope["method"]
+        inner = {**scope, "state": {}, "method": method, "raw_path": path}
         try:
             await self._app(inner, counted, told.send)
         finally:
@@ -114,15 +112,15 @@ class Middleware:
         if told.made_status == _OK and told.body is not None:
             self._cache.put(key, Kept(versions, told.route, told.headers, told.body))
 
-    def _account(self, asked: Asked, told: "_Told", name: str | None, seconds: float) -> None:
-        self._metrics.count(asked.method, told.route, told.status, seconds)
+    def _account(self, scope: Scope, told: "_Told", name: str | None, seconds: float) -> None:
+        self._metrics.count(scope["method"], told.route, told.status, seconds)
         entry = {
-            "client": asked.client,
-            "method": asked.method,
-            "path": asked.path,
+            "client": client_of(scope),
+            "method": scope["method"],
+            "path": scope["path"],
             "status": told.status,
             "bytes_received": told.received,
-            "bytes_sent": 0 if asked.method == "HEAD" else told.bytes,
+            "bytes_sent": 0 if scope["method"] == "HEAD" else told.bytes,
             "seconds": round(seconds, 4),
         }
         if name is not None:
@@ -140,69 +138,39 @@ class _Told:
     def __init__(self, send: Send, if_none_match: str) -> None:
         self._send = send
         self._if_none_match = if_none_match
+        self._parts = 0
         self.route = "none"
-        self.made_status = 0
-        self.status = 0
+        self.made_status = self.status = 0
         self.headers: RawHeaders = ()
         self.body: bytes | None = None
-        self.bytes = 0
-        self.received = 0
-        self._parts = 0
+        self.bytes = self.received = 0
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer."""
-        if message["type"] == "http.response.start":
-            headers: RawHeaders = message["headers"]
-            is_picture = dict(headers).get(b"content-type") == b"image/svg+xml"
-            self.headers = (*headers, *(_HEADERS_OF_PICTURES if is_picture else _HEADERS))
-            await self._begin(message["status"], self.headers)
-        else:
-            body = bytes(message.get("body", b""))
-            more = message.get("more_body", False)
-            self._parts += 1
-            self.body = body if self._parts == 1 and not more else None
-            await self._go_on(body, more)
-
-    async def send_kept(self, kept: Kept) -> None:
-        """Send an answer that was kept."""
-        self.route = kept.route
-        if self._if_none_match:
-            await self._begin(_OK, kept.headers)
-            await self._go_on(kept.body, False)
+        if message["type"] == _START:
+            self.made_status = self.status = message["status"]
+            self.headers = message["headers"]
+            sent = dict(self.headers)
+            is_picture = sent.get(b"content-type") == b"image/svg+xml"
+            headers = [*self.headers, *(_HEADERS_OF_PICTURES if is_picture else _HEADERS)]
+            if self._if_none_match and self.status == _OK and self._knows(sent.get(b"etag", b"")):
+                self.status = _NOT_MODIFIED
+                headers = [header for header in headers if header[0] not in _OF_CONTENT]
+            await self._send({"type": _START, "status": self.status, "headers": headers})
             return
-        self.status, self.bytes = _OK, len(kept.body)
-        await self._send({"type": "http.response.start", "status": _OK, "headers": kept.headers})
-        await self._send({"type": "http.response.body", "body": kept.body})
-
-    async def _begin(self, status: int, headers: RawHeaders) -> None:
-        self.made_status = self.status = status
-        if self._if_none_match and status == _OK and self._is_known(headers):
-            self.status = _NOT_MODIFIED
-            headers = [header for header in headers if header[0] not in _OF_CONTENT]
-        start = {"type": "http.response.start", "status": self.status, "headers": headers}
-        await self._send(start)
-
-    async def _go_on(self, body: bytes, more: bool) -> None:
+        body, more = bytes(message.get("body", b"")), message.get("more_body", False)
+        self._parts += 1
+        self.body = body if self._parts == 1 and not more else None
         if self.status == _NOT_MODIFIED:
             body = b""
         self.bytes += len(body)
-        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        await self._send({"type": message["type"], "body": body, "more_body": more})
 
-    def _is_known(self, headers: RawHeaders) -> bool:
-        tag = next((value for name, value in headers if name == b"etag"), b"").decode("latin-1")
-        names = (name.strip().removeprefix("W/") for name in self._if_none_match.split(","))
-        return bool(tag) and any(name in {"*", tag.removeprefix("W/")} for name in names)
-
-
-def _asked(scope: Scope) -> Asked:
-    if not scope.get("raw_path"):
-        scope["raw_path"] = quote(scope["path"]).encode()
-    client = scope.get("client")
-    asked = Asked(scope["method"], scope["path"], client[0] if client else "")
-    for name, value in scope["headers"]:
-        if attribute := _LOOKED_AT.get(name):
-            setattr(asked, attribute, value.decode("latin-1"))
-    return asked
+    def _knows(self, tag: bytes) -> bool:
+        """Whether who asks has the answer of this ETag."""
+        name = tag.decode("latin-1").removeprefix("W/")
+        known = (name.strip().removeprefix("W/") for name in self._if_none_match.split(","))
+        return bool(tag) and any(found in {"*", name} for found in known)
 
 
 def _route(scope: Scope) -> str:
