@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from warehouse_assets.defs.forum.files import VOTES_FILES
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.errors import BusyError, LakeError, TransientError
+from warehouse_assets.ingest.file_kinds import FileKind
+from warehouse_assets.ingest.files import load_files
 from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets.orchestration.ingestion_steps import publishing, taking_files
 from warehouse_assets_tests.defs.trips import journeys
@@ -45,6 +48,11 @@ def stored(house: House, awaits: Sequence[str] = ANSWERS) -> Ingestion:
     return ingestion
 
 
+def take(house: House, kind: FileKind = TRIPS_FILES) -> None:
+    with taking_files(house.settings, kind, "run") as heard:
+        load_files(house.lake, house.inbox, kind, heard)
+
+
 def publish(house: House, *tables: str) -> None:
     for table in tables:
         with publishing(house.settings, table):
@@ -74,31 +82,41 @@ def test_a_file_has_succeeded_when_all_that_follows_from_it_is_published(house: 
     assert started.data["run_id"] == result.run_id
 
 
-def test_a_file_that_was_taken_before_has_succeeded_at_once(house: House) -> None:
+def test_files_that_were_taken_before_or_are_rejected_as_a_whole_are_over_at_once(
+    house: House,
+) -> None:
     house.deliver("trips.csv", journeys.content([Trip()]))
-    house.run("trips", checks=False)
-    ingestion = begin(house)
+    take(house)
+    known, useless = begin(house), begin(house, "region,origin_coord\nPrague,POINT (1 2)\n")
 
-    house.run("trips", checks=False)
+    take(house)
 
-    assert told(ingestion) == ["received", "succeeded"]
-    assert last(ingestion) == {"rows": 0, "rejected": 0, "is_known": True}
+    assert told(known) == ["received", "succeeded"]
+    assert last(known) == {"rows": 0, "rejected": 0, "is_known": True}
+    assert told(useless) == ["received", "started", "failed"]
+    assert str(last(useless)["reason"]).startswith("The file was rejected: ")
 
 
-def test_a_file_that_is_rejected_as_a_whole_has_failed(house: House) -> None:
-    ingestion = begin(house, "region,origin_coord\nPrague,POINT (1 2)\n")
+def test_files_taken_together_have_no_share_and_each_has_its_own_figures(house: House) -> None:
+    one, two = begin(house), begin(house, journeys.content([Trip(), Trip("Turin")]))
 
-    assert house.run(*ALL, checks=False).success
+    take(house)
 
-    assert told(ingestion)[-1] == "failed"
-    assert str(last(ingestion)["reason"]).startswith("The file was rejected: ")
+    for ingestion, rows in ((one, 1), (two, 2)):
+        events = ingestion.events()
+        phases = [event.data["phase"] for event in events if event.name == "progress"]
+        assert "storing" in phases
+        assert "reading" not in phases
+        (stored_,) = (event.data for event in events if event.name == "stored")
+        assert (stored_["rows"], stored_["rejected"]) == (rows, 0)
+        assert stored_["awaits"] == list(TRIPS_FILES.answers)
 
 
 def test_only_the_files_of_its_own_kind_are_told_of(house: House) -> None:
     ingestion = begin(house)
     house.deliver("votes.jsonl", [vote(1, 1)])
 
-    assert house.run("votes", checks=False).success
+    take(house, VOTES_FILES)
 
     assert told(ingestion) == ["received"]
 
@@ -116,29 +134,16 @@ def test_the_second_of_two_files_awaits_what_the_first_one_does(house: House) ->
     assert told(third) == ["received", "stored", "trip_groups"]
 
 
-def test_a_table_that_nobody_awaits_tells_nobody(house: House) -> None:
-    ingestion = stored(house)
-
-    publish(house, "votes")
-
-    assert told(ingestion) == ["received", "stored"]
-
-
-def test_a_file_that_was_not_in_the_lake_when_publishing_began_is_not_in_what_is_published(
+def test_only_what_awaits_a_table_and_was_in_the_lake_before_is_told_and_once(
     house: House,
 ) -> None:
+    before = stored(house)
     with publishing(house.settings, "daily_trips"):
-        ingestion = stored(house)
+        later = stored(house)
+    publish(house, "votes", "daily_trips")
 
-    assert told(ingestion) == ["received", "stored"]
-
-
-def test_a_table_published_twice_is_told_of_once(house: House) -> None:
-    ingestion = stored(house)
-
-    publish(house, "daily_trips", "daily_trips")
-
-    assert told(ingestion) == ["received", "stored", "daily_trips"]
+    assert told(before) == ["received", "stored", "daily_trips"]
+    assert told(later) == ["received", "stored", "daily_trips"]
 
 
 def test_what_is_stored_again_is_awaited_again(house: House) -> None:
@@ -154,7 +159,9 @@ def test_what_is_stored_again_is_awaited_again(house: House) -> None:
     assert told(ingestion)[-1] == "succeeded"
 
 
-def test_an_error_while_publishing_fails_those_that_await_it_and_goes_on(house: House) -> None:
+def test_an_error_while_publishing_fails_those_that_await_it_which_may_still_succeed(
+    house: House,
+) -> None:
     awaiting, other = stored(house), stored(house, ["trip_groups"])
 
     with pytest.raises(LakeError), publishing(house.settings, "daily_trips"):
@@ -163,16 +170,8 @@ def test_an_error_while_publishing_fails_those_that_await_it_and_goes_on(house: 
     assert told(awaiting) == ["received", "stored", "failed"]
     assert last(awaiting) == {"reason": "Mend the table daily_trips."}
     assert told(other) == ["received", "stored"]
-
-
-def test_one_that_failed_may_still_succeed(house: House) -> None:
-    ingestion = stored(house)
-    with pytest.raises(LakeError), publishing(house.settings, "daily_trips"):
-        raise LakeError("Mend it.")
-
     publish(house, *ANSWERS)
-
-    assert told(ingestion) == ["received", "stored", "failed", *ANSWERS, "succeeded"]
+    assert told(awaiting) == ["received", "stored", "failed", *ANSWERS, "succeeded"]
 
 
 @pytest.mark.parametrize("error", [TransientError("Later."), BusyError("Another process.")])
@@ -204,15 +203,14 @@ def test_an_error_while_files_are_taken_fails_them(
 
     with monkeypatch.context() as patch:
         patch.setattr("warehouse_assets.ingest.files.register", cannot)
-        assert not house.run("trips", checks=False).success
+        with pytest.raises(LakeError):
+            take(house)
 
     assert told(ingestion) == ["received", "started", "failed"]
     assert last(ingestion) == {"reason": "Mend the table trips."}
     assert told(another) == ["received"]
-
-    assert house.run(*ALL, checks=False).success
-
-    assert told(ingestion)[-1] == "succeeded"
+    take(house)
+    assert told(ingestion)[-1] == "stored"
 
 
 def test_of_journals_a_week_old_nothing_is_told(house: House) -> None:
@@ -227,18 +225,13 @@ def test_of_journals_a_week_old_nothing_is_told(house: House) -> None:
     assert told(recent) == ["received", "stored", "daily_trips"]
 
 
-def test_a_damaged_journal_does_not_disturb_the_others(house: House) -> None:
+def test_neither_damaged_journals_nor_none_disturb_the_steps(house: House) -> None:
+    publish(house, *ANSWERS)
+    take(house)
+    assert not house.settings.ingestions.exists()
     damaged, good = stored(house), stored(house)
     damaged.path.write_bytes(b"\xff\0 no journal\n{}\n[1]\n")
 
     publish(house, *ANSWERS)
 
     assert told(good)[-1] == "succeeded"
-
-
-def test_without_any_journal_steps_go_on(house: House) -> None:
-    publish(house, *ANSWERS)
-    with taking_files(house.settings, TRIPS_FILES, "run"):
-        pass
-
-    assert not house.settings.ingestions.exists()
