@@ -138,32 +138,24 @@ def test_an_upload_is_watched_to_its_end(page: Page, file: Path) -> None:
     assert page.complaints() == []
 
 
-def test_the_reason_of_a_failure_is_shown(page: Page, file: Path) -> None:
-    page.send(file)
-    page.the_ingestion().tell("failed", reason="The column region is <missing>.")
-
-    eventually(lambda: page.text("live-state") == "failed")
-    assert page.text("reason") == "The column region is <missing>."
-
-
-def test_a_file_that_is_too_large_is_not_even_sent(page: Page, tmp_path: Path) -> None:
+def test_what_fails_is_told_in_words_before_it_is_sent_or_afterwards(
+    page: Page, file: Path, tmp_path: Path
+) -> None:
     eventually(lambda: "At most 10.0 MB" in page.text("limit"))
-    large = tmp_path / "large.csv"
+    large, empty = tmp_path / "large.csv", tmp_path / "empty.csv"
     with large.open("wb") as stream:
         stream.truncate(10_000_001)
+    empty.touch()
 
     page.send(large)
-
     eventually(lambda: "at most 10.0 MB are taken" in page.text("reason"))
-    assert page.served.service.ingestions.all() == []
-
-
-def test_an_empty_file_is_refused_in_words(page: Page, tmp_path: Path) -> None:
-    empty = tmp_path / "empty.csv"
-    empty.touch()
     page.send(empty)
-
     eventually(lambda: "the file is empty" in page.text("reason"))
+    assert page.served.service.ingestions.all() == []
+    page.send(file)
+    page.the_ingestion().tell("failed", reason="The column region is <missing>.")
+    eventually(lambda: page.text("live-state") == "failed")
+    assert page.text("reason") == "The column region is <missing>."
 
 
 def test_what_others_sent_is_seen_to_go_on(browser: webdriver.Chrome, served: Served) -> None:
@@ -177,15 +169,6 @@ def test_what_others_sent_is_seen_to_go_on(browser: webdriver.Chrome, served: Se
     eventually(lambda: page.first_row()[1:4] == ["done", "12,346", "0"])
 
 
-def test_pictures_that_are_not_there_yet_say_so(page: Page) -> None:
-    def notes() -> list[str]:
-        found = page.browser.find_elements(By.CSS_SELECTOR, "figure .missing")
-        return [note.text for note in found]
-
-    eventually(lambda: len(notes()) == 2)
-    assert all("once trips have been taken" in note for note in notes())
-
-
 def has_received(page: Page, files: int) -> bool:
     return len(page.served.service.ingestions.all()) == files
 
@@ -193,6 +176,9 @@ def has_received(page: Page, files: int) -> bool:
 def test_pictures_are_shown_anew_after_each_file(page: Page, file: Path) -> None:
     lake = Lake(page.served.service.settings.lake, page.served.service.settings.scratch, 10**9)
     weekly = Stored(lake, WEEKLY_TRIPS)
+    missing = partial(page.browser.find_elements, By.CSS_SELECTOR, "figure .missing")
+    eventually(lambda: len(missing()) == 2)
+    assert all("once trips have been taken" in note.text for note in missing())
     seen = {""}
     for number in (1, 2):
         at = datetime.fromisoformat(f"2018-05-{28 + number}")
