@@ -32,14 +32,13 @@ from warehouse_assets.defs.trips.areas import (
     weekly_trips_of_box,
     weekly_trips_of_region,
 )
-from warehouse_assets.defs.trips.groups import Filter, Place, most_travelled, tile_centre
+from warehouse_assets.defs.trips.groups import ORDER, Filter, most_travelled, tile_centre
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
-from warehouse_assets.tables import column_names, key_names
+from warehouse_assets.tables import column_names
 
 router = APIRouter(prefix="/trips", tags=["trips"], route_class=StrictRoute, responses=GUARDED)
 
 _GROUPS_ON_THE_MAP = 600
-_ORDER = [cursor.kind_of(TRIP_GROUPS.c[name]) for name in ("trips", *key_names(TRIP_GROUPS))]
 
 
 class Week(BaseModel):
@@ -200,8 +199,7 @@ async def groups(request: Request, said: Annotated[_Groups, Query()]) -> Respons
     """Groups of similar trips, those with the most trips first."""
     shape, zoom, place = said.wanted(request), _zoom(request), None
     if said.after is not None:
-        trips, *key = cursor.decode(said.after, _ORDER)
-        place = Place(trips, tuple(key))
+        place = cursor.decode(said.after, map(cursor.kind_of, ORDER))
 
     def make(reading: Reading) -> Content:
         filter_ = Filter(said.region, said.hour_of_day, said.min_trips)
@@ -209,8 +207,7 @@ async def groups(request: Request, said: Annotated[_Groups, Query()]) -> Respons
         page = [_group(group, zoom) for group in found[: said.limit]]
         following = None
         if len(found) > said.limit:
-            end = Place.of(found[said.limit - 1])
-            following = cursor.encode([end.trips, *end.key])
+            following = cursor.encode([found[said.limit - 1][column.name] for column in ORDER])
         if shape == "csv":
             return as_csv(_COLUMNS, map(_row, page), following)
         return as_json({"groups": page, "next": following}, following)

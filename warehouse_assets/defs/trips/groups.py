@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from warehouse_assets.defs.trips.tables import MANY_TRIPS, TRIP_GROUPS
 from warehouse_assets.tables import key_names
 
-_KEYS = [TRIP_GROUPS.c[name] for name in key_names(TRIP_GROUPS)]
-_ORDER = [TRIP_GROUPS.c.trips.desc(), *_KEYS]
+ORDER = [TRIP_GROUPS.c[name] for name in ("trips", *key_names(TRIP_GROUPS))]
+"""The columns by which groups are ordered: most trips first, then by their key."""
 # As text of the statement: of a bound value the database cannot know that its index is enough.
 _HAS_MANY_TRIPS = sa.text(f"trips >= {MANY_TRIPS}")
 _HAS_FEW_TRIPS = sa.text(f"trips < {MANY_TRIPS}")
@@ -26,28 +26,18 @@ class Filter:
     min_trips: int = 1
 
 
-@dataclass(frozen=True)
-class Place:
-    """A place in the order of the groups: trips and key of the last group before it."""
-
-    trips: int
-    key: tuple[str | int, ...]
-
-    @classmethod
-    def of(cls, group: sa.RowMapping) -> "Place":
-        """The place behind `group`."""
-        return cls(group["trips"], tuple(group[column.name] for column in _KEYS))
-
-
 def most_travelled(
-    connection: sa.Connection, wanted: Filter, limit: int, after: Place | None = None
+    connection: sa.Connection, wanted: Filter, limit: int, after: Sequence[Any] | None = None
 ) -> Sequence[sa.RowMapping]:
     """The groups with the most trips, at most `limit`, in the order of trips, then of their key.
 
     Those with many trips are found by an index, which is all that the first pages need.
+
+    Args:
+        after: what the group before has in the columns of `ORDER`.
     """
     found: list[sa.RowMapping] = []
-    if after is None or after.trips >= MANY_TRIPS:
+    if after is None or after[0] >= MANY_TRIPS:
         found += connection.execute(_query(wanted, limit, after, _HAS_MANY_TRIPS)).mappings()
     if len(found) < limit and wanted.min_trips < MANY_TRIPS:
         rest = _query(wanted, limit - len(found), after, _HAS_FEW_TRIPS)
@@ -56,19 +46,19 @@ def most_travelled(
 
 
 def _query(
-    wanted: Filter, limit: int, after: Place | None, part: sa.TextClause
+    wanted: Filter, limit: int, after: Sequence[Any] | None, part: sa.TextClause
 ) -> sa.Select[tuple[Any, ...]]:
-    query = sa.select(TRIP_GROUPS).where(part).order_by(*_ORDER).limit(limit)
+    trips, *keys = ORDER
+    query = sa.select(TRIP_GROUPS).where(part).order_by(trips.desc(), *keys).limit(limit)
     if wanted.region is not None:
         query = query.where(TRIP_GROUPS.c.region == wanted.region)
     if wanted.hour_of_day is not None:
         query = query.where(TRIP_GROUPS.c.hour_of_day == wanted.hour_of_day)
     if wanted.min_trips > 1:
-        query = query.where(TRIP_GROUPS.c.trips >= wanted.min_trips)
+        query = query.where(trips >= wanted.min_trips)
     if after is not None:
-        is_later = sa.tuple_(*_KEYS) > sa.tuple_(*after.key)
-        trips = TRIP_GROUPS.c.trips
-        query = query.where((trips < after.trips) | ((trips == after.trips) & is_later))
+        is_later = sa.tuple_(*keys) > sa.tuple_(*after[1:])
+        query = query.where((trips < after[0]) | ((trips == after[0]) & is_later))
     return query
 
 
