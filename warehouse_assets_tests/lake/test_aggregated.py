@@ -26,17 +26,6 @@ def test_partial_rows_of_several_commits_are_read_as_one(walks: Stored) -> None:
     assert walks.table.open().count() == 5
 
 
-def test_values_that_are_not_there_do_not_count(walks: Stored) -> None:
-    walks.append([walk("Rex", None, None, None), walk("Ada", None, None, None)])
-    walks.append([walk("Rex", 2, 3.5, 8)])
-    walks.append([walk("Rex", None, None, None)])
-
-    assert walks.rows() == [
-        ("Ada", MONDAY, None, None, None),
-        ("Rex", MONDAY, 2, 3.5, at(8)),
-    ]
-
-
 def test_without_rows_there_are_none(lake: Lake, walks: Stored) -> None:
     assert walks.rows() == []
     walks.table.open()

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 from deltalake import DeltaTable
-from sqlalchemy import Column, MetaData, Text
 
 from warehouse_assets.errors import ConflictError
 from warehouse_assets.lake import LakeTable, append, merge, replace
-from warehouse_assets_tests.lake.tables import PETS, Row, Stored, with_column
+from warehouse_assets_tests.lake.tables import Row, Stored
 
 REX = (1, "Rex", 30.5, 1)
 TOM = (2, "Tom", 4.0, 1)
@@ -89,37 +88,6 @@ def test_a_handle_is_stale_after_the_tables_tenth_commit_too(pets: Stored) -> No
     with pytest.raises(ConflictError):
         write_with(pets, stale, "append", [(99, None, None, None)], {})
     assert len(pets.rows()) == 12
-
-
-def test_two_processes_that_add_a_column_at_once_may_try_again(
-    pets: Stored, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pets.append([REX])
-    stale = DeltaTable(str(pets.table.path))
-    Stored(pets.lake, with_column(PETS, "colour")).table.open()
-    sized = PETS.to_metadata(MetaData())
-    sized.append_column(Column("size", Text, comment="Added by another release."))
-    late = Stored(pets.lake, sized).table
-    with monkeypatch.context() as patched:
-        patched.setattr("warehouse_assets.lake.lake.DeltaTable", _Always(stale))
-        with pytest.raises(ConflictError):
-            late.open()
-    late.open()
-    names = [field.name for field in DeltaTable(str(pets.table.path)).schema().fields]
-    assert names == ["id", "name", "weight", "arrival", "colour", "size"]
-
-
-class _Always:
-    """Stands for the class DeltaTable and opens `handle` whatever is asked."""
-
-    def __init__(self, handle: DeltaTable) -> None:
-        self.handle = handle
-
-    def __call__(self, _path: str) -> DeltaTable:
-        return self.handle
-
-    def is_deltatable(self, _path: str) -> bool:
-        return True
 
 
 def test_a_table_that_another_process_makes_meanwhile_is_opened(

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import duckdb
 import pytest
 from sqlalchemy import Column, MetaData, Table, Text
 
@@ -96,17 +95,6 @@ def test_a_file_in_place_of_the_scratch_folder_is_explained(lake: Lake) -> None:
         pass
 
 
-@pytest.mark.parametrize("content", ["{not json", "", '{"commitInfo":{}}\n'])
-def test_a_damaged_log_is_explained(pets: Stored, content: str) -> None:
-    pets.version()
-    log = pets.table.path / "_delta_log" / "00000000000000000000.json"
-    log.write_text(content)
-    with pytest.raises(LakeError, match=r"pets.*(Delete the folder|LAKE_URI)"):
-        pets.table.open()
-    with pytest.raises(LakeError, match=r"pets.*(Delete the folder|LAKE_URI)"):
-        pets.rows()
-
-
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
 def test_a_lost_data_file_is_explained(pets: Stored, damage: str) -> None:
     pets.append([REX])
@@ -118,14 +106,6 @@ def test_a_lost_data_file_is_explained(pets: Stored, damage: str) -> None:
         path.write_bytes(b"not parquet at all, though long enough")
     with pytest.raises(LakeError, match=r"pets.*(Delete the folder|LAKE_URI)"):
         pets.rows()
-
-
-def test_a_wrong_query_is_duckdbs_error(pets: Stored) -> None:
-    pets.append([REX])
-    with pets.lake.connect() as connection:
-        pets.lake.view_newest(connection, PETS)
-        with pytest.raises(duckdb.BinderException):
-            connection.sql("SELECT colour FROM pets")
 
 
 def test_connections_have_views_and_tables_of_their_own(lake: Lake) -> None:

@@ -1,8 +1,10 @@
-"""Folding and clustering: nobody sees it but in the cost of reading."""
+"""Folding, clustering, compaction: nobody sees it but in the cost of reading."""
 
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -12,7 +14,6 @@ from sqlalchemy import Table
 from warehouse_assets.errors import ConflictError
 from warehouse_assets.lake import (
     Lake,
-    Maintained,
     append,
     changed_at,
     maintain,
@@ -21,6 +22,9 @@ from warehouse_assets.lake import (
 from warehouse_assets_tests.crashes import hooked
 from warehouse_assets_tests.lake.partial_tables import SPOTS, WALKS, Walk, added_up, walk
 from warehouse_assets_tests.lake.tables import PETS, Row, Stored, animals, kinds
+
+# The package has a function of the same name.
+rearranging: Any = importlib.import_module("warehouse_assets.lake.rearrange")
 
 CORNERS: list[Row] = [
     (lon, lat, "corner") for lon in (-180.0, 0.0, 180.0) for lat in (-90.0, 0.0, 90.0)
@@ -212,22 +216,6 @@ def test_another_commit_in_between_is_a_conflict_and_leaves_no_file(
     assert kinds(walks) == ["folded"]
 
 
-def test_dying_before_the_commit_leaves_a_file_that_maintenance_removes(
-    lake: Lake, walks: Stored
-) -> None:
-    def die() -> None:
-        raise KeyboardInterrupt
-
-    walks.append([walk("Rex", 1)])
-    with between(die), pytest.raises(KeyboardInterrupt):
-        rearrange(lake, walks.table)
-    assert [row[2] for row in walks.rows()] == [1]
-
-    maintain(lake, walks.table, 0)
-
-    assert walks.files() == walks.registered()
-
-
 def test_transactions_older_versions_and_the_time_of_change_are_as_before(
     lake: Lake, walks: Stored
 ) -> None:
@@ -246,19 +234,6 @@ def test_transactions_older_versions_and_the_time_of_change_are_as_before(
         assert connection.execute("SELECT walks FROM walks").fetchall() == [(1,)]
 
 
-def test_maintenance_leaves_files_in_order_as_they_are(lake: Lake, walks: Stored) -> None:
-    walks.append(dogs(0, 100))
-    rearrange(lake, walks.table)
-    walks.append(dogs(100, 2))
-    rearrange(lake, walks.table)
-    registered = walks.registered()
-
-    assert maintain(lake, walks.table, 0) == Maintained(2, 2, 2)
-
-    assert walks.registered() == registered == walks.files()
-    assert walks.rows() == sorted(dogs(0, 102))
-
-
 def test_a_lake_in_a_folder_of_an_unusual_name_is_rearranged(tmp_path: Path) -> None:
     folder = tmp_path / "a lake* of 'ž'"
     lake = Lake(folder / "lake", folder / "tmp", 10**9)
@@ -272,3 +247,47 @@ def test_a_lake_in_a_folder_of_an_unusual_name_is_rearranged(tmp_path: Path) -> 
     maintain(lake, walks.table, 0)
     assert [row[2] for row in walks.rows()] == [3]
     assert len(walks.files()) == 1
+
+
+def test_small_files_of_other_tables_are_put_together(lake: Lake, pets: Stored) -> None:
+    for number in range(5):
+        pets.append(animals(number, 1))
+    before = pets.rows()
+
+    assert rearrange(lake, pets.table) == 5
+
+    assert pets.rows() == before
+    assert kinds(pets) == ["compacted"]
+
+
+def test_a_file_that_is_alone_is_left_alone(lake: Lake, pets: Stored) -> None:
+    assert rearrange(lake, pets.table) == 0
+    pets.append(animals(0, 9))
+    assert rearrange(lake, pets.table) == 0
+    pets.append(animals(9, 1))
+    rearrange(lake, pets.table)
+
+    pets.append(animals(10, 1))  # 10 is more than four times 1
+    assert rearrange(lake, pets.table) == 0
+    assert kinds(pets) == ["compacted", "part"]
+
+    pets.append(animals(11, 1))
+    pets.append(animals(12, 1))
+    assert rearrange(lake, pets.table) == 13
+    assert pets.rows() == animals(0, 13)
+
+
+def test_large_files_need_not_be_put_together(
+    lake: Lake, pets: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets.append(animals(0, 200))
+    (large,) = pets.registered()
+    pets.append(animals(200, 1))
+    pets.append(animals(201, 1))
+    monkeypatch.setattr(rearranging, "LARGE", (pets.table.path / large).stat().st_size)
+
+    assert rearrange(lake, pets.table) == 2
+
+    assert large in pets.registered()
+    assert kinds(pets) == ["compacted", "part"]
+    assert pets.rows() == animals(0, 202)

@@ -60,11 +60,9 @@ def assert_healed(warehouse: Warehouse, pets: Stored) -> None:
     "statements",
     [
         RENAMED,
-        [*RENAMED, "CREATE VIEW mine AS SELECT name FROM pets_old"],
         WITHOUT_KEY,
         ["DROP INDEX ix_pets_weight"],
         ["ALTER TABLE pets ADD COLUMN mine TEXT"],
-        ["ALTER TABLE pets DROP COLUMN name"],
         ["ALTER TABLE pets RENAME COLUMN name TO mine"],
         ["DROP TABLE pets", "CREATE TABLE pets (mine TEXT)"],
         ["ALTER TABLE _published RENAME TO _published_old"],
@@ -80,11 +78,8 @@ def test_it_is_healed(published: Stored, warehouse: Warehouse, statements: list[
     "statement",
     [
         "ALTER TABLE pets DROP CONSTRAINT pets_pkey",
-        "ALTER TABLE pets ALTER COLUMN weight TYPE text",
         "ALTER TABLE pets ALTER COLUMN id TYPE text",
         "ALTER INDEX ix_pets_weight RENAME TO mine",
-        "ALTER INDEX pets_pkey RENAME TO mine",
-        "ALTER TABLE pets SET UNLOGGED",
     ],
 )
 def test_in_postgresql_it_is_healed(

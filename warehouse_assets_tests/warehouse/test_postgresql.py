@@ -18,7 +18,7 @@ from warehouse_assets.errors import (
 from warehouse_assets.progress import heard_by
 from warehouse_assets.warehouse import Warehouse, warehouse_at
 from warehouse_assets.warehouse.postgresql_errors import explanation
-from warehouse_assets_tests.postgres import execute, postgres_url, server_url
+from warehouse_assets_tests.postgres import execute
 from warehouse_assets_tests.warehouse.copies import query, url_of
 from warehouse_assets_tests.warehouse.processes import started, write_until_told
 
@@ -221,10 +221,3 @@ def test_maintaining_brings_statistics_up_to_date_and_tolerates_a_locked_table(
     with cats.write() as connection:
         connection.exec_driver_sql("LOCK TABLE cats")
         cats.maintain()
-
-
-def test_there_is_no_file_to_move_aside(cats: Warehouse) -> None:
-    assert cats.move_aside_if_unreadable() is None
-    assert cats.exists()
-    assert server_url().startswith("postgresql://")
-    assert postgres_url() != url_of(cats)

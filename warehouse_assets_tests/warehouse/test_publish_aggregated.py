@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.lake import Lake, maintain, overwrite, rearrange
-from warehouse_assets.progress import Progress, heard_by
-from warehouse_assets.warehouse import Published, Warehouse, publish
+from warehouse_assets.warehouse import Published, Warehouse
 from warehouse_assets_tests.lake.partial_tables import WALKS, added_up, walk
 from warehouse_assets_tests.lake.tables import Stored
 from warehouse_assets_tests.warehouse.copies import contents, in_a_new_database, publish_to, query
@@ -81,22 +80,6 @@ def test_computed_anew_or_without_its_feed_a_table_is_published_whole(
     assert publish_to(warehouse, walks).is_whole
 
     assert [row[:2] for row in query(warehouse, ALL)] == [("Rex", 15)]
-
-
-def test_publishing_that_breaks_off_did_not_happen(warehouse: Warehouse, walks: Stored) -> None:
-    def die(progress: Progress) -> None:  # told of what is written before that is noted
-        raise KeyboardInterrupt
-
-    walks.append([walk("Rex", 1)])
-    publish_to(warehouse, walks)
-    walks.append([walk("Rex", 2)])
-    with pytest.raises(KeyboardInterrupt), heard_by(report=die):
-        publish(walks.lake, warehouse, walks.table)
-    assert [row[:2] for row in query(warehouse, ALL)] == [("Rex", 1)]
-
-    assert publish_to(warehouse, walks) == Published(1, 0)
-    assert [row[:2] for row in query(warehouse, ALL)] == [("Rex", 3)]
-    assert publish_to(warehouse, walks) == Published()
 
 
 def test_a_large_sum_stays_exact(warehouse: Warehouse, walks: Stored) -> None:

@@ -12,7 +12,6 @@ from warehouse_assets_tests.warehouse.copies import (
     in_a_new_database,
     publish_to,
     query,
-    tables,
     url_of,
 )
 from warehouse_assets_tests.warehouse.processes import publish_and_die, read_until_told, started
@@ -40,16 +39,6 @@ def test_after_a_kill_the_old_rows_are_seen_and_the_next_publishing_completes(
     assert contents(warehouse) == before
     assert query(warehouse, "SELECT version FROM _published") == [(1,)]
     assert publish_to(warehouse, pets).rows_written == 302
-    assert contents(warehouse) == in_a_new_database(warehouse, pets, tmp_path)
-
-
-def test_after_a_kill_of_the_first_publishing_the_next_one_completes(
-    pets: Stored, warehouse: Warehouse, tmp_path: Path
-) -> None:
-    pets.replace(rows_of(1))
-    kill_publishing(warehouse, tmp_path, "whole")
-    assert tables(warehouse) == []
-    assert publish_to(warehouse, pets).is_whole
     assert contents(warehouse) == in_a_new_database(warehouse, pets, tmp_path)
 
 
