@@ -21,7 +21,7 @@ ROWS: list[Row] = [
     (5, -(2**63), True, 1e308, at("0001-01-01"), date(9999, 12, 31), "NULL"),
     (6, 6, True, 1 / 3, at("2022-01-03"), date(2022, 2, 2), " . "),
     (7, 7, True, math.inf, at("2022-01-03"), date(2022, 2, 2), "\t"),
-    (8, 8, True, math.nan, at("2022-01-03"), date(2022, 2, 2), "x" * 3_000_000),
+    (8, 8, True, math.nan, at("2022-01-03"), date(2022, 2, 2), "x" * 300_000),
 ]
 
 
@@ -39,23 +39,21 @@ def test_rows_of_every_type_are_the_same_until_one_is_changed_by_hand(
     assert difference(lake, warehouse, stored.table) == ""
 
     changes = [
-        "UPDATE kinds SET whole = whole + 1 WHERE id = 1",
-        "UPDATE kinds SET whole = 0 WHERE id = 2",
-        "UPDATE kinds SET truth = NOT truth WHERE id = 1",
-        "UPDATE kinds SET share = 0.10000000000000002 WHERE id = 1",
-        "UPDATE kinds SET moment = '2022-01-03 04:05:06.000788' WHERE id = 1",
-        "UPDATE kinds SET day = '2022-01-04' WHERE id = 1",
-        "UPDATE kinds SET words = 'Plain' WHERE id = 1",
-        "UPDATE kinds SET words = NULL WHERE id = 3",
-        "UPDATE kinds SET words = '' WHERE id = 2",
-        "UPDATE kinds SET id = 9 WHERE id = 1",
+        ("whole = whole + 1", "whole = whole - 1", 1),
+        ("whole = 0", "whole = NULL", 2),
+        ("truth = NOT truth", "truth = NOT truth", 1),
+        ("share = 0.10000000000000002", "share = 0.1", 1),
+        ("moment = '2022-01-03 04:05:06.000788'", "moment = '2022-01-03 04:05:06.000789'", 1),
+        ("day = '2022-01-04'", "day = '2022-01-03'", 1),
+        ("words = 'Plain'", "words = 'plain'", 1),
+        ("words = NULL", "words = ''", 3),
+        ("words = ''", "words = NULL", 2),
     ]
-    for change in changes:
-        by_hand(warehouse, change)
+    for change, back, row in changes:
+        by_hand(warehouse, f"UPDATE kinds SET {change} WHERE id = {row}")
         found = difference(lake, warehouse, stored.table)
         assert found == "It has 8 rows, as many as the lake, but with other values.", change
-        by_hand(warehouse, "DELETE FROM _published")
-        publish_to(warehouse, stored)
+        by_hand(warehouse, f"UPDATE kinds SET {back} WHERE id = {row}")
         assert difference(lake, warehouse, stored.table) == ""
     by_hand(warehouse, "DELETE FROM kinds WHERE id > 5")
     assert difference(lake, warehouse, stored.table) == "It has 5 rows, the lake has 8."

@@ -119,7 +119,7 @@ def test_a_clock_that_is_a_day_ahead_is_not_believed() -> None:
         read_line(line, NOON - timedelta(microseconds=1))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["Delivery Step", "Customer", "Timestamp", "timestamp", "x"]),
