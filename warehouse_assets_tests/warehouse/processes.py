@@ -77,11 +77,3 @@ def read_until_told(connection: Connection, url: str) -> None:
         seen.add(low)
         time.sleep(0.005)
     connection.send(len(seen))
-
-
-def write_until_told(connection: Connection, url: str) -> None:
-    """Hold a transaction that has written a cat."""
-    with warehouse_at(url).write() as writing:
-        writing.exec_driver_sql("INSERT INTO cats VALUES ('Kim')")
-        connection.send("writing")
-        connection.recv()

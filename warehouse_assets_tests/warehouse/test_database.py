@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from warehouse_assets.errors import BusyError, LakeError, WarehouseError
-from warehouse_assets.progress import heard_by
-from warehouse_assets.warehouse import Warehouse, sqlite, warehouse_at
+from warehouse_assets.errors import WarehouseError
+from warehouse_assets.warehouse import Warehouse, warehouse_at
 from warehouse_assets_tests.warehouse.copies import query
 
 
@@ -64,24 +63,6 @@ def write_one(warehouse: Warehouse) -> None:
         connection.exec_driver_sql("INSERT INTO cats VALUES ('Kim')")
 
 
-def test_what_is_written_is_there_when_the_block_ends(cats: Warehouse) -> None:
-    write_one(cats)
-    assert query(cats, "SELECT name FROM cats") == [("Tom",), ("Kim",)]
-
-
-def test_after_an_error_nothing_was_written_tables_included(cats: Warehouse) -> None:
-    def change_and_fail() -> None:
-        with cats.write() as connection:
-            connection.exec_driver_sql("CREATE TABLE dogs (name TEXT)")
-            connection.exec_driver_sql("DELETE FROM cats")
-            raise LakeError("no feed")
-
-    with pytest.raises(LakeError, match="no feed"):
-        change_and_fail()
-    assert query(cats, "SELECT name FROM sqlite_master") == [("cats",)]
-    assert query(cats, "SELECT name FROM cats") == [("Tom",)]
-
-
 def test_nothing_is_made_before_it_is_needed(warehouse: Warehouse) -> None:
     assert str(warehouse) == f"sqlite:///{warehouse.path}"
     assert not warehouse.path.exists()
@@ -116,18 +97,6 @@ def test_a_file_in_place_of_the_folder_is_explained(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     with pytest.raises(WarehouseError, match="WAREHOUSE_URL"):
         write_one(warehouse_at(f"sqlite:///{tmp_path}/a/warehouse.db"))
-
-
-def test_a_writer_that_does_not_finish_is_explained_and_readers_go_on(
-    cats: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    patient = warehouse_at(str(cats), seconds_to_wait=0.05)
-    with another_writer(cats):
-        with pytest.raises(BusyError, match=r"locked by another writer for 0\.05 s"):
-            write_one(patient)
-        read_all(patient)
-    write_one(patient)
-    assert len(query(cats, "SELECT * FROM cats")) == 2
 
 
 def test_a_deleted_database_is_made_anew_by_the_same_object(cats: Warehouse) -> None:
@@ -219,30 +188,3 @@ def test_a_database_in_use_is_not_moved(
     with another_writer(cats, begin):
         monkeypatch.setattr(sqlite3, "connect", impatient)
         assert cats.move_aside_if_unreadable() is None
-
-
-def test_who_must_wait_for_a_writer_is_told_so_and_goes_on_when_it_ends(
-    cats: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite, "_QUIET_MILLISECONDS", 20)
-    other = sqlite3.connect(cats.path, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN IMMEDIATE")
-    told: list[str] = []
-
-    def tell(message: str) -> None:
-        told.append(message)
-        other.execute("ROLLBACK")
-
-    with heard_by(tell), cats.write() as connection:
-        connection.exec_driver_sql("INSERT INTO cats VALUES ('Kim')")
-    other.close()
-
-    assert told == [f"Waiting for a writer of {cats}."]
-    assert query(cats, "SELECT name FROM cats") == [("Tom",), ("Kim",)]
-
-
-def test_who_need_not_wait_is_told_nothing(cats: Warehouse) -> None:
-    told: list[str] = []
-    with heard_by(told.append), cats.write():
-        pass
-    assert told == []

@@ -1,10 +1,5 @@
 """Transactions of a warehouse on PostgreSQL, and what it says when something is wrong."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
@@ -20,7 +15,6 @@ from warehouse_assets.warehouse import Warehouse, warehouse_at
 from warehouse_assets.warehouse.postgresql_errors import explanation
 from warehouse_assets_tests.postgres import execute
 from warehouse_assets_tests.warehouse.copies import query, url_of
-from warehouse_assets_tests.warehouse.processes import started, write_until_told
 
 _CATS = "CREATE TABLE cats AS SELECT 'Tom' AS name"
 
@@ -39,13 +33,6 @@ def own_cats(postgresql_warehouse: Warehouse) -> Warehouse:
     return postgresql_warehouse
 
 
-@contextmanager
-def another_writer(warehouse: Warehouse) -> Iterator[tuple[BaseProcess, Connection]]:
-    with started(write_until_told, url_of(warehouse)) as (process, connection):
-        assert connection.recv() == "writing"
-        yield process, connection
-
-
 def write_one(warehouse: Warehouse) -> None:
     with warehouse.write() as connection:
         connection.exec_driver_sql("INSERT INTO cats VALUES ('Ada')")
@@ -59,44 +46,6 @@ def read_all(warehouse: Warehouse) -> list[str]:
 def at(url: sa.URL) -> Warehouse:
     """The warehouse at `url`."""
     return warehouse_at(url.render_as_string(hide_password=False))
-
-
-def test_a_writer_waits_for_another_one_and_says_so_while_readers_read(cats: Warehouse) -> None:
-    told: list[str] = []
-    with another_writer(cats) as (_, other):
-        with pytest.raises(BusyError, match=r"locked by another writer for 0\.2 s.*readers"):
-            write_one(warehouse_at(url_of(cats), seconds_to_wait=0.2))
-        assert read_all(cats) == ["Tom"]
-
-        def end(message: str) -> None:
-            told.append(message)
-            other.send("enough")
-
-        with heard_by(end), cats.write() as connection:
-            connection.exec_driver_sql("INSERT INTO cats VALUES ('Ada')")
-    assert told == [f"Waiting for a writer of {cats}."]
-    assert read_all(cats) == ["Ada", "Kim", "Tom"]
-
-
-def test_a_killed_writer_holds_nobody_up_and_leaves_nothing(cats: Warehouse) -> None:
-    with another_writer(cats) as (other, _):
-        other.kill()
-        other.join()
-        write_one(cats)
-    assert read_all(cats) == ["Ada", "Tom"]
-
-
-def test_after_an_error_nothing_was_written_tables_included(cats: Warehouse) -> None:
-    def change_and_fail() -> None:
-        with cats.write() as connection:
-            connection.exec_driver_sql("CREATE TABLE dogs (name TEXT)")
-            connection.exec_driver_sql("DELETE FROM cats")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        change_and_fail()
-    assert query(cats, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == [("cats",)]
-    assert read_all(cats) == ["Tom"]
 
 
 def test_a_reader_sees_one_state_and_cannot_write(cats: Warehouse) -> None:
