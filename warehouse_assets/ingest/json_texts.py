@@ -63,7 +63,8 @@ def json_texts(fields: Sequence[str], lines: str, repairs: Sequence[str] = ()) -
             CASE WHEN {PROBLEM} IS NOT NULL THEN {PROBLEM}
                 WHEN {_JSON} IS NULL THEN {_not_json()}
                 WHEN NOT _is_object THEN 'not a JSON object but ' || {_KIND_OF_VALUE}
-                WHEN len({FIELDS}) > {filled} AND len({repeated}) > 0
+                WHEN len({FIELDS}) > {filled} AND len({FIELDS}) > len(list_distinct({FIELDS}))
+                    AND len({repeated}) > 0
                     THEN array_to_string({repeated}, ', ') || ' is there more than once'
                 END AS {PROBLEM},
             CASE WHEN {PROBLEM} IS NOT NULL THEN {SEEN}

@@ -14,17 +14,18 @@ import duckdb
 import sqlalchemy as sa
 import xxhash
 from deltalake import DeltaTable
+from sqlalchemy import Integer
 
 from warehouse_assets.errors import SourceError
+from warehouse_assets.ingest.json_layout import MOST_RECORD_BYTES
 from warehouse_assets.ingest.load import Loaded, Part, Source, loaded_now
 from warehouse_assets.ingest.postgres import PostgresReader
-from warehouse_assets.ingest.sql_reader import SqlReader, SqlSource
-from warehouse_assets.ingest.sql_staging import STAGED_ROWS, Staging
+from warehouse_assets.ingest.sql_reader import Page, SqlReader, SqlSource
 from warehouse_assets.ingest.sqlite import SqliteReader
-from warehouse_assets.ingest.staging import REJECTED, create_stage
+from warehouse_assets.ingest.staging import FIELDS, REJECTED, STAGED, create_stage, sort_out
 from warehouse_assets.ingest.unknown_fields import known_fields, note_names
 from warehouse_assets.ingest.upsert import upsert
-from warehouse_assets.ingest.validate import POSITION
+from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, text
 from warehouse_assets.lake import (
     Lake,
     LakeTable,
@@ -34,7 +35,10 @@ from warehouse_assets.lake import (
     replace,
 )
 from warehouse_assets.progress import Progress, report, tell
-from warehouse_assets.tables import column_names
+from warehouse_assets.tables import column_names, identifiers, key_names
+
+_CHARACTERS_OF_A_LONG_RECORD = 1000
+_PAGE = "_page"
 
 
 def load_sql(lake: Lake, source: SqlSource, url: sa.URL | str, is_given: bool) -> Loaded:
@@ -136,20 +140,48 @@ class _Rows(Part):
 
     def stage(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
         """Read and judge the rows page by page."""
-        create_stage(connection, None)
-        self.staging = Staging(connection, scratch, self.source)
-        done = 0
+        del scratch
+        create_stage(connection, self.source.table)
+        self.rows = 0
         for page in self.reader.pages():
-            done += page.rows.num_rows
-            report(
-                Progress(self.source.name, "reading", done, max(self.reader.expected, done), "rows")
-            )
-            self.staging.add(page)
-        report(Progress(self.source.name, "reading", done, done, "rows"))
-        self.staging.finish()
-        ((rejected,),) = connection.execute(f"SELECT count(*) FROM {REJECTED}").fetchall()
-        self.records, self.size = self.staging.rows - rejected, self.staging.size
+            self.rows += page.rows.num_rows
+            self.size += page.rows.nbytes
+            expected = max(self.reader.expected, self.rows)
+            report(Progress(self.source.name, "reading", self.rows, expected, "rows"))
+            self._stage(connection, page)
+        report(Progress(self.source.name, "reading", self.rows, self.rows, "rows"))
         note_names(connection, set(self.reader.unknown) - known_fields(self.source.table))
+
+    def _stage(self, connection: duckdb.DuckDBPyConnection, page: Page) -> None:
+        validator = self.source.validator
+        whole = {c.info.get("field") for c in self.source.table.c if isinstance(c.type, Integer)}
+        there = {name: f"c{place}" for place, name in enumerate(page.names)}
+        texts = ", ".join(
+            f"{_text(there[name], name in whole) if name in there else 'NULL::VARCHAR'} "
+            f"AS {text(name)}"
+            for name in validator.fields
+        )
+        connection.register(_PAGE, page.rows)
+        self.records += sort_out(
+            connection,
+            validator,
+            _PAGE,
+            lambda rows: (
+                f"""SELECT arrival, position AS {POSITION}, problem AS {PROBLEM},
+                NULL::VARCHAR AS {SEEN}, NULL::VARCHAR AS {RAW}, NULL::VARCHAR[] AS {FIELDS},
+                {texts} FROM {rows} AS rows"""
+            ),
+        )
+        connection.unregister(_PAGE)
+        rejected = connection.execute(f"SELECT position FROM {REJECTED} WHERE raw IS NULL")
+        if positions := {position for (position,) in rejected.fetchall()}:
+            connection.register(_PAGE, page.raw(positions, as_text=self.source.is_snapshot))
+            connection.execute(
+                f"""UPDATE {REJECTED} SET raw = CASE WHEN strlen(page.raw) > {MOST_RECORD_BYTES}
+                    THEN left(page.raw, {_CHARACTERS_OF_A_LONG_RECORD}) ELSE page.raw END
+                FROM {_PAGE} AS page WHERE {REJECTED}.position = page.position"""
+            )
+            connection.unregister(_PAGE)
 
     def write(
         self, connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable
@@ -159,15 +191,38 @@ class _Rows(Part):
         lasting = {**self.checkpoints, definition_id: _definition(self.source)}
         if self.source.is_snapshot:
             transactions = {**lasting, **loaded_now(table.name)}
-            rows = self.staging.numbered()
+            rows = _numbered(connection, self.source.table)
             written = replace(connection, self.lake, table, handle, rows, transactions)
         else:
-            written = upsert(self.lake, connection, table, handle, STAGED_ROWS, POSITION, lasting)
+            written = upsert(self.lake, connection, table, handle, STAGED, POSITION, lasting)
         is_known = all(
             handle.transaction_version(app) == checkpoint for app, checkpoint in lasting.items()
         )
-        is_quick_to_read = self.staging.rows < self.source.limits.worth_remembering
+        is_quick_to_read = self.rows < self.source.limits.worth_remembering
         if written.rows_changed or is_known or is_quick_to_read:
             return written
         # So that the next load need not read the source.
         return register(table, handle, [], lasting)
+
+
+def _text(column: str, is_whole: bool) -> str:
+    """The text of a column; where whole numbers are wanted, true is 1 and false is 0."""
+    if not is_whole:
+        return column
+    return f"CASE lower({column}) WHEN 'true' THEN '1' WHEN 'false' THEN '0' ELSE {column} END"
+
+
+def _numbered(connection: duckdb.DuckDBPyConnection, table: sa.Table) -> str:
+    """A SELECT of the staged rows, numbered among those with the same hash of content."""
+    hashed, number = key_names(table)
+    fields = [column.name for column in table.c if "field" in column.info]
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE _numbers AS
+        SELECT {POSITION}, row_number() OVER (
+            PARTITION BY "{hashed}" ORDER BY {identifiers(fields)}) AS number
+        FROM {STAGED} SEMI JOIN (
+            SELECT "{hashed}" FROM {STAGED} GROUP BY "{hashed}" HAVING count(*) > 1
+        ) USING ("{hashed}")"""
+    )
+    return f"""SELECT {STAGED}.* REPLACE (coalesce(_numbers.number, 1) AS "{number}")
+        FROM {STAGED} LEFT JOIN _numbers USING ({POSITION})"""

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from arro3.core import Array, DataType, RecordBatch, Table
 
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest.validate import POSITION, PROBLEM, Validator
+from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.settings import Settings
 
 _FEWEST_ROWS, _FIRST_ROWS, _MOST_ROWS = 10, 1_000, 25_000
@@ -147,7 +147,10 @@ def decoded(data: bytes) -> str | bytes:
 
 @dataclass(frozen=True)
 class Page:
-    """Some rows: an Arrow table of `POSITION`, `PROBLEM` and the texts of the columns `names`."""
+    """Some rows: a table of `arrival`, `position`, `problem`, and the texts of the columns `names`.
+
+    The texts are in columns `c0`, `c1` and so on.
+    """
 
     rows: Table
     names: Sequence[str]
@@ -164,15 +167,18 @@ class Page:
         ]
         batch = RecordBatch.from_arrays(
             [
+                Array([0] * len(positions), DataType.int64()),
                 Array(positions, DataType.int64()),
                 *(Array(column, DataType.string()) for column in (problems, *texts)),
             ],
-            names=[POSITION, PROBLEM, *names],
+            names=["arrival", "position", "problem", *(f"c{place}" for place in range(len(names)))],
         )
         return cls(Table.from_batches([batch]), names, columns)
 
     def raw(self, positions: Collection[int], as_text: bool) -> Table:
-        """An Arrow table of the rows at `positions`: `POSITION`, and `raw`, an object of JSON.
+        """A table of the rows at `positions`: `position`, and `raw`, an object of JSON.
+
+        A row that was rejected before is known by it: it stays as it always was.
 
         Args:
             as_text: whether its numbers are text, too.
@@ -180,7 +186,7 @@ class Page:
         places: list[int] = []
         raws: list[str] = []
         for place, *values in zip(
-            self.rows.column(POSITION).to_pylist(), *self._columns, strict=True
+            self.rows.column("position").to_pylist(), *self._columns, strict=True
         ):
             if place in positions:
                 shown = [
@@ -190,7 +196,7 @@ class Page:
                 places.append(place)
                 raws.append(_as_json(dict(zip(self.names, shown, strict=True))))
         arrays = [Array(places, DataType.int64()), Array(raws, DataType.string())]
-        return Table.from_batches([RecordBatch.from_arrays(arrays, names=[POSITION, "raw"])])
+        return Table.from_batches([RecordBatch.from_arrays(arrays, names=["position", "raw"])])
 
     def rows_for_next(self, limits: Limits) -> int:
         """How many rows the next page should have to be of the right size."""

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
 from warehouse_assets.ingest.sql_reader import Limits, SqlSource
 from warehouse_assets.ingest.sqlite import SqliteReader
-from warehouse_assets.ingest.validate import POSITION, PROBLEM, Validator
+from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.settings import Settings
 
 STUDENTS = "CREATE TABLE students (id INTEGER PRIMARY KEY, name TEXT, batch_id INTEGER, created_at)"
@@ -164,8 +164,8 @@ def read(path: Path, **more: Any) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
     with TemporaryDirectory() as scratch:
         for page in reader(path, Path(scratch), **more).pages():
-            names = [POSITION, PROBLEM, *page.names]
-            columns = (page.rows.column(name).to_pylist() for name in names)
+            # The first column is the number of an arrival.
+            columns = (column.to_pylist() for column in page.rows.columns[1:])
             found += zip(*columns, strict=True)
     return found
 

@@ -7,7 +7,6 @@ import pytest
 
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.sql_reader import Limits
-from warehouse_assets.ingest.validate import POSITION
 from warehouse_assets_tests.ingest.sqlite_databases import (
     STUDENTS,
     change,
@@ -34,7 +33,7 @@ def test_all_pages_are_read(tmp_path: Path, first_rows: int) -> None:
     path = make_database(tmp_path / "s.db", [student(n) for n in there])
     limits = Limits(first_rows=first_rows, bytes_at_once=1)
     found = reader(path, limits=limits)
-    pages = [page.rows.column(POSITION).to_pylist() for page in found.pages()]
+    pages = [page.rows.column("position").to_pylist() for page in found.pages()]
     assert [position for page in pages for position in page] == sorted(there)
     assert len(pages) > 9
     assert found.expected == 2**63 - 1
@@ -47,7 +46,7 @@ def test_rows_that_come_while_reading_are_read(tmp_path: Path) -> None:
         if not positions:
             change(path, "INSERT INTO students VALUES (50, 'new', 1, NULL)")
             change(path, "DELETE FROM students WHERE id = 2")
-        positions += page.rows.column(POSITION).to_pylist()
+        positions += page.rows.column("position").to_pylist()
     assert positions == [0, 1, 3, 50]
 
 
