@@ -26,7 +26,7 @@ from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, report, tell
 
 if TYPE_CHECKING:
-    from warehouse_assets.ingest.http import Patience
+    from warehouse_assets.ingest.http import HttpPages, Patience
 
 SETTING = "BATCHES_URL"
 TIMEOUT_SETTING = "BATCHES_TIMEOUT_SECONDS"
@@ -90,38 +90,92 @@ class _Batches(Source):
         self.is_given = is_given
 
     def parts(self) -> Generator[Part, None, None]:
-        """So many pages together as should not be lost when a run is killed."""
-        source = self.source
-        client = _Server(source) if source.endpoint else _File(Path(source.address))
-        if not self.is_given and not client.exists():
-            tell(f"No batches to read: there is nothing at {client.address} (setting {SETTING}).")
+        """All that a file holds; of a server what is new."""
+        if self.source.endpoint is None:
+            yield from self._of_file(Path(self.source.address))
+        else:
+            yield from self._of_server(self.source.endpoint)
+
+    def _of_file(self, path: Path) -> Generator[Part, None, None]:
+        """The array that a server would answer; the file may be replaced at any time."""
+        try:
+            body = path.read_bytes()
+            batches = json_array(body)
+        except FileNotFoundError as error:
+            if self.is_given:
+                raise SourceError(
+                    f"There is no file at {path}, where the setting {SETTING} says that the "
+                    "batches are. Correct the setting, or put the file there."
+                ) from error
+            tell(f"No batches to read: there is nothing at {path} (setting {SETTING}).")
             self.loaded = Loaded(is_missing=True)
             return
+        except (OSError, NotJsonError, NotAnArrayError) as error:
+            reason = error.strerror if isinstance(error, OSError) else f"it holds {error}"
+            raise SourceError(
+                f"The file of batches {path} cannot be read: {reason}. It should be an array of "
+                f"JSON objects; check it and its permissions, or the setting {SETTING}."
+            ) from error
+        self._report(len(batches))
+        yield Records(self.lake, _VALIDATOR, str(path), batches)
+        self.loaded = replace(self.loaded, pages_read=1, bytes_read=len(body))
+
+    def _of_server(self, endpoint: str) -> Generator[Part, None, None]:
+        """So many pages together as should not be lost when a run is killed."""
+        # What speaks HTTP takes long to import; most commands do not.
+        from warehouse_assets.ingest.http import HttpPages, Patience
+
+        source = self.source
+        patience = source.patience or Patience.of(source.timeout, TIMEOUT_SETTING)
         self.lake.table(BATCHES).open()  # so that it is there, whatever comes
+        start = _start(self.lake, source.overlap)
         together = MOST_BATCHES_IN_A_PAGE * min(_PAGES_TOGETHER, source.most_pages)
         last_page, end, read = source.most_pages, time.monotonic() + _MOST_SECONDS, 0
-        pages = client.pages(_start(self.lake, source.overlap))
-        with closing(client), closing(_parts(pages, together)) as parts:
+        with (
+            closing(HttpPages(endpoint, SETTING, patience)) as http,
+            closing(_parts(_pages(http, start), together)) as parts,
+        ):
             for part in parts:
                 first, read = read + 1, read + len(part)
-                report(Progress(self.name, "reading", read, read, "records"))
-                yield Records(self.lake, _VALIDATOR, client.address, part, first)
+                self._report(read)
+                yield Records(self.lake, _VALIDATOR, http.address, part, first)
                 if not (self.loaded.written.rows_changed or self.loaded.rejected):
                     # Those that are known would stop the next load, too.
-                    last_page = client.pages_read + source.most_pages
+                    last_page = http.pages_read + source.most_pages
                     end = time.monotonic() + _MOST_SECONDS
-                has_pages = client.pages_read < last_page
-                if client.goes_on and not (has_pages and time.monotonic() < end):
+                has_pages = http.pages_read < last_page
+                if not (has_pages and time.monotonic() < end):
                     limit = f"{_MOST_SECONDS:g} seconds"
                     limit = limit if has_pages else f"the pages of {PAGES_SETTING}"
                     tell(
-                        f"{client.address} has more batches than a run reads ({limit}): "
+                        f"{http.address} has more batches than a run reads ({limit}): "
                         f"{read:,} were read and kept, the next run goes on there."
                     )
                     break
             self.loaded = replace(
-                self.loaded, pages_read=client.pages_read, bytes_read=client.bytes_read
+                self.loaded, pages_read=http.pages_read, bytes_read=http.bytes_read
             )
+
+    def _report(self, read: int) -> None:
+        report(Progress(self.name, "reading", read, read, "records"))
+
+
+def _pages(http: "HttpPages", after: datetime | None) -> Iterator[Page]:
+    """What the server answers to `GET ADDRESS/batches?after=…`."""
+
+    def ask(moment: datetime | None) -> Page:
+        return http.page(
+            {} if moment is None else {"after": moment.isoformat(timespec="milliseconds")}
+        )
+
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    try:
+        yield from later_pages(ask, after, now)
+    except StalledError as error:
+        raise SourceError(
+            f"The batches at {http.address} cannot all be read: {error}. What was read before "
+            f"is kept. {error.remedy}, or name a .json file with all batches as {SETTING}."
+        ) from error
 
 
 def _parts(pages: Iterator[Page], together: int) -> Generator[list[object], None, None]:
@@ -152,90 +206,3 @@ def _start(lake: Lake, overlap: timedelta) -> datetime | None:
             [time.time()],
         ).fetchall()
     return None if newest is None else shifted(newest, -overlap)
-
-
-class _Server:
-    """The server: `GET ADDRESS/batches?after=…`."""
-
-    goes_on = True  # what is not read comes the next time
-
-    def __init__(self, source: BatchesSource) -> None:
-        # What speaks HTTP takes long to import; most commands do not.
-        from warehouse_assets.ingest.http import HttpPages, Patience
-
-        patience = source.patience or Patience.of(source.timeout, TIMEOUT_SETTING)
-        self._http = HttpPages(source.endpoint or "", SETTING, patience)
-        self.address = self._http.address
-
-    @property
-    def pages_read(self) -> int:
-        return self._http.pages_read
-
-    @property
-    def bytes_read(self) -> int:
-        return self._http.bytes_read
-
-    def exists(self) -> bool:
-        return True  # one that was given must answer
-
-    def pages(self, after: datetime | None) -> Iterator[Page]:
-        now = datetime.now(timezone.utc).replace(tzinfo=None)
-        try:
-            yield from later_pages(self._page, after, now)
-        except StalledError as error:
-            raise SourceError(
-                f"The batches at {self.address} cannot all be read: {error}. What was read before "
-                f"is kept. {error.remedy}, or name a .json file with all batches as {SETTING}."
-            ) from error
-
-    def close(self) -> None:
-        self._http.close()
-
-    def _page(self, after: datetime | None) -> Page:
-        return self._http.page(
-            {} if after is None else {"after": after.isoformat(timespec="milliseconds")}
-        )
-
-
-class _File:
-    """A file with the array that a server would answer; it may be replaced at any time."""
-
-    goes_on = False
-
-    def __init__(self, path: Path) -> None:
-        self.address = str(path)
-        self.pages_read = 0
-        self.bytes_read = 0
-        self._path = path
-
-    def exists(self) -> bool:
-        try:
-            return self._path.exists()
-        except OSError:
-            return True
-
-    def pages(self, after: datetime | None) -> Iterator[Page]:
-        del after  # nothing in a file is far
-        try:
-            body = self._path.read_bytes()
-            page = json_array(body)
-        except FileNotFoundError as error:
-            raise SourceError(
-                f"There is no file at {self._path}, where the setting {SETTING} says that the "
-                "batches are. Correct the setting, or put the file there."
-            ) from error
-        except OSError as error:
-            raise self._unreadable(str(error.strerror)) from error
-        except (NotJsonError, NotAnArrayError) as error:
-            raise self._unreadable(f"it holds {error}") from error
-        self.pages_read, self.bytes_read = 1, len(body)
-        yield page
-
-    def close(self) -> None:
-        pass
-
-    def _unreadable(self, reason: str) -> SourceError:
-        return SourceError(
-            f"The file of batches {self._path} cannot be read: {reason}. It should be an array of "
-            f"JSON objects; check it and its permissions, or the setting {SETTING}."
-        )
