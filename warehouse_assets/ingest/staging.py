@@ -85,8 +85,8 @@ def sort_out(
     count = stage_all(connection, validator, texts(relation))
 
     def looked_at_again(condition: str) -> str | None:
-        chosen = f"SELECT arrival, {POSITION} AS position FROM {STAGED} "
-        chosen += f"WHERE rowid > {before} AND {condition}"
+        chosen = f"""SELECT arrival, {POSITION} AS position FROM {STAGED}
+            WHERE rowid > {before} AND {condition}"""
         if not connection.execute(f"{chosen} LIMIT 1").fetchall():
             return None
         return texts(f"(FROM {relation} AS records SEMI JOIN ({chosen}) USING (arrival, position))")
@@ -96,7 +96,9 @@ def sort_out(
     if some := looked_at_again("_is_unusable"):
         rejects = validator.rejects(some, ["arrival"])
         connection.execute(f"INSERT INTO {REJECTED} BY NAME {rejects}")
-        ((bad,),) = connection.execute(f"DELETE FROM {STAGED} WHERE _is_unusable").fetchall()
+        ((bad,),) = connection.execute(
+            f"DELETE FROM {STAGED} WHERE rowid > {before} AND _is_unusable"
+        ).fetchall()
         count -= bad
     return count
 

@@ -214,13 +214,13 @@ def changing(change: Any, error: Exception | None = None) -> FileKind:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "words", "error"),
     [
-        (lambda path: path.write_text('{"Id": "9"}\n'), "was changed"),
-        (lambda path: path.unlink(), "vanished"),
+        (lambda path: path.write_text('{"Id": "9"}\n'), "was changed", None),
+        (lambda path: path.unlink(), "vanished", OSError("cannot read")),
+        (lambda path: path.unlink(), "vanished", duckdb.IOException("no file")),
     ],
 )
-@pytest.mark.parametrize("error", [None, OSError("cannot read"), duckdb.IOException("no file")])
 def test_of_a_file_that_changes_while_it_is_read_nothing_is_taken(
     house: House, change: Any, words: str, error: Exception | None
 ) -> None:

@@ -86,17 +86,18 @@ def shown(line: str) -> str:
     return line.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-@pytest.mark.parametrize(("line", "reason"), BAD_LINES)
-def test_a_bad_line_is_rejected_wherever_it_stands(tmp_path: Path, line: str, reason: str) -> None:
-    good = vote_text(7)
-    contents = [f"{good}\n{line}", f"\n \n{good}\r\n\r\n{line}\r\n\n{good}"]
-    places = [(1, 2), (2, 5)]
-    if not line.startswith("["):  # which is an array where a file begins with it
-        contents.append(line)
-        places.append((3, 1))
+def test_a_bad_line_is_rejected_wherever_it_stands(tmp_path: Path) -> None:
+    good, contents, rejected = vote_text(7), list[str](), []
+    for line, reason in BAD_LINES:
+        written = [(2, f"{good}\n{line}"), (5, f"\n \n{good}\r\n\r\n{line}\r\n\n{good}")]
+        if not line.startswith("["):  # which is an array where a file begins with it
+            written.append((1, line))
+        for place, content in written:
+            contents.append(content)
+            rejected.append((len(contents), place, reason, shown(line)))
     staged = stage(tmp_path, *contents)
-    assert staged.rejected == [(*place, reason, shown(line)) for place in places]
-    assert staged.ids == [7, 7, 7]
+    assert staged.rejected == rejected
+    assert staged.ids == [7] * 3 * len(BAD_LINES)
 
 
 def test_bad_lines_are_rejected_among_good_ones_and_others(tmp_path: Path) -> None:
@@ -171,29 +172,30 @@ def test_elements_of_an_array_are_judged_one_by_one(tmp_path: Path) -> None:
         assert json.loads(staged.raws[4]) == json.loads(bad)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "[\n",
-        f"[\n{vote_text(1)},\n",
-        f"[\n{vote_text(1)},\n{vote_text(2)[:40]}",
-        f"[\n{vote_text(1)}\n",
-        f"[{vote_text(1)} {vote_text(2)}]",
-        f"[{vote_text(1)},]",
-        f"[{vote_text(1)},,{vote_text(2)}]",
-        f"[\n{vote_text(1)}\n]\n{vote_text(2)}",
-        f"[\n{vote_text(1)}\n]]",
-        f"[{vote_text(1)}, {{'Id': 2}}]",
-        f"[{vote_text(1)}, NULL]",
-    ],
-)
-def test_a_broken_array_is_rejected_as_one_unit(tmp_path: Path, content: str) -> None:
-    staged = stage(tmp_path, content, vote_text(9))
+BROKEN_ARRAYS = [
+    "[\n",
+    f"[\n{vote_text(1)},\n",
+    f"[\n{vote_text(1)},\n{vote_text(2)[:40]}",
+    f"[\n{vote_text(1)}\n",
+    f"[{vote_text(1)} {vote_text(2)}]",
+    f"[{vote_text(1)},]",
+    f"[{vote_text(1)},,{vote_text(2)}]",
+    f"[\n{vote_text(1)}\n]\n{vote_text(2)}",
+    f"[\n{vote_text(1)}\n]]",
+    f"[{vote_text(1)}, {{'Id': 2}}]",
+    f"[{vote_text(1)}, NULL]",
+]
+
+
+def test_a_broken_array_is_rejected_as_one_unit(tmp_path: Path) -> None:
+    staged = stage(tmp_path, *BROKEN_ARRAYS, vote_text(9))
     assert staged.ids == [9]
-    ((arrival, position, reason, raw),) = staged.rejected
-    assert (arrival, position, raw) == (1, 0, content)
-    assert reason.startswith("not a whole JSON array: ")
-    assert str(tmp_path) not in reason
+    assert [(*places, raw) for *places, _, raw in staged.rejected] == [
+        (arrival, 0, content) for arrival, content in enumerate(BROKEN_ARRAYS, start=1)
+    ]
+    for _, _, reason, _ in staged.rejected:
+        assert reason.startswith("not a whole JSON array: ")
+        assert str(tmp_path) not in reason
 
 
 WANTED = "; write each in one line, or all in one array"
@@ -210,9 +212,9 @@ WANTED = "; write each in one line, or all in one array"
     ],
 )
 def test_a_layout_that_is_not_read_is_one_reason(tmp_path: Path, content: str, reason: str) -> None:
-    for written in (content, "\n \n" + content, content.replace("\n", "\r\n")):
-        ((_, position, found, _),) = stage(tmp_path, written).rejected
-        assert position == 0
+    rejected = stage(tmp_path, content, "\n \n" + content, content.replace("\n", "\r\n")).rejected
+    assert [places[:2] for places in rejected] == [(1, 0), (2, 0), (3, 0)]
+    for _, _, found, _ in rejected:
         assert found.startswith("JSON objects ")
         assert found.endswith(WANTED)
         assert reason in found

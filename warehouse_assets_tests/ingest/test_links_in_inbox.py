@@ -23,12 +23,7 @@ from warehouse_assets_tests.ingest.deliveries import take
 
 _KINDS = pytest.mark.parametrize(
     ("kind", "name"),
-    [
-        (VOTES_FILES, "votes.jsonl"),
-        (VOTES_FILES, "votes.json.gz"),
-        (TRIPS_FILES, "trips.csv"),
-        (UNRECOGNISED_FILES, "x.json"),
-    ],
+    [(VOTES_FILES, "votes.json.gz"), (TRIPS_FILES, "trips.csv"), (UNRECOGNISED_FILES, "x.json")],
 )
 
 
@@ -40,16 +35,15 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
-@_KINDS
 @pytest.mark.parametrize("is_within", [True, False])
 def test_a_link_is_refused_and_named_and_its_target_never_read(
-    house: House, secret: Path, kind: FileKind, name: str, is_within: bool
+    house: House, secret: Path, is_within: bool
 ) -> None:
-    inside = house.deliver("notes", "password=hunter2\n")
+    inside, name = house.deliver("notes", "password=hunter2\n"), "votes.jsonl"
     link = house.settings.inbox / name
     link.symlink_to(inside if is_within else secret)
 
-    taken = take(house, kind)
+    taken = take(house)
 
     assert taken.files == ()
     assert house.rejected() == []

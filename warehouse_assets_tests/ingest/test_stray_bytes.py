@@ -82,13 +82,16 @@ def of_trips(folder: Path, text: bytes) -> tuple[list[int], list[str]]:
     return [int(region) for region in found.regions], list(found.reasons.values())
 
 
-READERS = (of_votes, of_test_runs, of_deliveries, of_trips)
-
-
-@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("read", [of_votes, of_trips])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 def test_a_line_behind_stray_bytes_is_taken(tmp_path: Path, read: Reader, text: bytes) -> None:
     assert read(tmp_path, text) == ([1, 2], [])
+
+
+@pytest.mark.parametrize("read", [of_test_runs, of_deliveries])
+def test_a_growing_log_is_read_in_the_same_way(tmp_path: Path, read: Reader) -> None:
+    for number, name in enumerate(["a mark behind NULs", "line ends of Windows", "a line of NULs"]):
+        assert read(tmp_path / str(number), TEXTS[name]) == ([1, 2], [])
 
 
 @pytest.mark.parametrize(

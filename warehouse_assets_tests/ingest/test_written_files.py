@@ -30,23 +30,6 @@ def assert_taken_exactly_once(house: House) -> None:
     assert house.waiting() == []
 
 
-def test_a_file_that_came_since_is_not_mixed_with_those_half_taken(house: House) -> None:
-    deliver_three_files(house)
-    with killed_at("rejects committed"):
-        journeys.take(house)
-    deliver(house, "trips-0.csv", content([Trip("Quito")]), at=0)
-
-    journeys.take(house)
-
-    assert house.stored("trips", "region, arrival")[-3:] == [
-        ("Quito", 4),
-        ("Turin", 2),
-        ("Turin", 2),
-    ]
-    assert len(house.stored("trips")) == len(TRIPS) + 1
-    assert len(house.rejected()) == 2
-
-
 @pytest.mark.parametrize("lost", ["trips", "rejected_records"])
 def test_one_lost_table_comes_back_from_the_archive(house: House, lost: str) -> None:
     deliver_three_files(house)
@@ -57,31 +40,6 @@ def test_one_lost_table_comes_back_from_the_archive(house: House, lost: str) -> 
     journeys.take(house)
 
     assert_taken_exactly_once(house)
-
-
-def test_two_files_of_one_content_that_come_together_are_one(house: House) -> None:
-    deliver(house, "trips-1.csv", content(TRIPS), at=1)
-    deliver(house, "trips-again.csv", content(TRIPS), at=2)
-
-    taken = journeys.take(house)
-
-    assert [unit.name for unit in taken.files] == ["00000001-trips-1.csv"]
-    assert taken.known == ("trips-again.csv",)
-    assert len(house.stored("trips")) == len(TRIPS)
-    assert (house.archived(), house.waiting()) == (["trips/00000001-trips-1.csv"], [])
-
-
-def test_a_content_that_comes_again_is_known(house: House) -> None:
-    deliver(house, "trips-1.csv", content(TRIPS), at=1)
-    journeys.take(house)
-    before = house.versions()
-    deliver(house, "trips-again.csv", content(TRIPS), at=2)
-
-    taken = journeys.take(house)
-
-    assert taken.known == ("trips-again.csv",)
-    assert house.versions() == before
-    assert house.waiting() == []
 
 
 def test_a_content_that_was_half_taken_under_another_name_is_taken_once(house: House) -> None:
