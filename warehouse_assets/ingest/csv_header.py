@@ -5,7 +5,6 @@ call it in `info["also_called"]`. A column that may be null may be missing in a 
 """
 
 import codecs
-import gzip
 import io
 import re
 from collections.abc import Iterable, Sequence
@@ -23,14 +22,7 @@ from warehouse_assets.ingest.csv_records import (
     split_fields,
 )
 from warehouse_assets.ingest.inbox import InboxFile
-from warehouse_assets.ingest.packed import (
-    DAMAGED,
-    GZIP_MAGIC,
-    HEAD_BYTES,
-    UnreadableFileError,
-    not_text,
-    unpack,
-)
+from warehouse_assets.ingest.packed import DAMAGED, UnreadableFileError, make_plain, opened
 from warehouse_assets.times import BLANKS
 
 SUFFIXES = (".csv", ".csv.gz")
@@ -107,23 +99,16 @@ def open_csv(path: Path, spool: Path, table: Table, unpacked_limit: int) -> CsvF
     """Find out the layout of the file at `path`; None if it is empty.
 
     Args:
-        spool: where the file is unpacked to, or linked from: DuckDB cannot be told every path.
+        spool: where the file is unpacked to, or linked from.
         unpacked_limit: the most bytes that it may be when it is unpacked.
 
     Raises:
         UnreadableFileError: the file is damaged, too large when unpacked, in an encoding other
             than UTF-8, or a column is missing or there twice.
     """
-    with path.open("rb") as stream:
-        is_packed = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-    if is_packed:
-        unpack(path, spool, unpacked_limit)
-    else:
-        spool.symlink_to(path.absolute())
+    make_plain(path, spool, unpacked_limit)
     with spool.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
-        if reason := not_text(head[:HEAD_BYTES], is_packed):
-            raise UnreadableFileError(reason)
         if b"\r" in head and b"\n" not in head:
             spool = _copy_with_lf(stream, head, spool)
     with spool.open("rb") as stream:
@@ -169,9 +154,7 @@ def _copy_with_lf(stream: BinaryIO, head: bytes, spool: Path) -> Path:
 def _has_columns(path: Path, table: Table) -> bool:
     """Whether the file at `path`, compressed or not, has a header with the columns of `table`."""
     try:
-        with path.open("rb") as packed:
-            is_packed = packed.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-        with gzip.open(path) if is_packed else path.open("rb") as stream:
+        with opened(path) as stream:
             # A header is at the beginning, however much there is to unpack.
             head = stream.read(_HEAD_BYTES)
         head = head if b"\n" in head else head.replace(b"\r", b"\n")

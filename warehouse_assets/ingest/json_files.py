@@ -7,23 +7,24 @@ places, raw texts and reasons.
 
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import duckdb
+from arro3.core import RecordBatch, Table
 
 from warehouse_assets.ingest.json_layout import (
     ARRAY,
     JSON_LINES,
     MOST_RECORD_BYTES,
-    prepare,
+    layout_of,
     spread_layout,
 )
 from warehouse_assets.ingest.json_texts import LINES, json_texts, stage_json
-from warehouse_assets.ingest.lines import LineReader, Lines, arrow_table
-from warehouse_assets.ingest.packed import UnreadableFileError
+from warehouse_assets.ingest.lines import LineReader, arrow_table
+from warehouse_assets.ingest.packed import UnreadableFileError, make_plain
 from warehouse_assets.ingest.staging import REJECTED, STAGED, create_stage, note_fields, stage_all
 from warehouse_assets.ingest.stray_bytes import copy_without_stray_bytes
 from warehouse_assets.ingest.units import Unit, reject_unit
@@ -41,7 +42,7 @@ _BYTES_JUDGED_TOGETHER = 64 * 10**6
 
 @dataclass(frozen=True)
 class _File:
-    """A unit that can be read: the path and layout of its content as plain UTF-8."""
+    """A unit that can be read: the path and layout of its content, unpacked."""
 
     unit: Unit
     path: Path
@@ -64,13 +65,15 @@ def stage_json_files(
     create_stage(connection, table.declaration)
     layouts: dict[str, list[_File]] = {JSON_LINES: [], ARRAY: []}
     for unit in units:
+        path = spool / f"{unit.arrival}.json"
         try:
-            prepared = prepare(unit.file.path, spool / f"{unit.arrival}.json", unit.unpacked_limit)
+            make_plain(unit.file.path, path, unit.unpacked_limit)
+            layout = layout_of(path)
         except UnreadableFileError as error:
             reject_unit(connection, unit, str(error))
         else:
-            if prepared.layout is not None:
-                layouts[prepared.layout].append(_File(unit, prepared.path, prepared.layout))
+            if layout is not None:
+                layouts[layout].append(_File(unit, path, layout))
     reader = _Reader(connection, Validator(table.declaration), spool)
     for files in layouts.values():
         if files:
@@ -97,50 +100,44 @@ class _Reader:
             "layout": files[0].layout,
         }
         texts = json_texts(self._validator.fields, _RECORDS)
-        try:
+        good = set[int]()
+        with suppress(*_NOT_THE_MACHINE):
             stage_all(self._connection, self._validator, texts, given)
-        except _NOT_THE_MACHINE:
-            if len(files) == 1:
-                self._judge(files[0])
-                return
-            for file in files:
-                self.read([file])
-            return
-        found = self._connection.execute(
-            f"""SELECT arrival, bool_or(_is_unusable), bool_or(_has_other_fields) FROM {STAGED}
-            WHERE list_contains(CAST(? AS BIGINT[]), arrival) GROUP BY arrival""",
-            [arrivals],
-        ).fetchall()
-        if any(has_other_fields for _, _, has_other_fields in found):
-            note_fields(self._connection, self._validator, texts, given)
-        good = {arrival for arrival, is_unusable, _ in found if not is_unusable}
-        for file in files:
+            found = self._connection.execute(
+                f"""SELECT arrival, bool_or(_is_unusable), bool_or(_has_other_fields)
+                FROM {STAGED} WHERE list_contains(CAST(? AS BIGINT[]), arrival) GROUP BY arrival""",
+                [arrivals],
+            ).fetchall()
+            if any(has_other_fields for _, _, has_other_fields in found):
+                note_fields(self._connection, self._validator, texts, given)
             # DuckDB takes a file of a single byte for an empty one.
-            if file.unit.arrival not in good:
-                self._judge(file)
+            good = {arrival for arrival, is_unusable, _ in found if not is_unusable}
+        self._judge([file for file in files if file.unit.arrival not in good])
 
-    def _judge(self, file: _File) -> None:
-        """Judge every record of a file by itself, in place of what was staged of it."""
-        self._forget(STAGED, file)
-        good = self._judge_array(file) if file.layout == ARRAY else self._judge_lines(file)
-        if not good and (reason := spread_layout(file.path)):
-            self._forget(REJECTED, file)
-            reject_unit(self._connection, file.unit, reason)
+    def _judge(self, files: Sequence[_File]) -> None:
+        """Judge every record of files by itself, in place of what was staged of them."""
+        arrivals = [file.unit.arrival for file in files]
+        chosen = "list_contains(CAST(? AS BIGINT[]), arrival)"
+        self._connection.execute(f"DELETE FROM {STAGED} WHERE {chosen}", [arrivals])
+        lines = (file for file in files if file.layout == JSON_LINES)
+        for table in _tables(lines):
+            self._connection.register(LINES, table)
+            stage_json(self._connection, self._validator)
+            self._connection.unregister(LINES)
+        for file in files:
+            if file.layout == ARRAY:
+                self._judge_array(file)
+        good = self._connection.execute(
+            f"SELECT DISTINCT arrival FROM {STAGED} WHERE {chosen}", [arrivals]
+        ).fetchall()
+        for file in files:
+            if (file.unit.arrival,) not in good and (reason := spread_layout(file.path)):
+                self._connection.execute(
+                    f"DELETE FROM {REJECTED} WHERE arrival = ?", [file.unit.arrival]
+                )
+                reject_unit(self._connection, file.unit, reason)
 
-    def _forget(self, table: str, file: _File) -> None:
-        self._connection.execute(f"DELETE FROM {table} WHERE arrival = ?", [file.unit.arrival])
-
-    def _judge_lines(self, file: _File) -> int:
-        """Returns how many records are good."""
-        good = 0
-        with file.path.open("rb") as stream:
-            for lines in _lines_together(stream, file.path.stat().st_size):
-                self._connection.register(LINES, arrow_table(lines, file.unit.arrival))
-                good += stage_json(self._connection, self._validator)
-                self._connection.unregister(LINES)
-        return good
-
-    def _judge_array(self, file: _File) -> int:
+    def _judge_array(self, file: _File) -> None:
         """As of lines; the position of a record is its number."""
         elements = f"""(SELECT {file.unit.arrival} AS arrival, row_number() OVER () AS position,
                 CAST(json AS VARCHAR) AS line, NULL::VARCHAR AS problem, NULL::VARCHAR AS seen
@@ -148,26 +145,29 @@ class _Reader:
                 compression = 'uncompressed', maximum_object_size = {MOST_RECORD_BYTES}))"""
         self._connection.execute("SET VARIABLE _array = ?", [glob.escape(str(file.path))])
         try:
-            return stage_json(self._connection, self._validator, lines=elements)
+            stage_json(self._connection, self._validator, lines=elements)
         except _NOT_THE_MACHINE as error:
             copy = self._spool / f"{file.unit.arrival}-without-stray-bytes.json"
             if file.path != copy and copy_without_stray_bytes(file.path, copy):
-                return self._judge_array(_File(file.unit, copy, ARRAY))
+                self._judge_array(_File(file.unit, copy, ARRAY))
+                return
             reject_unit(self._connection, file.unit, f"not a whole JSON array: {_short(error)}")
-            return 0
 
 
-def _lines_together(stream: BinaryIO, size: int) -> Iterator[list[Lines]]:
-    """The numbered lines of a file, as many at a time as are judged together."""
-    reader = LineReader(stream, size, 1, is_numbered=True)
-    parts, given = [], 0
-    for part in reader.read():
-        parts.append(part)
-        if reader.size - given >= _BYTES_JUDGED_TOGETHER:
-            yield parts
-            parts, given = [], reader.size
-    if parts:
-        yield parts
+def _tables(files: Iterable[_File]) -> Iterator[Table]:
+    """The numbered lines of files, as many at a time as are judged together."""
+    batches, size = list[RecordBatch](), 0
+    for file in files:
+        with file.path.open("rb") as stream:
+            reader = LineReader(stream, file.path.stat().st_size, 1, is_numbered=True)
+            for lines in reader.read():
+                batches.append(lines.to_arrow(file.unit.arrival))
+                size += batches[-1].nbytes
+                if size >= _BYTES_JUDGED_TOGETHER:
+                    yield arrow_table(batches)
+                    batches, size = [], 0
+    if batches:
+        yield arrow_table(batches)
 
 
 # What DuckDB finds to be no JSON is not shown; the file is read again for it.

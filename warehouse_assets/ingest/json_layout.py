@@ -1,27 +1,12 @@
-"""What a file of JSON is like before any record of it is read: encoding and layout.
-
-A file is read as UTF-8 JSON lines or as one JSON array; what has to be unpacked, stripped or given
-another name for that is spooled to a temporary file.
-"""
+"""What a file of JSON is like before any record of it is read: lines, or one array."""
 
 import codecs
-import gzip
 import json
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from warehouse_assets.ingest.packed import (
-    DAMAGED,
-    GZIP_MAGIC,
-    HEAD_BYTES,
-    UNPACKED_LIMIT,
-    UnreadableFileError,
-    not_text,
-    unpack,
-)
+from warehouse_assets.ingest.packed import DAMAGED, UnreadableFileError, opened
 from warehouse_assets.ingest.stray_bytes import MARK, without_stray_bytes
 
 JSON_LINES, ARRAY = "newline_delimited", "array"
@@ -30,8 +15,6 @@ JSON_LINES, ARRAY = "newline_delimited", "array"
 MOST_RECORD_BYTES = 16 * 1024 * 1024
 """The longest record that is read: DuckDB's own limit."""
 
-# What DuckDB cannot be told in a path: it separates at a backslash, and its names are UTF-8.
-_UNUSABLE_IN_A_PATH = re.compile(r"[\\\ud800-\udfff]")
 _NOTHING = b"\0 \t\r\n\v\f" + MARK
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
@@ -40,47 +23,40 @@ _OPENED_ON_ITS_OWN_LINE = re.compile(r'\{\s*\n\s*"(?:[^"\\]|\\.)*"\s*:')
 _WANTED = "; write each in one line, or all in one array"
 
 
-@dataclass(frozen=True)
-class PreparedFile:
-    """A file of plain UTF-8 without byte-order mark; `layout` is None if nothing is in it."""
+def layout_of(path: Path) -> str | None:
+    """An array if the first character that is not blank opens one, else lines; None if it is empty.
 
-    path: Path
-    layout: str | None
-
-
-def prepare(path: Path, spool: Path, unpacked_limit: int = UNPACKED_LIMIT) -> PreparedFile:
-    """Find out the layout of the file at `path`; unpack it to `spool` where that is needed.
+    A first line that is an array by itself with more lines behind it is one bad line of many.
 
     Args:
-        unpacked_limit: the most bytes that it may be when it is unpacked.
+        path: a plain file.
 
     Raises:
-        UnreadableFileError: the file is damaged, too large when unpacked, or not text in UTF-8.
+        UnreadableFileError: the array has no end.
     """
-    head, is_packed = _head(path), False
-    if head.startswith(GZIP_MAGIC):
-        unpacked, is_packed = spool.with_suffix(".unpacked"), True
-        unpack(path, unpacked, unpacked_limit)
-        path, head = unpacked, _head(unpacked)
-    if reason := not_text(head.removeprefix(codecs.BOM_UTF8), is_packed):
-        raise UnreadableFileError(reason)
-    if head.startswith(codecs.BOM_UTF8):
-        _spool(path, spool)
-        path = spool
-    elif _UNUSABLE_IN_A_PATH.search(str(path)):
-        spool.symlink_to(path.absolute())
-        path = spool
-    layout = _layout(path)
-    if layout == ARRAY and not _ends_with_bracket(path):
+    with path.open("rb") as stream:
+        first = b""
+        while not first.strip():
+            first = stream.readline(_HEAD_BYTES)
+            if not first:
+                return None
+            first = without_stray_bytes(first)
+        if not first.lstrip().startswith(b"["):
+            return JSON_LINES
+        is_whole_line = first.endswith(b"\n") and _is_json(first)
+        while is_whole_line and (chunk := stream.read(_CHUNK_BYTES)):
+            if chunk.strip(_NOTHING):
+                return JSON_LINES
+    if not _ends_with_bracket(path):
         # DuckDB takes an array that is cut off after a comma for a whole one.
         raise UnreadableFileError("not a whole JSON array: it does not end with a bracket")
-    return PreparedFile(path, layout)
+    return ARRAY
 
 
 def first_fields(path: Path) -> set[str]:
     """The names of the fields of the first record that can be told from the file's beginning."""
     try:
-        with _open(path) as stream:
+        with opened(path) as stream:
             head = stream.read(_HEAD_BYTES)
     except (OSError, *DAMAGED):
         return set()
@@ -115,47 +91,6 @@ def spread_layout(path: Path) -> str | None:
     else:
         is_spread = bool(first_object) and "\n" in head[:end]
     return "JSON objects that go over several lines" + _WANTED if is_spread else None
-
-
-def _open(path: Path) -> BinaryIO | gzip.GzipFile:
-    packed = _head(path).startswith(GZIP_MAGIC)
-    return gzip.open(path, "rb") if packed else path.open("rb")
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(len(codecs.BOM_UTF8) + HEAD_BYTES)
-
-
-def _spool(path: Path, spool: Path) -> None:
-    with path.open("rb") as reader, spool.open("wb") as writer:
-        chunk = reader.read(_CHUNK_BYTES).removeprefix(codecs.BOM_UTF8)
-        while chunk:
-            writer.write(chunk)
-            chunk = reader.read(_CHUNK_BYTES)
-
-
-def _layout(path: Path) -> str | None:
-    """An array if the first character that is not blank opens one, else lines.
-
-    A first line that is an array by itself with more lines behind it is one bad line of many.
-    """
-    with path.open("rb") as stream:
-        first = b""
-        while not first.strip():
-            first = stream.readline(_HEAD_BYTES)
-            if not first:
-                return None
-            first = without_stray_bytes(first)
-        if not first.lstrip().startswith(b"["):
-            return JSON_LINES
-        is_whole_line = first.endswith(b"\n")
-        if not is_whole_line or not _is_json(first):
-            return ARRAY
-        while chunk := stream.read(_CHUNK_BYTES):
-            if chunk.strip(_NOTHING):
-                return JSON_LINES
-        return ARRAY
 
 
 def _ends_with_bracket(path: Path) -> bool:

@@ -68,8 +68,12 @@ class Lines:
         for index, (position, text) in enumerate(zip(self.positions, self.texts, strict=True)):
             yield position, text, problem_of(index)
 
-    def to_arrow(self, arrival: int) -> RecordBatch:
-        """The same as columns; see `arrow_table`."""
+    def to_arrow(self, arrival: int = 0) -> RecordBatch:
+        """The same with the columns `arrival`, `position`, `line`, `problem` and `seen`.
+
+        Args:
+            arrival: the number under which they came.
+        """
         problems: list[str | None] = [None] * len(self.texts)
         seen = problems.copy()
         for index, problem in self.problems.items():
@@ -86,15 +90,9 @@ class Lines:
         )
 
 
-def arrow_table(parts: Iterable[Lines], arrival: int = 0) -> Table:
-    """All lines as one table, which DuckDB reads where it is registered, in parallel.
-
-    It has the columns `arrival`, `position`, `line`, `problem` and `seen`, both null without one.
-
-    Args:
-        arrival: the number under which they came.
-    """
-    return Table.from_batches([part.to_arrow(arrival) for part in parts], schema=_SCHEMA)
+def arrow_table(parts: Iterable[RecordBatch]) -> Table:
+    """Lines as one table, which DuckDB reads where it is registered, in parallel."""
+    return Table.from_batches(list(parts), schema=_SCHEMA)
 
 
 class _BegunLine:

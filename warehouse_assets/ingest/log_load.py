@@ -72,7 +72,7 @@ def json_log(validator: Validator, repairs: Sequence[str] = ()) -> LogKind:
 
     def stage(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines]) -> None:
         create_stage(connection, validator.table)
-        connection.register(LINES, arrow_table(lines))
+        connection.register(LINES, arrow_table(part.to_arrow() for part in lines))
         stage_json(connection, validator, repairs=repairs)
         connection.unregister(LINES)
 

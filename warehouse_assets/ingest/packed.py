@@ -3,12 +3,11 @@
 Some kilobytes may unpack to any size.
 """
 
+import codecs
 import gzip
 import zlib
 from pathlib import Path
-
-GZIP_MAGIC = b"\x1f\x8b"
-"""How such a file begins."""
+from typing import BinaryIO
 
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 """What reading one may raise."""
@@ -16,9 +15,8 @@ DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 UNPACKED_LIMIT = 100 * 10**9
 """Bytes that a file may unpack to where nothing else is said."""
 
-HEAD_BYTES = 8
-"""How much of the beginning of a file tells what it is."""
-
+_GZIP_MAGIC = b"\x1f\x8b"
+_HEAD_BYTES = 8  # tell what a file is
 _CHUNK_BYTES = 1 << 20
 # How files begin that people take for text.
 _FORMATS = (
@@ -39,15 +37,15 @@ class UnreadableFileError(ValueError):
     """A file that cannot be read as records at all; the message is the reason."""
 
 
-def not_text(head: bytes, is_unpacked: bool) -> str | None:
+def _not_text(head: bytes, is_unpacked: bool) -> str | None:
     """Why a file cannot be read as text in UTF-8, in words; None if it may be.
 
     Args:
-        head: its first `HEAD_BYTES`.
+        head: its first eight bytes.
         is_unpacked: whether it came out of a file compressed by gzip.
     """
     inside = " inside" if is_unpacked else ""
-    if is_unpacked and head.startswith(GZIP_MAGIC):
+    if is_unpacked and head.startswith(_GZIP_MAGIC):
         return "the file is compressed by gzip twice; compress it once"
     for magic, words in _FORMATS:
         if head.startswith(magic):
@@ -67,13 +65,36 @@ def _is_utf_16(head: bytes) -> bool:
     )
 
 
-def unpack(path: Path, target: Path, most_bytes: int) -> None:
-    """Write the content of the packed file at `path` to `target`.
+def opened(path: Path) -> BinaryIO | gzip.GzipFile:
+    """The file at `path`, unpacked as it is read."""
+    with path.open("rb") as stream:
+        is_packed = stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    return gzip.open(path, "rb") if is_packed else path.open("rb")
+
+
+def make_plain(path: Path, target: Path, most_bytes: int) -> None:
+    """Have the content of the file at `path` at `target`, which links to it or is it unpacked.
+
+    DuckDB cannot be told every path.
 
     Raises:
-        UnreadableFileError: the file is damaged, or there is more than `most_bytes` in it; then
-            `target` is not kept.
+        UnreadableFileError: the file is damaged, there is more than `most_bytes` in it, or it is
+            not text in UTF-8.
     """
+    with path.open("rb") as stream:
+        is_packed = stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    if is_packed:
+        _unpack(path, target, most_bytes)
+    else:
+        target.symlink_to(path.absolute())
+    with target.open("rb") as stream:
+        head = stream.read(len(codecs.BOM_UTF8) + _HEAD_BYTES)
+    if reason := _not_text(head.removeprefix(codecs.BOM_UTF8), is_packed):
+        raise UnreadableFileError(reason)
+
+
+def _unpack(path: Path, target: Path, most_bytes: int) -> None:
+    """Write the content of the packed file at `path` to `target`; if it fails, that is gone."""
     size = 0
     try:
         with gzip.open(path, "rb") as reader, target.open("wb") as writer:

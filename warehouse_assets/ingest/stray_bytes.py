@@ -41,29 +41,11 @@ def may_have_stray_bytes(lines: bytes) -> bool:
 
 
 def copy_without_stray_bytes(path: Path, target: Path) -> bool:
-    """Copy a file, line by line, without them; returns whether there are any.
-
-    If there are none, there is no copy.
-    """
-    with path.open("rb") as reader:
-        if not any(may_have_stray_bytes(block) for block in _blocks(reader)):
-            return False
-        reader.seek(0)
-        with target.open("wb") as writer:
-            for piece in _without(reader):
-                writer.write(piece)
-        if reader.tell() != target.stat().st_size:
-            return True
-    target.unlink()
-    return False
-
-
-def _blocks(reader: BinaryIO) -> Iterator[bytes]:
-    """Parts of a file; a mark between two of them is in one."""
-    end = b""
-    while block := reader.read(_BLOCK_BYTES):
-        yield end + block
-        end = block[1 - len(MARK) :]
+    """Copy a file, line by line, without them; returns whether there are any."""
+    with path.open("rb") as reader, target.open("wb") as writer:
+        for piece in _without(reader):
+            writer.write(piece)
+    return target.stat().st_size < path.stat().st_size
 
 
 def _without(reader: BinaryIO) -> Iterator[bytes]:

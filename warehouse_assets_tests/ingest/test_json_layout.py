@@ -13,9 +13,9 @@ from warehouse_assets.ingest.json_layout import (
     ARRAY,
     JSON_LINES,
     first_fields,
-    prepare,
+    layout_of,
 )
-from warehouse_assets.ingest.packed import UnreadableFileError
+from warehouse_assets.ingest.packed import UnreadableFileError, make_plain
 
 RECORD = b'{"Id": "1"}'
 
@@ -23,11 +23,11 @@ RECORD = b'{"Id": "1"}'
 def prepared(folder: Path, content: bytes, name: str = "file.json") -> tuple[str | None, bytes]:
     path = folder / name
     path.write_bytes(content)
-    spool = folder / "spool"
-    spool.unlink(missing_ok=True)
-    ready = prepare(path, spool)
+    plain = folder / "plain"
+    plain.unlink(missing_ok=True)
+    make_plain(path, plain, 10**9)
     assert path.read_bytes() == content
-    return ready.layout, ready.path.read_bytes()
+    return layout_of(plain), plain.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,9 @@ def prepared(folder: Path, content: bytes, name: str = "file.json") -> tuple[str
 def test_layout(tmp_path: Path, content: bytes, layout: str | None) -> None:
     assert prepared(tmp_path, content) == (layout, content)
     assert prepared(tmp_path, gzip.compress(content)) == (layout, content)
-    assert prepared(tmp_path, codecs.BOM_UTF8 + content) == (layout, content)
-    assert prepared(tmp_path, gzip.compress(codecs.BOM_UTF8 + content)) == (layout, content)
+    marked = codecs.BOM_UTF8 + content
+    assert prepared(tmp_path, marked) == (layout, marked)
+    assert prepared(tmp_path, gzip.compress(marked)) == (layout, marked)
 
 
 @pytest.mark.parametrize(
@@ -128,14 +129,6 @@ def test_what_is_not_text_is_refused_with_what_it_is(
 ) -> None:
     with pytest.raises(UnreadableFileError, match=words):
         prepared(tmp_path, content)
-
-
-def test_a_path_that_duckdb_cannot_be_told_gets_a_plain_one(tmp_path: Path) -> None:
-    path = tmp_path / "a\\.json"
-    path.write_bytes(RECORD)
-    ready = prepare(path, tmp_path / "spool")
-    assert ready.path == tmp_path / "spool"
-    assert ready.path.read_bytes() == RECORD
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,12 @@ def read(
             parts = list(reader.read(most))
             if not parts:
                 return lines
-            connection.register("lines", arrow_table(parts))
+            connection.register("lines", arrow_table(part.to_arrow(7) for part in parts))
             found = connection.execute("FROM lines").fetchall()
             seen = [(at, text.decode(), problem) for part in parts for at, text, problem in part]
-            assert found == [(at, text, *(problem or (None, None))) for at, text, problem in seen]
+            assert found == [
+                (7, at, text, *(problem or (None, None))) for at, text, problem in seen
+            ]
             lines += seen
             number += len(seen)
             assert reader.tail == content[offset : offset + reader.size][-TAIL_BYTES:]
