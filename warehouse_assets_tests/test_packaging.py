@@ -24,9 +24,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     for name in ("pyproject.toml", "setup.py", "README.md"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, folder / "tree" / name)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
-    command += ["--no-build-isolation", "--wheel-dir", str(folder), str(folder / "tree")]
-    subprocess.run(command, check=True)
+    # As pip does it, but with the setuptools of this environment instead of one of its own.
+    build = f"from setuptools.build_meta import build_wheel; build_wheel({str(folder)!r})"
+    command = [sys.executable, "-c", build]
+    subprocess.run(command, cwd=folder / "tree", capture_output=True, check=True)
     (built,) = folder.glob("warehouse_assets-*.whl")
     with zipfile.ZipFile(built) as archive:
         return archive.namelist()
