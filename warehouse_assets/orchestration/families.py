@@ -6,6 +6,7 @@ A family is a package with a module `family` that holds a `FAMILY`. Nothing else
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -72,6 +73,21 @@ class Family:
         """The files from the inbox that are its own."""
         return [*(asset.files for asset in self.tables if asset.files), *self.other_files]
 
+    @cached_property
+    def asset_checks(self) -> list[dg.AssetChecksDefinition]:
+        """The checks of each table: of its declaration, of the family, and of its source if any."""
+        return [checks_of(asset.table, self._checks(asset)) for asset in self.tables]
+
+    def _checks(self, asset: TableAsset) -> Iterator[Check]:
+        yield from declared_checks(asset.table)
+        yield from self.checks.get(asset.table, ())
+        if asset.source:
+            yield from (
+                rejected_share_is_low(),
+                has_no_unknown_fields(asset.table),
+                source_is_fresh(),
+            )
+
 
 def find_families(package: ModuleType) -> list[Family]:
     """The families among the packages in `package`, by their names."""
@@ -107,7 +123,7 @@ def definitions_of(
             *_sources(families),
             *(asset for family in everything for asset in _presented(family, settings)),
         ],
-        asset_checks=[_checks(family, asset) for family in everything for asset in family.tables],
+        asset_checks=[checks for family in everything for checks in family.asset_checks],
         sensors=[
             sources_sensor([t for family in families for t in _targets(family, kinds)], resources)
         ],
@@ -150,14 +166,6 @@ def _presented(family: Family, settings: Settings) -> Iterable[dg.AssetsDefiniti
     return dg.map_asset_specs(
         present, [a.definition if isinstance(a, TableAsset) else a for a in family.assets]
     )
-
-
-def _checks(family: Family, asset: TableAsset) -> dg.AssetChecksDefinition:
-    """The checks of a table: of its declaration, of its family, and of its source if it has one."""
-    table = asset.table
-    of_source = [rejected_share_is_low(), has_no_unknown_fields(table), source_is_fresh()]
-    checks = [*declared_checks(table), *family.checks.get(table, ())]
-    return checks_of(table, [*checks, *of_source] if asset.source else checks)
 
 
 def _targets(
