@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from types import GenericAlias
 from typing import Annotated, Any
 
@@ -14,16 +14,16 @@ from warehouse_assets.api.problems import Refusal
 
 _LONGEST = 10_000
 _KINDS: Mapping[type[Any], Any] = {
-    sa.DateTime: NaiveDatetime,
-    sa.Date: date,
-    sa.Text: Annotated[str, Field(pattern=r"^[^\x00]*$")],
-    sa.Integer: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)],
+    datetime: NaiveDatetime,
+    date: date,
+    str: Annotated[str, Field(pattern=r"^[^\x00]*$")],
+    int: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)],
 }
 
 
 def kind_of(column: sa.Column[Any]) -> Any:
     """The type of the values of a column in a cursor."""
-    return next(kind for declared, kind in _KINDS.items() if isinstance(column.type, declared))
+    return _KINDS[column.type.python_type]
 
 
 def encode(values: Sequence[Any]) -> str:

@@ -108,6 +108,17 @@ def as_csv(
     return Content(text.getvalue().encode(), MEDIA_TYPES["csv"], following)
 
 
+def formatted(
+    format_: Format,
+    value: object,
+    names: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    following: str | None = None,
+) -> Content:
+    """`value` as JSON, or `rows` as CSV."""
+    return as_csv(names, rows, following) if format_ == "csv" else as_json(value, following)
+
+
 def write_csv(stream: SupportsWrite, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write rows as CSV with a heading."""
     writer = csv.writer(stream)

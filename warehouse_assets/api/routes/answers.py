@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import date, datetime
 from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -17,9 +17,9 @@ from warehouse_assets.api.database import Reading
 from warehouse_assets.api.formats import (
     MEDIA_TYPES,
     Content,
+    Format,
     Formatted,
-    as_csv,
-    as_json,
+    formatted,
     in_both_formats,
     plain,
     write_csv,
@@ -40,14 +40,14 @@ _ROWS_ON_A_PAGE = 100
 _ROWS_AT_ONCE = 2000
 _BYTES_IN_MEMORY = 4 * 1024 * 1024
 # What a person calls the types of columns.
-_KINDS: Sequence[tuple[type[Any], str]] = (
-    (sa.Integer, "whole number"),
-    (sa.Boolean, "boolean"),
-    (sa.Double, "number"),
-    (sa.DateTime, "time"),
-    (sa.Date, "day"),
-    (sa.Text, "text"),
-)
+_KINDS: Mapping[type[Any], str] = {
+    int: "whole number",
+    bool: "boolean",
+    float: "number",
+    datetime: "time",
+    date: "day",
+    str: "text",
+}
 
 
 class ColumnDescription(BaseModel):
@@ -118,7 +118,7 @@ def _columns(asked: sa.Table | Question) -> list[dict[str, str | None]]:
     return [
         {
             "name": str(column.name),
-            "type": next((word for kind, word in _KINDS if isinstance(column.type, kind)), None),
+            "type": _KINDS[column.type.python_type],
             "description": column.comment,
         }
         for column in (asked.columns if isinstance(asked, sa.Table) else ())
@@ -140,12 +140,9 @@ _DESCRIPTIONS = [
 @router.get("", response_model=Answers, responses=_OF_LIST)
 async def answers(request: Request, said: Annotated[Formatted, Query()]) -> Response:
     """The answers there are, with what they answer and their columns."""
-    if said.wanted(request) == "json":
-        return sent(request, as_json({"answers": _DESCRIPTIONS}))
     names = ("name", "question", "address")
-    return sent(
-        request, as_csv(names, [[found[name] for name in names] for found in _DESCRIPTIONS])
-    )
+    rows = ([found[name] for name in names] for found in _DESCRIPTIONS)
+    return sent(request, formatted(said.wanted(request), {"answers": _DESCRIPTIONS}, names, rows))
 
 
 @router.get("/{name}", response_model=Rows, responses=_OF_ANSWER)
@@ -177,9 +174,7 @@ async def answer_of(
         if len(rows) > limit:
             end = dict(zip(column_names(table), rows[limit - 1], strict=True))
             following = cursor.encode([end[column.name] for column in order])
-        if shape == "csv":
-            return as_csv(column_names(table), rows[:limit], following)
-        return _as_json(table, _columns(table), rows[:limit], following)
+        return _page_of(shape, table, _columns(table), rows[:limit], following)
 
     return await answer(request, [table], make)
 
@@ -193,7 +188,7 @@ async def _answer_of_question(request: Request, question: Question, said: _Page)
         names = list(result.keys())
         rows = [[_value(*pair) for pair in zip(names, row, strict=True)] for row in result]
         columns = [{"name": name, "type": None, "description": None} for name in names]
-        return as_csv(names, rows) if shape == "csv" else _as_json(question, columns, rows)
+        return _page_of(shape, question, columns, rows)
 
     return await answer(request, question.reads, make)
 
@@ -204,14 +199,15 @@ def _value(name: str, value: Any) -> Any:
     return datetime.fromisoformat(value) if is_text else value
 
 
-def _as_json(
+def _page_of(
+    shape: Format,
     asked: sa.Table | Question,
     columns: Sequence[Mapping[str, str | None]],
     rows: Sequence[Sequence[Any]],
     following: str | None = None,
 ) -> Content:
-    """A page of rows: a `Rows`."""
-    names = [column["name"] for column in columns]
+    """A page of rows: as JSON a `Rows`."""
+    names = [str(column["name"]) for column in columns]
     told = {
         "name": str(asked.name),
         "question": _question(asked),
@@ -219,7 +215,7 @@ def _as_json(
         "rows": [dict(zip(names, map(plain, row), strict=True)) for row in rows],
         "next": following,
     }
-    return as_json(told, following)
+    return formatted(shape, told, names, rows, following)
 
 
 def _whole(reading: Reading, query: sa.Select[Any], table: sa.Table) -> Content:

@@ -17,8 +17,7 @@ from warehouse_assets.api.formats import (
     Content,
     Formatted,
     TimeWithoutZone,
-    as_csv,
-    as_json,
+    formatted,
     in_both_formats,
 )
 from warehouse_assets.api.parameters import Ranged, StrictRoute
@@ -190,10 +189,8 @@ async def _summary(request: Request, reviewed: Reviewed, sent: str, said: _Days)
         found = answers.summary(reading.execute, reading.dialect, reviewed, id_, days)
         if found is None:
             raise _unknown(reviewed)
-        if shape == "json":
-            return as_json(found)
-        row = _row(found)
-        return as_csv(list(row), [list(row.values())])
+        row = _row(found) if shape == "csv" else {}
+        return formatted(shape, found, list(row), [list(row.values())])
 
     return await answer(request, [reviewed.daily], make, is_short=True)
 
@@ -211,9 +208,9 @@ async def _page(request: Request, reviewed: Reviewed, sent: str, said: _Page) ->
             raise _unknown(reviewed)
         reviews, end = page
         following = end and cursor.encode([*end, days.first, days.last])
-        if shape == "csv":
-            return as_csv(REVIEW_FIELDS, [list(review.values()) for review in reviews], following)
-        return as_json({"id": id_, "reviews": reviews, "next": following}, following)
+        told = {"id": id_, "reviews": reviews, "next": following}
+        rows = (list(review.values()) for review in reviews)
+        return formatted(shape, told, REVIEW_FIELDS, rows, following)
 
     return await answer(request, [REVIEWS], make, is_short=True)
 

@@ -17,8 +17,7 @@ from warehouse_assets.api.formats import (
     Content,
     Format,
     Formatted,
-    as_csv,
-    as_json,
+    formatted,
     in_both_formats,
 )
 from warehouse_assets.api.parameters import OfRegion, Ranged, StrictRoute
@@ -174,15 +173,13 @@ async def weekly_average(request: Request, said: Annotated[_Area, Query()]) -> R
 
 
 def _average(weekly: WeeklyTrips, shape: Format) -> Content:
-    if shape == "csv":
-        return as_csv(("week_start", "trips"), weekly.weeks)
     told = {  # a `WeeklyAverage`; models of as many weeks as may be asked for would take seconds
         "average_trips_per_week": weekly.average,
         "trips": weekly.trips,
         "weeks": len(weekly.weeks),
         "series": [{"week_start": week, "trips": number} for week, number in weekly.weeks],
     }
-    return as_json(told)
+    return formatted(shape, told, ("week_start", "trips"), weekly.weeks)
 
 
 class _Groups(Formatted, OfRegion):
@@ -208,9 +205,8 @@ async def groups(request: Request, said: Annotated[_Groups, Query()]) -> Respons
         following = None
         if len(found) > said.limit:
             following = cursor.encode([found[said.limit - 1][column.name] for column in ORDER])
-        if shape == "csv":
-            return as_csv(_COLUMNS, map(_row, page), following)
-        return as_json({"groups": page, "next": following}, following)
+        told = {"groups": page, "next": following}
+        return formatted(shape, told, _COLUMNS, map(_row, page), following)
 
     return await answer(request, [TRIP_GROUPS], make)
 
