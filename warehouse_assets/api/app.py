@@ -1,7 +1,6 @@
 """Puts the service together: what its routes share, its routes, and what surrounds them."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -11,12 +10,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from warehouse_assets.api import problems
-from warehouse_assets.api.database import database_of
 from warehouse_assets.api.deps import Runs, Service
-from warehouse_assets.api.freshness import Freshness
-from warehouse_assets.api.keys import Keys
-from warehouse_assets.api.logs import AccessLog
-from warehouse_assets.api.metrics import Metrics
 from warehouse_assets.api.middleware import Middleware
 from warehouse_assets.api.routes import (
     answers,
@@ -29,12 +23,7 @@ from warehouse_assets.api.routes import (
 )
 from warehouse_assets.api.runs import WarmRuns
 from warehouse_assets.api.uploads import remove_broken_off
-from warehouse_assets.api.webhooks import Webhooks
-from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
-from warehouse_assets.ingestions import Ingestions
-from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings
-from warehouse_assets.warehouse import Warehouse
 
 _DESCRIPTION = """The warehouse over HTTP: send files, watch what becomes of them, ask for answers.
 
@@ -86,25 +75,7 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         # To find out that nobody wants it takes as long as a kept answer; there is /metrics.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    resources = build_resources(settings)
-    warehouse: Warehouse = resources["warehouse"]
-    journals, stopped = Ingestions(settings.ingestions), threading.Event()
-    app.state.service = Service(
-        settings=settings,
-        lake=resources["lake"],
-        warehouse=warehouse,
-        database=database_of(warehouse, settings),
-        inbox=resources["inbox"],
-        ingestions=journals,
-        average=DeliveryAverage.of(settings, resources["lake"]),
-        stopped=stopped,
-        webhooks=Webhooks(journals, settings.api_url, stopped),
-        runs=WarmRuns() if runs is None else runs,
-        keys=Keys(settings),
-        metrics=Metrics(),
-        log=AccessLog(),
-        freshness=Freshness(resources["lake"]),
-    )
+    app.state.service = Service(settings, WarmRuns() if runs is None else runs)
     pages.add_static(app)
     return app
 

@@ -1,14 +1,13 @@
-"""What routes share, and how they ask for it; it is made in `app`."""
+"""What routes share, and how they ask for it."""
 
 import threading
-from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from warehouse_assets.api.database import Database
+from warehouse_assets.api.database import database_of
 from warehouse_assets.api.freshness import Freshness
 from warehouse_assets.api.keys import Keys
 from warehouse_assets.api.logs import AccessLog
@@ -18,6 +17,7 @@ from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.lake import Lake
+from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
 
@@ -35,28 +35,35 @@ class Runs(Protocol):
         """End, and what was started with it."""
 
 
-@dataclass(frozen=True)
 class Service:
     """What the routes share, for the life of the application.
 
     Args:
+        runs: what takes uploaded files.
+
+    Attributes:
         stopped: set when the service is to end, so that streams of events do not hold that up.
+
+    Raises:
+        SettingError: the file of keys cannot be used.
     """
 
-    settings: Settings
-    lake: Lake
-    warehouse: Warehouse
-    database: Database
-    inbox: Inbox
-    ingestions: Ingestions
-    average: DeliveryAverage
-    webhooks: Webhooks
-    runs: Runs
-    keys: Keys
-    metrics: Metrics
-    log: AccessLog
-    freshness: Freshness
-    stopped: threading.Event
+    def __init__(self, settings: Settings, runs: Runs) -> None:
+        resources = build_resources(settings)
+        self.settings = settings
+        self.runs = runs
+        self.lake: Lake = resources["lake"]
+        self.warehouse: Warehouse = resources["warehouse"]
+        self.inbox: Inbox = resources["inbox"]
+        self.stopped = threading.Event()
+        self.database = database_of(self.warehouse, settings)
+        self.ingestions = Ingestions(settings.ingestions)
+        self.webhooks = Webhooks(self.ingestions, settings.api_url, self.stopped)
+        self.average = DeliveryAverage.of(settings, self.lake)
+        self.keys = Keys(settings)
+        self.metrics = Metrics()
+        self.log = AccessLog()
+        self.freshness = Freshness(self.lake)
 
 
 def service_of(request: Request) -> Service:
