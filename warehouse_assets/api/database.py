@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import sqlalchemy as sa
@@ -82,35 +82,11 @@ class Reading:
         return self.connection.exec_driver_sql(text, taken).fetchall()
 
 
-class Database(Protocol):
-    """The warehouse, for use by one event loop."""
-
-    async def read(
-        self, tables: Sequence[str], work: Callable[[Reading], T], is_short: bool = False, /
-    ) -> T:
-        """What `work` returns, which reads `tables` in one transaction.
-
-        Args:
-            is_short: the work may take less time than to hand it to a thread.
-
-        Raises:
-            WarehouseAssetsError: the warehouse cannot be read, or did not answer in time.
-        """
-
-    async def published(self) -> Versions | None:
-        """What is published now; None where that cannot be known."""
-
-    def close(self) -> None:
-        """Close all connections, when what they do is done."""
-
-
-def database_of(warehouse: Warehouse, settings: Settings) -> Database:
-    """What reads `warehouse`, of whichever kind that is."""
-    return SqliteReader(warehouse) if warehouse.is_sqlite else PostgresqlReader(warehouse, settings)
-
-
 class SqliteReader:
-    """Reads a SQLite file: what is short on the event loop, by a connection that stays open."""
+    """Reads a SQLite file: what is short on the event loop, by a connection that stays open.
+
+    It is for use by one event loop, as `PostgresqlReader` is, which has the same methods.
+    """
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
@@ -125,7 +101,14 @@ class SqliteReader:
     async def read(
         self, tables: Sequence[str], work: Callable[[Reading], T], is_short: bool = False, /
     ) -> T:
-        """What `work` returns."""
+        """What `work` returns, which reads `tables` in one transaction.
+
+        Args:
+            is_short: the work may take less time than to hand it to a thread.
+
+        Raises:
+            WarehouseAssetsError: the warehouse cannot be read, or did not answer in time.
+        """
         if is_short:
             try:
                 return self._read_here(tables, work)
@@ -134,7 +117,10 @@ class SqliteReader:
         return await run_sync(_read_anew, self._warehouse, tables, work, limiter=self._threads)
 
     async def published(self) -> Versions | None:
-        """What is published now: a file says by a number whether it was written since."""
+        """What is published now; None where that cannot be known.
+
+        A file says by a number whether it was written since.
+        """
         try:
             self._follow_the_file()
             token = (self._file, self._raw.execute("PRAGMA data_version").fetchone())
@@ -146,7 +132,7 @@ class SqliteReader:
         return self._seen[1]
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close all connections, when what they do is done."""
         if self._own is not None:
             self._own.close()
         self._own = self._raw = self._seen = None
@@ -277,6 +263,14 @@ class PostgresqlReader:
             return work(reading)
 
         return _read_anew(self._warehouse, tables, work_in_time)
+
+
+Database = SqliteReader | PostgresqlReader
+
+
+def database_of(warehouse: Warehouse, settings: Settings) -> Database:
+    """What reads `warehouse`, of whichever kind that is."""
+    return SqliteReader(warehouse) if warehouse.is_sqlite else PostgresqlReader(warehouse, settings)
 
 
 def _read_anew(warehouse: Warehouse, tables: Sequence[str], work: Callable[[Reading], T]) -> T:
