@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import duckdb
 from deltalake import DeltaTable
 from deltalake.transaction import RemoveAction
+from sqlalchemy import Table
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake.commit import cast_query, register
@@ -62,7 +63,7 @@ def rearrange(lake: Lake, table: LakeTable) -> int:
         with lake.connect() as connection:
             paths = table.paths([file.name for file in files])
             lake.view_files(connection, table.declaration, paths, "_part")
-            query = _QUERIES[kind](connection, table)
+            query = _QUERIES[kind](table.declaration)
             return _commit(connection, table, handle, query, files, kind)
 
 
@@ -117,24 +118,26 @@ def _commit(
     return done.inserted
 
 
-def _compacted(connection: duckdb.DuckDBPyConnection, table: LakeTable) -> str:
+def _compacted(declaration: Table) -> str:
     return "FROM _part"
 
 
-def _folded(connection: duckdb.DuckDBPyConnection, table: LakeTable) -> str:
-    declaration = table.declaration
+def _folded(declaration: Table) -> str:
     return f"{aggregated(declaration, '_part')} ORDER BY {identifiers(key_names(declaration))}"
 
 
-def _clustered(connection: duckdb.DuckDBPyConnection, table: LakeTable) -> str:
+def _clustered(declaration: Table) -> str:
     """The rows in Morton order (the Z-order curve) of their longitude and latitude.
 
     Places near one another have numbers near one another, whose bits are those of column and row
     in turn: G. M. Morton, A computer oriented geodetic data base, IBM, 1966. The shifts that
     spread the bits are those of H. S. Warren, Hacker's Delight, 7-2.
     """
-    longitude, latitude = table.declaration.info["clustered_by"]
-    spread = "x"
+    longitude, latitude = declaration.info["clustered_by"]
+    rows = f"""SELECT *,
+        CAST(least(("{longitude}" + 180) / 360 * {_GRID}, {_GRID - 1}) AS BIGINT) AS _column,
+        CAST(least(("{latitude}" + 90) / 180 * {_GRID}, {_GRID - 1}) AS BIGINT) AS _row
+        FROM _part"""
     for shift, mask in (
         (16, 0x0000FFFF0000FFFF),
         (8, 0x00FF00FF00FF00FF),
@@ -142,15 +145,10 @@ def _clustered(connection: duckdb.DuckDBPyConnection, table: LakeTable) -> str:
         (2, 0x3333333333333333),
         (1, 0x5555555555555555),
     ):
-        name = f"_spread_{shift}"
-        connection.execute(
-            f"CREATE OR REPLACE TEMP MACRO {name}(x) AS (x | (x << {shift})) & {mask}"
-        )
-        spread = f"{name}({spread})"
-    connection.execute(f"CREATE OR REPLACE TEMP MACRO _spread(x) AS {spread}")
-    column = f'CAST(least(("{longitude}" + 180) / 360 * {_GRID}, {_GRID - 1}) AS BIGINT)'
-    row = f'CAST(least(("{latitude}" + 90) / 180 * {_GRID}, {_GRID - 1}) AS BIGINT)'
-    return f"FROM _part ORDER BY _spread({column}) | (_spread({row}) << 1)"
+        rows = f"""SELECT * REPLACE (
+            (_column | (_column << {shift})) & {mask} AS _column,
+            (_row | (_row << {shift})) & {mask} AS _row) FROM ({rows})"""
+    return f"FROM ({rows}) ORDER BY _column | (_row << 1)"
 
 
 _QUERIES = {_FOLDED: _folded, _CLUSTERED: _clustered, _COMPACTED: _compacted}

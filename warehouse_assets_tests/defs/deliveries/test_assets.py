@@ -74,18 +74,6 @@ def test_averages_are_compared_where_both_have_been(house: House) -> None:
     assert agreement.metadata["successes"].value == 1
 
 
-def test_a_run_without_a_feed_has_nothing_to_take(house: House) -> None:
-    assert house.run(*ALL, checks=False).success
-
-
-def test_a_feed_that_was_given_and_is_missing_fails_its_assets(
-    tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
-    house = House(tmp_path / "home", instance, DELIVERIES_FEED=str(tmp_path / "none.jsonl"))
-
-    assert not house.run(AVERAGE, checks=False).success
-
-
 def test_the_average_is_reported_when_it_has_changed_and_only_then(house: House) -> None:
     assert look(average(house), []).events == ()
     assert not house.settings.home.joinpath("state.db").exists()
