@@ -85,10 +85,7 @@ class LakeTable:
             try:
                 handle = DeltaTable(self.path.as_uri())
             except TableNotFoundError:
-                if not self.exists():
-                    return None
-                # Another process has just made it.
-                handle = DeltaTable(self.path.as_uri())
+                return None
             if is_last_entry_empty(self.path, handle.version()):
                 raise self._damaged(damage_of_log(self.path))
             known = {field.name for field in handle.schema().fields}

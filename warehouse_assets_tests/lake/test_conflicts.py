@@ -6,7 +6,7 @@ import pytest
 from deltalake import DeltaTable
 
 from warehouse_assets.errors import ConflictError
-from warehouse_assets.lake import LakeTable, append, merge, replace
+from warehouse_assets.lake import append, merge, replace
 from warehouse_assets_tests.lake.tables import Row, Stored
 
 REX = (1, "Rex", 30.5, 1)
@@ -88,19 +88,3 @@ def test_a_handle_is_stale_after_the_tables_tenth_commit_too(pets: Stored) -> No
     with pytest.raises(ConflictError):
         write_with(pets, stale, "append", [(99, None, None, None)], {})
     assert len(pets.rows()) == 12
-
-
-def test_a_table_that_another_process_makes_meanwhile_is_opened(
-    pets: Stored, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def made_meanwhile(table: LakeTable) -> bool:
-        monkeypatch.undo()
-        table.open()
-        return table.exists()
-
-    monkeypatch.setattr(LakeTable, "exists", made_meanwhile)
-
-    handle = pets.table.open_existing()
-
-    assert handle is not None
-    assert handle.version() == 0

@@ -1,6 +1,5 @@
 """The arithmetic, by hand and beside a model that looks back each time."""
 
-import random
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -17,8 +16,6 @@ from warehouse_assets_tests.defs.deliveries.steps import (
     Step,
     any_steps,
     expected,
-    record_of,
-    step_of,
 )
 
 TWENTY_MINUTES = timedelta(minutes=20)
@@ -61,19 +58,6 @@ print(names - sys.stdlib_module_names - {{'__main__'}})"""
     answers, modules = ended.stdout.splitlines()
     assert answers == repr([None] * 7 + [TWENTY_MINUTES])
     assert modules == "{'warehouse_assets'}"
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_order_of_customers_does_not_matter(seed: int) -> None:
-    chance = random.Random(seed)
-    own = {c: [r for r in ORIGINAL if r["Customer"] == c] for c in (1, 2)}
-    turns = [record["Customer"] for record in ORIGINAL]
-    chance.shuffle(turns)
-    average = RunningAverage()
-    for customer in turns:
-        average.ingest(own[customer].pop(0))
-
-    assert (average.average, average.successes, average.abandoned) == (TWENTY_MINUTES, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -168,16 +152,3 @@ def test_what_is_repeated_within_the_window_counts_once(
     repeated = taken(*again, window=10 * WINDOW)
 
     assert (repeated.total, repeated.successes) == (once.total, once.successes)
-
-
-@settings(max_examples=100, deadline=None)
-@given(any_steps())
-def test_records_come_to_what_their_steps_do(steps: list[Step]) -> None:
-    by_records, by_steps = RunningAverage(WINDOW), RunningAverage(WINDOW)
-    for step in steps:
-        by_steps.add(*step)
-        assert by_records.ingest(record_of(step)) == by_steps.average
-
-
-def test_the_records_of_the_question_are_read_as_steps() -> None:
-    assert step_of(ORIGINAL[7]) == (2, 4, at(35))

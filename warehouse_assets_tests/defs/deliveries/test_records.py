@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.defs.deliveries import ingest
 from warehouse_assets.defs.deliveries.average import RunningAverage
 from warehouse_assets.defs.deliveries.records import RecordError, latest_now, read_line, read_record
 
@@ -77,12 +76,6 @@ def test_a_record_that_cannot_be_used_changes_nothing_and_says_why(
 
     assert (str(raised.value), raised.value.field) == (reason, field)
     assert (average.opened, average.openings) == ({}, 0)
-
-
-@pytest.mark.parametrize("name", RECORD)
-def test_a_missing_field_is_named(name: str) -> None:
-    with pytest.raises(RecordError, match=f"^{name} is missing$"):
-        ingest({key: value for key, value in RECORD.items() if key != name})
 
 
 @pytest.mark.parametrize(
