@@ -1,9 +1,8 @@
 """What a line of the log of test runs says, or why it cannot be used."""
 
 import json
+from itertools import accumulate
 from typing import Any
-
-import pytest
 
 from warehouse_assets_tests.defs.school.lines import StagedLines, stage_lines
 
@@ -21,131 +20,130 @@ def line(result: Any = "2/2", student_id: Any = 3, **fields: Any) -> str:
     return json.dumps({name: value for name, value in record.items() if value is not ...})
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        GOOD,
-        '{"result": "2 out of 2", "student_id": 3, "lesson_id": "4"}',
-        '{"result":"2/2","student_id",3,"lesson_id":4}',
-        '{"result", "2/2", "student_id", "3", "lesson_id", "4"}',
-        ' {\t"result" , "2/2" ,\t"student_id" ,3, "lesson_id" , 4.0 } ',
-        '{"lesson_id": 4, "lesson_title": null, "student_id": 3, "result": "2/2"}',
-        '{"student_id", 3, "lesson_title", "", "lesson_id", 4, "result", "2/2"}',
-        '{"extra": ["a", "b"], "result": "2/2", "student_id", 3, "lesson_id": 4}',
-        '{"extra": ["result", "student_id", 1], "result": "2/2", "student_id": 3, "lesson_id": 4}',
-        '{"extra": {"student_id", 5}, "result": "2/2", "student_id", 3, "lesson_id": 4}',
-        '{"student\\u005fid": 3, "result": "2/2", "lesson_id": 4, "other": null}',
-    ],
-)
-def test_a_comma_after_a_key_is_as_good_as_a_colon(text: str) -> None:
-    staged = stage(text)
+AS_GOOD = [
+    GOOD,
+    '{"result": "2 out of 2", "student_id": 3, "lesson_id": "4"}',
+    '{"result":"2/2","student_id",3,"lesson_id":4}',
+    '{"result", "2/2", "student_id", "3", "lesson_id", "4"}',
+    ' {\t"result" , "2/2" ,\t"student_id" ,3, "lesson_id" , 4.0 } ',
+    '{"lesson_id": 4, "lesson_title": null, "student_id": 3, "result": "2/2"}',
+    '{"student_id", 3, "lesson_title", "", "lesson_id", 4, "result", "2/2"}',
+    '{"extra": ["a", "b"], "result": "2/2", "student_id", 3, "lesson_id": 4}',
+    '{"extra": ["result", "student_id", 1], "result": "2/2", "student_id": 3, "lesson_id": 4}',
+    '{"extra": {"student_id", 5}, "result": "2/2", "student_id", 3, "lesson_id": 4}',
+    '{"student\\u005fid": 3, "result": "2/2", "lesson_id": 4, "other": null}',
+]
+
+
+def test_a_comma_after_a_key_is_as_good_as_a_colon() -> None:
+    staged = stage(*AS_GOOD)
     assert staged.rejected == []
-    assert staged.values == [GOOD_VALUES]
+    assert staged.values == [GOOD_VALUES] * len(AS_GOOD)
 
 
-@pytest.mark.parametrize(
-    ("text", "title"),
-    [
-        ('"lesson_title": "student_id", "student_id", 3', "student_id"),
-        ('"lesson_title", "student_id", "student_id", 3', "student_id"),
-        ('"student_id", 3, "lesson_title": "a, \\"student_id\\", b"', 'a, "student_id", b'),
-        ('"student_id": 3, "lesson_title": "{\\"result\\", 1"', '{"result", 1'),
-        ('"student_id", 3, "lesson_title": ", student_id, 3"', ", student_id, 3"),
-        ('"student_id", 3, "lesson_title": "Ü \\u00fc 日本"', "Ü ü 日本"),
-    ],
-)
-def test_a_comma_in_a_value_stays(text: str, title: str) -> None:
-    staged = stage(f'{{"result": "1/2", {text}}}')
+TITLES = [
+    ('"lesson_title": "student_id", "student_id", 3', "student_id"),
+    ('"lesson_title", "student_id", "student_id", 3', "student_id"),
+    ('"student_id", 3, "lesson_title": "a, \\"student_id\\", b"', 'a, "student_id", b'),
+    ('"student_id": 3, "lesson_title": "{\\"result\\", 1"', '{"result", 1'),
+    ('"student_id", 3, "lesson_title": ", student_id, 3"', ", student_id, 3"),
+    ('"student_id", 3, "lesson_title": "Ü \\u00fc 日本"', "Ü ü 日本"),
+]
+
+
+def test_a_comma_in_a_value_stays() -> None:
+    staged = stage(*(f'{{"result": "1/2", {text}}}' for text, _ in TITLES))
     assert staged.rejected == []
-    assert staged.values == [(3, None, title, 1, 2, False)]
+    assert staged.values == [(3, None, title, 1, 2, False) for _, title in TITLES]
 
 
-@pytest.mark.parametrize(
-    ("result", "values"),
-    [
-        ("2/3", (2, 3, False)),
-        ("2 out of 3", (2, 3, False)),
-        ("3 / 3", (3, 3, True)),
-        (" 3  out  of  3 ", (3, 3, True)),
-        ("03/3", (3, 3, True)),
-        ("5/3", (5, 3, False)),
-        ("0/3", (0, 3, False)),
-        ("0/0", (0, 0, True)),
-        ("9223372036854775807/1", (2**63 - 1, 1, False)),
-    ],
-)
-def test_results(result: str, values: tuple[int, int, bool]) -> None:
-    assert [row[3:] for row in stage(line(result)).values] == [values]
+RESULTS = [
+    ("2/3", (2, 3, False)),
+    ("2 out of 3", (2, 3, False)),
+    ("3 / 3", (3, 3, True)),
+    (" 3  out  of  3 ", (3, 3, True)),
+    ("03/3", (3, 3, True)),
+    ("5/3", (5, 3, False)),
+    ("0/3", (0, 3, False)),
+    ("0/0", (0, 0, True)),
+    ("9223372036854775807/1", (2**63 - 1, 1, False)),
+]
 
 
-@pytest.mark.parametrize(
-    "result",
+def test_results() -> None:
+    staged = stage(*(line(result) for result, _ in RESULTS))
+    assert [row[3:] for row in staged.values] == [values for _, values in RESULTS]
+
+
+NO_RESULTS: list[Any] = (
     ["-1/2", "1/-2", "2", "2 of 3", "two out of three", "1/2/3", "1.0/2", "1/", "/2", "½", "٣/٣",
-     "9223372036854775808/1", "1 outof 2", 0.5, True, ["1/2"], {"1": 2}],
+     "9223372036854775808/1", "1 outof 2", 0.5, True, ["1/2"], {"1": 2}]
 )  # fmt: skip
-def test_what_is_not_a_result_is_not_guessed(result: Any) -> None:
-    staged = stage(line(result))
+
+
+def test_what_is_not_a_result_is_not_guessed() -> None:
+    staged = stage(*map(line, NO_RESULTS))
     assert staged.rows == []
-    assert staged.reasons[0].startswith("result is not like 2/3 or 2 out of 3: ")
+    assert len(staged.reasons) == len(NO_RESULTS)
+    for reason in staged.reasons:
+        assert reason.startswith("result is not like 2/3 or 2 out of 3: ")
 
 
-@pytest.mark.parametrize("written", ["3", '"3"', '" 3\\t"', "3.0", '"+3"', '"003"', "0.3e1"])
-def test_whole_numbers(written: str) -> None:
-    text = f'{{"result": "1/2", "student_id", {written}, "lesson_id": {written}}}'
-    assert [row[:2] for row in stage(text).values] == [(3, 3)]
-
-
-@pytest.mark.parametrize(
-    "written", ['"1.5"', "1.5", '"0x10"', '"1e3"', '"x"', "true", "9223372036854775808"]
-)
-def test_what_is_not_a_whole_number_is_not_guessed(written: str) -> None:
-    shown = written.strip('"')
+def test_whole_numbers_are_not_guessed() -> None:
+    good = ["3", '"3"', '" 3\\t"', "3.0", '"+3"', '"003"', "0.3e1"]
+    bad = ['"1.5"', "1.5", '"0x10"', '"1e3"', '"x"', "true", "9223372036854775808"]
+    text = '{{"result": "1/2", "student_id", {}, "lesson_id": {}, "lesson_title": "x"}}'
     staged = stage(
-        f'{{"result": "1/2", "student_id": {written}, "lesson_id": 4}}',
-        f'{{"result": "1/2", "student_id", 3, "lesson_id": {written}, "lesson_title": "x"}}',
+        *(text.format(written, written) for written in good),
+        *(text.format(written, 4) for written in bad),
+        *(text.format(3, written) for written in bad),
     )
+    assert [row[:2] for row in staged.values] == [(3, 3)] * len(good)
     assert staged.reasons == [
-        f"student_id is not a whole number: {shown}",
-        f"lesson_id is not a whole number: {shown}",
+        f"{field} is not a whole number: {written.strip(chr(34))}"
+        for field in ("student_id", "lesson_id")
+        for written in bad
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (line(...), "result is missing"),
-        (line(None), "result is missing"),
-        (line(""), "result is missing"),
-        (line("2/2", ...), "student_id is missing"),
-        (line("2/2", ""), "student_id is missing"),
-        (line(lesson_id=...), "lesson_id and lesson_title are missing"),
-        (line(lesson_id="", lesson_title=""), "lesson_id and lesson_title are missing"),
-        (line(lesson_id="x"), "lesson_id is not a whole number: x"),
-        (
-            "{}",
-            "student_id is missing; result is missing; lesson_id and lesson_title are missing",
-        ),
-        ("x" * 61, "not valid JSON"),
-        (line("x" * 61), f"result is not like 2/3 or 2 out of 3: {'x' * 60}…"),
-        (GOOD[:-1], "not valid JSON"),
-        (GOOD + GOOD, "not valid JSON"),
-        (GOOD.replace('"result":', '"result"'), "not valid JSON"),
-        ('{"other", 1, "result": "2/2", "student_id": 3, "lesson_id": 4}', "not valid JSON"),
-        ('{"result"; "2/2", "student_id": 3, "lesson_id": 4}', "not valid JSON"),
-        ("[1, 2]", "not a JSON object but an array"),
-        ("null", "not a JSON object but null"),
-        ("5", "not a JSON object but a number"),
-        ('"student_id"', "not a JSON object but a string"),
-        (
-            '{"student_id", 1, "student_id": 2, "result": "2/2", "lesson_id": 4}',
-            "student_id is there more than once",
-        ),
-    ],
-)
-def test_a_line_that_cannot_be_used_says_why(text: str, reason: str) -> None:
-    staged = stage(GOOD, text, GOOD)
+UNUSABLE = [
+    (line(...), "result is missing"),
+    (line(None), "result is missing"),
+    (line(""), "result is missing"),
+    (line("2/2", ...), "student_id is missing"),
+    (line("2/2", ""), "student_id is missing"),
+    (line(lesson_id=...), "lesson_id and lesson_title are missing"),
+    (line(lesson_id="", lesson_title=""), "lesson_id and lesson_title are missing"),
+    (line(lesson_id="x"), "lesson_id is not a whole number: x"),
+    (
+        "{}",
+        "student_id is missing; result is missing; lesson_id and lesson_title are missing",
+    ),
+    ("x" * 61, "not valid JSON"),
+    (line("x" * 61), f"result is not like 2/3 or 2 out of 3: {'x' * 60}…"),
+    (GOOD[:-1], "not valid JSON"),
+    (GOOD + GOOD, "not valid JSON"),
+    (GOOD.replace('"result":', '"result"'), "not valid JSON"),
+    ('{"other", 1, "result": "2/2", "student_id": 3, "lesson_id": 4}', "not valid JSON"),
+    ('{"result"; "2/2", "student_id": 3, "lesson_id": 4}', "not valid JSON"),
+    ("[1, 2]", "not a JSON object but an array"),
+    ("null", "not a JSON object but null"),
+    ("5", "not a JSON object but a number"),
+    ('"student_id"', "not a JSON object but a string"),
+    (
+        '{"student_id", 1, "student_id": 2, "result": "2/2", "lesson_id": 4}',
+        "student_id is there more than once",
+    ),
+]
+
+
+def test_a_line_that_cannot_be_used_says_why() -> None:
+    staged = stage(GOOD, *(text for text, _ in UNUSABLE), GOOD)
     assert staged.values == [GOOD_VALUES, GOOD_VALUES]
-    assert staged.rejected == [(len(GOOD) + 1, reason, text)]
+    ends = accumulate((len(text) + 1 for text, _ in UNUSABLE), initial=len(GOOD) + 1)
+    assert staged.rejected == [
+        (position, reason, text) for position, (text, reason) in zip(ends, UNUSABLE, strict=False)
+    ]
 
 
 def test_positions_are_counted_in_bytes_whatever_the_lines_hold() -> None:
