@@ -83,7 +83,8 @@ def json_texts(fields: Sequence[str], lines: str, repairs: Sequence[str] = ()) -
                         CASE WHEN problem IS NOT NULL THEN NULL
                             WHEN _usual_fields IS NOT NULL THEN _usual {valid} END AS {_JSON},
                         _usual_fields
-                    FROM (SELECT *, TRY(json_keys(_usual)) AS _usual_fields
+                    FROM (SELECT *, CASE WHEN problem IS NULL THEN TRY(json_keys(_usual)) END
+                            AS _usual_fields
                         FROM (SELECT *, {usual} AS _usual FROM {lines}))
                     WHERE {_JSON} IS NOT NULL OR regexp_matches(line, {_NOT_BLANK})
                 )

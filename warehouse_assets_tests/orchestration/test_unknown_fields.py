@@ -134,10 +134,11 @@ def test_fields_that_are_known_are_not_named(house: House, monkeypatch: pytest.M
 
 def test_unknown_fields_are_found_among_lines_that_cannot_be_used(house: House) -> None:
     lines = [json.dumps(vote(1, 1)), "x", '{"Odd": 1}', "", json.dumps(vote(2, 1, Weight=1))]
-    house.deliver("votes.json", "\n".join(lines))
+    not_utf8 = b'\n{"Odd\xff": 1}'
+    house.deliver("votes.json", "\n".join(lines).encode() + not_utf8)
     result = house.run("votes", checks=False)
     assert unknown(result) == {"votes": ["Odd", "Weight"]}
-    assert [position for *_, position, _, _ in house.rejected()] == [2, 3]
+    assert [position for *_, position, _, _ in house.rejected()] == [2, 3, 6]
 
 
 def test_hostile_names_are_bounded_and_shown(house: House) -> None:
