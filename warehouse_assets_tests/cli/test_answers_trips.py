@@ -10,7 +10,7 @@ from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.cli.test_answers import cells
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.journeys import PRAGUE, TURIN, Trip
-from warehouse_assets_tests.house import House, vote
+from warehouse_assets_tests.house import House
 
 NORTH, QUITO = (14.5, 50.1), (-78.5, -0.2)
 TRIPS = [
@@ -114,6 +114,7 @@ def test_an_unknown_region_is_wrong_usage_and_the_regions_are_named(command: Com
     [
         (["--region", "Prague", "--box", AROUND_PRAGUE], "Say either --region NAME or --box"),
         (["--from", "2018-05-01"], "Say either --region NAME or --box"),
+        (["--box", ""], "is not four numbers with commas between them"),
         (["--box", "14.4,50.0,14.5"], "is not four numbers with commas between them"),
         (["--box", "14.4,50.0,14.5,50.1,1"], "is not four numbers with commas between them"),
         (["--box", "a,b,c,d"], "cannot be used"),
@@ -162,22 +163,6 @@ def test_of_a_warehouse_to_which_no_trips_were_published_that_is_told(
     told = command("answers", "trips", "--region", "Prague")
     assert told.exit_code == 1
     assert "The trips have not been published yet" in told.output
-
-
-def test_an_empty_box_is_wrong_usage(command: Command) -> None:
-    told = command("answers", "trips", "--box", "")
-    assert told.exit_code == 2
-    assert "not four numbers" in told.output
-
-
-def test_of_a_warehouse_without_trips_there_is_no_region(command: Command, house: House) -> None:
-    house.deliver("votes.jsonl", [vote(1, 1)])
-    house.run("votes", checks=False)
-
-    result = command("answers", "trips", "--region", "Prague")
-
-    assert result.exit_code in {1, 2}
-    assert "Traceback" not in result.output
 
 
 def test_of_a_lake_without_trips_a_box_has_none(command: Command, house: House) -> None:
