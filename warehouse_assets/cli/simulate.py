@@ -147,15 +147,13 @@ def _show(simulation: Simulation, stopped: Callable[[], bool]) -> None:
 
 def _account(simulation: Simulation) -> str:
     figures, server = simulation.figures, simulation.server
+    kinds = ["batches", "test runs", "unusable lines", "steps of deliveries"]
     counted = [
-        f"{figures.students:,} students ({figures.changes:,} changes)",
-        f"{figures.batches:,} batches",
-        f"{figures.runs:,} test runs",
-        f"{figures.unusable:,} unusable lines",
-        f"{figures.deliveries:,} steps of deliveries",
+        f"{figures['students']:,} students ({figures['changes']:,} changes)",
+        *(f"{figures[kind]:,} {kind}" for kind in kinds),
     ]
-    if figures.rotations:
-        counted.append(f"{figures.rotations:,} rotations")
+    if figures["rotations"]:
+        counted.append(f"{figures['rotations']:,} rotations")
     if server.requests:
         counted.append(f"{server.requests:,} requests ({server.failures:,} failed)")
     return ", ".join(counted)

@@ -75,6 +75,16 @@ class Line(NamedTuple):
 
 
 Event = Batch | Student | Change | Line
+KINDS_OF_LINES = ("test runs", "unusable lines", "blank lines")
+
+
+def kind_of(event: Event) -> str:
+    """What an event is called where they are counted."""
+    if isinstance(event, Line):
+        if event.run is not None:
+            return "test runs"
+        return "unusable lines" if event.text.strip() else "blank lines"
+    return {Batch: "batches", Student: "students", Change: "changes"}[type(event)]
 
 
 def seats(batches: int) -> int:

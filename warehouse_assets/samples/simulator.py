@@ -1,6 +1,7 @@
 """The live simulation: a school and deliveries whose sources grow while they are read, and fail."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from warehouse_assets.samples.batch_server import BatchServer
 from warehouse_assets.samples.deliveries import DeliveryLife
 from warehouse_assets.samples.files import append, end_line, writing
 from warehouse_assets.samples.places import Places
-from warehouse_assets.samples.school import Batch, Change, Event, Line, School, Student
+from warehouse_assets.samples.school import KINDS_OF_LINES, School, kind_of
 from warehouse_assets.samples.school_sources import SchoolSources, locked
 
 JOURNALS = ("rollback", "wal", "alternating")
@@ -54,32 +55,11 @@ class Plan:
     report_every: float = 1.0
 
 
-@dataclass
-class Figures:
-    """How much a simulation has made."""
-
-    students: int = 0
-    changes: int = 0
-    batches: int = 0
-    runs: int = 0
-    unusable: int = 0
-    rotations: int = 0
-    deliveries: int = 0
-
-    def count(self, event: Event) -> None:
-        """Count an event of the school."""
-        self.students += isinstance(event, Student)
-        self.changes += isinstance(event, Change)
-        self.batches += isinstance(event, Batch)
-        if isinstance(event, Line):
-            self.runs += event.run is not None
-            self.unusable += event.run is None and bool(event.text.strip())
-
-
 class Simulation:
     """A simulation over the sources at `places`, which goes on from what they hold.
 
-    Use it as a context: at its end everything that was begun is written.
+    Use it as a context: at its end everything that was begun is written. `figures` counts what it
+    has made: events of the school by their kind, rotations and steps of deliveries.
 
     Raises:
         BusyError: another process writes to the school.
@@ -88,7 +68,7 @@ class Simulation:
     """
 
     def __init__(self, places: Places, plan: Plan) -> None:
-        self.figures = Figures()
+        self.figures: Counter[str] = Counter()
         self._plan = plan
         self._chance = Random(plan.seed)
         self._lines_of_log = 0  # since it was rotated last, or since this simulation began
@@ -139,7 +119,7 @@ class Simulation:
             due = int((now - begin) * plan.rate) - done if plan.rate else _LARGEST_GROUP
             due = self._live(due)
             done += due
-            self._deliver(int((now - begin) * steps) - self.figures.deliveries)
+            self._deliver(int((now - begin) * steps) - self.figures["steps of deliveries"])
             for disturb, moment in disturbances.items():
                 if moment <= now:
                     disturb()
@@ -160,9 +140,9 @@ class Simulation:
         now = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S.%f}"
         events = [self._school.next_event(now) for _ in range(due)]
         self._sources.write(events)
-        for event in events:
-            self.figures.count(event)
-        self._lines_of_log += sum(isinstance(event, Line) for event in events)
+        made = Counter(map(kind_of, events))
+        self.figures += made
+        self._lines_of_log += sum(made[kind] for kind in KINDS_OF_LINES)
         if self._plan.rotate_every and self._lines_of_log >= self._plan.rotate_every:
             self._rotate()
         return due
@@ -173,7 +153,7 @@ class Simulation:
         lines = [f"{self._life.next_line(now)}\n" for _ in range(due)]
         with writing(self._feed):
             append(self._feed, "".join(lines).encode())
-        self.figures.deliveries += len(lines)
+        self.figures["steps of deliveries"] += len(lines)
 
     def _disturbances(self) -> Iterator[Callable[[], None]]:
         """What happens now and then."""
@@ -190,7 +170,7 @@ class Simulation:
     def _rotate(self) -> None:
         self._sources.rotate(self._plan.keep)
         self._lines_of_log = 0
-        self.figures.rotations += 1
+        self.figures["rotations"] += 1
 
     def _lock_students(self) -> None:
         self._sources.lock_students(self._chance.uniform(*_SECONDS_OF_A_LOCK))

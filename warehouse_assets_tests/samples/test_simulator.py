@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import requests
 from warehouse_assets.errors import BusyError, SourceError
 from warehouse_assets.samples.places import Places
 from warehouse_assets.samples.school_sources import write_school_samples
-from warehouse_assets.samples.simulator import Figures, Plan, Simulation
+from warehouse_assets.samples.simulator import Plan, Simulation
 from warehouse_assets_tests.samples.school_truth import (
     batches,
     log_bytes,
@@ -25,7 +26,7 @@ from warehouse_assets_tests.samples.school_truth import (
 OFTEN = (0.1, 0.2)
 
 
-def simulate(places: Places, plan: Plan) -> Figures:
+def simulate(places: Places, plan: Plan) -> Counter[str]:
     """What a simulation made, which has ended."""
     with Simulation(places, plan) as running:
         for _ in running.run(lambda: False):
@@ -54,27 +55,29 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def assert_sources_hold(places: Places, figures: Figures) -> None:
+def assert_sources_hold(places: Places, figures: Counter[str]) -> None:
     """The sources hold what a simulation made that began with nothing."""
     there = truth(places)
-    assert len(there["students"]) == figures.students
-    assert len(there["batches"]) == figures.batches
-    assert len(there["runs"]) == figures.runs
-    assert len(there["unusable"]) == figures.unusable
-    assert len(places.deliveries.read_bytes().splitlines()) == figures.deliveries
+    assert len(there["students"]) == figures["students"]
+    assert len(there["batches"]) == figures["batches"]
+    assert len(there["runs"]) == figures["test runs"]
+    assert len(there["unusable"]) == figures["unusable lines"]
+    assert len(places.deliveries.read_bytes().splitlines()) == figures["steps of deliveries"]
 
 
 def test_there_are_never_more_events_than_asked_for(places: Places) -> None:
     figures = simulate(places, Plan(rate=200, seconds=0.5))
 
-    assert 10 <= figures.runs + figures.unusable <= 101  # fewer where the machine is busy
-    assert 5 <= figures.deliveries <= 101
+    assert (
+        10 <= figures["test runs"] + figures["unusable lines"] <= 101
+    )  # fewer where the machine is busy
+    assert 5 <= figures["steps of deliveries"] <= 101
     assert_sources_hold(places, figures)
 
 
 def test_the_log_is_rotated_after_so_many_lines(places: Places) -> None:
     with going_on(places, Plan(rate=0, rotate_every=100, keep=3)) as running:
-        wait_for(lambda: running.figures.rotations > 3)
+        wait_for(lambda: running.figures["rotations"] > 3)
 
     rotated = [path for path in log_files(places) if path != places.log]
     assert {path.read_bytes().count(b"\n") for path in rotated} == {100}
@@ -83,8 +86,8 @@ def test_the_log_is_rotated_after_so_many_lines(places: Places) -> None:
 
 def test_with_all_logs_kept_nothing_is_missing_and_it_pauses_as_it_goes(places: Places) -> None:
     with Simulation(places, Plan(rate=0, rotate_every=300, report_every=0.01)) as running:
-        pauses = running.run(lambda: running.figures.rotations > 3)
-        runs = [running.figures.runs for _ in pauses]
+        pauses = running.run(lambda: running.figures["rotations"] > 3)
+        runs = [running.figures["test runs"] for _ in pauses]
 
     assert len(runs) >= 1
     assert runs == sorted(runs)
@@ -98,10 +101,10 @@ def test_it_goes_on_from_samples_and_from_itself_wherever_they_are(
     before = students(places), batches(places), log_bytes(places)
     with closing(sqlite3.connect(places.students)) as connection:
         connection.execute("DROP TABLE sample_sources")  # as earlier versions made it
-    made = [simulate(places, Plan(rate=0, seconds=0.05, seed=1)).students]
+    made = [simulate(places, Plan(rate=0, seconds=0.05, seed=1))["students"]]
     places.log.parent.rename(tmp_path / "moved")
     moved = Places.in_folder(tmp_path / "moved")
-    made.append(simulate(moved, Plan(rate=0, seconds=0.05, seed=1)).students)
+    made.append(simulate(moved, Plan(rate=0, seconds=0.05, seed=1))["students"])
 
     rows = students(moved)
     assert [row[0] for row in rows] == list(range(1, 31 + sum(made)))
@@ -124,7 +127,7 @@ def test_a_line_that_a_killed_simulation_left_unfinished_is_ended(places: Places
     there = log_bytes(places).split(b"\n")
     assert there[lines] == b'{"result": "2 out'
     assert there[-1] == b""
-    assert places.deliveries.read_bytes().count(b"\n") == 1 + figures.deliveries
+    assert places.deliveries.read_bytes().count(b"\n") == 1 + figures["steps of deliveries"]
 
 
 def test_a_reader_finds_the_last_line_cut_at_moments(places: Places) -> None:
@@ -166,7 +169,7 @@ def test_failures_lock_the_students_and_rotate_the_log(places: Places) -> None:
 
     with going_on(places, Plan(rate=300, has_failures=True, disturbed_every=OFTEN)) as running:
         wait_for(is_locked)
-        wait_for(lambda: running.figures.rotations > 1)
+        wait_for(lambda: running.figures["rotations"] > 1)
     assert_sources_hold(places, running.figures)
 
 
@@ -180,7 +183,7 @@ def test_the_journal_is_as_asked_for(places: Places, journal: str, expected: set
         def have_been_seen() -> bool:
             # A byte of the header tells, without opening the database.
             modes.add(places.students.read_bytes()[18])
-            return modes == expected and running.figures.runs > 20
+            return modes == expected and running.figures["test runs"] > 20
 
         wait_for(have_been_seen)
     assert_sources_hold(places, running.figures)
