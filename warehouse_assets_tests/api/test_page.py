@@ -31,11 +31,11 @@ _FIRST_ROW = (
 )
 # What is seen of the chart of the weeks; nothing as long as it is not there.
 _PICTURE = """
-const image = document.querySelector("img[src*='weeks.svg']"), canvas = new OffscreenCanvas(90, 60);
+const image = document.querySelector("img[src*='weeks.svg']"), canvas = new OffscreenCanvas(30, 20);
 if (!image.complete || !image.naturalWidth) return "";
 const context = canvas.getContext("2d");
-context.drawImage(image, 0, 0, 90, 60);
-return [...context.getImageData(0, 0, 90, 60).data].join();
+context.drawImage(image, 0, 0, 30, 20);
+return [...context.getImageData(0, 0, 30, 20).data].join();
 """
 _CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 _DRIVER = shutil.which("chromedriver")
