@@ -5,6 +5,7 @@ or does better where only the connection was worn out.
 """
 
 import asyncio
+import re
 import sqlite3
 import time
 from collections import defaultdict
@@ -69,7 +70,7 @@ class Reading:
         return self.connection.dialect.name
 
     def execute(self, text: str, values: Mapping[str, object]) -> Sequence[Sequence[Any]]:
-        """All rows of a statement whose values are named as its kind of database has them."""
+        """All rows of a statement in which values stand by their names, as `:name`."""
         if self.dialect == "sqlite":
             # SQLAlchemy would take as long again.
             raw: Any = self.connection.connection.driver_connection
@@ -79,7 +80,7 @@ class Reading:
         taken = {
             k: v.replace("\0", "\ufffd") if isinstance(v, str) else v for k, v in values.items()
         }
-        return self.connection.exec_driver_sql(text, taken).fetchall()
+        return self.connection.exec_driver_sql(_as_psycopg_has_it(text), taken).fetchall()
 
 
 class SqliteReader:
@@ -286,6 +287,12 @@ def _read_anew(warehouse: Warehouse, tables: Sequence[str], work: Callable[[Read
 def _configure(connection: Any, record: object) -> None:
     # Psycopg says so in each BEGIN, and to the server in no other way.
     connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+
+
+@lru_cache
+def _as_psycopg_has_it(text: str) -> str:
+    """A statement with its values named as that driver has them named."""
+    return re.sub(r":(\w+)", r"%(\1)s", text)
 
 
 @lru_cache

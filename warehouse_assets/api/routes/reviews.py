@@ -201,9 +201,7 @@ async def _page(request: Request, reviewed: Reviewed, sent: str, said: _Page) ->
         place, days = _place(said.after, days)
 
     def make(reading: Reading) -> Content:
-        page = answers.page(
-            reading.execute, reading.dialect, reviewed, id_, said.limit, place, days
-        )
+        page = answers.page(reading.execute, reviewed, id_, said.limit, place, days)
         if page is None:
             raise _unknown(reviewed)
         reviews, end = page

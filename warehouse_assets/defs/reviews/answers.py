@@ -1,11 +1,10 @@
 """What is asked of the published reviews: the sum of what a product or a user has, and the reviews.
 
-The statements are texts with named values for a kind of database, `sqlite` or `postgresql`; whoever
-asks runs them on a connection of its own. Nothing here knows of HTTP.
+The statements are texts with named values; whoever asks runs them on a connection of its own.
+Nothing here knows of HTTP.
 """
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -23,13 +22,12 @@ from warehouse_assets.defs.reviews.tables import (
 )
 
 Execute = Callable[[str, Mapping[str, object]], Sequence[Sequence[Any]]]
-"""Runs a statement with its values; returns all its rows."""
+"""Runs a statement in which values stand by their names (`:name`); returns all its rows."""
 Place = tuple[datetime, int, int]
 """A place in the order of reviews, newest first: time, hash and occurrence of the one before."""
 
 _COUNTS = ("reviews", "rated_reviews", "rating_sum", "verified_reviews")
 _STARS = tuple(f"stars_{n}" for n in STARS)
-_VALUE = re.compile(r":(\w+)")  # as it is named in a statement
 # Behind a place in the order; the first condition is what an index can be searched by.
 _OLDER = (
     "AND reviewed_at <= :at AND (reviewed_at < :at OR content_hash > :hash "
@@ -87,14 +85,13 @@ def summary(
         values["first"] = (days.first or date.min).isoformat()
         values["last"] = (days.last or date.max).isoformat()
     months = execute(_months(reviewed, dialect, is_ranged), values)
-    if not months and not (is_ranged and _is_known(execute, dialect, reviewed.id_in_daily, id_)):
+    if not months and not (is_ranged and _is_known(execute, reviewed.id_in_daily, id_)):
         return None
     return _summary(id_, months)
 
 
 def page(
     execute: Execute,
-    dialect: str,
     reviewed: Reviewed,
     id_: str,
     limit: int,
@@ -112,25 +109,17 @@ def page(
     if days != ANY_DAY:
         values["first"] = f"{(days.first or date.min).isoformat()} 00:00:00.000000"
         values["last"] = f"{(days.last or date.max).isoformat()} 23:59:59.999999"
-    found = execute(_page(reviewed, dialect, after is not None, days != ANY_DAY), values)
-    is_known = bool(found) or (
-        (after is not None or days != ANY_DAY)
-        and _is_known(execute, dialect, reviewed.id_in_reviews, id_)
-    )
-    if not is_known:
+    is_limited = after is not None or days != ANY_DAY
+    found = execute(_page(reviewed, after is not None, days != ANY_DAY), values)
+    if not found and not (is_limited and _is_known(execute, reviewed.id_in_reviews, id_)):
         return None
     following = _place(found[limit - 1]) if len(found) > limit else None
     return [_review(row) for row in found[:limit]], following
 
 
-def _is_known(execute: Execute, dialect: str, column: sa.Column[Any], id_: str) -> bool:
+def _is_known(execute: Execute, column: sa.Column[Any], id_: str) -> bool:
     text = f'SELECT 1 FROM {column.table.name} WHERE "{column.name}" = :id LIMIT 1'
-    return bool(execute(_for(dialect, text), {"id": id_}))
-
-
-def _for(dialect: str, text: str) -> str:
-    """A statement with its values as the driver for a kind of database has them named."""
-    return text if dialect == "sqlite" else _VALUE.sub(r"%(\1)s", text)
+    return bool(execute(text, {"id": id_}))
 
 
 @lru_cache
@@ -144,25 +133,23 @@ def _months(reviewed: Reviewed, dialect: str, is_ranged: bool) -> str:
         sums = [f"CAST({total} AS DOUBLE PRECISION)" for total in sums]
         first, last = f"CAST({first} AS TEXT)", f"CAST({last} AS TEXT)"
     condition = "AND review_date BETWEEN :first AND :last" if is_ranged else ""
-    return _for(
-        dialect,
+    return (
         f"SELECT {month}, {', '.join(sums)}, {first}, {last} FROM {reviewed.daily.name} "
-        f"WHERE {reviewed.id_in_daily.name} = :id {condition} GROUP BY 1 ORDER BY 1",
+        f"WHERE {reviewed.id_in_daily.name} = :id {condition} GROUP BY 1 ORDER BY 1"
     )
 
 
 @lru_cache
-def _page(reviewed: Reviewed, dialect: str, is_behind: bool, is_ranged: bool) -> str:
+def _page(reviewed: Reviewed, is_behind: bool, is_ranged: bool) -> str:
     """The newest reviews, at most `:most`, those of the same time in the order of their hashes."""
     fields = ", ".join(f'"{column.name}"' for column in _REVIEW.values())
     conditions = _OLDER if is_behind else ""
     if is_ranged:
         conditions += " AND reviewed_at BETWEEN :first AND :last"
-    return _for(
-        dialect,
+    return (
         f"SELECT {fields}, content_hash, occurrence FROM reviews "
         f'WHERE "{reviewed.id_in_reviews.name}" = :id {conditions} '
-        "ORDER BY reviewed_at DESC, content_hash, occurrence LIMIT :most",
+        "ORDER BY reviewed_at DESC, content_hash, occurrence LIMIT :most"
     )
 
 
