@@ -23,7 +23,7 @@ from warehouse_assets_tests.api.serving import (
     listening_to,
 )
 from warehouse_assets_tests.house import House
-from warehouse_assets_tests.integration.processes import BIN
+from warehouse_assets_tests.integration.processes import BIN, fork
 
 # A run that notes its beginning, and ends when its file is there; the first ones die then.
 _STAND_IN = """
@@ -41,6 +41,12 @@ _SERVE = "from warehouse_assets.cli import service; service.command()"
 _MANY_TRIPS = 100_000
 _BAD_ROW = "Prague,POINT (14.4 91),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n"
 _TABLES = ("daily_trips", "trip_groups", "weekly_trips")
+
+
+@pytest.fixture(scope="module")
+def warm() -> None:
+    """Start the process from which all are forked, with what other tests need of it, too."""
+    fork(int).join()
 
 
 def check_that_it_only_goes_forwards(heard: Sequence[Heard]) -> None:
@@ -78,6 +84,7 @@ def runs_in(log: Path) -> int:
     return len(log.read_text().splitlines()) if log.exists() else 0
 
 
+@pytest.mark.usefixtures("warm")
 def test_requests_that_come_during_a_run_are_one_run_after_it(tmp_path: Path) -> None:
     log, may_end = tmp_path / "log", tmp_path / "may_end"
     runs = WarmRuns(stand_in(log, may_end))
@@ -93,6 +100,7 @@ def test_requests_that_come_during_a_run_are_one_run_after_it(tmp_path: Path) ->
     assert runs_in(log) == 2
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize(("deaths", "runs_had"), [(1, 2), (9, 3)])
 def test_a_run_whose_process_died_is_had_again_but_not_for_ever(
     tmp_path: Path, deaths: int, runs_had: int
