@@ -217,9 +217,9 @@ def _zoom(request: Request) -> int:
 
 def _group(group: sa.RowMapping, zoom: int) -> dict[str, Any]:
     """A `Group`."""
-    told = {name: group[name] for name in _NAMES}
+    told: dict[str, Any] = dict(zip(_NAMES, group.values(), strict=True))
     for end in ("origin", "destination"):
-        lon, lat = tile_centre(group[f"{end}_tile_x"], group[f"{end}_tile_y"], zoom)
+        lon, lat = tile_centre(told[f"{end}_tile_x"], told[f"{end}_tile_y"], zoom)
         told[end] = {"lon": lon, "lat": lat}
     return told
 
