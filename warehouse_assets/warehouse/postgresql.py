@@ -4,10 +4,10 @@ Writers take turns by an advisory lock that ends with their transaction, also wh
 killed. Readers hold no one up and wait for no one.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,8 +37,6 @@ _SETTINGS_OF_A_WRITER = {
 
 class PostgresqlDatabase(SqlDatabase):
     """A database of a PostgreSQL server."""
-
-    _process = os.getpid()
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -97,21 +95,19 @@ class PostgresqlDatabase(SqlDatabase):
                 )
             time.sleep(_SECONDS_BETWEEN_TRIES)
 
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        return postgresql_engine(
+            self.url,
+            {"client_encoding": "utf8"},
+            pool_size=4,
+            max_overflow=-1,
+            # A connection that the server has closed meanwhile is replaced.
+            pool_pre_ping=True,
+            pool_recycle=600,
+        )
+
     def _connect(self, **options: Any) -> sa.Connection:
-        if self._process != os.getpid():  # a fork must not talk on its parent's connections
-            if self._engine is not None:
-                self._engine.dispose(close=False)
-            self._process = os.getpid()
-        if self._engine is None:
-            self._engine = postgresql_engine(
-                self.url,
-                {"client_encoding": "utf8"},
-                pool_size=4,
-                max_overflow=-1,
-                # A connection that the server has closed meanwhile is replaced.
-                pool_pre_ping=True,
-                pool_recycle=600,
-            )
         return self._engine.connect().execution_options(**options)
 
     @contextmanager

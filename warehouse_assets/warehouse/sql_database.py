@@ -50,7 +50,6 @@ class SqlDatabase(ABC):
         self.url = url
         self.use = use
         self._seconds_to_wait = seconds_to_wait
-        self._engine: sa.Engine | None = None
 
     def __str__(self) -> str:
         """The database, without password, for people."""

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from warehouse_assets.errors import BusyError, WarehouseAssetsError, WarehouseError
+from warehouse_assets.errors import BusyError, WarehouseError
 from warehouse_assets.progress import tell
 from warehouse_assets.warehouse.sql_database import SqlDatabase
 
@@ -33,12 +34,17 @@ class SqliteDatabase(SqlDatabase):
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that is the only writing one; makes the file if there is none."""
-        with self._explained():
+        try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._connect("BEGIN IMMEDIATE") as connection:
-                self._wait_for_writers(connection)
-                with connection.begin():
-                    yield connection
+        except OSError as error:
+            raise WarehouseError(
+                f"{self.use.name} {self} cannot be written, for its folder cannot be made: "
+                f"{error.strerror}. Check the setting {self.use.setting}."
+            ) from error
+        with self._explained(), self._connect("BEGIN IMMEDIATE") as connection:
+            self._wait_for_writers(connection)
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -99,9 +105,11 @@ class SqliteDatabase(SqlDatabase):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         return aside
 
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        return sqlite_engine(self.url, self._seconds_to_wait)
+
     def _connect(self, begin: str) -> sa.Connection:
-        if self._engine is None:
-            self._engine = sqlite_engine(self.url, self._seconds_to_wait)
         return self._engine.connect().execution_options(begin=begin)
 
     def _wait_for_writers(self, connection: sa.Connection) -> None:
@@ -130,8 +138,6 @@ class SqliteDatabase(SqlDatabase):
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except WarehouseAssetsError:
-            raise
         except OperationalError as error:
             if "locked" in str(error.orig):
                 raise BusyError(
@@ -158,11 +164,6 @@ class SqliteDatabase(SqlDatabase):
             raise WarehouseError(
                 f"{self.use.name} {self} is not a readable SQLite database: {error.orig}. "
                 f"Nothing is lost, {self.use.remedy} (setting {self.use.setting})."
-            ) from error
-        except OSError as error:
-            raise WarehouseError(
-                f"{self.use.name} {self} cannot be written, for its folder cannot be made: "
-                f"{error.strerror}. Check the setting {self.use.setting}."
             ) from error
 
 
