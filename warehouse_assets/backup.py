@@ -36,7 +36,6 @@ _UNFINISHED = "backup.unfinished"
 _LOCK = ".backup.lock"
 _PARTIAL = ".copying"
 _LOG = "_delta_log"
-_TRIES = 5
 _LENGTH_OF_A_VERSION = 20
 
 
@@ -139,18 +138,13 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _copy_table(lake: Lake, table: LakeTable, target: Path, done: BackedUp) -> set[Path]:
     """Copy the newest version of a table; returns which files that are."""
-    for tried in range(_TRIES):
-        try:
-            # Maintenance may remove what only older versions need while it is copied: once more
-            # then, and in the end while nobody changes the table.
-            if tried < _TRIES - 1:
-                return _copy_version(table, target, done)
-            with lake.lock(table.name):
-                return _copy_version(table, target, done)
-        except FileNotFoundError:
-            if tried == _TRIES - 1:
-                raise
-    raise AssertionError
+    try:
+        return _copy_version(table, target, done)
+    except FileNotFoundError:
+        # Maintenance removed what only older versions need. Once more, while nobody changes the
+        # table; most of it is copied by now.
+        with lake.lock(table.name):
+            return _copy_version(table, target, done)
 
 
 def _copy_version(table: LakeTable, target: Path, done: BackedUp) -> set[Path]:
