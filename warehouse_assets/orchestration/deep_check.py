@@ -8,7 +8,7 @@ from warehouse_assets.lake import Lake, LakeTable, verify
 from warehouse_assets.lake.damage import remedy
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
-from warehouse_assets.warehouse.compare import behind, difference
+from warehouse_assets.warehouse.compare import difference
 
 
 @dataclass
@@ -72,11 +72,12 @@ def rows_problems(
         return []
     name = f"The table {table.name} of the warehouse {warehouse}"
     try:
-        late = behind(warehouse, table) if is_run_over else ""
-        if late:
-            return [f"{name} is behind the lake. {late} The next run publishes it."]
-        differs = difference(lake, warehouse, table)
+        found = difference(lake, warehouse, table)
     except PermanentError as error:
         return [str(error)]
+    if found is None or (found.is_behind and not is_run_over):
+        return []
+    if found.is_behind:
+        return [f"{name} is behind the lake. {found.words} The next run publishes it."]
     remedy_of_rows = "`warehouse rebuild` writes it anew from the lake."
-    return [f"{name} differs from the lake. {differs} {remedy_of_rows}"] if differs else []
+    return [f"{name} differs from the lake. {found.words} {remedy_of_rows}"]

@@ -5,6 +5,7 @@ database for some thousands of rows at a time.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import duckdb
 import sqlalchemy as sa
@@ -26,27 +27,15 @@ _ROWS_AT_ONCE = 2_000
 _Sum = tuple[int, int]
 
 
-def behind(warehouse: Warehouse, table: LakeTable) -> str:
-    """Why there is nothing to compare, which the next run mends; empty if there is.
+class Difference(NamedTuple):
+    """In what a published table differs from the lake, and whether that is for want of a run."""
 
-    Raises:
-        WarehouseError: the database cannot be read.
-        LakeError: the table cannot be read.
-        BusyError: the server cannot be reached.
-    """
-    with warehouse.read() as connection:
-        note = published_version(connection, table.name)
-    if note is None:
-        return "It is not published."
-    if note.lake_table_id != str(table.open().metadata().id):
-        return "What is published is of a table of the lake that is no longer there."
-    return ""
+    words: str
+    is_behind: bool = False
 
 
-def difference(lake: Lake, warehouse: Warehouse, table: LakeTable) -> str:
-    """In what the warehouse's copy differs from the table as it was published; empty if in nothing.
-
-    Where there is nothing to compare (see `behind`) that is empty, too.
+def difference(lake: Lake, warehouse: Warehouse, table: LakeTable) -> Difference | None:
+    """In what the warehouse's copy differs from the table as it was published; None if in nothing.
 
     Raises:
         WarehouseError: the database cannot be read, or something else has the table's name.
@@ -56,27 +45,28 @@ def difference(lake: Lake, warehouse: Warehouse, table: LakeTable) -> str:
     with warehouse.read() as connection:
         note, handle = published_version(connection, table.name), table.open()
         if note is None or note.lake_table_id != str(handle.metadata().id):
-            return ""
+            lost = "What is published is of a table of the lake that is no longer there."
+            return Difference(lost if note else "It is not published.", is_behind=True)
         if not Writer(connection, table.declaration).is_as_declared():
-            return "It is missing, or its columns, its key or its indexes are not as declared."
+            words = "It is missing, or its columns, its key or its indexes are not as declared."
+            return Difference(words)
         try:
             with lake.connect() as engine:
                 there = _of_warehouse(connection, engine, table.declaration)
         except (duckdb.InvalidInputException, duckdb.ConversionException):
-            return "It has values that are not of the types of their columns."
+            return Difference("It has values that are not of the types of their columns.")
     here = _of_lake(lake, table, handle)
     if there != here and note.version < handle.version():  # the newest is still to be published
         try:
             handle.load_as_version(note.version)
             here = _of_lake(lake, table, handle)
         except (DeltaError, LakeError):
-            return ""  # its files are gone, so that the next run writes the table whole
+            return None  # its files are gone, so that the next run writes the table whole
     if there == here:
-        return ""
+        return None
     as_many = "as many as the lake, but with other values"
-    return f"It has {there[0]:,} rows, " + (
-        f"{as_many}." if there[0] == here[0] else f"the lake has {here[0]:,}."
-    )
+    lake_has = as_many if there[0] == here[0] else f"the lake has {here[0]:,}"
+    return Difference(f"It has {there[0]:,} rows, {lake_has}.")
 
 
 def _of_lake(lake: Lake, table: LakeTable, handle: DeltaTable) -> _Sum:

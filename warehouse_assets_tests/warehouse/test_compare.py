@@ -7,7 +7,7 @@ import pytest
 
 from warehouse_assets.lake import Lake
 from warehouse_assets.warehouse import Warehouse
-from warehouse_assets.warehouse.compare import behind, difference
+from warehouse_assets.warehouse.compare import Difference, difference
 from warehouse_assets_tests.lake.tables import KINDS, PETS, Row, Stored, animals
 from warehouse_assets_tests.warehouse.copies import publish_to
 
@@ -36,7 +36,7 @@ def test_rows_of_every_type_are_the_same_until_one_is_changed_by_hand(
     stored = Stored(lake, KINDS)
     stored.append(ROWS)
     publish_to(warehouse, stored)
-    assert difference(lake, warehouse, stored.table) == ""
+    assert difference(lake, warehouse, stored.table) is None
 
     changes = [
         ("whole = whole + 1", "whole = whole - 1", 1),
@@ -52,11 +52,13 @@ def test_rows_of_every_type_are_the_same_until_one_is_changed_by_hand(
     for change, back, row in changes:
         by_hand(warehouse, f"UPDATE kinds SET {change} WHERE id = {row}")
         found = difference(lake, warehouse, stored.table)
-        assert found == "It has 8 rows, as many as the lake, but with other values.", change
+        words = "It has 8 rows, as many as the lake, but with other values."
+        assert found == Difference(words), change
         by_hand(warehouse, f"UPDATE kinds SET {back} WHERE id = {row}")
-        assert difference(lake, warehouse, stored.table) == ""
+        assert difference(lake, warehouse, stored.table) is None
     by_hand(warehouse, "DELETE FROM kinds WHERE id > 5")
-    assert difference(lake, warehouse, stored.table) == "It has 5 rows, the lake has 8."
+    found = difference(lake, warehouse, stored.table)
+    assert found == Difference("It has 5 rows, the lake has 8.")
 
 
 def test_values_of_other_types_in_sqlite_are_a_difference(
@@ -76,16 +78,17 @@ def test_what_is_not_there_or_not_as_declared_is_a_difference(
     stored = Stored(lake, PETS)
     stored.append(animals(1, 1000))
     assert publish_to(warehouse, stored).rows_written == 1000
-    assert difference(lake, warehouse, stored.table) == ""
+    assert difference(lake, warehouse, stored.table) is None
     stored.append(animals(1001, 2))
-    assert difference(lake, warehouse, stored.table) == ""  # it is as it was published
+    assert difference(lake, warehouse, stored.table) is None  # it is as it was published
     by_hand(warehouse, "DROP INDEX ix_pets_weight")
-    assert "not as declared" in difference(lake, warehouse, stored.table)
+    words = "It is missing, or its columns, its key or its indexes are not as declared."
+    assert difference(lake, warehouse, stored.table) == Difference(words)
     by_hand(warehouse, "DROP TABLE pets")
-    assert "missing" in difference(lake, warehouse, stored.table)
+    assert difference(lake, warehouse, stored.table) == Difference(words)
     by_hand(warehouse, "DELETE FROM _published")
-    assert behind(warehouse, stored.table) == "It is not published."
-    assert difference(lake, warehouse, stored.table) == ""
+    found = difference(lake, warehouse, stored.table)
+    assert found == Difference("It is not published.", is_behind=True)
 
 
 @pytest.mark.parametrize("rows", [0, 1])
@@ -93,4 +96,4 @@ def test_a_table_with_hardly_a_row(lake: Lake, warehouse: Warehouse, rows: int) 
     stored = Stored(lake, PETS)
     stored.append(animals(1, rows))
     publish_to(warehouse, stored)
-    assert difference(lake, warehouse, stored.table) == ""
+    assert difference(lake, warehouse, stored.table) is None
