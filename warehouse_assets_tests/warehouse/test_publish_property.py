@@ -57,7 +57,7 @@ def two_databases() -> tuple[str, str]:
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @given(history=steps)
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_published_now_and_then_equals_published_once(
     request: pytest.FixtureRequest, kind: str, history: list[tuple[str, list[Row], bool, bool]]
