@@ -44,6 +44,7 @@ from warehouse_assets.times import trimmed
 
 _PATHS, _ARRIVALS = "_csv_paths", "_csv_arrivals"
 _RECORDS = "_csv_records"
+_ROWS_TOGETHER = 1_000_000  # are held in memory
 # Of the file at once. A quarter of DuckDB's own number: memory that large comes from the system
 # each time, which clears it.
 _BUFFER_BYTES = 8 * 2**20
@@ -93,10 +94,7 @@ def stage_csv_files(
         connection.execute(f"INSERT INTO {STAGED} BY NAME SELECT {names} FROM ({query})")
         return []
 
-    written = _Reader(connection, table.declaration, spool, write).read(units)
-    if not has_key and connection.execute(f"SELECT 1 FROM {STAGED} LIMIT 1").fetchall():
-        written += write(f"FROM {STAGED}")
-    return written
+    return _Reader(connection, table.declaration, spool, write).read(units)
 
 
 class _Reader:
@@ -114,6 +112,7 @@ class _Reader:
         self.spool = spool
         self.write = write
         self.validator = Validator(table)
+        self.staged = 0
 
     def read(self, units: Sequence[Unit]) -> list[WrittenFile]:
         """Write or stage the good records of `units`; reject the others."""
@@ -130,7 +129,8 @@ class _Reader:
                 groups.setdefault(file.layout, []).append((unit.arrival, file))
                 unknown = set(file.ignored) - known_fields(self.table)
                 note_names(self.connection, unknown, unit.arrival)
-        return [each for layout, files in groups.items() for each in self._read(layout, files)]
+        written = [each for layout, files in groups.items() for each in self._read(layout, files)]
+        return written + self._write_staged(1)
 
     def _read(self, layout: Layout, files: _Files) -> list[WrittenFile]:
         # Of many files DuckDB does not tell that a quote is open at the end of one.
@@ -140,8 +140,7 @@ class _Reader:
                 return self._write_at_once(layout, files)
             except (duckdb.InvalidInputException, duckdb.NotImplementedException):
                 pass  # A record cannot be used, or parts of the file were taken for others.
-        self._stage_by_record(layout, files)
-        return []
+        return self._write_by_record(layout, files)
 
     def _write_at_once(self, layout: Layout, files: _Files) -> list[WrittenFile]:
         """Write what DuckDB's own reader gives, which raises an error for any bad record."""
@@ -172,8 +171,9 @@ class _Reader:
                 AS arrival) FROM ({self.validator.query(texts)})"""
         )
 
-    def _stage_by_record(self, layout: Layout, files: _Files) -> None:
-        """Put the good ones of all records into `STAGED`, and reject the others."""
+    def _write_by_record(self, layout: Layout, files: _Files) -> list[WrittenFile]:
+        """Stage the good ones of all records, write them when they are many; reject the others."""
+        written = list[WrittenFile]()
 
         def texts(relation: str) -> str:
             return f"""SELECT {self._texts(layout, "_fields[{}]", 1)}, *,
@@ -181,8 +181,19 @@ class _Reader:
 
         for table in tables(self._records(layout, files)):
             self.connection.register(_RECORDS, table)
-            sort_out(self.connection, self.validator, _RECORDS, texts)
+            self.staged += sort_out(self.connection, self.validator, _RECORDS, texts)
             self.connection.unregister(_RECORDS)
+            written += self._write_staged(_ROWS_TOGETHER)
+        return written
+
+    def _write_staged(self, fewest: int) -> list[WrittenFile]:
+        """Write what is staged for a table without a key, if it is at least so many rows."""
+        if self.staged < fewest or self.table.primary_key.columns:
+            return []
+        written = self.write(f"FROM {STAGED}")
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS FROM {STAGED} LIMIT 0")
+        self.staged = 0
+        return written
 
     def _texts(self, layout: Layout, form: str, first: int) -> str:
         """The texts of the fields wanted, null where one is empty or not in the files."""

@@ -25,7 +25,7 @@ from warehouse_assets.ingest.json_layout import (
 from warehouse_assets.ingest.json_texts import LINES, json_texts, stage_json
 from warehouse_assets.ingest.lines import LineReader, arrow_table
 from warehouse_assets.ingest.packed import UnreadableFileError, make_plain
-from warehouse_assets.ingest.staging import REJECTED, STAGED, create_stage, note_fields, stage_all
+from warehouse_assets.ingest.staging import REJECTED, STAGED, create_stage, judged, note_fields
 from warehouse_assets.ingest.stray_bytes import copy_without_stray_bytes
 from warehouse_assets.ingest.units import Unit, reject_unit
 from warehouse_assets.ingest.validate import Validator
@@ -102,7 +102,8 @@ class _Reader:
         texts = json_texts(self._validator.fields, _RECORDS)
         good = set[int]()
         with suppress(*_NOT_THE_MACHINE):
-            stage_all(self._connection, self._validator, texts, given)
+            rows = judged(self._validator, texts)
+            self._connection.execute(f"INSERT INTO {STAGED} BY NAME {rows}", given)
             found = self._connection.execute(
                 f"""SELECT arrival, bool_or(_is_unusable), bool_or(_has_other_fields)
                 FROM {STAGED} WHERE list_contains(CAST(? AS BIGINT[]), arrival) GROUP BY arrival""",

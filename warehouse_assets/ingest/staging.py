@@ -41,30 +41,19 @@ def create_stage(connection: duckdb.DuckDBPyConnection, table: Table | None) -> 
     )
 
 
-def stage_all(
-    connection: duckdb.DuckDBPyConnection,
-    validator: Validator,
-    texts: str,
-    parameters: Mapping[str, object] | None = None,
-) -> int:
-    """Add records to `STAGED`, good or not; returns how many.
+def judged(validator: Validator, texts: str) -> str:
+    """SQL for the rows of `STAGED` that records make, good or not.
 
     Args:
         texts: SQL for a relation of texts with `arrival` and `FIELDS`, too.
-        parameters: those of `texts`.
     """
     values = " + ".join(f"CAST({text(field)} IS NOT NULL AS INTEGER)" for field in validator.fields)
     # Only within a CASE does DuckDB leave out what follows a condition that settles the matter.
-    ((count,),) = connection.execute(
-        f"""INSERT INTO {STAGED} BY NAME
-        SELECT {identifiers(validator.columns)}, arrival, {POSITION},
+    return f"""SELECT {identifiers(validator.columns)}, arrival, {POSITION},
             CASE WHEN {validator.is_unusable} OR {PROBLEM} IS NOT NULL THEN true ELSE false END
                 AS _is_unusable,
             len({FIELDS}) <> {values} AS _has_other_fields
-        FROM ({validator.query(texts)})""",
-        parameters,
-    ).fetchall()
-    return int(count)
+        FROM ({validator.query(texts)})"""
 
 
 def sort_out(
@@ -78,29 +67,31 @@ def sort_out(
     Returns how many were good.
 
     Args:
-        relation: SQL for records with `arrival` and `position`, the same whenever it is read.
+        relation: SQL for records with `arrival` and `position`, the same whenever it is read; so
+            many as memory holds.
         texts: SQL for the texts of the records of such a relation.
     """
-    ((before,),) = connection.execute(f"SELECT coalesce(max(rowid), -1) FROM {STAGED}").fetchall()
-    count = stage_all(connection, validator, texts(relation))
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE _judged AS {judged(validator, texts(relation))}"
+    )
+    ((bad, others),) = connection.execute(
+        "SELECT count(*) FILTER (_is_unusable), count(*) FILTER (_has_other_fields) FROM _judged"
+    ).fetchall()
+    ((good,),) = connection.execute(
+        f"INSERT INTO {STAGED} BY NAME FROM _judged WHERE NOT _is_unusable"
+    ).fetchall()
 
-    def looked_at_again(condition: str) -> str | None:
-        chosen = f"""SELECT arrival, {POSITION} AS position FROM {STAGED}
-            WHERE rowid > {before} AND {condition}"""
-        if not connection.execute(f"{chosen} LIMIT 1").fetchall():
-            return None
+    def some(condition: str) -> str:
+        chosen = f"SELECT arrival, {POSITION} AS position FROM _judged WHERE {condition}"
         return texts(f"(FROM {relation} AS records SEMI JOIN ({chosen}) USING (arrival, position))")
 
-    if some := looked_at_again("_has_other_fields"):
-        note_fields(connection, validator, some)
-    if some := looked_at_again("_is_unusable"):
-        rejects = validator.rejects(some, ["arrival"])
+    if others:
+        note_fields(connection, validator, some("_has_other_fields"))
+    if bad:
+        rejects = validator.rejects(some("_is_unusable"), ["arrival"])
         connection.execute(f"INSERT INTO {REJECTED} BY NAME {rejects}")
-        ((bad,),) = connection.execute(
-            f"DELETE FROM {STAGED} WHERE rowid > {before} AND _is_unusable"
-        ).fetchall()
-        count -= bad
-    return count
+    connection.execute("DROP TABLE _judged")
+    return int(good)
 
 
 def note_fields(
