@@ -15,8 +15,8 @@ from warehouse_assets import runs
 from warehouse_assets.cli import outcome, terminal
 from warehouse_assets.cli.sql import lake_query
 from warehouse_assets.definitions import FILE_KINDS
-from warehouse_assets.ingest.file_checkpoints import is_taken, rejected_whole
 from warehouse_assets.ingest.file_kinds import left_behind, left_in_words
+from warehouse_assets.ingest.files import is_taken, rejected_whole
 from warehouse_assets.ingest.inbox import (
     InboxFile,
     copy_file,

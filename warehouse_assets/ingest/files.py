@@ -17,13 +17,21 @@ import duckdb
 from deltalake import DeltaTable
 
 from warehouse_assets.crash_points import crash_point
-from warehouse_assets.ingest.file_checkpoints import arrival_of, newest_arrival, outstanding
 from warehouse_assets.ingest.file_kinds import FileKind
-from warehouse_assets.ingest.inbox import Inbox, InboxFile, delivered_name
-from warehouse_assets.ingest.load import CheckpointedPart, Loaded, Part, Rejects, Source
+from warehouse_assets.ingest.inbox import Inbox, InboxFile, delivered_name, unit_name
+from warehouse_assets.ingest.load import CheckpointedPart, Loaded, Part, Rejects, Source, loaded_now
 from warehouse_assets.ingest.staging import REJECTED, STAGED
 from warehouse_assets.ingest.units import Unit
-from warehouse_assets.lake import Lake, LakeTable, Written, WrittenFile, discard, merge, register
+from warehouse_assets.lake import (
+    Lake,
+    LakeTable,
+    Transactions,
+    Written,
+    WrittenFile,
+    discard,
+    merge,
+    register,
+)
 from warehouse_assets.tables import REJECTED_RECORDS
 
 _MOST_BYTES_TOGETHER = 256 * 10**6
@@ -114,7 +122,7 @@ class _Files(Source):
         """
         declared = [REJECTED_RECORDS] if self.table is None else [REJECTED_RECORDS, self.table]
         handles = [self.lake.table(table).open() for table in declared]
-        newest = [newest_arrival(handle, self.name) for handle in handles]
+        newest = [_newest_arrival(handle, self.name) for handle in handles]
         archived = self.inbox.archived(self.name)
         units = {}
         for arrival, path in archived.items():
@@ -127,7 +135,7 @@ class _Files(Source):
         following = max([*newest, *archived]) + 1
         for file in files:
             digest = file.digest()
-            numbers = [arrival_of(handle, self.name, digest) for handle in handles]
+            numbers = [_arrival_of(handle, self.name, digest) for handle in handles]
             if digest in units or all(number is not None for number in numbers):
                 number = numbers[0] or 0
                 if digest in units or number in archived:
@@ -149,7 +157,7 @@ class _Files(Source):
         if self.kind.is_merged or self.table is None:
             return []
         handle = self.lake.table(self.table).open()
-        return [u for u in batch if arrival_of(handle, self.name, u.digest) is not None]
+        return [u for u in batch if _arrival_of(handle, self.name, u.digest) is not None]
 
 
 def _batches(units: Iterable[Unit], most_bytes: int) -> Iterator[list[Unit]]:
@@ -220,7 +228,7 @@ class _Batch(CheckpointedPart):
 
     def new_rejects(self, handle: DeltaTable) -> Rejects | None:
         """Those of files that `rejected_records` does not know."""
-        arrivals, transactions = outstanding(handle, self.kind.name, self.files)
+        arrivals, transactions = _outstanding(handle, self.kind.name, self.files)
         if not arrivals:
             return None
         return Rejects({arrival: self.units[arrival] for arrival in arrivals}, transactions)
@@ -229,7 +237,7 @@ class _Batch(CheckpointedPart):
         self, connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable
     ) -> Written:
         """Merge or add the records of files that the table does not know."""
-        arrivals, transactions = outstanding(handle, self.kind.name, self.files)
+        arrivals, transactions = _outstanding(handle, self.kind.name, self.files)
         if not arrivals:
             discard(table, self.written)
             return Written()
@@ -259,3 +267,61 @@ def _first_reasons(
     query = f"""SELECT arrival, arg_min(concat_ws(': ', reason, value), position) FROM {REJECTED}
         WHERE list_contains(CAST(? AS BIGINT[]), arrival) GROUP BY arrival"""
     return dict(connection.execute(query, [arrivals]).fetchall())
+
+
+def is_taken(lake: Lake, kind: FileKind, file: InboxFile) -> bool:
+    """Whether the lake holds all that the content of `file` has to give, under whatever name."""
+    tables = [table for table in (kind.table, REJECTED_RECORDS) if table is not None]
+    handles = (lake.table(table).open_existing() for table in tables)
+    digest = file.digest()
+    return all(
+        handle is not None and _arrival_of(handle, kind.name, digest) is not None
+        for handle in handles
+    )
+
+
+def rejected_whole(lake: Lake, kind: FileKind, file: InboxFile) -> str:
+    """Why the content of `file`, which was taken, was rejected as a whole; empty if it was not."""
+    arrival = _arrival_of(lake.table(REJECTED_RECORDS).open(), kind.name, file.digest())
+    with lake.connect() as connection:
+        lake.view_newest(connection, REJECTED_RECORDS)
+        found = connection.execute(
+            f"""SELECT reason FROM {REJECTED_RECORDS.name}
+            WHERE source = ? AND position = 0 AND starts_with(unit, ?)""",
+            [kind.name, unit_name(arrival or 0, "")],
+        ).fetchall()
+    return str(found[0][0]) if found else ""
+
+
+def _arrival_of(handle: DeltaTable, kind: str, digest: str) -> int | None:
+    """The arrival number under which a table holds the content `digest`; None if it does not."""
+    number: int | None = handle.transaction_version(_app_id(kind, digest))
+    return number
+
+
+def _newest_arrival(handle: DeltaTable, kind: str) -> int:
+    """Up to which arrival number every file of `kind` is in the table; 0 if there is none."""
+    return handle.transaction_version(_newest_app_id(kind)) or 0
+
+
+def _outstanding(
+    handle: DeltaTable, kind: str, batch: Sequence[Unit]
+) -> tuple[list[int], Transactions]:
+    """The arrival numbers of units that the table does not hold, and their transactions."""
+    units = [unit for unit in batch if _arrival_of(handle, kind, unit.digest) is None]
+    if not units:
+        return [], {}
+    arrivals = [unit.arrival for unit in units]
+    transactions = {_app_id(kind, unit.digest): unit.arrival for unit in units}
+    transactions[_newest_app_id(kind)] = max(_newest_arrival(handle, kind), *arrivals)
+    return arrivals, {**transactions, **loaded_now(kind)}
+
+
+def _app_id(kind: str, digest: str) -> str:
+    """Remembers a file by its content."""
+    return f"{kind}/{digest}"
+
+
+def _newest_app_id(kind: str) -> str:
+    """Remembers up to which arrival number every file has been taken."""
+    return f"{kind}/newest"

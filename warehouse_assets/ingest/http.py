@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from http import HTTPStatus
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from random import SystemRandom
 from typing import TypeVar
 
@@ -124,7 +124,7 @@ class HttpPages:
         self._patience = patience
         self._session = requests.Session()
         self._session.max_redirects = _MOST_REDIRECTS
-        self._session.headers["User-Agent"] = f"{_PACKAGE}/{_own_version()}"
+        self._session.headers["User-Agent"] = f"{_PACKAGE}/{version(_PACKAGE)}"
         self._session.headers["Accept"] = "application/json"
 
     def close(self) -> None:
@@ -222,12 +222,13 @@ class HttpPages:
     def _given_up(self, attempts: int, failure: _FailedError) -> SourceError:
         patience = self._patience
         times = "once" if attempts == 1 else f"{attempts} times"
-        if attempts == patience.attempts:
-            return self._error(f"tried {times}, at last: {failure}")
         setting = f" (setting {patience.setting})" if patience.setting else ""
         asks = "" if failure.asked_wait is None else " and asks for a longer wait (Retry-After)"
-        limit = f"{patience.seconds:g} seconds{setting}"
-        return self._error(f"tried {times} within {limit}, at last: {failure}{asks}")
+        if attempts == patience.attempts:
+            asks = ""
+        return self._error(
+            f"tried {times} within {patience.seconds:g} seconds{setting}, at last: {failure}{asks}"
+        )
 
     def _error(self, what: str) -> SourceError:
         return SourceError(
@@ -292,10 +293,3 @@ def _inner(error: BaseException) -> BaseException | None:
     """The error that `error` wraps in the manner of urllib3, if it wraps one."""
     wrapped = [getattr(error, "reason", None), *error.args[::-1]]
     return next((inner for inner in wrapped if isinstance(inner, BaseException)), None)
-
-
-def _own_version() -> str:
-    try:
-        return version(_PACKAGE)
-    except PackageNotFoundError:
-        return "0"
