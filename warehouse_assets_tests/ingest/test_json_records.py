@@ -100,23 +100,6 @@ def test_a_bad_line_is_rejected_wherever_it_stands(tmp_path: Path) -> None:
     assert staged.ids == [7] * 3 * len(BAD_LINES)
 
 
-def test_bad_lines_are_rejected_among_good_ones_and_others(tmp_path: Path) -> None:
-    good = vote_text(7)
-    # Lines 1 and 2 are bad, 3 is good, 4 and 5 are bad, 6 is good, ...
-    lines = [line for line, _ in BAD_LINES]
-    for place in range(2, len(lines) * 3 // 2, 3):
-        lines.insert(place, good)
-    reasons = dict(BAD_LINES)
-    staged = stage(tmp_path, "\n".join([*lines, good, ""]))
-    assert staged.rejected == [
-        (1, position, reasons[line], shown(line))
-        for position, line in enumerate(lines, start=1)
-        if line != good
-    ]
-    assert len(staged.rejected) == len(BAD_LINES)
-    assert staged.ids == [7] * (lines.count(good) + 1)
-
-
 def test_bytes_that_are_not_utf8_are_rejected_with_their_place(tmp_path: Path) -> None:
     bad = vote_text(1).encode().replace(b'"1"', b'"\xff1"')
     staged = stage(tmp_path, vote_text(2).encode() + b"\n" + bad)

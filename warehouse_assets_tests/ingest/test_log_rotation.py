@@ -94,16 +94,6 @@ def test_logs_that_were_rotated_before_the_first_time_are_taken_too(log: Log) ->
     assert log.rejected() == []
 
 
-def test_what_came_and_was_rotated_after_a_time_without_lines_is_not_lost(log: Log) -> None:
-    log.write(ONE[:-1])
-    assert log.take().records == 0
-    log.write(b"\n")
-    log.rotate()
-    log.write(TWO)
-    log.take()
-    assert log.students() == [(0, 1), (SIZE, 2)]
-
-
 def test_a_log_that_was_copied_and_truncated_is_finished_first(log: Log) -> None:
     log.write(ONE)
     log.take()
@@ -146,24 +136,6 @@ def test_a_truncated_log_begins_anew_and_what_may_be_lost_is_recorded(log: Log, 
     log.write(ONE)
     log.take()
     assert len(log.rejected()) == 1
-
-
-def test_the_first_line_after_a_truncation_may_be_rejected_too(log: Log) -> None:
-    log.write(ONE)
-    log.take()
-    log.truncate()
-    log.write(b"bad\n")
-    log.take()
-    assert log.rejected() == [(SIZE, ""), (SIZE + 1, "bad")]
-
-
-def test_a_log_that_was_truncated_twice(log: Log) -> None:
-    for line in (ONE, TWO, THREE):
-        log.truncate()
-        log.write(line)
-        log.take()
-    assert log.students() == [(0, 1), (SIZE + 1, 2), (2 * SIZE + 2, 3)]
-    assert log.rejected() == [(SIZE, ""), (2 * SIZE + 1, "")]
 
 
 def test_a_rotated_log_that_is_gone_is_recorded(log: Log) -> None:

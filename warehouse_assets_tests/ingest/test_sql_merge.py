@@ -1,7 +1,5 @@
 """Rows of a SQL table merged by key, as students are, while another program writes them."""
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import sqlalchemy as sa
 
 from warehouse_assets.defs.school.sources import STUDENTS_SOURCE
 from warehouse_assets.defs.school.tables import STUDENTS
-from warehouse_assets.errors import BusyError, SourceError
+from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.load import Loaded, loaded_at
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_reader import Limits
@@ -18,7 +16,6 @@ from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets_tests.crashes import hooked
 from warehouse_assets_tests.ingest.sqlite_databases import (
-    another_program_writes,
     change,
     make_database,
     rows,
@@ -112,15 +109,6 @@ def test_of_rows_with_one_key_the_last_counts(lake: Lake, tmp_path: Path, column
     assert stored(lake, STUDENTS, "id, name") == [(7, "c")]
 
 
-@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
-def test_a_growing_database_is_taken_whole_in_the_end(lake: Lake, path: Path, mode: str) -> None:
-    with another_program_writes(path, mode):
-        take(lake, path, limits=Limits())
-    take(lake, path, limits=Limits())
-    assert in_lake(lake) == rows(path)
-    assert rejected(lake) == []
-
-
 def test_values_of_a_wrong_type_are_rejected_with_their_row(lake: Lake, path: Path) -> None:
     change(
         path,
@@ -191,11 +179,3 @@ def test_a_database_that_is_none_is_an_error_even_at_its_default_place(
     path.write_text("")
     with pytest.raises(SourceError, match="It has no tables"):
         take(lake, path, is_given=False)
-
-
-def test_a_database_that_stays_locked_is_told_and_taken_later(lake: Lake, path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
-        writer.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(BusyError, match="STUDENTS_DB"):
-            take(lake, path, limits=Limits(patience_seconds=0.1))
-    assert take(lake, path).written.inserted == 3

@@ -1,13 +1,11 @@
 """Databases that are locked, written to, not encoded as they should be, or not there."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
-from warehouse_assets.errors import BusyError, SourceError
+from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import heard_by
@@ -68,26 +66,6 @@ def test_a_server_without_encoding_may_hold_anything(lake: Lake) -> None:
 
 def sa_name(url: str) -> str:
     return url.partition("?")[0].rpartition("/")[2]
-
-
-def test_a_locked_file_is_waited_for_and_then_left(sqlite: Database, catch_up: CatchUp) -> None:
-    sqlite.insert([review(1)])
-    with sqlite.under_way("DELETE FROM reviews"), pytest.raises(BusyError, match="locked by"):
-        catch_up(sqlite, patience_seconds=0.1)
-
-
-def test_a_log_that_is_being_written_is_read_to_its_last_commit(
-    lake: Lake, sqlite: Database, catch_up: CatchUp
-) -> None:
-    sqlite.execute("PRAGMA journal_mode = WAL")
-    with closing(sqlite3.connect(sqlite.path)) as writer:
-        writer.execute("SELECT count(*) FROM reviews").fetchall()
-        sqlite.insert([review(1)])
-        writer.execute("DELETE FROM reviews")
-        catch_up(sqlite)
-        assert stored(lake, SOURCE_COLUMNS) == given([review(1)])
-        writer.commit()
-        assert catch_up(sqlite).written.deleted == 1
 
 
 def test_a_view_is_read_as_a_table_is(lake: Lake, database: Database, catch_up: CatchUp) -> None:
