@@ -72,26 +72,28 @@ def report(progress: Progress) -> None:
 @contextmanager
 def query_progress(
     connection: "duckdb.DuckDBPyConnection",
-    told: Callable[[float | None], None],
+    told: Callable[[float], object],
+    seconds: float = _SECONDS_BETWEEN_REPORTS,
 ) -> Iterator[None]:
     """Tell how much of the first statement run in the block is done, as shares from 0 to 1.
 
-    They never get smaller. From its end on None is told, again and again: what further
-    statements go through is the same once more, and how many there will be nobody knows.
+    They never get smaller. Of further statements nothing is told.
+
+    Args:
+        seconds: how long it is from one telling to the next.
     """
     connection.execute("SET enable_progress_bar = true")
     connection.execute("SET enable_progress_bar_print = false")
     finished = threading.Event()
 
     def watch() -> None:
-        furthest, is_over = 0.0, False
-        while not finished.wait(_SECONDS_BETWEEN_REPORTS):
+        furthest = 0.0
+        while not finished.wait(seconds):
             percent = min(max(connection.query_progress(), 0.0), 100.0)  # -1 between statements
-            is_over = is_over or percent < furthest
-            furthest = max(furthest, percent)
-            if is_over:
-                told(None)
-            elif percent > 0:
+            if percent < furthest:
+                return
+            if percent > 0:
+                furthest = percent
                 told(percent / 100)
 
     watcher = threading.Thread(target=copy_context().run, args=(watch,), daemon=True)

@@ -5,16 +5,18 @@ from typing import cast
 import duckdb
 import pytest
 
-from warehouse_assets import progress
 from warehouse_assets.progress import Progress, heard_by, query_progress, report, tell
+
+_OFTEN = 0.001
 
 
 class FakeConnection:
     """What `query_progress` uses of a DuckDB connection; each reading takes the next figure."""
 
-    def __init__(self, percents: list[float]) -> None:
+    def __init__(self, percents: list[float], last: float = -1.0) -> None:
         self.executed: list[str] = []
-        self.percents = percents
+        self.percents = [*percents, last]
+        self.last = last
         self.is_read = threading.Event()
 
     def execute(self, statement: str) -> None:
@@ -24,18 +26,17 @@ class FakeConnection:
         if not self.percents:
             self.is_read.set()
             return -1.0
-        return self.percents.pop(0)
+        percent = self.percents.pop(0)
+        if percent == self.last:
+            self.is_read.set()
+        return percent
 
 
-@pytest.fixture(autouse=True)
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_REPORTS", 0.001)
-
-
-def shares_of(percents: list[float]) -> list[float | None]:
-    connection = FakeConnection(percents)
-    told: list[float | None] = []
-    with query_progress(cast(duckdb.DuckDBPyConnection, connection), told.append):
+def shares_of(percents: list[float], last: float = -1.0) -> list[float]:
+    """What is told of these figures, which are read up to the `last` one, or all."""
+    connection = FakeConnection(percents, last)
+    told: list[float] = []
+    with query_progress(cast(duckdb.DuckDBPyConnection, connection), told.append, _OFTEN):
         assert connection.is_read.wait(60)
     return told
 
@@ -45,14 +46,12 @@ def test_percents_are_told_as_shares() -> None:
 
 
 def test_before_the_first_statement_nothing_is_told() -> None:
-    assert shares_of([-1.0, 0.0, -1.0, 25.0])[:1] == [0.25]
+    assert shares_of([0.0, 0.0, 25.0])[:1] == [0.25]
 
 
-def test_what_follows_the_first_statement_never_makes_shares_smaller() -> None:
-    told = shares_of([50.0, 100.0, 10.0, 90.0, 100.0])
-    assert told[:5] == [0.5, 1.0, None, None, None]
-    told = shares_of([50.0, 100.0, -1.0, 100.0])
-    assert told[:4] == [0.5, 1.0, None, None]
+def test_of_what_follows_the_first_statement_nothing_is_told() -> None:
+    assert shares_of([50.0, 100.0], last=10.0) == [0.5, 1.0]
+    assert shares_of([50.0, 100.0]) == [0.5, 1.0]
 
 
 def test_no_more_than_everything_is_told() -> None:
@@ -78,15 +77,15 @@ def test_nothing_is_told_after_the_block_nor_after_an_error() -> None:
 
 
 def test_a_real_query_is_watched_while_it_runs(capfd: pytest.CaptureFixture[str]) -> None:
-    told: list[float | None] = []
+    told: list[float] = []
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE numbers AS SELECT range AS n FROM range(3_000_000)")
         give_up = time.monotonic() + 120
         while not told and time.monotonic() < give_up:
-            with query_progress(connection, told.append):
+            with query_progress(connection, told.append, _OFTEN):
                 connection.execute("SELECT sum(hash(n::VARCHAR || 'a') % 2) FROM numbers")
     assert told
-    assert all(share is None or 0 < share <= 1 for share in told)
+    assert all(0 < share <= 1 for share in told)
     assert capfd.readouterr().out == ""
 
 
@@ -109,12 +108,12 @@ def test_another_thread_tells_those_who_listen_where_the_query_runs() -> None:
     told: list[Progress] = []
     connection = FakeConnection([50.0])
 
-    def tell_of(share: float | None) -> None:
-        report(Progress("pets", "reading", round((share or 1) * 100), 100))
+    def tell_of(share: float) -> None:
+        report(Progress("pets", "reading", round(share * 100), 100))
 
     with (
         heard_by(report=told.append),
-        query_progress(cast(duckdb.DuckDBPyConnection, connection), tell_of),
+        query_progress(cast(duckdb.DuckDBPyConnection, connection), tell_of, _OFTEN),
     ):
         assert connection.is_read.wait(60)
     assert told[0] == Progress("pets", "reading", 50, 100)

@@ -32,7 +32,7 @@ from warehouse_assets.ingest.csv_records import (
 )
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.packed import UnreadableFileError
-from warehouse_assets.ingest.staging import FIELDS, STAGED, create_stage, sort_out
+from warehouse_assets.ingest.staging import FIELDS, STAGED, checked, create_stage, sort_out
 from warehouse_assets.ingest.units import Unit, reject_unit
 from warehouse_assets.ingest.unknown_fields import known_fields, note_names
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
@@ -179,7 +179,9 @@ class _Reader:
             return f"""SELECT {self._texts(layout, "_fields[{}]", 1)}, *,
                 NULL::VARCHAR[] AS {FIELDS} FROM ({_records(layout, relation)})"""
 
-        for table in tables(self._records(layout, files)):
+        records = tables(self._records(layout, files))
+        paths = (file.path for _, file in files)
+        for table in checked(records, str(self.table.name), paths):
             self.connection.register(_RECORDS, table)
             self.staged += sort_out(self.connection, self.validator, _RECORDS, texts)
             self.connection.unregister(_RECORDS)

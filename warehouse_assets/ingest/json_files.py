@@ -25,7 +25,14 @@ from warehouse_assets.ingest.json_layout import (
 from warehouse_assets.ingest.json_texts import LINES, json_texts, stage_json
 from warehouse_assets.ingest.lines import LineReader, arrow_table
 from warehouse_assets.ingest.packed import UnreadableFileError, make_plain
-from warehouse_assets.ingest.staging import REJECTED, STAGED, create_stage, judged, note_fields
+from warehouse_assets.ingest.staging import (
+    REJECTED,
+    STAGED,
+    checked,
+    create_stage,
+    judged,
+    note_fields,
+)
 from warehouse_assets.ingest.stray_bytes import copy_without_stray_bytes
 from warehouse_assets.ingest.units import Unit, reject_unit
 from warehouse_assets.ingest.validate import Validator
@@ -120,8 +127,9 @@ class _Reader:
         arrivals = [file.unit.arrival for file in files]
         chosen = "list_contains(CAST(? AS BIGINT[]), arrival)"
         self._connection.execute(f"DELETE FROM {STAGED} WHERE {chosen}", [arrivals])
-        lines = (file for file in files if file.layout == JSON_LINES)
-        for table in _tables(lines):
+        lines = [file for file in files if file.layout == JSON_LINES]
+        name, paths = str(self._validator.table.name), (file.path for file in lines)
+        for table in checked(_tables(lines), name, paths):
             self._connection.register(LINES, table)
             stage_json(self._connection, self._validator)
             self._connection.unregister(LINES)

@@ -30,7 +30,7 @@ from warehouse_assets.ingest.staging import REJECTED
 from warehouse_assets.ingest.units import Unit
 from warehouse_assets.ingest.unknown_fields import keep_unknown_fields
 from warehouse_assets.lake import Lake, LakeTable, Transactions, Written, append
-from warehouse_assets.progress import Progress, query_progress, report
+from warehouse_assets.progress import Progress, heard_by, query_progress, report
 from warehouse_assets.tables import REJECTED_RECORDS
 
 
@@ -202,22 +202,22 @@ class Source(ABC):
         )
 
     def _stage(self, part: Part, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
-        is_read, is_of_bytes = False, part.size > 0
+        is_checked, is_of_bytes = False, part.size > 0
 
-        def heard(share: float | None) -> None:
-            nonlocal is_read
-            is_read = share is None
-            if share is None:
-                report(Progress(self.name, "checking"))
-            elif is_of_bytes:
+        def note(told: Progress) -> None:
+            nonlocal is_checked
+            is_checked = is_checked or told.activity == "checking"
+
+        def read(share: float) -> None:
+            # What is checked has been read.
+            if is_of_bytes and not is_checked:
                 done = self.loaded.bytes_read + int(share * part.size)
                 report(Progress(self.name, "reading", done, self.waiting, "bytes"))
 
-        heard(0)
-        with query_progress(connection, heard):
+        read(0)
+        with heard_by(report=note), query_progress(connection, read):
             part.stage(connection, scratch)
-        if not is_read:
-            heard(1)
+        read(1)
         report(Progress(self.name, "storing"))
 
     def _keep_unknown_fields(

@@ -5,13 +5,16 @@ texts they hold (see `validate`). All are read once; those that cannot be used, 
 fields than values, a second time.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import duckdb
+from arro3.core import Table as ArrowTable
 from sqlalchemy import Table
 
 from warehouse_assets.ingest.unknown_fields import UNKNOWN, known_fields, note_fields_of
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, Validator, text
+from warehouse_assets.progress import Progress, report
 from warehouse_assets.tables import duckdb_type, identifiers
 
 STAGED = "_staged"
@@ -92,6 +95,19 @@ def sort_out(
         connection.execute(f"INSERT INTO {REJECTED} BY NAME {rejects}")
     connection.execute("DROP TABLE _judged")
     return int(good)
+
+
+def checked(tables: Iterable[ArrowTable], name: str, paths: Iterable[Path]) -> Iterator[ArrowTable]:
+    """`tables` of the records of files; before each it is reported how far they have come.
+
+    Args:
+        name: the table that they are for.
+    """
+    done, total = 0, sum(path.stat().st_size for path in paths)
+    for table in tables:
+        report(Progress(name, "checking", min(done, total), total, "bytes"))
+        yield table
+        done += table.nbytes
 
 
 def note_fields(
