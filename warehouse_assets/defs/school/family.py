@@ -7,8 +7,7 @@ import dagster as dg
 
 from warehouse_assets.defs.school.batches import SETTING, BatchesSource, load_batches
 from warehouse_assets.defs.school.checks import CHECKS
-from warehouse_assets.defs.school.run_lines import TEST_RUN_LINES
-from warehouse_assets.defs.school.sources import STUDENTS_SOURCE
+from warehouse_assets.defs.school.sources import STUDENTS_SOURCE, TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import (
     BATCH_COMPLETIONS,
     BATCHES,
