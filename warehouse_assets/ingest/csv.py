@@ -17,7 +17,6 @@ from sqlalchemy import Table, Text
 from warehouse_assets.ingest.csv_header import (
     CsvFile,
     Layout,
-    NotTheHeaderError,
     open_csv,
     recognises,
 )
@@ -122,8 +121,7 @@ class _Reader:
             try:
                 file = open_csv(unit.file.path, spool, self.table, unit.unpacked_limit)
             except UnreadableFileError as error:
-                seen = error.seen if isinstance(error, NotTheHeaderError) else None
-                reject_unit(self.connection, unit, str(error), seen)
+                reject_unit(self.connection, unit, str(error), error.seen)
                 continue
             if file is not None:
                 groups.setdefault(file.layout, []).append((unit.arrival, file))

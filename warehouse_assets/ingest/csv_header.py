@@ -79,14 +79,6 @@ class CsvFile:
     ignored: Sequence[str]
 
 
-class NotTheHeaderError(UnreadableFileError):
-    """A header that lacks columns, or has them twice; `seen` is what it says."""
-
-    def __init__(self, reason: str, seen: str) -> None:
-        super().__init__(reason)
-        self.seen = seen
-
-
 def recognises(file: InboxFile, table: Table) -> bool:
     """Whether a file in the inbox is for `table`: its name or its header says so."""
     name = file.name.lower()
@@ -131,7 +123,7 @@ def open_csv(path: Path, spool: Path, table: Table, unpacked_limit: int) -> CsvF
             for what, columns in problems.items()
             if columns
         )
-        raise NotTheHeaderError(reason, readable(header.text)[:_MOST_CHARACTERS_SHOWN])
+        raise UnreadableFileError(reason, readable(header.text)[:_MOST_CHARACTERS_SHOWN])
     indices = tuple(at[0] if at else None for at in places)
     ignored = [name for place, name in enumerate(header.names) if name and place not in indices]
     is_usual = header.lines == 1 and head.removeprefix(codecs.BOM_UTF8).startswith(

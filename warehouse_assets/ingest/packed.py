@@ -34,7 +34,11 @@ _UTF_32 = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
 
 
 class UnreadableFileError(ValueError):
-    """A file that cannot be read as records at all; the message is the reason."""
+    """A file that cannot be read as records at all; `seen`, if anything, shows the reason."""
+
+    def __init__(self, reason: str, seen: str | None = None) -> None:
+        super().__init__(reason)
+        self.seen = seen
 
 
 def _not_text(head: bytes, is_unpacked: bool) -> str | None:
