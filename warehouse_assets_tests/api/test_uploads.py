@@ -194,7 +194,7 @@ def test_a_client_that_vanishes_leaves_nothing_that_counts(served: Served) -> No
     connection = begin_upload(served.address, FILE * 10_000)
     eventually(served.service.ingestions.all)
     (ingestion,) = served.service.ingestions.all()
-    assert served.inbox == [f".{ingestion.file_name}.upload.part"]
+    eventually(lambda: served.inbox == [f".{ingestion.file_name}.upload.part"])
     assert served.service.inbox.look().complete == []
 
     connection.close()
