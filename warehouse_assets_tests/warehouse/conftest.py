@@ -47,3 +47,12 @@ def emptied_warehouse() -> Warehouse:
 def postgresql_warehouse() -> Warehouse:
     """A new PostgreSQL database, which takes ten times as long."""
     return warehouse_at(postgres_url())
+
+
+@pytest.fixture
+def cats(warehouse: Warehouse) -> Warehouse:
+    """A database with one table of one row."""
+    with warehouse.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE cats (name TEXT)")
+        connection.exec_driver_sql("INSERT INTO cats VALUES ('Tom')")
+    return warehouse

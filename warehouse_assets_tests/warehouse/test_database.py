@@ -36,15 +36,6 @@ def warehouse(sqlite_warehouse: Warehouse) -> Warehouse:
     return sqlite_warehouse
 
 
-@pytest.fixture
-def cats(warehouse: Warehouse) -> Warehouse:
-    """A database with one table of one row."""
-    with warehouse.write() as connection:
-        connection.exec_driver_sql("CREATE TABLE cats (name TEXT)")
-        connection.exec_driver_sql("INSERT INTO cats VALUES ('Tom')")
-    return warehouse
-
-
 @contextmanager
 def another_writer(warehouse: Warehouse, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
     with closing(sqlite3.connect(warehouse.path, isolation_level=None)) as connection:

@@ -20,15 +20,14 @@ _CATS = "CREATE TABLE cats AS SELECT 'Tom' AS name"
 
 
 @pytest.fixture
-def cats(emptied_warehouse: Warehouse) -> Warehouse:
-    """A database with one table of one row."""
-    execute(url_of(emptied_warehouse), _CATS)
+def warehouse(emptied_warehouse: Warehouse) -> Warehouse:
+    """These are the ways of PostgreSQL."""
     return emptied_warehouse
 
 
 @pytest.fixture
 def own_cats(postgresql_warehouse: Warehouse) -> Warehouse:
-    """The same in a new database, for tests that leave more behind than tables."""
+    """One table of one row in a new database, for tests that leave more behind than tables."""
     execute(url_of(postgresql_warehouse), _CATS)
     return postgresql_warehouse
 

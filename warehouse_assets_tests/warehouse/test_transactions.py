@@ -10,15 +10,6 @@ from warehouse_assets.warehouse import Warehouse, warehouse_at
 from warehouse_assets_tests.warehouse.copies import query, tables, url_of
 
 
-@pytest.fixture
-def cats(warehouse: Warehouse) -> Warehouse:
-    """A database with one table of one row."""
-    with warehouse.write() as connection:
-        connection.exec_driver_sql("CREATE TABLE cats (name TEXT)")
-        connection.exec_driver_sql("INSERT INTO cats VALUES ('Tom')")
-    return warehouse
-
-
 def names(warehouse: Warehouse) -> list[str]:
     with warehouse.read() as connection:
         return [row.name for row in connection.exec_driver_sql("SELECT name FROM cats ORDER BY 1")]
