@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from warehouse_assets.defs.forum.files import POSTS_FILES, UNRECOGNISED_FILES, VOTES_FILES
+from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.inbox import FileChangedError
@@ -15,6 +16,7 @@ from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets_tests.house import House, post, vote
+from warehouse_assets_tests.ingest.csv_files import HEADER, trip
 from warehouse_assets_tests.ingest.deliveries import (
     commits,
     deliver,
@@ -83,6 +85,26 @@ def test_progress_ends_with_all_bytes(house: House) -> None:
         Progress("votes", "reading", size, size, "bytes"),
         Progress("votes", "storing"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content"),
+    [
+        (TRIPS_FILES, "trips.csv", f"{HEADER}{trip('Prague')}\nPrague,nowhere\n"),
+        (VOTES_FILES, "votes.json", '{"Id": 1}\nno JSON\n'),
+    ],
+    ids=["csv", "json"],
+)
+def test_the_checking_of_a_file_with_bad_records_is_told_behind_its_reading(
+    house: House, kind: FileKind, name: str, content: str
+) -> None:
+    house.deliver(name, content)
+    reports: list[Progress] = []
+    with heard_by(report=reports.append):
+        take(house, kind)
+    told = list(dict.fromkeys(report.activity for report in reports))
+    assert told == ["reading", "checking", "storing"]
+    assert Progress(kind.name, "checking", 0, len(content), "bytes") in reports
 
 
 def test_within_a_file_the_last_row_wins(house: House) -> None:
