@@ -17,7 +17,7 @@ from warehouse_assets.defs.deliveries.average import RunningAverage
 from warehouse_assets.defs.deliveries.records import RecordError
 from warehouse_assets.defs.deliveries.tables import DELIVERIES
 from warehouse_assets.defs.school.batches import BatchesSource, load_batches
-from warehouse_assets.defs.school.sources import STUDENTS_SOURCE
+from warehouse_assets.defs.school.family import STUDENTS_SOURCE
 from warehouse_assets.defs.school.tables import BATCHES, STUDENTS
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake

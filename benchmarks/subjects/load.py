@@ -10,7 +10,7 @@ import duckdb
 
 from benchmarks.context import Context
 from benchmarks.subjects.homes import inbox_of, lake_of, settings_of
-from warehouse_assets.defs.forum.files import VOTES_FILES
+from warehouse_assets.defs.forum.family import VOTES_FILES
 from warehouse_assets.ingest.files import load_files
 
 

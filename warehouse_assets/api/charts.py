@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from warehouse_assets.defs.trips.areas import WeeklyTrips
+from warehouse_assets.defs.trips.answers import WeeklyTrips
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8f8f2f")

@@ -12,7 +12,7 @@ from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, TABLES, Questio
 from warehouse_assets.cli import terminal
 from warehouse_assets.cli.terminal import Answer, examples
 from warehouse_assets.days import Days
-from warehouse_assets.defs.trips.areas import (
+from warehouse_assets.defs.trips.answers import (
     Box,
     Match,
     WeeklyTrips,

@@ -11,7 +11,7 @@ import duckdb
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.cli import terminal
 from warehouse_assets.cli.terminal import examples
-from warehouse_assets.defs.trips.areas import create_functions
+from warehouse_assets.defs.trips.answers import create_functions
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse_assets.defs.reviews import tables
-from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
+from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake, replace
 from warehouse_assets.settings import Settings

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from warehouse_assets.api.charts import COLOURS, OTHER_COLOUR, Line, trips_by_week, trips_map
-from warehouse_assets.defs.trips.areas import WeeklyTrips
+from warehouse_assets.defs.trips.answers import WeeklyTrips
 
 SVG = "{http://www.w3.org/2000/svg}"
 HERE, THERE, NEAR = (14.4, 50.0), (14.5, 50.1), (14.41, 50.01)

@@ -6,7 +6,7 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from warehouse_assets.defs.forum.files import VOTES_FILES
+from warehouse_assets.defs.forum.family import VOTES_FILES
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.files import load_files
 from warehouse_assets.ingest.load import Loaded

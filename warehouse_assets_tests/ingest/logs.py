@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from warehouse_assets.defs.school.sources import TEST_RUN_LINES
+from warehouse_assets.defs.school.family import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.log_files import LogSource

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from warehouse_assets.defs.forum.files import UNRECOGNISED_FILES
+from warehouse_assets.defs.forum.family import UNRECOGNISED_FILES
 from warehouse_assets_tests.crashes import killed_at
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.ingest.deliveries import deliver, take

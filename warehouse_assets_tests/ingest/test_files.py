@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from warehouse_assets.defs.forum.files import POSTS_FILES, UNRECOGNISED_FILES, VOTES_FILES
+from warehouse_assets.defs.forum.family import POSTS_FILES, UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.file_kinds import FileKind

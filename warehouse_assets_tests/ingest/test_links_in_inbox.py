@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from warehouse_assets.definitions import FILE_KINDS
-from warehouse_assets.defs.forum.files import UNRECOGNISED_FILES, VOTES_FILES
+from warehouse_assets.defs.forum.family import UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.file_kinds import FileKind, left_behind

@@ -10,9 +10,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from warehouse_assets.defs.forum.files import UNRECOGNISED_FILES, VOTES_FILES
-from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
-from warehouse_assets.defs.school.sources import STUDENTS_SOURCE
+from warehouse_assets.defs.forum.family import UNRECOGNISED_FILES, VOTES_FILES
+from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
+from warehouse_assets.defs.school.family import STUDENTS_SOURCE
 from warehouse_assets.defs.school.tables import STUDENTS
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.ingest.file_kinds import FileKind

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets import crash_points
-from warehouse_assets.defs.school.sources import TEST_RUN_LINES
+from warehouse_assets.defs.school.family import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.errors import ConflictError, SourceError
 from warehouse_assets.ingest.load import Loaded, loaded_at

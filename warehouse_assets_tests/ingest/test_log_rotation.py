@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from warehouse_assets.defs.school.sources import TEST_RUN_LINES
+from warehouse_assets.defs.school.family import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.ingest.lines import Lines
 from warehouse_assets.ingest.log_files import LogChangedError

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from warehouse_assets.defs.forum.files import POSTS_FILES, VOTES_FILES
+from warehouse_assets.defs.forum.family import POSTS_FILES, VOTES_FILES
 from warehouse_assets.errors import LakeError
 from warehouse_assets_tests.crashes import killed_at
 from warehouse_assets_tests.house import House, post, vote

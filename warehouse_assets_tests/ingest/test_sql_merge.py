@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from warehouse_assets.defs.school.sources import STUDENTS_SOURCE
+from warehouse_assets.defs.school.family import STUDENTS_SOURCE
 from warehouse_assets.defs.school.tables import STUDENTS
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.load import Loaded, loaded_at

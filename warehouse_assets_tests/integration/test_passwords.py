@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from warehouse_assets.api.database import PostgresqlReader
 from warehouse_assets.defs.deliveries.state import Snapshot, snapshot
 from warehouse_assets.defs.deliveries.state_database import state_database
-from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
+from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
 from warehouse_assets.errors import BusyError, SourceError
 from warehouse_assets.ingest.sql import glance
 from warehouse_assets.settings import Settings

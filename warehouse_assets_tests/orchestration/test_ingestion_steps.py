@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from warehouse_assets.defs.forum.files import VOTES_FILES
+from warehouse_assets.defs.forum.family import VOTES_FILES
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.errors import BusyError, LakeError, TransientError
 from warehouse_assets.ingest.file_kinds import FileKind

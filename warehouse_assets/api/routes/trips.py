@@ -23,15 +23,18 @@ from warehouse_assets.api.formats import (
 from warehouse_assets.api.parameters import OfRegion, Ranged, StrictRoute
 from warehouse_assets.api.problems import GUARDED, Refusal, problems
 from warehouse_assets.api.published import answer, sent
-from warehouse_assets.defs.trips.areas import (
+from warehouse_assets.defs.trips.answers import (
+    ORDER,
     Box,
+    Filter,
     Match,
     WeeklyTrips,
+    most_travelled,
+    tile_centre,
     weekly_trips_by_region,
     weekly_trips_of_box,
     weekly_trips_of_region,
 )
-from warehouse_assets.defs.trips.groups import ORDER, Filter, most_travelled, tile_centre
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
 from warehouse_assets.tables import column_names
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse_assets.defs.forum.files import holds
+from warehouse_assets.defs.forum.family import holds
 from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets_tests.house import post, vote
 

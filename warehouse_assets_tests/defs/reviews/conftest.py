@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
+from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_reader import Limits

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
+from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake

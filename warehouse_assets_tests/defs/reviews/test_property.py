@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
+from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake
 from warehouse_assets_tests.defs.reviews.stored import rejected, stored

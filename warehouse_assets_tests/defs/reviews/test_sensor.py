@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
+from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.sql_reader import Limits
 from warehouse_assets.orchestration.sources import sql_watch

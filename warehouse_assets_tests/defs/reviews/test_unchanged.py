@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse_assets.defs.reviews.source import REVIEWS_SOURCE
+from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
 from warehouse_assets.ingest.sql import glance
 from warehouse_assets.ingest.sql_reader import Limits
 from warehouse_assets.lake import Lake

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from warehouse_assets.defs.school.sources import TEST_RUN_LINES
+from warehouse_assets.defs.school.family import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.ingest.lines import LineReader
 from warehouse_assets.ingest.staging import REJECTED, STAGED

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from warehouse_assets.defs.trips.areas import create_functions
+from warehouse_assets.defs.trips.answers import create_functions
 from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets.lake.engine import Engine
 from warehouse_assets.tables import duckdb_type

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from warehouse_assets.days import Days
-from warehouse_assets.defs.trips.areas import Box, Match, WeeklyTrips, weekly_trips_of_box
+from warehouse_assets.defs.trips.answers import Box, Match, WeeklyTrips, weekly_trips_of_box
 from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets.lake import rearrange
 from warehouse_assets_tests.defs.trips import journeys

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from warehouse_assets.days import Days
-from warehouse_assets.defs.trips.areas import (
+from warehouse_assets.defs.trips.answers import (
     WeeklyTrips,
     regions,
     weekly_trips_by_region,

@@ -1,22 +1,31 @@
-"""How many trips an area has per week: of a region by the warehouse, of any box by the lake.
+"""What is asked of the trips: how many an area has per week, and which groups are the greatest.
 
-The weekly average is the trips divided by the weeks from that of the first trip to that of the
-last, both included, weeks without trips counting; where a range of days is given, by the weeks
-that the range touches. Weeks begin on Mondays.
+A region is answered by the warehouse, a box of degrees by the lake. The weekly average is the
+trips divided by the weeks from that of the first trip to that of the last, both included, weeks
+without trips counting; where a range of days is given, by the weeks that the range touches. Weeks
+begin on Mondays.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
 import sqlalchemy as sa
 
 from warehouse_assets.days import ANY_DAY, Days
-from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIPS, WEEKLY_TRIPS
+from warehouse_assets.defs.trips.tables import (
+    DAILY_TRIPS,
+    MANY_TRIPS,
+    TRIP_GROUPS,
+    TRIPS,
+    WEEKLY_TRIPS,
+)
 from warehouse_assets.lake import Lake
+from warehouse_assets.tables import key_names
 
 Match = Literal["origin", "destination", "both"]
 """Which end of a trip has to be in a box."""
@@ -100,20 +109,18 @@ def weekly_trips_of_region(
     """The trips of a region by week, from the warehouse; None if there is no such region."""
     if not _is_unicode(region):
         return None
+    if days == ANY_DAY:
+        return weekly_trips_by_region(connection, region).get(region)
     known = sa.select(sa.literal(1)).where(WEEKLY_TRIPS.c.region == region).limit(1)
     if connection.execute(known).first() is None:
         return None
-    if days == Days():
-        table, day = WEEKLY_TRIPS, WEEKLY_TRIPS.c.week_start
-    else:
-        table, day = DAILY_TRIPS, DAILY_TRIPS.c.day
-    query = sa.select(day, sa.func.sum(table.c.trips)).where(table.c.region == region)
+    day, trips = DAILY_TRIPS.c.day, sa.func.sum(DAILY_TRIPS.c.trips)
+    query = sa.select(day, trips).where(DAILY_TRIPS.c.region == region).group_by(day)
     if days.first:
         query = query.where(day >= days.first)
     if days.last:
         query = query.where(day <= days.last)
-    rows = connection.execute(query.group_by(day))
-    return WeeklyTrips.of(((row[0], int(row[1])) for row in rows), days)
+    return WeeklyTrips.of(((row[0], int(row[1])) for row in connection.execute(query)), days)
 
 
 def _is_unicode(text: str) -> bool:
@@ -136,7 +143,7 @@ def weekly_trips_by_region(
     counted: dict[str, list[tuple[date, int]]] = {}
     for name, week, trips in connection.execute(query):
         counted.setdefault(name, []).append((week, int(trips)))
-    weekly = {name: WeeklyTrips.of(weeks, Days()) for name, weeks in counted.items()}
+    weekly = {name: WeeklyTrips.of(weeks, ANY_DAY) for name, weeks in counted.items()}
     return dict(sorted(weekly.items(), key=lambda item: (-item[1].trips, item[0])))
 
 
@@ -181,3 +188,67 @@ FUNCTIONS = (
     "weekly_average_in_region",
 )
 """The SQL functions, in the order in which they need one another."""
+
+ORDER = [TRIP_GROUPS.c[name] for name in ("trips", *key_names(TRIP_GROUPS))]
+"""The columns by which groups are ordered: most trips first, then by their key."""
+# As text of the statement: of a bound value the database cannot know that its index is enough.
+_HAS_MANY_TRIPS = sa.text(f"trips >= {MANY_TRIPS}")
+_HAS_FEW_TRIPS = sa.text(f"trips < {MANY_TRIPS}")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which groups are wanted; None is no limit."""
+
+    region: str | None = None
+    hour_of_day: int | None = None
+    min_trips: int = 1
+
+
+def most_travelled(
+    connection: sa.Connection, wanted: Filter, limit: int, after: Sequence[Any] | None = None
+) -> Sequence[sa.RowMapping]:
+    """The groups with the most trips, at most `limit`, in the order of trips, then of their key.
+
+    Those with many trips are found by an index, which is all that the first pages need.
+
+    Args:
+        after: what the group before has in the columns of `ORDER`.
+    """
+    found: list[sa.RowMapping] = []
+    if after is None or after[0] >= MANY_TRIPS:
+        found += connection.execute(_query(wanted, limit, after, _HAS_MANY_TRIPS)).mappings()
+    if len(found) < limit and wanted.min_trips < MANY_TRIPS:
+        rest = _query(wanted, limit - len(found), after, _HAS_FEW_TRIPS)
+        found += connection.execute(rest).mappings()
+    return found
+
+
+def _query(
+    wanted: Filter, limit: int, after: Sequence[Any] | None, part: sa.TextClause
+) -> sa.Select[tuple[Any, ...]]:
+    trips, *keys = ORDER
+    query = sa.select(TRIP_GROUPS).where(part).order_by(trips.desc(), *keys).limit(limit)
+    if wanted.region is not None:
+        query = query.where(TRIP_GROUPS.c.region == wanted.region)
+    if wanted.hour_of_day is not None:
+        query = query.where(TRIP_GROUPS.c.hour_of_day == wanted.hour_of_day)
+    if wanted.min_trips > 1:
+        query = query.where(trips >= wanted.min_trips)
+    if after is not None:
+        is_later = sa.tuple_(*keys) > sa.tuple_(*after[1:])
+        query = query.where((trips < after[0]) | ((trips == after[0]) & is_later))
+    return query
+
+
+def tile_centre(x: int, y: int, zoom: int) -> tuple[float, float]:
+    """Longitude and latitude, in degrees, of the centre of a Web-Mercator tile.
+
+    The inverse of the spherical Mercator projection, as in `sql/trip_groups.sql`.
+    """
+    tiles = 2**zoom
+    longitude = (x + 0.5) / tiles * 360 - 180
+    # The same as atan(sinh(…)), which cannot be computed of rows far from this zoom's: until the
+    # groups are computed anew after a change of TRIP_GROUPS_ZOOM there are such.
+    latitude = math.degrees(2 * math.atan(math.tanh(math.pi * (0.5 - (y + 0.5) / tiles))))
+    return longitude, latitude
