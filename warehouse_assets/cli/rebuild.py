@@ -4,7 +4,7 @@ import click
 
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.cli import terminal
-from warehouse_assets.defs.deliveries.state_database import state_database
+from warehouse_assets.defs.deliveries.state import state_database
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings

@@ -8,8 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from warehouse_assets.api.database import PostgresqlReader
-from warehouse_assets.defs.deliveries.state import Snapshot, snapshot
-from warehouse_assets.defs.deliveries.state_database import state_database
+from warehouse_assets.defs.deliveries.state import Snapshot, snapshot, state_database
 from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
 from warehouse_assets.errors import BusyError, SourceError
 from warehouse_assets.ingest.sql import glance

@@ -1,18 +1,23 @@
-"""The running average, kept up to date with the event log, and made again from the lake if lost."""
+"""The event log of deliveries, and the running average that is kept up to date with it.
 
+The event log is a growing file of JSON lines, to which steps are appended here, too. A lost
+average is made again from the lake.
+"""
+
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import sqlalchemy as sa
+from filelock import FileLock, Timeout
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.defs.deliveries import records, state
 from warehouse_assets.defs.deliveries.average import LATE, NOTHING_OPEN, RunningAverage
-from warehouse_assets.defs.deliveries.event_log import append_lines, event_log
-from warehouse_assets.defs.deliveries.state import Snapshot
-from warehouse_assets.defs.deliveries.state_database import state_database
+from warehouse_assets.defs.deliveries.state import Snapshot, state_database
 from warehouse_assets.defs.deliveries.tables import DELIVERIES
+from warehouse_assets.errors import BusyError, SourceError, naming
 from warehouse_assets.ingest.log import checkpoint_of, find_place, refuse_missing
 from warehouse_assets.ingest.log_files import LogSource, open_log
 from warehouse_assets.lake import Lake
@@ -21,6 +26,8 @@ from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS
 from warehouse_assets.warehouse.sql_database import SqlDatabase
 
+_SETTING = "DELIVERIES_FEED"
+_SECONDS_TO_WAIT = 30  # for another writer of the event log
 _BYTES_TOGETHER = 3 << 20  # and up to a mebibyte more
 _STEPS_TOGETHER = 50_000
 
@@ -87,6 +94,9 @@ class DeliveryAverage:
     def append(self, lines: Sequence[bytes]) -> int:
         """Append lines to the event log so that they survive a power cut.
 
+        A last line that was cut, by whoever wrote it, is ended first; it is rejected when it is
+        read.
+
         Returns:
             A position of the event log: what has been taken up to there includes them.
 
@@ -95,7 +105,34 @@ class DeliveryAverage:
             WarehouseError: the state cannot be read.
             BusyError: another writer did not end in time.
         """
-        append_lines(self.source, lines)
+        path = self.source.path
+        lock = path.with_name(f".{path.name}.lock")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with (
+                naming(path),
+                FileLock(lock, timeout=_SECONDS_TO_WAIT),
+                path.open("ab+", buffering=0) as stream,
+            ):
+                size = stream.seek(0, os.SEEK_END)
+                data = b"".join(line + b"\n" for line in lines)
+                if size:
+                    stream.seek(size - 1)
+                    data = data if stream.read(1) == b"\n" else b"\n" + data
+                while data:
+                    data = data[stream.write(data) :]
+                os.fsync(stream.fileno())
+        except Timeout:
+            raise BusyError(
+                f"The feed {path} was being written for {_SECONDS_TO_WAIT} s. Nothing was "
+                "appended; send the records again."
+            ) from None
+        except OSError as error:
+            raise SourceError(
+                f"The feed {path} cannot be written: {error.strerror}. Give this user permission "
+                f"to write it, free some space, or set {_SETTING} to another file. Part of the "
+                "records may be in it: send them again, what is there twice counts once."
+            ) from error
         now = self.snapshot()
         with open_log(self.source) as log:
             place = find_place(log, now.checkpoint, None)
@@ -205,3 +242,8 @@ class DeliveryAverage:
         customers = average.opened.keys() | average.closed.keys()
         state.write(connection, Snapshot(), average, customers, checkpoint, taken, unusable)
         return True
+
+
+def event_log(settings: Settings) -> LogSource:
+    """The event log that `settings` name."""
+    return LogSource(settings.deliveries_feed, _SETTING in settings.given, _SETTING)

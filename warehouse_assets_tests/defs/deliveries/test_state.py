@@ -15,8 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
-from warehouse_assets.defs.deliveries.state import Snapshot, average_up_to
-from warehouse_assets.defs.deliveries.state_database import CUSTOMERS, state_database
+from warehouse_assets.defs.deliveries.state import (
+    CUSTOMERS,
+    Snapshot,
+    average_up_to,
+    state_database,
+)
 from warehouse_assets.errors import BusyError, SourceError, WarehouseError
 from warehouse_assets.ingest.lines import MOST_LINE_BYTES
 from warehouse_assets.progress import heard_by

@@ -1,15 +1,17 @@
 """The family as people use it: runs, checks and what the sensor of sources does."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from warehouse_assets.defs.deliveries.assets import look
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
+from warehouse_assets.defs.deliveries.family import FEED_WATCH
 from warehouse_assets.defs.deliveries.tables import TABLES
 from warehouse_assets.errors import SourceError
+from warehouse_assets.orchestration.sources import Seen
 from warehouse_assets_tests.defs.deliveries.steps import ORIGINAL
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.orchestration.runs import checks_of, evaluated, failed
@@ -28,6 +30,10 @@ def feed(house: House, *records: object) -> Path:
 
 def average(house: House) -> DeliveryAverage:
     return DeliveryAverage.of(house.settings, house.lake)
+
+
+def look(house: House, signs: Sequence[str]) -> Seen:
+    return FEED_WATCH.look({"delivery_average": average(house)}, signs)
 
 
 def test_a_run_takes_the_feed_into_lake_warehouse_and_average(house: House) -> None:
@@ -75,28 +81,28 @@ def test_averages_are_compared_where_both_have_been(house: House) -> None:
 
 
 def test_the_average_is_reported_when_it_has_changed_and_only_then(house: House) -> None:
-    assert look(average(house), []).events == ()
+    assert look(house, []).events == ()
     assert not house.settings.home.joinpath("state.db").exists()
     feed(house, *ORIGINAL)
 
-    first = look(average(house), [])
+    first = look(house, [])
     (event,) = first.events
     assert event.metadata["average"].value == "0:20:00"
-    assert look(average(house), list(first.signs)).events == ()
+    assert look(house, list(first.signs)).events == ()
 
     feed(house, ORIGINAL[0])
-    assert len(look(average(house), list(first.signs)).events) == 1
+    assert len(look(house, list(first.signs)).events) == 1
 
 
 def test_of_a_feed_with_nothing_new_only_the_file_is_looked_at(house: House) -> None:
     feed(house, *ORIGINAL)
-    signs = list(look(average(house), []).signs)
+    signs = list(look(house, []).signs)
     state = Path(str(average(house).database.url.database))
     state.rename(state.with_suffix(".elsewhere"))
-    assert len(look(average(house), signs).events) == 1, "it is made again"
+    assert len(look(house, signs).events) == 1, "it is made again"
     state.write_bytes(b"no database")  # a look at it would be an error
 
-    assert look(average(house), signs).signs == signs
+    assert look(house, signs).signs == signs
 
 
 @pytest.mark.parametrize("signs", [[], ["nonsense"], ["3 1764496800.0"]])
@@ -104,7 +110,7 @@ def test_what_a_lost_tick_has_taken_is_reported_by_the_next(house: House, signs:
     feed(house, *ORIGINAL)
     average(house).catch_up()
 
-    assert len(look(average(house), signs).events) == 1
+    assert len(look(house, signs).events) == 1
 
 
 def test_a_feed_that_was_given_and_is_missing_is_told(
@@ -113,4 +119,4 @@ def test_a_feed_that_was_given_and_is_missing_is_told(
     house = House(tmp_path / "home", instance, DELIVERIES_FEED=str(tmp_path / "none.jsonl"))
 
     with pytest.raises(SourceError, match="There is no feed at"):
-        look(average(house), [])
+        look(house, [])
