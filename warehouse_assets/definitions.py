@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 
 import warehouse_assets.defs
-from warehouse_assets.misspelt import tell_misspelt_settings
 from warehouse_assets.orchestration.automation import (
     catch_up_schedule,
     follow_sources_sensor,
@@ -16,8 +15,7 @@ from warehouse_assets.orchestration.dead_runs import dead_runs_sensor
 from warehouse_assets.orchestration.families import definitions_of, file_kinds, find_families
 from warehouse_assets.orchestration.history import keep_open
 from warehouse_assets.orchestration.resources import build_resources
-from warehouse_assets.progress import heard_by
-from warehouse_assets.settings import Settings
+from warehouse_assets.settings import Settings, slips_in_words
 
 FAMILIES = find_families(warehouse_assets.defs)
 FILE_KINDS = file_kinds(FAMILIES)
@@ -50,8 +48,8 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     return dg.Definitions.merge(definitions_of(FAMILIES, settings, resources), common)
 
 
-with heard_by(dg.get_dagster_logger().warning):
-    tell_misspelt_settings()
+for slip in slips_in_words():
+    dg.get_dagster_logger().warning(slip)
 defs = build_defs()
 
 # Here, since Dagster writes a third of a run's events before the first step begins.

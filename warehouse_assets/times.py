@@ -1,4 +1,4 @@
-"""Which texts are times: one grammar for every source, in SQL and in Python.
+"""Which texts are times: one grammar for every source, in SQL and in Python; and ranges of days.
 
 A time is ISO 8601: a date with a year of four digits, `T` or one blank, hours and minutes, perhaps
 seconds and a fraction of them (behind a point or a comma, cut to microseconds), perhaps `Z` or an
@@ -10,7 +10,8 @@ then cannot be stored everywhere, and is no time either. Only the standard libra
 """
 
 import re
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
 BLANKS = " \t\n\v\f\r"
 """What is ignored around a time, a number, a point and a name."""
@@ -102,3 +103,23 @@ def time_expression(text: str) -> str:
     unusual = f"list_transform([{parts}], lambda p: {moment} - {minutes})"
     within = f"list_filter({unusual}, lambda moment: moment BETWEEN {TIMES})[1]"
     return f"CASE {usual} ELSE {within} END"
+
+
+@dataclass(frozen=True)
+class Days:
+    """A range of days, both included; None is no limit.
+
+    Raises:
+        ValueError: the first is after the last.
+    """
+
+    first: date | None = None
+    last: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.first and self.last and self.first > self.last:
+            raise ValueError(f"from {self.first} is after to {self.last}")
+
+
+ANY_DAY = Days()
+"""No limit at either end."""

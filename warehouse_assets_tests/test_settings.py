@@ -5,7 +5,9 @@ import pytest
 from warehouse_assets.defs.school.tables import STUDENTS, TEST_RUNS
 from warehouse_assets.defs.trips.tables import TRIP_GROUPS, TRIPS
 from warehouse_assets.errors import SettingError
-from warehouse_assets.settings import SETTINGS, Settings
+from warehouse_assets.settings import SETTINGS, Settings, misspelt_settings, slips_in_words
+from warehouse_assets_tests.house import House
+from warehouse_assets_tests.integration.processes import run_forked
 
 WRONG = [
     ("WAREHOUSE_HOME", "~nobody-of-that-name/x", "home folder"),
@@ -72,6 +74,32 @@ WRONG = [
     ("API_LOCK_TIMEOUT_SECONDS", "0", "from 1"),
     ("API_STATEMENT_TIMEOUT_SECONDS", "soon", "a number"),
 ]
+
+# Names that are nearly those of settings, and what is meant.
+SLIPS = {
+    "MEMORY_LIMITS": "MEMORY_LIMIT",
+    "MEMORYLIMIT": "MEMORY_LIMIT",
+    "memory_limit": "MEMORY_LIMIT",
+    "WAREHOUSE_HOM": "WAREHOUSE_HOME",
+    "WAERHOUSE_HOME": "WAREHOUSE_HOME",
+    "WAREHOUSE_URI": "WAREHOUSE_URL",
+    "BATCH_URL": "BATCHES_URL",
+    "STUDENT_DB": "STUDENTS_DB",
+    "REVIEW_URL": "REVIEWS_URL",
+    "LAKE_URL": "LAKE_URI",
+    "TEST_RUN_LOG": "TEST_RUNS_LOG",
+    "WEBHOOK_HOST": "WEBHOOK_HOSTS",
+    "API_KEYS_FILES": "API_KEYS_FILE",
+    "ARCHIV": "ARCHIVE",
+}
+OTHERS = """
+    PATH HOME LANG LC_ALL LOGNAME USER SHELL TERM PWD OLDPWD TMPDIR HOSTNAME EDITOR DISPLAY MAIL TZ
+    JAVA_HOME CARGO_HOME XDG_STATE_HOME XDG_DATA_HOME PYTHONPATH VIRTUAL_ENV PYENV_ROOT CI LOG_LEVEL
+    DAGSTER_HOME DAGSTER_PG_URL DATABASE_URL SITE_URL STATIC_URL BASE_URL APP_URL APP_HOST APP_PORT
+    PGHOST PGPORT PGUSER PGPASSWORD POSTGRES_PASSWORD POSTGRES_URL WAREHOUSE_PASSWORD REDIS_URL
+    API_KEY API_TOKEN API_SECRET API_BASE_URL API_PORT_80_TCP API_SERVICE_HOST OPENAI_API_KEY HOSTS
+    HTTP_PROXY no_proxy SSH_AUTH_SOCK AWS_REGION MEM CRON INBOX_DIR GITHUB_API_URL ARCHFLAGS
+"""
 
 
 def read(**environment: str) -> Settings:
@@ -290,3 +318,30 @@ def test_large_tables_are_published_only_on_demand() -> None:
     assert not read().publishes(TRIPS)
     assert read(PUBLISH_LARGE_TABLES="yes").publishes(TRIPS)
     assert read().publishes(TRIP_GROUPS)
+
+
+def test_slips_in_the_names_of_settings_are_found() -> None:
+    assert misspelt_settings(dict.fromkeys(SLIPS, "4GB")) == SLIPS
+    assert misspelt_settings({"API_KEY": "0123abcd" * 8}) == {"API_KEY": "API_KEYS"}  # by its value
+
+
+def test_variables_of_other_software_are_no_slips() -> None:
+    assert misspelt_settings(dict.fromkeys(OTHERS.split(), "sk-1234")) == {}
+    assert misspelt_settings({setting.variable: "x" for setting in SETTINGS}) == {}
+
+
+def test_a_slip_is_told_once_without_its_value() -> None:
+    (message,) = [slip for _ in range(2) for slip in slips_in_words({"UPLOAD_LIMITS": "secret"})]
+    assert "UPLOAD_LIMITS is ignored" in message
+    assert "UPLOAD_LIMIT meant" in message
+    assert "secret" not in message
+
+
+def test_people_see_a_slip_once(house: House, tmp_path: Path) -> None:
+    house.environment["MEMORY_LIMITS"] = "1GB"
+
+    # It looks at what there is to check, and so makes the graph, which tells of slips, too.
+    code, told = run_forked(house, tmp_path / "told", "warehouse", "check")
+
+    assert code == 3
+    assert told.count("MEMORY_LIMITS is ignored") == 1

@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from starlette.datastructures import QueryParams
 
 from warehouse_assets.api.problems import Refusal
-from warehouse_assets.days import Days
+from warehouse_assets.times import Days
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, TABLES, Question
 from warehouse_assets.cli import terminal
 from warehouse_assets.cli.terminal import Answer, examples
-from warehouse_assets.days import Days
 from warehouse_assets.defs.trips.answers import (
     Box,
     Match,
@@ -26,6 +25,7 @@ from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import column_names
+from warehouse_assets.times import Days
 from warehouse_assets.warehouse import warehouse_at
 
 _DAY = click.DateTime(["%Y-%m-%d"])

@@ -24,7 +24,6 @@ from warehouse_assets.ingest.inbox import (
     partial_path,
     unit_name,
 )
-from warehouse_assets.ingest.unknown_fields import in_words
 from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.interruption import InterruptibleCommand, when_told_to_end
 from warehouse_assets.orchestration.resources import build_resources
@@ -200,7 +199,9 @@ def _print_taken(settings: Settings, result: dg.ExecuteInProcessResult, started:
         name = event.asset_key.to_user_string() if event.asset_key else ""
         terminal.out.print(f"[bold]{name}[/]: {_account(metadata)}")
         if names := metadata.get("unknown_fields"):
-            terminal.out.print(f"{name}: {in_words(names)}", markup=False)
+            terminal.out.print(
+                f"{name}: fields that no column is for: {', '.join(names)}", markup=False
+            )
         rejected += metadata.get("records_rejected", 0)
     if rejected:
         _print_rejected(settings, started)

@@ -29,11 +29,17 @@ from warehouse_assets.ingest.csv_records import (
     read_records,
     tables,
 )
-from warehouse_assets.ingest.file_kinds import FileKind
-from warehouse_assets.ingest.packed import UnreadableFileError
-from warehouse_assets.ingest.staging import FIELDS, STAGED, checked, create_stage, sort_out
-from warehouse_assets.ingest.units import Unit, reject_unit
-from warehouse_assets.ingest.unknown_fields import known_fields, note_names
+from warehouse_assets.ingest.file_kinds import FileKind, Unit, reject_unit
+from warehouse_assets.ingest.plain_text import UnreadableFileError
+from warehouse_assets.ingest.staging import (
+    FIELDS,
+    STAGED,
+    checked,
+    create_stage,
+    known_fields,
+    note_names,
+    sort_out,
+)
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
 from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets.lake.commit import cast_query

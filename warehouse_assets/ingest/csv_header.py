@@ -22,7 +22,7 @@ from warehouse_assets.ingest.csv_records import (
     split_fields,
 )
 from warehouse_assets.ingest.inbox import InboxFile
-from warehouse_assets.ingest.packed import DAMAGED, UnreadableFileError, make_plain, opened
+from warehouse_assets.ingest.plain_text import DAMAGED, UnreadableFileError, make_plain, opened
 from warehouse_assets.times import BLANKS
 
 SUFFIXES = (".csv", ".csv.gz")

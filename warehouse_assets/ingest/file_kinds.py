@@ -1,4 +1,4 @@
-"""What a kind of inbox files is: which files, for which table, and how they are read."""
+"""What a kind of inbox files is: which files, for which table, and how they are read, as units."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,31 @@ from typing import Protocol
 import duckdb
 from sqlalchemy import Table
 
-from warehouse_assets.ingest.inbox import InboxFile, Waiting
-from warehouse_assets.ingest.units import Unit
+from warehouse_assets.ingest.inbox import InboxFile, Waiting, unit_name
+from warehouse_assets.ingest.plain_text import UNPACKED_LIMIT
+from warehouse_assets.ingest.staging import REJECTED
 from warehouse_assets.lake import LakeTable, WrittenFile
 
 _MOST_FILES_NAMED = 10
+_CHARACTERS_OF_A_UNIT = 1000
+
+
+@dataclass(frozen=True)
+class Unit:
+    """An inbox file with its arrival number and the hash of its content.
+
+    `unpacked_limit` is the most bytes that it may be when it is unpacked.
+    """
+
+    file: InboxFile
+    arrival: int
+    digest: str
+    unpacked_limit: int = UNPACKED_LIMIT
+
+    @property
+    def name(self) -> str:
+        """The name of the unit in `rejected_records` and of the file in the archive."""
+        return unit_name(self.arrival, self.file.name)
 
 
 class Stage(Protocol):
@@ -59,6 +79,22 @@ class FileKind:
     def is_merged(self) -> bool:
         """Whether records are merged by the key of the table, and not added as whole files."""
         return self.table is not None and bool(self.table.primary_key.columns)
+
+
+def reject_unit(
+    connection: duckdb.DuckDBPyConnection, unit: Unit, reason: str, value: str | None = None
+) -> None:
+    """Reject a whole unit; the beginning of its content is kept as its raw text.
+
+    Args:
+        value: what was seen that shows the reason.
+    """
+    with unit.file.path.open("rb") as stream:
+        raw = stream.read(_CHARACTERS_OF_A_UNIT).decode("utf-8", errors="replace")
+    connection.execute(
+        f"INSERT INTO {REJECTED} VALUES (?, 0, ?, ?, ?)",
+        [unit.arrival, reason, value, raw.replace("\0", "\N{REPLACEMENT CHARACTER}")],
+    )
 
 
 def left_behind(waiting: Waiting, kinds: Sequence[FileKind]) -> dict[str, str]:

@@ -31,7 +31,7 @@ from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest.json_array import (
+from warehouse_assets.ingest.json_records import (
     NotAnArrayError,
     NotJsonError,
     excerpt,

@@ -20,7 +20,7 @@ import xxhash
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import SourceError, TransientError, naming
-from warehouse_assets.ingest.packed import UNPACKED_LIMIT
+from warehouse_assets.ingest.plain_text import UNPACKED_LIMIT
 
 # How programs name a file that they have not finished writing.
 PARTIAL_SUFFIXES = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".filepart", ".swp")

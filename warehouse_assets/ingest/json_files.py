@@ -1,11 +1,14 @@
-"""Records from files of JSON: good ones staged with their types, bad ones with their reasons.
+"""Records from files of JSON, lines or one array: good ones staged, bad ones with their reasons.
 
 Every file is read once, by DuckDB, as texts that become values. Only a file in which that shows
 records that cannot be used, or that DuckDB refuses, is read again, record by record, for their
 places, raw texts and reasons.
 """
 
+import codecs
 import glob
+import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -15,16 +18,18 @@ from pathlib import Path
 import duckdb
 from arro3.core import RecordBatch, Table
 
-from warehouse_assets.ingest.json_layout import (
-    ARRAY,
-    JSON_LINES,
-    MOST_RECORD_BYTES,
-    layout_of,
-    spread_layout,
+from warehouse_assets.ingest.file_kinds import Unit, reject_unit
+from warehouse_assets.ingest.json_records import LINES, json_texts, stage_json
+from warehouse_assets.ingest.lines import MOST_LINE_BYTES, LineReader, arrow_table
+from warehouse_assets.ingest.plain_text import (
+    DAMAGED,
+    MARK,
+    UnreadableFileError,
+    copy_without_stray_bytes,
+    make_plain,
+    opened,
+    without_stray_bytes,
 )
-from warehouse_assets.ingest.json_texts import LINES, json_texts, stage_json
-from warehouse_assets.ingest.lines import LineReader, arrow_table
-from warehouse_assets.ingest.packed import UnreadableFileError, make_plain
 from warehouse_assets.ingest.staging import (
     REJECTED,
     STAGED,
@@ -33,10 +38,11 @@ from warehouse_assets.ingest.staging import (
     judged,
     note_fields,
 )
-from warehouse_assets.ingest.stray_bytes import copy_without_stray_bytes
-from warehouse_assets.ingest.units import Unit, reject_unit
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import LakeTable, WrittenFile
+
+JSON_LINES, ARRAY = "newline_delimited", "array"
+"""The layouts, by their names in DuckDB."""
 
 # DuckDB cuts the text that it shows in a message, perhaps within a character; then that is told.
 _NOT_THE_MACHINE = (
@@ -45,6 +51,12 @@ _NOT_THE_MACHINE = (
     UnicodeDecodeError,
 )
 _BYTES_JUDGED_TOGETHER = 64 * 10**6
+_NOTHING = b"\0 \t\r\n\v\f" + MARK
+_CHUNK_BYTES = 1 << 20
+_HEAD_BYTES = 1 << 16
+# Of pretty-printed objects the second line begins with a field's name.
+_OPENED_ON_ITS_OWN_LINE = re.compile(r'\{\s*\n\s*"(?:[^"\\]|\\.)*"\s*:')
+_WANTED = "; write each in one line, or all in one array"
 
 
 @dataclass(frozen=True)
@@ -151,7 +163,7 @@ class _Reader:
         elements = f"""(SELECT {file.unit.arrival} AS arrival, row_number() OVER () AS position,
                 CAST(json AS VARCHAR) AS line, NULL::VARCHAR AS problem, NULL::VARCHAR AS seen
             FROM read_json_objects(getvariable('_array'), format = 'array',
-                compression = 'uncompressed', maximum_object_size = {MOST_RECORD_BYTES}))"""
+                compression = 'uncompressed', maximum_object_size = {MOST_LINE_BYTES}))"""
         self._connection.execute("SET VARIABLE _array = ?", [glob.escape(str(file.path))])
         try:
             stage_json(self._connection, self._validator, lines=elements)
@@ -184,7 +196,7 @@ _RECORDS = f"""(SELECT CAST($arrivals AS BIGINT[])[CAST(file_index AS BIGINT) + 
         0::BIGINT AS position, coalesce(CAST(json AS VARCHAR), 'null') AS line,
         NULL::VARCHAR AS problem, NULL::VARCHAR AS seen
     FROM read_json_objects($paths, format = $layout, ignore_errors = true,
-        compression = 'uncompressed', maximum_object_size = {MOST_RECORD_BYTES}))"""
+        compression = 'uncompressed', maximum_object_size = {MOST_LINE_BYTES}))"""
 
 
 def _short(error: Exception) -> str:
@@ -193,6 +205,95 @@ def _short(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         message = error.object.decode(errors="replace")
     if "maximum_object_size" in message:
-        return f"a record is longer than {MOST_RECORD_BYTES // 2**20} MiB"
+        return f"a record is longer than {MOST_LINE_BYTES // 2**20} MiB"
     found = re.search(r"in record/value \d+: ([^.\n]+)", message)
     return found[1] if found else "it cannot be read"
+
+
+def layout_of(path: Path) -> str | None:
+    """An array if the first character that is not blank opens one, else lines; None if it is empty.
+
+    A first line that is an array by itself with more lines behind it is one bad line of many.
+
+    Args:
+        path: a plain file.
+
+    Raises:
+        UnreadableFileError: the array has no end.
+    """
+    with path.open("rb") as stream:
+        first = b""
+        while not first.strip():
+            first = stream.readline(_HEAD_BYTES)
+            if not first:
+                return None
+            first = without_stray_bytes(first)
+        if not first.lstrip().startswith(b"["):
+            return JSON_LINES
+        is_whole_line = first.endswith(b"\n") and _is_json(first)
+        while is_whole_line and (chunk := stream.read(_CHUNK_BYTES)):
+            if chunk.strip(_NOTHING):
+                return JSON_LINES
+    if not _ends_with_bracket(path):
+        # DuckDB takes an array that is cut off after a comma for a whole one.
+        raise UnreadableFileError("not a whole JSON array: it does not end with a bracket")
+    return ARRAY
+
+
+def first_fields(path: Path) -> set[str]:
+    """The names of the fields of the first record that can be told from the file's beginning."""
+    try:
+        with opened(path) as stream:
+            head = stream.read(_HEAD_BYTES)
+    except (OSError, *DAMAGED):
+        return set()
+    text = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace")
+    decoder = json.JSONDecoder()
+    start = text.find("{")
+    while start >= 0:
+        try:
+            record, _ = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            newline = text.find("\n", start)
+            start = text.find("{", newline) if newline >= 0 else -1
+            continue
+        return set(record)
+    return set()
+
+
+def spread_layout(path: Path) -> str | None:
+    """What is wrong with a file that should be JSON lines but has none, if its layout is known."""
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES).decode("utf-8", errors="replace").strip()
+    first, line_end, _ = head.partition("\n")
+    if line_end and first.rstrip().endswith(",") and _is_json(first.rstrip()[:-1].encode()):
+        return "JSON objects with commas between them and no brackets around them" + _WANTED
+    if not head.startswith("{"):
+        return None
+    try:
+        first_object, end = json.JSONDecoder().raw_decode(head)
+    except (ValueError, RecursionError):
+        # The first object is cut off or damaged.
+        is_spread = _OPENED_ON_ITS_OWN_LINE.match(head) is not None
+    else:
+        is_spread = bool(first_object) and "\n" in head[:end]
+    return "JSON objects that go over several lines" + _WANTED if is_spread else None
+
+
+def _ends_with_bracket(path: Path) -> bool:
+    with path.open("rb") as stream:
+        position = stream.seek(0, os.SEEK_END)
+        while position > 0:
+            following, position = position, max(position - _HEAD_BYTES, 0)
+            stream.seek(position)
+            if end := stream.read(following - position).rstrip(_NOTHING):
+                return end.endswith(b"]")
+    return False
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
 
-from warehouse_assets.ingest.stray_bytes import may_have_stray_bytes, without_stray_bytes
+from warehouse_assets.ingest.plain_text import may_have_stray_bytes, without_stray_bytes
 
 MOST_LINE_BYTES = 16 << 20
 """The longest line that is read: DuckDB's own limit for a record of JSON."""

@@ -25,10 +25,9 @@ from deltalake import DeltaTable
 from sqlalchemy import Table
 
 from warehouse_assets.crash_points import crash_point
+from warehouse_assets.ingest.file_kinds import Unit
 from warehouse_assets.ingest.inbox import unit_name
-from warehouse_assets.ingest.staging import REJECTED
-from warehouse_assets.ingest.units import Unit
-from warehouse_assets.ingest.unknown_fields import keep_unknown_fields
+from warehouse_assets.ingest.staging import REJECTED, keep_unknown_fields
 from warehouse_assets.lake import Lake, LakeTable, Transactions, Written, append
 from warehouse_assets.progress import Progress, heard_by, query_progress, report
 from warehouse_assets.tables import REJECTED_RECORDS

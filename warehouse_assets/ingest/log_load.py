@@ -13,7 +13,7 @@ import duckdb
 from deltalake import DeltaTable
 from sqlalchemy import Table
 
-from warehouse_assets.ingest.json_texts import LINES, stage_json
+from warehouse_assets.ingest.json_records import LINES, stage_json
 from warehouse_assets.ingest.lines import Lines, arrow_table
 from warehouse_assets.ingest.load import CheckpointedPart, Loaded, Part, Rejects, Source
 from warehouse_assets.ingest.log import (

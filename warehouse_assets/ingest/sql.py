@@ -17,13 +17,20 @@ from deltalake import DeltaTable
 from sqlalchemy import Integer
 
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest.json_layout import MOST_RECORD_BYTES
+from warehouse_assets.ingest.lines import MOST_LINE_BYTES
 from warehouse_assets.ingest.load import Loaded, Part, Source, loaded_now
 from warehouse_assets.ingest.postgres import PostgresReader
 from warehouse_assets.ingest.sql_reader import Page, SqlReader, SqlSource
 from warehouse_assets.ingest.sqlite import SqliteReader
-from warehouse_assets.ingest.staging import FIELDS, REJECTED, STAGED, create_stage, sort_out
-from warehouse_assets.ingest.unknown_fields import known_fields, note_names
+from warehouse_assets.ingest.staging import (
+    FIELDS,
+    REJECTED,
+    STAGED,
+    create_stage,
+    known_fields,
+    note_names,
+    sort_out,
+)
 from warehouse_assets.ingest.upsert import upsert
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, text
 from warehouse_assets.lake import (
@@ -177,7 +184,7 @@ class _Rows(Part):
         if positions := {position for (position,) in rejected.fetchall()}:
             connection.register(_PAGE, page.raw(positions, as_text=self.source.is_snapshot))
             connection.execute(
-                f"""UPDATE {REJECTED} SET raw = CASE WHEN strlen(page.raw) > {MOST_RECORD_BYTES}
+                f"""UPDATE {REJECTED} SET raw = CASE WHEN strlen(page.raw) > {MOST_LINE_BYTES}
                     THEN left(page.raw, {_CHARACTERS_OF_A_LONG_RECORD}) ELSE page.raw END
                 FROM {_PAGE} AS page WHERE {REJECTED}.position = page.position"""
             )

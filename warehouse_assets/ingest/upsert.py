@@ -15,9 +15,8 @@ from arro3.core import Table as ArrowTable
 from deltalake import DeltaTable
 from sqlalchemy import Table, Text
 
-from warehouse_assets.ingest.json_array import AmbiguousRecord
-from warehouse_assets.ingest.json_layout import MOST_RECORD_BYTES
-from warehouse_assets.ingest.json_texts import LINES, stage_json
+from warehouse_assets.ingest.json_records import LINES, AmbiguousRecord, stage_json
+from warehouse_assets.ingest.lines import MOST_LINE_BYTES
 from warehouse_assets.ingest.load import Part, loaded_now
 from warehouse_assets.ingest.staging import STAGED, create_stage
 from warehouse_assets.ingest.validate import Validator
@@ -131,8 +130,8 @@ def _judged(record: object, texts: Sequence[str]) -> tuple[str, str | None]:
     if not raw.isascii() and _has_half_characters(raw):
         raw = json.dumps(record, separators=_SEPARATORS)
         problem = problem or "not valid Unicode: it has half a character"
-    if len(raw) > MOST_RECORD_BYTES:
-        return raw[:_CHARACTERS_OF_A_LONG_RECORD], f"longer than {MOST_RECORD_BYTES // 2**20} MiB"
+    if len(raw) > MOST_LINE_BYTES:
+        return raw[:_CHARACTERS_OF_A_LONG_RECORD], f"longer than {MOST_LINE_BYTES // 2**20} MiB"
     return raw, problem
 
 

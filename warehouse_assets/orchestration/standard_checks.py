@@ -8,7 +8,7 @@ import duckdb
 from sqlalchemy import Table
 
 from warehouse_assets.ingest.load import loaded_at
-from warehouse_assets.ingest.unknown_fields import known_fields
+from warehouse_assets.ingest.staging import known_fields
 from warehouse_assets.lake import view_changes
 from warehouse_assets.orchestration.checks import Check, CheckContext, CheckResult
 from warehouse_assets.orchestration.metadata import markdown

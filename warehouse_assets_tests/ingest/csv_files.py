@@ -12,10 +12,9 @@ import duckdb
 
 from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets.ingest.csv import stage_csv_files
+from warehouse_assets.ingest.file_kinds import Unit
 from warehouse_assets.ingest.inbox import InboxFile
-from warehouse_assets.ingest.staging import REJECTED
-from warehouse_assets.ingest.units import Unit
-from warehouse_assets.ingest.unknown_fields import UNKNOWN
+from warehouse_assets.ingest.staging import REJECTED, UNKNOWN
 from warehouse_assets.lake import LakeTable
 from warehouse_assets_tests.ingest.stored import WHY
 

@@ -11,10 +11,10 @@ import duckdb
 from sqlalchemy import Table
 
 from warehouse_assets.defs.forum.tables import VOTES
+from warehouse_assets.ingest.file_kinds import Unit
 from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingest.json_files import stage_json_files
 from warehouse_assets.ingest.staging import REJECTED, STAGED
-from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import LakeTable
 from warehouse_assets_tests.ingest.stored import WHY
 

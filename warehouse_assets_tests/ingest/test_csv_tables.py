@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, MetaData, Table, Text
 
 from warehouse_assets.ingest.csv import csv_files
+from warehouse_assets.ingest.file_kinds import Unit
 from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingest.staging import REJECTED, STAGED
-from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import LakeTable
 from warehouse_assets_tests.ingest.stored import WHY
 

@@ -10,9 +10,8 @@ import pytest
 from warehouse_assets.defs.forum.family import POSTS_FILES, UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest.file_kinds import FileKind
+from warehouse_assets.ingest.file_kinds import FileKind, Unit
 from warehouse_assets.ingest.inbox import FileChangedError
-from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets_tests.house import House, post, vote

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from warehouse_assets.ingest.json_layout import (
+from warehouse_assets.ingest.json_files import (
     ARRAY,
     JSON_LINES,
     first_fields,
     layout_of,
 )
-from warehouse_assets.ingest.packed import UnreadableFileError, make_plain
+from warehouse_assets.ingest.plain_text import UnreadableFileError, make_plain
 
 RECORD = b'{"Id": "1"}'
 

@@ -14,9 +14,8 @@ from warehouse_assets.definitions import FILE_KINDS
 from warehouse_assets.defs.forum.family import UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest.file_kinds import FileKind, left_behind
+from warehouse_assets.ingest.file_kinds import FileKind, Unit, left_behind
 from warehouse_assets.ingest.inbox import FileChangedError, Inbox, InboxFile, Waiting, copy_file
-from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.ingest.deliveries import take

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.defs.deliveries.tables import DELIVERIES
-from warehouse_assets.ingest.json_array import json_array
+from warehouse_assets.ingest.json_records import json_array
 from warehouse_assets_tests.defs.deliveries.feeds import Feed
 from warehouse_assets_tests.defs.deliveries.steps import NOON, record_of
 from warehouse_assets_tests.ingest import csv_files

@@ -23,10 +23,10 @@ from warehouse_assets.api.formats import (
 from warehouse_assets.api.parameters import Ranged, StrictRoute
 from warehouse_assets.api.problems import GUARDED, Refusal
 from warehouse_assets.api.published import answer
-from warehouse_assets.days import ANY_DAY, Days
 from warehouse_assets.defs.reviews import answers
 from warehouse_assets.defs.reviews.answers import PRODUCT, REVIEW_FIELDS, USER, Reviewed
 from warehouse_assets.defs.reviews.tables import REVIEWS, STARS
+from warehouse_assets.times import ANY_DAY, Days
 
 _LONGEST_ID = 2000
 # What a cursor holds: the place behind a review, and the days that are asked for.

@@ -16,8 +16,7 @@ from warehouse_assets.defs.deliveries.average import BEGINNING, RunningAverage
 from warehouse_assets.defs.deliveries.tables import DELIVERIES
 from warehouse_assets.ingest.lines import Lines
 from warehouse_assets.ingest.log_load import LogKind
-from warehouse_assets.ingest.staging import REJECTED, STAGED, create_stage
-from warehouse_assets.ingest.unknown_fields import note_names
+from warehouse_assets.ingest.staging import REJECTED, STAGED, create_stage, note_names
 from warehouse_assets.lake import Lake
 
 _CUSTOMERS_TOGETHER = 10_000

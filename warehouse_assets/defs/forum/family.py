@@ -13,12 +13,10 @@ from warehouse_assets.defs.forum.tables import (
     VOTES,
     VOTES_PER_POST_PER_WEEK,
 )
-from warehouse_assets.ingest.file_kinds import FileKind
+from warehouse_assets.ingest.file_kinds import FileKind, Unit, reject_unit
 from warehouse_assets.ingest.inbox import InboxFile
-from warehouse_assets.ingest.json_files import stage_json_files
-from warehouse_assets.ingest.json_layout import first_fields
+from warehouse_assets.ingest.json_files import first_fields, stage_json_files
 from warehouse_assets.ingest.staging import create_stage
-from warehouse_assets.ingest.units import Unit, reject_unit
 from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets.orchestration.assets import file_asset, sql_asset
 from warehouse_assets.orchestration.checks import Check

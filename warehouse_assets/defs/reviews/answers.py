@@ -13,13 +13,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from warehouse_assets.days import ANY_DAY, Days
 from warehouse_assets.defs.reviews.tables import (
     PRODUCT_REVIEWS_DAILY,
     REVIEWER_REVIEWS_DAILY,
     REVIEWS,
     STARS,
 )
+from warehouse_assets.times import ANY_DAY, Days
 
 Execute = Callable[[str, Mapping[str, object]], Sequence[Sequence[Any]]]
 """Runs a statement in which values stand by their names (`:name`); returns all its rows."""

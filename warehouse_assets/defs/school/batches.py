@@ -18,7 +18,7 @@ from warehouse_assets.defs.school.batch_pages import (
 )
 from warehouse_assets.defs.school.tables import BATCHES
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest.json_array import NotAnArrayError, NotJsonError, json_array
+from warehouse_assets.ingest.json_records import NotAnArrayError, NotJsonError, json_array
 from warehouse_assets.ingest.load import Loaded, Part, Source
 from warehouse_assets.ingest.upsert import Records
 from warehouse_assets.ingest.validate import Validator

@@ -16,7 +16,6 @@ from typing import Any, Literal
 import duckdb
 import sqlalchemy as sa
 
-from warehouse_assets.days import ANY_DAY, Days
 from warehouse_assets.defs.trips.tables import (
     DAILY_TRIPS,
     MANY_TRIPS,
@@ -26,6 +25,7 @@ from warehouse_assets.defs.trips.tables import (
 )
 from warehouse_assets.lake import Lake
 from warehouse_assets.tables import key_names
+from warehouse_assets.times import ANY_DAY, Days
 
 Match = Literal["origin", "destination", "both"]
 """Which end of a trip has to be in a box."""

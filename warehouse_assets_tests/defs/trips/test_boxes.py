@@ -5,10 +5,10 @@ from datetime import date
 
 import pytest
 
-from warehouse_assets.days import Days
 from warehouse_assets.defs.trips.answers import Box, Match, WeeklyTrips, weekly_trips_of_box
 from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets.lake import rearrange
+from warehouse_assets.times import Days
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.answers import tables
 from warehouse_assets_tests.defs.trips.conftest import Filled

@@ -9,8 +9,8 @@ import pytest
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets.ingest.csv import stage_csv_files
+from warehouse_assets.ingest.file_kinds import Unit
 from warehouse_assets.ingest.inbox import InboxFile
-from warehouse_assets.ingest.units import Unit
 from warehouse_assets.lake import Lake
 from warehouse_assets.lake.commit import commit_properties
 from warehouse_assets.tables import column_names

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from warehouse_assets.days import Days
 from warehouse_assets.defs.trips.answers import (
     WeeklyTrips,
     regions,
     weekly_trips_by_region,
     weekly_trips_of_region,
 )
+from warehouse_assets.times import Days
 from warehouse_assets_tests.defs.trips.answers import tables
 from warehouse_assets_tests.defs.trips.conftest import Filled
 from warehouse_assets_tests.defs.trips.journeys import Trip, random_trips, weekly_average

@@ -1,14 +1,17 @@
-"""Records of JSON, each a text, sorted into good rows and rejects with reasons.
+"""Records of JSON: texts that DuckDB takes apart in SQL, and arrays that Python does.
 
-A field that is an array or an object is text, its JSON. A record in which one of the wanted fields
-is there more than once is rejected: which of the values is meant is not guessed.
+In both a field is looked at as it is written: one that is an array or an object is text, its JSON.
+A record in which one of the wanted fields is there more than once is rejected: which of the values
+is meant is not guessed.
 """
 
 import json
+import math
 from collections.abc import Sequence
 
 import duckdb
 
+from warehouse_assets.ingest.plain_text import without_stray_bytes
 from warehouse_assets.ingest.staging import FIELDS, sort_out
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
 from warehouse_assets.times import BLANK
@@ -22,6 +25,9 @@ _KIND_OF_VALUE = f"""CASE json_type({_JSON}) WHEN 'ARRAY' THEN 'an array'
     WHEN 'VARCHAR' THEN 'a string' WHEN 'BOOLEAN' THEN 'true or false' WHEN 'NULL' THEN 'null'
     ELSE 'a number' END"""
 _UNSEEN = ((0, "a NUL byte"), (0xFEFF, "a byte-order mark"))
+# Python refuses to read numbers of thousands of digits; no key has more than twenty.
+_MOST_DIGITS = 40
+_CHARACTERS_SHOWN = 100
 
 
 def stage_json(
@@ -92,6 +98,56 @@ def json_texts(fields: Sequence[str], lines: str, repairs: Sequence[str] = ()) -
         )"""
 
 
+class NotJsonError(ValueError):
+    """Text that is not JSON, perhaps because it was cut; the message says what it is."""
+
+
+class NotAnArrayError(ValueError):
+    """JSON that is not an array; the message says what it is."""
+
+
+class AmbiguousRecord(dict[str, object]):
+    """A JSON object in which a field is there more than once; as a dict it has the last of them.
+
+    Attributes:
+        pairs: all of its fields, as they came.
+    """
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
+def json_array(body: bytes) -> list[object]:
+    """The elements of the array in `body`, which is UTF-8.
+
+    A number that Python cannot hold as it is written comes as its text.
+
+    Raises:
+        NotJsonError: it is no JSON.
+        NotAnArrayError: it is JSON, but no array.
+    """
+    try:
+        value = json.loads(
+            without_stray_bytes(body),
+            parse_int=_whole,
+            parse_float=_float,
+            parse_constant=str,
+            object_pairs_hook=_record,
+        )
+    except (ValueError, RecursionError) as error:
+        raise NotJsonError(_kind(body)) from error
+    if not isinstance(value, list):
+        raise NotAnArrayError(f"JSON that is not an array: {excerpt(body)}")
+    return value
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a text, in one line, for an error message."""
+    text = " ".join(body[: 4 * _CHARACTERS_SHOWN].decode("utf-8", errors="replace").split())
+    return text if len(text) <= _CHARACTERS_SHOWN else text[:_CHARACTERS_SHOWN] + "…"
+
+
 def _not_json() -> str:
     """SQL for why a text that is not JSON is none: what cannot be seen in it is named."""
     cases = " ".join(
@@ -120,3 +176,24 @@ def _quoted(field: str) -> str:
 
 def _json_string(field: str) -> str:
     return json.dumps(field, ensure_ascii=False).replace("'", "''")
+
+
+def _kind(body: bytes) -> str:
+    if not body.strip():
+        return "nothing"
+    words = "an HTML page" if body.lstrip().startswith(b"<") else "what is not whole JSON"
+    return f"{words}: {excerpt(body)}"
+
+
+def _record(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    record = dict(pairs)
+    return record if len(record) == len(pairs) else AmbiguousRecord(pairs)
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MOST_DIGITS else digits
+
+
+def _float(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits
