@@ -27,7 +27,7 @@ from warehouse_assets.catalogue import TABLES
 from warehouse_assets.errors import BusyError, SettingError, naming
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake, LakeTable
-from warehouse_assets.lake.hashes import HASHES
+from warehouse_assets.lake.files import HASHES
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS
 

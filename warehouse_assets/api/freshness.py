@@ -9,8 +9,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.catalogue import FAMILIES
 from warehouse_assets.errors import WarehouseAssetsError
-from warehouse_assets.lake import Lake
-from warehouse_assets.lake.lake import changed_at
+from warehouse_assets.lake import Lake, changed_at
 
 _SECONDS_BETWEEN_LOOKS = 15.0
 

@@ -43,7 +43,7 @@ from warehouse_assets.ingest.staging import (
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
 from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets.lake.commit import cast_query
-from warehouse_assets.lake.parquet import write_parquet
+from warehouse_assets.lake.files import write_parquet
 from warehouse_assets.tables import column_names, identifiers
 from warehouse_assets.times import trimmed
 

@@ -28,7 +28,7 @@ from warehouse_assets.ingest.log_files import LogSource, open_log
 from warehouse_assets.ingest.staging import REJECTED, STAGED, create_stage
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake, LakeTable, Written, append
-from warehouse_assets.lake.lake import conflict
+from warehouse_assets.lake.table import conflict
 from warehouse_assets.progress import tell
 from warehouse_assets.tables import REJECTED_RECORDS
 

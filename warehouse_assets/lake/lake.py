@@ -1,165 +1,26 @@
-"""Where the Delta tables are, how one is opened, and how the engine reads them.
+"""The lake: Delta tables in a folder, their locks, and how the engine reads them.
 
-How tables change is in `commit`.
+One table is in `table`; how tables change is in `write_modes`.
 """
 
-import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import DeltaError
 from filelock import FileLock, Timeout
 from sqlalchemy import Table
 
-from warehouse_assets.crash_points import crash_point
-from warehouse_assets.errors import BusyError, ConflictError, LakeError
-from warehouse_assets.lake.damage import damage_of_log, is_last_entry_empty, remedy
+from warehouse_assets.errors import BusyError, LakeError
 from warehouse_assets.lake.engine import Engine
+from warehouse_assets.lake.table import LakeTable
 from warehouse_assets.progress import tell
-from warehouse_assets.tables import (
-    aggregated,
-    aggregates,
-    column_names,
-    delta_field,
-    delta_schema,
-    duckdb_type,
-    identifiers,
-)
-
-_CHANGES_OF_ROWS = {"WRITE", "MERGE"}  # by Delta's names
-REARRANGED = "isRearranged"
-"""Marks a commit that wrote the same rows into other files."""
+from warehouse_assets.tables import aggregated, aggregates, column_names, duckdb_type, identifiers
 
 LOCK_TIMEOUT_SECONDS = 3600
 LOCK_QUIET_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class LakeTable:
-    """One Delta table of the lake: its declaration and its folder."""
-
-    declaration: Table
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """The table's name, the same in the lake, in SQL and in Dagster."""
-        return str(self.declaration.name)
-
-    def exists(self) -> bool:
-        """Whether the table has been created."""
-        with self._explained():
-            return DeltaTable.is_deltatable(self.path.as_uri())
-
-    def open(self) -> DeltaTable:
-        """A fresh handle on the newest version; the table is created or given new columns first.
-
-        Raises:
-            LakeError: the folder cannot be read or written, or does not hold a usable table.
-            ConflictError: another process gave it new columns at the same time.
-        """
-        with self._explained():
-            handle = self.open_existing()
-            if handle is not None:
-                return handle
-            self.path.mkdir(parents=True, exist_ok=True)
-            crash_point("table to be created", self.name)
-            handle = DeltaTable.create(
-                self.path.as_uri(),
-                delta_schema(self.declaration),
-                mode="ignore",
-                name=self.name,
-                description=self.declaration.comment,
-                configuration={"delta.enableChangeDataFeed": "true"},
-            )
-            crash_point("table created", self.name)
-            return handle
-
-    def open_existing(self) -> DeltaTable | None:
-        """As `open`, but None if the table has not been created."""
-        with self._explained():
-            try:
-                handle = DeltaTable(self.path.as_uri())
-            except TableNotFoundError:
-                return None
-            if is_last_entry_empty(self.path, handle.version()):
-                raise self._damaged(damage_of_log(self.path))
-            known = {field.name for field in handle.schema().fields}
-            missing = [c for c in self.declaration.columns if c.name not in known]
-            if missing:
-                handle.alter.add_columns([delta_field(column) for column in missing])
-            return handle
-
-    def files(self, handle: DeltaTable) -> list[str]:
-        """The paths of the files of the version that `handle` stands at, as patterns for DuckDB."""
-        return self.paths(handle.file_uris())
-
-    def files_added(self, handle: DeltaTable, since: int) -> list[str] | None:
-        """The paths of the files added after the version `since`, as patterns for DuckDB.
-
-        None if others were removed meanwhile, or if that is no longer known.
-        """
-        try:
-            before = set(DeltaTable(self.path.as_uri(), version=since).file_uris())
-        except DeltaError:
-            return None
-        now = handle.file_uris()
-        return None if before - set(now) else self.paths([u for u in now if u not in before])
-
-    def paths(self, uris: Iterable[str]) -> list[str]:
-        """The paths of files that Delta names so, as patterns for DuckDB."""
-        # Delta percent-encodes the folder; DuckDB takes `*`, `?` and `[` for other names.
-        names = (uri.rpartition("/")[2] for uri in uris)
-        return [glob.escape(str(self.path / name)) for name in names]
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except CommitFailedError as error:
-            raise conflict(self.name) from error
-        except (DeltaError, OSError) as error:
-            damage = damage_of_log(self.path)
-            if damage:
-                raise self._damaged(damage) from error
-            said = str(error).partition("\n")[0].rstrip(".")  # then a trace of Rust's may come
-            raise LakeError(
-                f"The lake table {self.name} in {self.path} cannot be opened: {said}. Check that "
-                "the folder can be read and written by this user (setting LAKE_URI)."
-            ) from error
-
-    def _damaged(self, damage: str) -> LakeError:
-        return LakeError(
-            f"The lake table {self.name} cannot be opened: {damage}. "
-            f"{remedy(self.declaration, self.path)}"
-        )
-
-
-def changed_at(handle: DeltaTable) -> float | None:
-    """When rows of the table were last written, in seconds since 1970.
-
-    None if the log, which maintenance trims, no longer says. Maintenance and new columns do not
-    count; a delivery that changed no row does.
-    """
-    commits = (
-        commit
-        for commit in handle.history()
-        if commit.get("operation") in _CHANGES_OF_ROWS and not commit.get(REARRANGED)
-    )
-    newest = next(commits, None)
-    return None if newest is None else float(newest["timestamp"]) / 1000
-
-
-def conflict(name: str) -> ConflictError:
-    """The error of a commit to the table `name` that another process came before."""
-    return ConflictError(
-        f"Another process committed to the lake table {name} at the same time. "
-        "The same run again continues where this one stopped."
-    )
 
 
 class Lake:
@@ -187,34 +48,6 @@ class Lake:
     def scratch_folder(self) -> AbstractContextManager[Path]:
         """A folder of this process that is gone when the block ends."""
         return self._engine.scratch_folder()
-
-    def check_readable(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        declaration: Table,
-        handle: DeltaTable | None,
-    ) -> None:
-        """Look whether the files of a table are there and whole: at its log, and at their footers.
-
-        Args:
-            handle: as `LakeTable.open_existing` gave it.
-
-        Raises:
-            LakeError: one of them cannot be read.
-        """
-        path = self.table(declaration).path
-        if handle is None:
-            if next(path.glob("*.parquet"), None) is not None:
-                raise _unreadable(declaration, path, "it has Parquet files but no _delta_log")
-            return
-        for entry in (path / "_delta_log").glob("*.json"):
-            if entry.stat().st_size == 0:
-                raise _unreadable(declaration, path, f"{entry} is empty")
-        files = self.table(declaration).files(handle)
-        if files:
-            with reading(declaration, path):
-                footers = "SELECT count(*) FROM parquet_file_metadata(?)"
-                connection.execute(footers, [files]).fetchall()
 
     def view_newest(self, connection: duckdb.DuckDBPyConnection, declaration: Table) -> None:
         """Make the newest version readable in SQL; a table that does not exist is empty."""
@@ -261,7 +94,7 @@ class Lake:
         if not files:
             _no_rows(connection, declaration).create_view(name, replace=True)
             return
-        with reading(declaration, self.table(declaration).path):
+        with self.table(declaration).reading():
             stored = connection.read_parquet(list(files), union_by_name=len(files) > 1)
         names = column_names(declaration)
         if set(stored.columns) >= set(names):
@@ -309,25 +142,28 @@ class Lake:
             lock.release()
 
 
-@contextmanager
-def reading(declaration: Table, path: Path) -> Iterator[None]:
-    """Have an error of DuckDB about the files of a table in a folder say what to do.
+def view_changes(
+    connection: duckdb.DuckDBPyConnection, handle: DeltaTable, since: int, name: str
+) -> bool:
+    """Make the temporary table `name` of what changed after the version `since`.
 
-    Raises:
-        LakeError: one of them cannot be read.
+    That is Delta's change data feed. It has the table's columns, `_commit_version`, and
+    `_change_type`: `insert`, `delete`, `update_preimage` or `update_postimage`. Reading it costs
+    what changed.
+
+    Returns False, and makes nothing, if the feed has been vacuumed.
     """
+    if since >= handle.version():
+        return False
     try:
-        yield
-    except (duckdb.IOException, duckdb.InvalidInputException) as error:
-        # After the message DuckDB shows the statement.
-        raise _unreadable(declaration, path, str(error).partition("\n\n")[0]) from error
-
-
-def _unreadable(declaration: Table, path: Path, reason: str) -> LakeError:
-    return LakeError(
-        f"The lake table {declaration.name} cannot be read: {reason.rstrip('.')}. "
-        f"{remedy(declaration, path)}"
-    )
+        feed = handle.load_cdf(starting_version=since + 1, ending_version=handle.version())
+        connection.register("_feed", feed)
+        connection.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS FROM _feed')
+    except (DeltaError, duckdb.InvalidInputException):
+        # Of a part of the log Delta says so at once, of a file when the feed comes to it.
+        return False
+    connection.unregister("_feed")
+    return True
 
 
 def _no_rows(connection: duckdb.DuckDBPyConnection, declaration: Table) -> duckdb.DuckDBPyRelation:

@@ -117,7 +117,8 @@ def refuse_if_blocked(lake: Lake, table: Table, reads: Iterable[Table]) -> None:
     """
     with lake.connect() as connection:
         for read in reads:
-            lake.check_readable(connection, read, lake.table(read).open_existing())
+            stored = lake.table(read)
+            stored.check_readable(connection, stored.open_existing())
     for name in dict.fromkeys(_before(str(table.name))):
         for check, result in sorted(last_results(lake.folder, name).items()):
             if result.blocks and result.problem:

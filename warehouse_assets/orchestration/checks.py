@@ -65,7 +65,7 @@ class CheckContext:
         for table in tables:
             name = str(table.name)
             if name not in self._readable:
-                self.lake.check_readable(self.connection, table, self.handle(table))
+                self.lake.table(table).check_readable(self.connection, self.handle(table))
                 self._readable.add(name)
 
     def view(self, *tables: Table) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.errors import PermanentError
 from warehouse_assets.lake import Lake, LakeTable, verify
-from warehouse_assets.lake.damage import remedy
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
 from warehouse_assets.warehouse.compare import difference
@@ -47,8 +46,7 @@ def deep_check(lake: Lake, warehouse: Warehouse, settings: Settings) -> DeepChec
         found.files += verified.files - len(verified.without_hash)
         found.without_hash += len(verified.without_hash)
         if verified.damaged:
-            what = [*verified.damaged, remedy(declaration, table.path)]
-            found.problems.append(" ".join(what))
+            found.problems.append(" ".join([*verified.damaged, table.remedy]))
         elif settings.publishes(declaration):
             found.tables += 1
             found.problems += rows_problems(lake, warehouse, table, settings)

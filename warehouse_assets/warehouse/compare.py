@@ -15,7 +15,6 @@ from deltalake.exceptions import DeltaError
 
 from warehouse_assets.errors import LakeError
 from warehouse_assets.lake import Lake, LakeTable
-from warehouse_assets.lake.lake import reading
 from warehouse_assets.tables import column_names, duckdb_type, identifiers
 from warehouse_assets.warehouse.database import Warehouse
 from warehouse_assets.warehouse.notes import published_version
@@ -70,7 +69,7 @@ def difference(lake: Lake, warehouse: Warehouse, table: LakeTable) -> Difference
 
 
 def _of_lake(lake: Lake, table: LakeTable, handle: DeltaTable) -> _Sum:
-    with reading(table.declaration, table.path), lake.connect() as engine:
+    with table.reading(), lake.connect() as engine:
         lake.view(engine, table.declaration, handle)
         return _sum(engine, f'"{table.name}"', table.declaration)
 

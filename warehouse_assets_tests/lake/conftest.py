@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse_assets.lake import Lake, commit
+from warehouse_assets.lake import Lake
 from warehouse_assets_tests.lake.tables import PETS, VISITS, Stored
 
 
@@ -30,5 +30,5 @@ def visits(lake: Lake) -> Stored:
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run the test with changes made by Delta's merge, and with files rewritten by DuckDB."""
     if request.param == "by DuckDB":
-        monkeypatch.setattr(commit, "MOST_ROWS_FOR_DELTA_MERGE", 0)
+        monkeypatch.setattr("warehouse_assets.lake.write_modes.MOST_ROWS_FOR_DELTA_MERGE", 0)
     return str(request.param)

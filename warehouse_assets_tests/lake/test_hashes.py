@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.errors import LakeError
-from warehouse_assets.lake import Verified, commit, maintain, verify
+from warehouse_assets.lake import Verified, maintain, verify
 from warehouse_assets_tests.lake.tables import Stored, animals
 
 REX = (1, "Rex", 30.5, 1)
@@ -37,7 +37,9 @@ def assert_all_hashed(stored: Stored) -> None:
 def test_whatever_writes_keeps_hashes(
     pets: Stored, monkeypatch: pytest.MonkeyPatch, most_rows_for_delta: int
 ) -> None:
-    monkeypatch.setattr(commit, "MOST_ROWS_FOR_DELTA_MERGE", most_rows_for_delta)
+    monkeypatch.setattr(
+        "warehouse_assets.lake.write_modes.MOST_ROWS_FOR_DELTA_MERGE", most_rows_for_delta
+    )
     writings: list[Callable[[], object]] = [
         lambda: pets.append([REX]),
         lambda: pets.merge([MAX, (2, "Tom", 4.0, 1)]),

@@ -7,7 +7,7 @@ import pytest
 from deltalake import DeltaTable
 from sqlalchemy import Table
 
-from warehouse_assets.lake import Lake, Written, commit
+from warehouse_assets.lake import Lake, Written
 from warehouse_assets_tests.lake.tables import PETS, TAGS, VISITS, Row, Stored
 
 REX = (1, "Rex", 30.5, 1)
@@ -156,7 +156,7 @@ def test_delta_and_duckdb_tell_the_feed_the_same_net_change(
         ("update_postimage", (1, "Max", 1.0, 2)),
         ("update_preimage", REX),
     ]
-    monkeypatch.setattr(commit, "MOST_ROWS_FOR_DELTA_MERGE", 0)
+    monkeypatch.setattr("warehouse_assets.lake.write_modes.MOST_ROWS_FOR_DELTA_MERGE", 0)
     pets.merge([(1, "Rex", 1.0, 3)])
     feed = pets.feed(3)
     gained = {row for kind, row in feed if kind == "insert"}

@@ -9,7 +9,7 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.lake import Lake, commit
+from warehouse_assets.lake import Lake
 from warehouse_assets_tests.lake.tables import PETS, Stored
 
 # Key, name, weight; few of each, so that they meet.
@@ -58,7 +58,7 @@ def test_any_batching_equals_one_arrival_after_the_other(
     threshold = 0 if by_duckdb else 100_000
     with (
         TemporaryDirectory() as folder,
-        patch.object(commit, "MOST_ROWS_FOR_DELTA_MERGE", threshold),
+        patch("warehouse_assets.lake.write_modes.MOST_ROWS_FOR_DELTA_MERGE", threshold),
     ):
         pets = Stored(Lake(Path(folder) / "lake", Path(folder) / "tmp", 10**9), PETS)
         for batch in batches:

@@ -1,10 +1,8 @@
 """Folding, clustering, compaction: nobody sees it but in the cost of reading."""
 
-import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -22,9 +20,6 @@ from warehouse_assets.lake import (
 from warehouse_assets_tests.crashes import hooked
 from warehouse_assets_tests.lake.partial_tables import SPOTS, WALKS, Walk, added_up, walk
 from warehouse_assets_tests.lake.tables import PETS, Row, Stored, animals, kinds
-
-# The package has a function of the same name.
-rearranging: Any = importlib.import_module("warehouse_assets.lake.rearrange")
 
 CORNERS: list[Row] = [
     (lon, lat, "corner") for lon in (-180.0, 0.0, 180.0) for lat in (-90.0, 0.0, 90.0)
@@ -284,7 +279,8 @@ def test_large_files_need_not_be_put_together(
     (large,) = pets.registered()
     pets.append(animals(200, 1))
     pets.append(animals(201, 1))
-    monkeypatch.setattr(rearranging, "LARGE", (pets.table.path / large).stat().st_size)
+    size = (pets.table.path / large).stat().st_size
+    monkeypatch.setattr("warehouse_assets.lake.maintenance.LARGE", size)
 
     assert rearrange(lake, pets.table) == 2
 

@@ -1,17 +1,12 @@
 """The write mode `replace`: a table comes to hold exactly the rows given, by their differences."""
 
-import importlib
 from datetime import date
-from typing import Any
 
 import pytest
 from sqlalchemy import Table
 
-from warehouse_assets.lake import Lake, Written, commit
+from warehouse_assets.lake import Lake, Written
 from warehouse_assets_tests.lake.tables import PETS, TAGS, VISITS, Row, Stored
-
-# The package has a function of the same name.
-replacing: Any = importlib.import_module("warehouse_assets.lake.replace")
 
 REX = (1, "Rex", 30.5, 1)
 TOM = (2, "Tom", 4.0, 1)
@@ -88,7 +83,7 @@ def test_only_the_differences_are_in_the_feed(pets: Stored) -> None:
 def test_a_large_table_is_rewritten_whatever_changes(
     pets: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replacing, "MOST_BYTES_FOR_DELTA_MERGE", 0)
+    monkeypatch.setattr("warehouse_assets.lake.write_modes.MOST_BYTES_FOR_DELTA_MERGE", 0)
     pets.replace([REX, TOM])
     assert changed(pets.replace([(1, "Max", 1.0, 1), ADA])) == (1, 1, 1)
     assert pets.rows() == [(1, "Max", 1.0, 1), ADA]
@@ -99,7 +94,7 @@ def test_a_large_table_is_rewritten_whatever_changes(
 def test_just_above_the_threshold_files_are_rewritten(
     pets: Stored, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(commit, "MOST_ROWS_FOR_DELTA_MERGE", most)
+    monkeypatch.setattr("warehouse_assets.lake.write_modes.MOST_ROWS_FOR_DELTA_MERGE", most)
     pets.replace([REX, TOM])
     # One update, one insert and one delete: three differences.
     assert changed(pets.replace([(1, "Max", 1.0, 1), ADA])) == (1, 1, 1)

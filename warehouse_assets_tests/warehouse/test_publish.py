@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.errors import WarehouseError
-from warehouse_assets.lake import Lake, append, commit
+from warehouse_assets.lake import Lake, append
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets.warehouse import Published, Warehouse, publish, warehouse_at
 from warehouse_assets.warehouse.writer import Writer
@@ -23,7 +23,7 @@ ADA = (3, "Ada", None, 2)
 def test_a_table_is_written_whole_once_and_then_only_what_changed(
     pets: Stored, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(commit, "MOST_ROWS_FOR_DELTA_MERGE", most)
+    monkeypatch.setattr("warehouse_assets.lake.write_modes.MOST_ROWS_FOR_DELTA_MERGE", most)
     thinner, max_ = (1, "Rex", 29.0, 2), (1, "Max", 30.5, 1)
     steps: list[tuple[list[list[Row]], Published]] = [
         ([[]], Published(0, 0, is_whole=True)),

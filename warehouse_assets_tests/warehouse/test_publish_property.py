@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.lake import Lake, commit
+from warehouse_assets.lake import Lake
 from warehouse_assets.warehouse import warehouse_at
 from warehouse_assets_tests.lake.tables import PETS, Row, Stored
 from warehouse_assets_tests.postgres import postgres_url
@@ -73,7 +73,10 @@ def test_published_now_and_then_equals_published_once(
         emptied(fresh)
         publish_to(warehouse, pets)
         for mode, given_rows, by_duckdb, is_published in history:
-            with patch.object(commit, "MOST_ROWS_FOR_DELTA_MERGE", 0 if by_duckdb else 100_000):
+            with patch(
+                "warehouse_assets.lake.write_modes.MOST_ROWS_FOR_DELTA_MERGE",
+                0 if by_duckdb else 100_000,
+            ):
                 change(pets, mode, given_rows)
             if is_published:
                 publish_to(warehouse, pets)

@@ -1,0 +1,221 @@
+"""Parquet files of a table: DuckDB writes them with Delta's statistics, hashes tell of damage.
+
+Hashes are kept when a file is written, so that damage is noticed: in the table's folder, a line a
+file; vacuuming leaves names that begin with `_`. A file whose hash is lost, for a process died or
+an older release wrote it, is one without a hash, until maintenance keeps one.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import duckdb
+import xxhash
+from deltalake.transaction import AddAction
+from sqlalchemy import Integer
+
+from warehouse_assets.crash_points import crash_point
+from warehouse_assets.errors import LakeError
+from warehouse_assets.lake.table import LakeTable, names_of
+from warehouse_assets.tables import LongText
+
+# DuckDB holds whole row groups in memory, several of them, before it writes them. Its own number
+# is 122,880, which a quarter serves as well; with 4 KB in each row only the smaller number stays
+# within 400 MB, at twice the time to read.
+_ROWS_OF_A_GROUP = 30_720
+_ROWS_OF_A_GROUP_WITH_LONG_TEXT = 10_240
+
+# Of rows of short values: a seventh smaller and a quarter faster to write than the usual way, for
+# numbers are split by bytes or kept as differences. A column of more distinct values than this
+# has no dictionary; DuckDB would go on trying to make one.
+_OF_SHORT_VALUES = (
+    "COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION V2, "
+    "DICTIONARY_SIZE_LIMIT 5000, ROW_GROUP_SIZE 122880"
+)
+
+HASHES = "_hashes"
+"""The file of a table's folder that keeps the hashes of its files."""
+_BYTES_AT_ONCE = 2**20
+_PARTS = 2
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file that is written but not yet part of the table's log."""
+
+    action: AddAction
+    rows: int
+
+
+def write_parquet(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    query: str,
+    kind: str = "part",
+    data_change: bool = True,
+    has_short_values: bool = False,
+) -> list[WrittenFile]:
+    """Write the rows of `query` beside the table's files; no rows make no file.
+
+    Until the files are committed they are not part of the table, and no reader sees them.
+
+    Args:
+        kind: with what the file's name begins.
+        data_change: whether the rows are new to the table, or take the place of the same rows.
+        has_short_values: whether rows are some 100 bytes and many, so that it pays to write them
+            in greater parts and in the newer encodings of Parquet.
+    """
+    name = f"{kind}-{uuid4()}.parquet"
+    path = table.path / name
+    is_long = any(isinstance(column.type, LongText) for column in table.declaration.columns)
+    size_of_group = _ROWS_OF_A_GROUP_WITH_LONG_TEXT if is_long else _ROWS_OF_A_GROUP
+    usual = f"COMPRESSION zstd, ROW_GROUP_SIZE {size_of_group}"
+    options = _OF_SHORT_VALUES if has_short_values else usual
+    crash_point("Parquet to be written", table.name)
+    try:
+        rows = connection.execute(
+            f"COPY ({query}) TO ? (FORMAT parquet, {options}, RETURN_STATS)", [str(path)]
+        ).fetchall()
+    except duckdb.Error:
+        path.unlink(missing_ok=True)
+        raise
+    ((_, records, size, _, columns, *_),) = rows  # one for each file
+    if records == 0:
+        path.unlink()
+        return []
+    crash_point("Parquet written", table.name)
+    action = AddAction(
+        path=name,
+        size=size,
+        partition_values={},
+        modification_time=int(time.time() * 1000),
+        data_change=data_change,
+        stats=json.dumps(_delta_statistics(table, records, columns)),
+    )
+    return [WrittenFile(action, records)]
+
+
+def discard(table: LakeTable, files: Sequence[WrittenFile]) -> None:
+    """Remove files that were written but could not be committed."""
+    for file in files:
+        (table.path / file.action.path).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What became of comparing the files of a table's newest version with their hashes.
+
+    Args:
+        files: how many there are.
+        without_hash: names of those of which no hash is kept.
+        damaged: what is wrong with others, in words.
+    """
+
+    files: int = 0
+    without_hash: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+
+
+def keep_hashes(table: LakeTable, names: Iterable[str]) -> None:
+    """Keep the hashes of files of the table as they are now. The caller holds the table's lock."""
+    # Begins with a new line, for a dying process may have left one that does not end.
+    lines = [f"\n{_hash_of(table.path / name)} {name}" for name in names]
+    if lines:
+        with (table.path / HASHES).open("a", encoding="utf-8") as stream:
+            stream.write("".join(lines))
+
+
+def verify(table: LakeTable) -> Verified:
+    """Compare every file of the table's newest version with the hash that was kept of it.
+
+    Raises:
+        LakeError: the table cannot be opened.
+    """
+    handle = table.open_existing()
+    if handle is None:
+        return Verified()
+    kept, names = _kept(table), names_of(handle)
+    wrong: dict[str, str] = {}
+    for name in names:
+        try:
+            if name in kept and _hash_of(table.path / name) != kept[name]:
+                wrong[name] = "is not what was committed: bytes of it have changed"
+            elif name not in kept:
+                (table.path / name).stat()
+        except OSError as error:
+            wrong[name] = f"cannot be read: {error.strerror}"
+    if wrong:  # what another process has replaced and removed meanwhile is not of the table
+        present = set(names_of(table.open()))
+        wrong = {name: how for name, how in wrong.items() if name in present}
+    return Verified(
+        len(names),
+        tuple(name for name in names if name not in kept and name not in wrong),
+        tuple(f"The file {table.path / name} {how}." for name, how in wrong.items()),
+    )
+
+
+def verify_and_adopt(table: LakeTable) -> None:
+    """As `verify`; then keep hashes of files that have none, and forget those of files gone.
+
+    The caller holds the table's lock.
+
+    Raises:
+        LakeError: a file is damaged, or the table cannot be opened.
+    """
+    found = verify(table)
+    if found.damaged:
+        raise LakeError(" ".join([*found.damaged, table.remedy]))
+    if not found.files:
+        (table.path / HASHES).unlink(missing_ok=True)
+        return
+    keep_hashes(table, found.without_hash)
+    kept = {name: digest for name, digest in _kept(table).items() if (table.path / name).exists()}
+    fresh = table.path / f"{HASHES}.new"
+    fresh.write_text("".join(f"{digest} {name}\n" for name, digest in kept.items()), "utf-8")
+    fresh.replace(table.path / HASHES)
+
+
+def _delta_statistics(
+    table: LakeTable, records: int, columns: dict[str, dict[str, str]]
+) -> dict[str, object]:
+    """Delta's statistics of one file from DuckDB's, whose column names are quoted.
+
+    Smallest and greatest values are given of whole numbers only: that is what merges by key
+    use to leave files out, and the only type whose text is the same in both.
+    """
+    by_name = {name.strip('"'): figures for name, figures in columns.items()}
+    nulls = {name: int(figures["null_count"]) for name, figures in by_name.items()}
+    whole = [
+        (column.name, by_name[column.name])
+        for column in table.declaration.columns
+        if isinstance(column.type, Integer) and "min" in by_name.get(column.name, {})
+    ]
+    return {
+        "numRecords": records,
+        "nullCount": nulls,
+        "minValues": {name: int(figures["min"]) for name, figures in whole},
+        "maxValues": {name: int(figures["max"]) for name, figures in whole},
+    }
+
+
+def _kept(table: LakeTable) -> dict[str, str]:
+    """Hash by name; a line that a dying process left half written counts for nothing."""
+    try:
+        lines = (table.path / HASHES).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return {}
+    parts = [line.split(" ") for line in lines]
+    return {part[1]: part[0] for part in parts if len(part) == _PARTS}
+
+
+def _hash_of(path: Path) -> str:
+    """The xxh3-128 hash of a file."""
+    state, buffer = xxhash.xxh3_128(), bytearray(_BYTES_AT_ONCE)
+    view = memoryview(buffer)
+    with path.open("rb", buffering=0) as stream:
+        while size := stream.readinto(buffer):
+            state.update(view[:size])
+    return state.hexdigest()

@@ -1,0 +1,296 @@
+"""The write modes of a table: `append`, `overwrite`, and by its key `merge` and `replace`.
+
+`merge`: the newest arrival wins, what is known changes nothing. `replace`: the table comes to hold
+exactly the rows of a query; only the differences are committed, and where there are none, nothing
+is, and the transactions are not remembered.
+
+Rows that are new are written by DuckDB and registered. Few changes of others are made by Delta's
+own merge, which also writes the change data feed that publishing reads; many by files that DuckDB
+writes anew.
+"""
+
+import dataclasses
+
+import duckdb
+from arro3.core import Table as ArrowTable
+from deltalake import DeltaTable, WriterProperties
+from deltalake.exceptions import CommitFailedError
+
+from warehouse_assets.crash_points import crash_point
+from warehouse_assets.lake.commit import (
+    Transactions,
+    Written,
+    cast_query,
+    commit_properties,
+    full_disk_explained,
+    register,
+)
+from warehouse_assets.lake.files import keep_hashes, write_parquet
+from warehouse_assets.lake.lake import Lake
+from warehouse_assets.lake.table import LakeTable, conflict, names_of
+from warehouse_assets.tables import column_names, identifiers, key_names, value_names
+
+# Delta's merge holds its source outside DuckDB's memory limit; beyond this DuckDB rewrites.
+MOST_ROWS_FOR_DELTA_MERGE = 100_000
+# So it holds what it reads of the table, at about 1.6 times its size: a million rows of 600 bytes
+# took 1 GB more. Larger tables are written anew by DuckDB.
+MOST_BYTES_FOR_DELTA_MERGE = 10**9
+
+# How Delta itself writes: a quarter of its usual size, and in parts that are read in parallel.
+_BY_DELTA = WriterProperties(compression="ZSTD", max_row_group_size=122_880)
+
+
+def append(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    handle: DeltaTable,
+    query: str,
+    transactions: Transactions,
+) -> Written:
+    """Add the rows of `query` to the table.
+
+    The commit is made even when there are no rows, if there are transactions to remember.
+
+    Args:
+        connection: where `query` can be run.
+        query: a SELECT with (at least) the table's columns, by name.
+    """
+    files = write_parquet(connection, table, cast_query(table, query))
+    return register(table, handle, files, transactions)
+
+
+def overwrite(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    handle: DeltaTable,
+    query: str,
+    transactions: Transactions,
+) -> Written:
+    """Make the table hold the rows of `query`, as of `append`; nothing is compared."""
+    files = write_parquet(connection, table, cast_query(table, query))
+    return register(table, handle, files, transactions, mode="overwrite")
+
+
+def merge(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    table: LakeTable,
+    handle: DeltaTable,
+    staged: str,
+    transactions: Transactions,
+    newest_by: str | None = None,
+) -> Written:
+    """Insert or update rows by the table's key; a row that is there already changes nothing.
+
+    Of several staged rows with one key and one value of `newest_by` the last one counts, of
+    several values of `newest_by` the greatest. The result is the same as if the values of
+    `newest_by` were merged one after the other, whatever was staged together: a row keeps the
+    value of `newest_by` with which its present values first came.
+
+    Args:
+        staged: a temporary table with the table's columns, in order of arrival.
+        newest_by: the column that numbers the arrivals; a staged row with a number not above
+            that of the stored row never overwrites it.
+    """
+    keys, names = key_names(table.declaration), column_names(table.declaration)
+    lake.view(connection, table.declaration, handle)
+    latest = _latest(connection, table, staged, newest_by)
+    if not handle.file_uris():
+        return append(connection, table, handle, f"FROM {latest}", transactions)
+
+    compared = [name for name in value_names(table.declaration) if name != newest_by]
+    differs = " OR ".join(
+        [f'new."{name}" IS DISTINCT FROM old."{name}"' for name in compared] + ["new._versions > 1"]
+    )
+    newer = f'new."{newest_by}" > old."{newest_by}" AND ' if newest_by else ""
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE _changes AS
+        SELECT {identifiers(names, "new.")}, false AS _is_deleted,
+            old."{keys[0]}" IS NOT NULL AS _is_known
+        FROM {latest} AS new LEFT JOIN "{table.name}" AS old USING ({identifiers(keys)})
+        WHERE old."{keys[0]}" IS NULL OR ({newer}({differs}))"""
+    )
+    whole = f"""SELECT {identifiers(names)} FROM "{table.name}" ANTI JOIN _changes
+        USING ({identifiers(keys)}) UNION ALL SELECT {identifiers(names)} FROM _changes"""
+    return _commit_changes(connection, table, handle, whole, _counted(connection), transactions)
+
+
+def replace(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    table: LakeTable,
+    handle: DeltaTable,
+    query: str,
+    transactions: Transactions,
+    within: tuple[str, str] | None = None,
+) -> Written:
+    """Make the table hold exactly the rows of `query`, which is read once.
+
+    Args:
+        within: a column of the table and a relation with a column of that name: rows with other
+            values in it stay as they are. `query` gives none of them.
+    """
+    rows = cast_query(table, query)
+    if not handle.file_uris():
+        files = write_parquet(connection, table, rows)
+        return register(table, handle, files, transactions) if files else Written()
+
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE _new AS {rows}")
+    keys, columns = key_names(table.declaration), identifiers(column_names(table.declaration))
+    key_list = identifiers(keys)
+    lake.view(connection, table.declaration, handle)
+    old, kept = f'"{table.name}"', ""
+    if within is not None:
+        column, values = within
+        old = f'(FROM "{table.name}" SEMI JOIN {values} USING ("{column}"))'
+        kept = f'UNION ALL FROM "{table.name}" ANTI JOIN {values} USING ("{column}")'
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE _changes AS
+        SELECT new.*, false AS _is_deleted, old."{keys[0]}" IS NOT NULL AS _is_known
+        FROM (SELECT {columns} FROM _new EXCEPT SELECT {columns} FROM {old} AS old) AS new
+        LEFT JOIN "{table.name}" AS old USING ({key_list})
+        UNION ALL
+        SELECT {columns}, true, true FROM {old} AS old ANTI JOIN _new USING ({key_list})"""
+    )
+    counted = _counted(connection)
+    if not counted.rows_changed:
+        return Written()
+    is_small = within is not None or _bytes(connection, table, handle) <= MOST_BYTES_FOR_DELTA_MERGE
+    whole = f"FROM _new {kept}"
+    return _commit_changes(connection, table, handle, whole, counted, transactions, is_small)
+
+
+def _latest(
+    connection: duckdb.DuckDBPyConnection, table: LakeTable, staged: str, newest_by: str | None
+) -> str:
+    """A relation with one row per key of `staged` and `_versions`, how often its values changed.
+
+    Keys that are staged once, nearly all, are not sorted. Of the others, arrivals not above that
+    of the stored row take no part.
+    """
+    names, keys = column_names(table.declaration), key_names(table.declaration)
+    key_list, columns = identifiers(keys), identifiers(names)
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE _repeated AS
+        SELECT {key_list} FROM {staged} GROUP BY {key_list} HAVING count(*) > 1"""
+    )
+    if not connection.execute("FROM _repeated LIMIT 1").fetchall():
+        return f"(SELECT {columns}, 1 AS _versions FROM {staged})"
+    arrival = f'"{newest_by}"' if newest_by else "0"
+    values = [name for name in value_names(table.declaration) if name != newest_by] or keys
+    newer = ""
+    if newest_by:
+        same_key = " AND ".join(f'{staged}."{key}" = old."{key}"' for key in keys)
+        newer = f'''ANTI JOIN "{table.name}" AS old
+            ON {same_key} AND {staged}.{arrival} <= old.{arrival}'''
+    return f"""(
+        SELECT {columns}, 1 AS _versions FROM {staged} ANTI JOIN _repeated USING ({key_list})
+        UNION ALL
+        SELECT {columns}, _versions FROM (
+            SELECT *, count(*) FILTER (_is_change) OVER (PARTITION BY {key_list}) AS _versions
+            FROM (
+                SELECT *, _is_first OR row({identifiers(values)}) IS DISTINCT FROM
+                    lag(row({identifiers(values)})) OVER arrivals AS _is_change
+                FROM (
+                    SELECT *, row_number() OVER (PARTITION BY {key_list} ORDER BY {arrival}) = 1
+                        AS _is_first
+                    FROM (
+                        SELECT {columns} FROM {staged} SEMI JOIN _repeated USING ({key_list})
+                        {newer}
+                        QUALIFY row_number() OVER (
+                            PARTITION BY {key_list}, {arrival} ORDER BY {staged}.rowid DESC) = 1
+                    )
+                )
+                WINDOW arrivals AS (PARTITION BY {key_list} ORDER BY {arrival})
+            )
+        )
+        WHERE _is_change
+        QUALIFY row_number() OVER (PARTITION BY {key_list} ORDER BY {arrival} DESC) = 1
+    )"""
+
+
+def _counted(connection: duckdb.DuckDBPyConnection) -> Written:
+    """How many rows `_changes` inserts, updates and deletes."""
+    (figures,) = connection.execute(
+        """SELECT count(*) FILTER (NOT _is_known), count(*) FILTER (_is_known AND NOT _is_deleted),
+            count(*) FILTER (_is_deleted) FROM _changes"""
+    ).fetchall()
+    return Written(*figures)
+
+
+def _commit_changes(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    handle: DeltaTable,
+    whole: str,
+    counted: Written,
+    transactions: Transactions,
+    is_small: bool = True,
+) -> Written:
+    """Commit what is in `_changes`: added, merged by Delta, or in a table written anew.
+
+    `_changes` has the table's columns, each key once, and says of it `_is_deleted` and `_is_known`.
+
+    Args:
+        whole: a SELECT of all rows that the table holds afterwards.
+        counted: how many rows are inserted, updated and deleted.
+        is_small: whether Delta may merge the changes if they are few.
+    """
+    if counted.updated + counted.deleted == 0:
+        return append(connection, table, handle, "FROM _changes", transactions)
+    if is_small and counted.rows_changed <= MOST_ROWS_FOR_DELTA_MERGE:
+        return _merge(connection, table, handle, transactions)
+    written = overwrite(connection, table, handle, whole, transactions)
+    return dataclasses.replace(counted, bytes_written=written.bytes_written)
+
+
+def _merge(
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    handle: DeltaTable,
+    transactions: Transactions,
+) -> Written:
+    """Let Delta merge what is in `_changes`."""
+    names, keys = column_names(table.declaration), key_names(table.declaration)
+    values = {name: f'new."{name}"' for name in names}
+    before = set(names_of(handle))
+    changes = "SELECT * EXCLUDE (_is_known) FROM _changes"
+    crash_point("merge to be written", table.name)
+    try:
+        with full_disk_explained(table):
+            result = (
+                handle.merge(
+                    # Read to its end first: Delta leaves the last batch unread, and DuckDB then
+                    # takes no further statement.
+                    ArrowTable(connection.sql(changes)),
+                    predicate=" AND ".join(f'old."{key}" = new."{key}"' for key in keys),
+                    source_alias="new",
+                    target_alias="old",
+                    # The source is small: Delta may look at it to see which files it can touch.
+                    streamed_exec=False,
+                    writer_properties=_BY_DELTA,
+                    commit_properties=commit_properties(transactions),
+                )
+                .when_matched_delete("new._is_deleted")
+                .when_matched_update(values)
+                .when_not_matched_insert(values)
+                .execute()
+            )
+    except CommitFailedError as error:
+        raise conflict(table.name) from error
+    crash_point("merge written", table.name)
+    keep_hashes(table, set(names_of(handle)) - before)
+    return Written(
+        inserted=result["num_target_rows_inserted"],
+        updated=result["num_target_rows_updated"],
+        deleted=result["num_target_rows_deleted"],
+    )
+
+
+def _bytes(connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable) -> int:
+    """How many bytes the table has, not compressed."""
+    ((size,),) = connection.execute(
+        "SELECT coalesce(sum(total_uncompressed_size), 0) FROM parquet_metadata(?)",
+        [table.files(handle)],
+    ).fetchall()
+    return int(size)
