@@ -1,5 +1,6 @@
 """Batches come from a server, or from a file, once and completely, whatever happens on the way."""
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -25,9 +26,7 @@ from warehouse_assets_tests.ingest.http_server import (
     Handler,
     Request,
     Server,
-    cut,
     reply,
-    reset,
     serving,
 )
 from warehouse_assets_tests.ingest.stored import make_lake, rejected, stored, version
@@ -62,11 +61,7 @@ def in_lake(lake: Lake) -> list[int]:
     return sorted(number for (number,) in stored(lake, BATCHES, "id"))
 
 
-@pytest.mark.parametrize("precision", ["second", "exact", "inclusive"])
-def test_all_batches_are_taken_once(
-    lake: Lake, batches: BatchServer, server: Server, precision: str
-) -> None:
-    batches.precision = precision
+def test_all_batches_are_taken_once(lake: Lake, batches: BatchServer, server: Server) -> None:
     batches.batches = [batch(n, n * 600) for n in range(250)]
     first = take(lake, server)
     assert (first.written.inserted, first.rejected) == (250, 0)
@@ -97,23 +92,6 @@ def test_batches_are_asked_for_as_the_server_wants_it(
     assert server.asked_after[0] == "2026-11-20T12:54:23.463"  # an hour before the latest
 
 
-@pytest.mark.parametrize(
-    ("others", "precision"), [(9, "second"), (100, "exact"), (350, "inclusive")]
-)
-def test_a_batch_that_becomes_visible_late_is_taken(
-    lake: Lake, batches: BatchServer, server: Server, others: int, precision: str
-) -> None:
-    batches.precision = precision
-    batches.batches = [batch(n, n * 10) for n in range(others)]
-    take(lake, server)
-    batches.batches.insert(5, batch(999, 44))
-    assert take(lake, server).written.inserted == 1
-    assert in_lake(lake) == [*range(others), 999]
-    before = version(lake, BATCHES)
-    assert take(lake, server).written == Written()
-    assert version(lake, BATCHES) == before
-
-
 def test_how_late_a_batch_may_come_is_a_setting(
     lake: Lake, batches: BatchServer, server: Server
 ) -> None:
@@ -122,16 +100,6 @@ def test_how_late_a_batch_may_come_is_a_setting(
     batches.batches.insert(1, batch(3, 1800))
     assert take(lake, server).written == Written()
     assert take(lake, server, overlap=timedelta(hours=3)).written.inserted == 1
-
-
-def test_a_time_of_tomorrow_hides_nothing(lake: Lake, batches: BatchServer, server: Server) -> None:
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
-    tomorrow = batch(9, created_at=str(now + timedelta(hours=20)))
-    batches.batches = [batch(1), tomorrow]
-    take(lake, server)
-    batches.batches.insert(1, batch(2))
-    take(lake, server)
-    assert in_lake(lake) == [1, 2, 9]
 
 
 @pytest.mark.parametrize("is_newest_first", [True, False])
@@ -151,23 +119,19 @@ def test_once_the_server_keeps_the_order_nothing_is_missing(
 
 
 def test_values_are_kept_as_they_are(lake: Lake, batches: BatchServer, server: Server) -> None:
+    assert take(lake, server).records == 0
+    assert version(lake, BATCHES) == 0, "the table is there, and empty"
     batches.batches = [batch(7, 0.463573, name="Zoë's", students=[1, 2]), batch(8, name=None)]
-    take(lake, server)
+    heard: list[Progress] = []
+    with heard_by(report=heard.append):
+        take(lake, server)
+    reading = Progress("batches", "reading", 3, 3, "records")
+    assert heard == [reading, Progress("batches", "storing")]
     assert stored(lake, BATCHES) == [
         (7, "Zoë's", datetime.fromisoformat("2026-11-20 13:51:54.463573")),
         (8, None, datetime.fromisoformat("2026-11-20 13:52:02")),
     ]
     assert loaded_at(lake.table(BATCHES).open(), "batches") is not None
-
-
-def test_a_batch_renamed_within_its_second_is_not_missed(
-    lake: Lake, batches: BatchServer, server: Server
-) -> None:
-    batches.batches = [batch(1, 0.1)]
-    take(lake, server)
-    batches.batches = [batch(1, 0.1, name="new"), batch(2, 0.1), batch(3, 0.9)]
-    taken = take(lake, server)
-    assert (taken.written.inserted, taken.written.updated) == (2, 1)
 
 
 def test_bad_records_are_rejected_once(lake: Lake, batches: BatchServer, server: Server) -> None:
@@ -189,13 +153,6 @@ def test_bad_records_are_rejected_once(lake: Lake, batches: BatchServer, server:
     assert again.rejected == 0
     assert again.rejected_before >= 5
     assert version(lake, REJECTED_RECORDS) == before
-
-
-def test_failures_that_pass_are_outlasted(lake: Lake, batches: BatchServer, server: Server) -> None:
-    batches.batches = [batch(n) for n in range(250)]
-    server.script = [reply(b"", 500), cut([batch(1)]), batches, reset, batches]
-    assert take(lake, server).written.inserted == 250
-    assert in_lake(lake) == list(range(250))
 
 
 def test_what_came_before_a_failure_is_kept(
@@ -223,22 +180,18 @@ def test_a_page_that_does_not_advance_is_an_error(
     assert in_lake(lake) == [*range(50), *range(100, 200)]
 
 
-def test_a_full_page_without_times_is_an_error(lake: Lake, server: Server) -> None:
-    server.usual = reply([{"id": n} for n in range(100)])
-    with pytest.raises(SourceError, match="none of them says when"):
-        take(lake, server)
-    assert len(rejected(lake)) == 100
-
-
 def test_times_in_the_future_do_not_hide_later_batches(
     lake: Lake, batches: BatchServer, server: Server
 ) -> None:
-    far = (datetime.now(timezone.utc) + timedelta(days=900)).strftime("%Y-%m-%d %H:%M:%S.%f")
-    batches.batches = [batch(1), batch(2), batch(99, created_at=far)]
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    ahead = [batch(98 + n, created_at=str(now + timedelta(days=n))) for n in (1, 900)]
+    batches.batches = [batch(1), batch(2), *ahead]
     take(lake, server)
     batches.batches.insert(2, batch(3))
-    take(lake, server)
-    assert in_lake(lake) == [1, 2, 3, 99]
+    batches.batches[0] = batch(1, name="new")
+    taken = take(lake, server)
+    assert (taken.written.inserted, taken.written.updated) == (1, 1)
+    assert in_lake(lake) == [1, 2, 3, 99, 998]
 
 
 class Endless:
@@ -296,25 +249,10 @@ def test_a_server_of_bad_batches_without_end_is_left(lake: Lake, server: Server)
 def test_known_batches_are_passed_over_however_many_pages_they_fill(
     lake: Lake, batches: BatchServer, server: Server
 ) -> None:
-    batches.batches = [batch(n, n / 10) for n in range(900)]
+    batches.batches = [batch(n, n / 10) for n in range(500)]
     take(lake, server)
-    batches.batches += [batch(n, n / 10) for n in range(900, 950)]
-    assert take(lake, server, most_pages=4).written.inserted == 50
-
-
-def test_a_server_without_batches_gives_an_empty_table(lake: Lake, server: Server) -> None:
-    assert take(lake, server).records == 0
-    assert in_lake(lake) == []
-    assert version(lake, BATCHES) == 0
-
-
-def test_progress_is_told(lake: Lake, batches: BatchServer, server: Server) -> None:
-    batches.batches = [batch(1)]
-    heard: list[Progress] = []
-    with heard_by(report=heard.append):
-        load_batches(lake, source(server), True)
-    reading = Progress("batches", "reading", 2, 2, "records")
-    assert heard == [reading, Progress("batches", "storing")]
+    batches.batches += [batch(n, n / 10) for n in range(500, 550)]
+    assert take(lake, server, most_pages=2).written.inserted == 50
 
 
 def test_a_password_does_not_get_into_what_is_stored(lake: Lake, server: Server) -> None:
@@ -325,11 +263,81 @@ def test_a_password_does_not_get_into_what_is_stored(lake: Lake, server: Server)
     assert "me:***@" in unit
 
 
-def test_an_address_that_ends_in_batches_is_asked_as_it_is(
-    lake: Lake, batches: BatchServer, server: Server
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    path = tmp_path / "batches.json"
+    path.write_text(json.dumps([batch(n, n // 200) for n in range(500)]))
+    return path
+
+
+def test_a_recorded_file_is_taken_whole_each_time(lake: Lake, recorded: Path) -> None:
+    file = BatchesSource(str(recorded))
+    first = load_batches(lake, file, True)
+    assert (first.written.inserted, first.pages_read) == (500, 1)
+    assert first.bytes_read == recorded.stat().st_size
+    before = version(lake, BATCHES)
+    again = load_batches(lake, file, True)
+    assert (again.written, again.pages_read) == (Written(), 1)
+    assert version(lake, BATCHES) == before
+    new = recorded.with_name("new.json")
+    new.write_text(json.dumps([batch(3, name="renamed"), batch(900)]))
+    new.replace(recorded)
+    third = load_batches(lake, file, True)
+    assert (third.written.inserted, third.written.updated) == (1, 1)
+
+
+def test_a_recorded_file_that_is_not_there_is_no_error_unless_it_was_given(
+    lake: Lake, tmp_path: Path
 ) -> None:
-    batches.batches = [batch(1)]
-    server.address += "/batches"
-    take(lake, server)
-    assert in_lake(lake) == [1]
-    assert {request.path for request in server.requests} == {"/batches"}
+    file = BatchesSource(str(tmp_path / "none.json"))
+    told: list[str] = []
+    with heard_by(told.append):
+        assert load_batches(lake, file, False) == Loaded(is_missing=True)
+    assert str(tmp_path / "none.json") in told[0]
+    with pytest.raises(SourceError, match="BATCHES_URL") as raised:
+        load_batches(lake, file, True)
+    assert str(tmp_path / "none.json") in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('[{"id": 1', "not whole JSON"),
+        ('{"id": 1}', "not an array"),
+        ("", "nothing"),
+        ("<html>", "HTML"),
+        (None, "directory"),
+    ],
+)
+def test_a_recorded_file_that_cannot_be_read_is_told(
+    lake: Lake, tmp_path: Path, content: str | None, words: str
+) -> None:
+    path = tmp_path / "b.json"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_text(content)
+    with pytest.raises(SourceError, match=words) as raised:
+        load_batches(lake, BatchesSource(str(path)), False)
+    for part in (str(path), "BATCHES_URL"):
+        assert part in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("http://host:80", "http://host:80/batches"),
+        ("http://host:80/", "http://host:80/batches"),
+        ("http://host:80/batches", "http://host:80/batches"),
+        ("http://host:80/batches/", "http://host:80/batches"),
+        ("http://host:80/api", "http://host:80/api/batches"),
+        ("http://host:80/api/batches//", "http://host:80/api/batches"),
+        ("http://batches", "http://batches/batches"),
+        ("http://host/mybatches", "http://host/mybatches/batches"),
+        ("http://host/batches?key=1", "http://host/batches?key=1"),
+        ("HTTPS://host/x/", "https://host/x/batches"),
+        ("/tmp/batches.json", None),
+    ],
+)
+def test_batches_may_be_named_in_the_address(address: str, asked: str | None) -> None:
+    assert BatchesSource(address).endpoint == asked
