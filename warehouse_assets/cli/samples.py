@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from warehouse_assets.samples.deliveries import write_deliveries_samples
+from warehouse_assets.samples.files import Places
 from warehouse_assets.samples.forum import write_forum_samples
-from warehouse_assets.samples.places import Places
 from warehouse_assets.samples.reviews import write_reviews_samples
 from warehouse_assets.samples.school_sources import write_school_samples
 from warehouse_assets.samples.trips import write_trips_samples

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from warehouse_assets.cli import terminal
-from warehouse_assets.samples.places import Places
+from warehouse_assets.samples.files import Places
 from warehouse_assets.samples.simulator import JOURNALS, Plan, Simulation
 from warehouse_assets.settings import Settings
 

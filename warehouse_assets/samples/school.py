@@ -1,14 +1,12 @@
 """What a school does, event by event: batches begin, students come and change, tests run.
 
-Only what happens is here, not how it is written down: that is in `school_lines` (a line of the
-log) and `school_sources`. The same seed makes the same events but for their times.
+Also how the producers of the log write a run of tests, and what they write that is none. Where
+events are put is in `school_sources`. The same seed makes the same events but for their times.
 """
 
+import json
 import random
 from typing import NamedTuple
-
-from warehouse_assets.samples import school_lines
-from warehouse_assets.samples.school_lines import Run
 
 LINES_PER_STUDENT = 40
 _SEATS_OF_A_SMALL_BATCH = 10
@@ -40,6 +38,48 @@ _GUEST_LECTURE = "Guest lecture"  # has no number, ever
 _PROJECT = "Project"  # its number is known from the second term on
 _WINDOWS = ("Windows", "Window functions")  # a lesson whose title changes with the term
 _EXAM = "Exam"  # a title whose lesson changes with the term
+
+
+class _Style(NamedTuple):
+    """How a producer writes: what follows a mark, what follows "student_id", in which order."""
+
+    space: str
+    mark: str
+    is_reversed: bool = False
+
+
+_STYLES = (_Style(" ", ","), _Style("", ","), _Style(" ", ":"), _Style("", ":", is_reversed=True))
+_SHARES_OF_STYLES = (0.7, 0.8, 0.95, 1)  # each the sum up to it
+
+UNUSABLE: tuple[bytes, ...] = (
+    b"Traceback (most recent call last):",
+    b"-- MARK --",
+    b'{"result": "2 out of 2", "student_',  # cut off
+    b'{"result": "1/2", "student_id", 3',
+    b'{"result": "1/{"result": "1/2", "student_id", 3, "lesson_id": 4}',  # two lines in one
+    b"[3, 4]",
+    b"null",
+    b'"2/2"',
+    '{"result": "2/2", "student_id": 3, "lesson_id": 4}'.encode("utf-16"),
+    b'{"result": "2/2", "lesson_id": 4}',
+    b'{"result": "2/2", "student_id", "anna", "lesson_id": 4}',
+    b'{"result": "2 out of 2", "student_id", 3}',
+    b'{"result": "2/2", "student_id": 3, "lesson_id": "four"}',
+    b'{"student_id", 3, "lesson_id": "4"}',
+    b'{"result": "passed", "student_id", 3, "lesson_id": "4"}',
+    b'{"result": "2 out of", "student_id", 3, "lesson_id": "4"}',
+)
+"""Lines that nobody can use, whatever they make of them."""
+
+
+class Run(NamedTuple):
+    """A run of the tests of a lesson; of the lesson at least one of number and title is told."""
+
+    student_id: int
+    lesson_id: int | None
+    lesson_title: str | None
+    passed: int
+    total: int
 
 
 class Batch(NamedTuple):
@@ -95,6 +135,28 @@ def seats(batches: int) -> int:
     not reach the next second.
     """
     return batches * _SEATS_OF_A_SMALL_BATCH + batches * batches // 4
+
+
+def written(run: Run, chance: random.Random) -> bytes:
+    """The line of `run`, as one of the producers writes it.
+
+    Most of them write a comma where a colon belongs: {"result": "2/2", "student_id", 3, …}.
+    """
+    space, mark, is_reversed = chance.choices(_STYLES, cum_weights=_SHARES_OF_STYLES)[0]
+    link = chance.choice(("/", " out of "))
+    fields = [
+        f'"result":{space}"{run.passed}{link}{run.total}"',
+        f'"student_id"{mark}{space}{run.student_id}',
+    ]
+    if run.lesson_id is not None:
+        quote = chance.choice(('"', ""))
+        fields.append(f'"lesson_id":{space}{quote}{run.lesson_id}{quote}')
+    if run.lesson_title is not None:
+        title = json.dumps(run.lesson_title, ensure_ascii=chance.choice((True, False)))
+        fields.append(f'"lesson_title":{space}{title}')
+    if is_reversed:
+        fields.reverse()
+    return f"{{{f',{space}'.join(fields)}}}".encode()
 
 
 class School:
@@ -163,9 +225,9 @@ class School:
         if luck < _SHARE_OF_BLANK_LINES:
             return Line(self._chance.choice((b"", b"  ")))
         if luck < _SHARE_OF_BLANK_LINES + _SHARE_OF_UNUSABLE_LINES:
-            return Line(self._chance.choice(school_lines.UNUSABLE))
+            return Line(self._chance.choice(UNUSABLE))
         run = self._run()
-        return Line(school_lines.written(run, self._chance), run)
+        return Line(written(run, self._chance), run)
 
     def _run(self) -> Run:
         chance = self._chance

@@ -19,8 +19,7 @@ from random import Random
 from filelock import FileLock, Timeout
 
 from warehouse_assets.errors import BusyError, SourceError
-from warehouse_assets.samples.files import Made, append, end_line, make_files, writing
-from warehouse_assets.samples.places import Places
+from warehouse_assets.samples.files import Made, Places, append, end_line, make_files, writing
 from warehouse_assets.samples.school import (
     LINES_PER_STUDENT,
     Batch,

@@ -10,8 +10,7 @@ from random import Random
 
 from warehouse_assets.samples.batch_server import BatchServer
 from warehouse_assets.samples.deliveries import DeliveryLife
-from warehouse_assets.samples.files import append, end_line, writing
-from warehouse_assets.samples.places import Places
+from warehouse_assets.samples.files import Places, append, end_line, writing
 from warehouse_assets.samples.school import KINDS_OF_LINES, School, kind_of
 from warehouse_assets.samples.school_sources import SchoolSources, locked
 

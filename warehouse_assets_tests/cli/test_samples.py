@@ -6,7 +6,7 @@ import click
 import pytest
 
 from warehouse_assets.cli.samples import command as samples
-from warehouse_assets.samples.places import Places
+from warehouse_assets.samples.files import Places
 from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.samples.school_truth import log_bytes, students

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse_assets.samples.places import Places
+from warehouse_assets.samples.files import Places
 
 
 @pytest.fixture

@@ -6,17 +6,18 @@ from collections import Counter
 
 import pytest
 
-from warehouse_assets.samples import school_lines
+from warehouse_assets.samples import school
 from warehouse_assets.samples.school import (
+    UNUSABLE,
     Batch,
     Change,
     Event,
     Line,
+    Run,
     School,
     Student,
     seats,
 )
-from warehouse_assets.samples.school_lines import UNUSABLE, Run
 from warehouse_assets_tests.defs.school import line_model
 
 NOW = "2026-11-20 13:51:54.463573"
@@ -163,7 +164,7 @@ def test_a_line_tells_its_run() -> None:
     for lesson, title in ((4, None), (None, "Übung: a, b"), (4, 'The "N+1"')):
         run = Run(3, lesson, title, 2, 5)
         for _ in range(100):
-            assert run_of(school_lines.written(run, chance)) == run
+            assert run_of(school.written(run, chance)) == run
 
 
 def test_some_students_complete_three_lessons_and_some_do_not(events: list[Event]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.errors import SourceError
-from warehouse_assets.samples.places import Places
+from warehouse_assets.samples.files import Places
 from warehouse_assets.samples.school_sources import write_school_samples
 from warehouse_assets_tests.samples.school_truth import batches, log_bytes, students, truth
 

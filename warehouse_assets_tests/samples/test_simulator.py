@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from warehouse_assets.errors import BusyError, SourceError
-from warehouse_assets.samples.places import Places
+from warehouse_assets.samples.files import Places
 from warehouse_assets.samples.school_sources import write_school_samples
 from warehouse_assets.samples.simulator import Plan, Simulation
 from warehouse_assets_tests.samples.school_truth import (

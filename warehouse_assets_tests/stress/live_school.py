@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 
 from warehouse_assets.runs import failed_steps
-from warehouse_assets.samples.places import Places
+from warehouse_assets.samples.files import Places
 from warehouse_assets_tests.defs.school.schoolhouse import SchoolHouse
 from warehouse_assets_tests.samples.school_truth import truth
 from warehouse_assets_tests.stress.warm import (
