@@ -1,4 +1,7 @@
-"""Puts the asset graph together. Only wiring: no data is opened, read or written here."""
+"""Puts the asset graph together, and says when runs start by themselves.
+
+Only wiring: no data is opened, read or written here.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,20 +9,30 @@ from typing import Any
 import dagster as dg
 
 import warehouse_assets.defs
-from warehouse_assets.orchestration.automation import (
-    catch_up_schedule,
-    follow_sources_sensor,
-    maintenance_schedule,
-)
-from warehouse_assets.orchestration.dead_runs import dead_runs_sensor
+from warehouse_assets.errors import SettingError
 from warehouse_assets.orchestration.families import definitions_of, file_kinds, find_families
-from warehouse_assets.orchestration.history import keep_open
+from warehouse_assets.orchestration.history import dead_runs_sensor, keep_open
+from warehouse_assets.orchestration.maintenance import maintenance_job
 from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings, slips_in_words
 
 FAMILIES = find_families(warehouse_assets.defs)
 FILE_KINDS = file_kinds(FAMILIES)
 """All files that are taken from the inbox."""
+
+_CATCH_UP = dg.define_asset_job(
+    "catch_up",
+    selection=dg.AssetSelection.all(),
+    description="Catches every source up and computes all that follows from it.",
+)
+# Runs that other sensors and schedules start compute what follows by themselves.
+_FOLLOW_SOURCES = dg.AutomationConditionSensorDefinition(
+    "follow_sources",
+    target=dg.AssetSelection.all(),
+    description="Materialises what depends on assets that have been materialised.",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=60,
+)
 
 
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -39,13 +52,31 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
         resources = {**family.resources(settings, resources["lake"]), **resources}
     common = dg.Definitions(
         schedules=[
-            catch_up_schedule(settings.catch_up_cron),
-            maintenance_schedule(settings.maintenance_cron),
+            _schedule(_CATCH_UP, "CATCH_UP_CRON", settings.catch_up_cron),
+            _schedule(maintenance_job, "MAINTENANCE_CRON", settings.maintenance_cron),
         ],
-        sensors=[follow_sources_sensor(), dead_runs_sensor],
+        sensors=[_FOLLOW_SOURCES, dead_runs_sensor],
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(definitions_of(FAMILIES, settings, resources), common)
+
+
+def _schedule(job: Any, setting: str, cron: str) -> dg.ScheduleDefinition:
+    """A schedule of `job`, of any kind of job that Dagster has; it runs unless switched off."""
+    try:
+        return dg.ScheduleDefinition(
+            name=f"{job.name}_schedule",
+            description=f"{job.description} ({setting})",
+            job=job,
+            cron_schedule=cron,
+            execution_timezone="UTC",
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+        )
+    except dg.DagsterInvalidDefinitionError:
+        raise SettingError(
+            f"The setting {setting} is {cron!r}, which is not a cron expression such as "
+            "'0 * * * *'. Unset it to use its default."
+        ) from None
 
 
 for slip in slips_in_words():

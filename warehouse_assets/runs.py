@@ -12,7 +12,7 @@ from filelock import FileLock
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.errors import SettingError
 from warehouse_assets.interruption import when_told_to_end
-from warehouse_assets.orchestration.dead_runs import end_dead_runs, host
+from warehouse_assets.orchestration.history import end_dead_runs, host
 from warehouse_assets.settings import Settings
 
 # Errors are told in words at the end; Dagster's own account of them is in its history.

@@ -11,7 +11,7 @@ from warehouse_assets.cli import outcome, terminal
 from warehouse_assets.errors import LakeError
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
-from warehouse_assets.orchestration.deep_check import deep_check
+from warehouse_assets.orchestration.maintenance import deep_check
 from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings
 

@@ -6,6 +6,7 @@ from warehouse_assets import runs
 from warehouse_assets.cli import terminal
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.orchestration import maintenance
+from warehouse_assets.orchestration.history import forget_runs
 from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.progress import heard_by
 from warehouse_assets.settings import Settings
@@ -22,9 +23,8 @@ def command() -> None:
     """
     settings = Settings.from_environment()
     resources = build_resources(settings)
-    maintenance.forget_ingestions(settings)
     with runs.history(settings) as instance:
-        maintenance.forget_runs(instance, settings.run_retention_days)
+        forget_runs(instance, settings.run_retention_days)
     with heard_by(tell=terminal.err.print):
         for name, maintained in maintenance.maintain_all(
             resources["lake"], resources["warehouse"], settings

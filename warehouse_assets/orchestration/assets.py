@@ -25,12 +25,11 @@ from warehouse_assets.ingest.log_load import LogKind, load_log
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_reader import SqlSource
 from warehouse_assets.lake import Lake, Written
-from warehouse_assets.orchestration.check_results import declare_reads, refuse_if_blocked
+from warehouse_assets.orchestration.checks import declare_reads, refuse_if_blocked
 from warehouse_assets.orchestration.computation import compute, compute_added
-from warehouse_assets.orchestration.failures import in_step
 from warehouse_assets.orchestration.ingestion_steps import publishing, taking_files
-from warehouse_assets.orchestration.lineage import column_lineage
 from warehouse_assets.orchestration.metadata import (
+    column_lineage,
     definition_metadata,
     files_metadata,
     first_of,
@@ -39,7 +38,7 @@ from warehouse_assets.orchestration.metadata import (
     sql_metadata,
 )
 from warehouse_assets.orchestration.sources import Watch, file_watch, sql_watch
-from warehouse_assets.orchestration.step import Step
+from warehouse_assets.orchestration.step import Step, in_step
 from warehouse_assets.progress import Progress, report
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import aggregates

@@ -1,36 +1,43 @@
-"""Asset checks: what a check is, and the step that makes those of a table.
+"""Asset checks: what a check is, the step that makes those of a table, and their last results.
 
 A check whose tables have not changed since it was made is not made again: its last result is
 given, and says so. Every check of a table whose files cannot be read fails, whatever was found
 before. What most checks are made of is in `standard_checks`.
+
+The last results are kept beside the lake. What depends on a table whose blocking check failed
+stays as it is until the check passes. Within one run Dagster sees to that. A later run may hold
+what depends on the table and not the check: one that a person, another family's files or an
+automation condition began. So the step itself looks at what the checks of all the tables before it
+found last. Losing the results costs only time otherwise: every check is then made.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
 from deltalake import DeltaTable
+from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Table
 
-from warehouse_assets.errors import LakeError, is_disk_full
+from warehouse_assets.errors import LakeError, is_disk_full, naming
 from warehouse_assets.lake import Lake
-from warehouse_assets.orchestration.check_results import (
-    KeptResult,
-    LookedAt,
-    keep_results,
-    last_results,
-)
-from warehouse_assets.orchestration.failures import in_step
+from warehouse_assets.orchestration.step import in_step
 from warehouse_assets.settings import Settings
+
+Version = tuple[str, int] | None
+"""Identity and version of a table of the lake; None if there is no such table."""
+
+_reads: dict[str, tuple[str, ...]] = {}
 
 
 @dataclass
 class CheckContext:
-    """What a check may look at; `stack` closes what it opens.
+    """What a check may look at.
 
     `passed_at` is the version of the table for which the check passed when it was made last, if
     all else that it looks at is the same; then only what came since can violate it.
@@ -39,34 +46,28 @@ class CheckContext:
     table: Table
     lake: Lake
     settings: Settings
-    stack: ExitStack
+    connection: duckdb.DuckDBPyConnection
     passed_at: int | None = None
     _handles: dict[str, DeltaTable | None] = field(default_factory=dict)
-    _readable: set[str] = field(default_factory=set)
-
-    @cached_property
-    def connection(self) -> duckdb.DuckDBPyConnection:
-        """A connection for the time of the step; most steps have nothing to look at."""
-        return self.stack.enter_context(self.lake.connect())
 
     def handle(self, table: Table) -> DeltaTable | None:
-        """The version of `table` that all checks of this step look at; None if there is none."""
-        name = str(table.name)
-        if name not in self._handles:
-            self._handles[name] = self.lake.table(table).open_existing()
-        return self._handles[name]
-
-    def check_readable(self, *tables: Table) -> None:
-        """Look whether the files of `tables` can be read, each table once.
+        """The version of `table` that all checks of this step look at; None if there is none.
 
         Raises:
-            LakeError: one cannot.
+            LakeError: one of its files cannot be read.
         """
-        for table in tables:
-            name = str(table.name)
-            if name not in self._readable:
-                self.lake.table(table).check_readable(self.connection, self.handle(table))
-                self._readable.add(name)
+        name = str(table.name)
+        if name not in self._handles:
+            stored = self.lake.table(table)
+            handle = stored.open_existing()
+            stored.check_readable(self.connection, handle)
+            self._handles[name] = handle
+        return self._handles[name]
+
+    def version(self, table: Table) -> Version:
+        """Which version that is."""
+        handle = self.handle(table)
+        return None if handle is None else (str(handle.metadata().id), handle.version())
 
     def view(self, *tables: Table) -> None:
         """Make `tables` readable in SQL, under their names.
@@ -118,6 +119,43 @@ class Check:
             raise TypeError(f"the blocking check {self.name} has no definition")
 
 
+@dataclass(frozen=True)
+class LookedAt:
+    """All that a result depends on: the check itself, its table, and the tables it reads."""
+
+    definition: str
+    table: Version
+    others: Mapping[str, Version]
+
+    def is_before(self, other: "LookedAt") -> bool:
+        """Whether it is of an earlier version of the same table."""
+        if self.table is None or other.table is None:
+            return False
+        return self.table[0] == other.table[0] and self.table[1] < other.table[1]
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class KeptResult:
+    """The result of a check, when it was made, what it depends on, and whether the check blocks."""
+
+    looked_at: LookedAt
+    problem: str
+    metadata: Mapping[str, Any]
+    blocks: bool
+    made_at: str = field(default_factory=_now)
+
+    def passed_at(self, now: LookedAt) -> int | None:
+        """The version of the table that passed, if nothing but later ones of it is different."""
+        then = self.looked_at
+        if self.problem or then.table is None or replace(then, table=now.table) != now:
+            return None
+        return then.table[1] if then == now or then.is_before(now) else None
+
+
 def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition:
     """One step that makes all `checks` of `table`, or those selected."""
     by_name = {check.name: check for check in checks}
@@ -140,8 +178,8 @@ def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition
         lake: dg.ResourceParam[Lake],
         settings: dg.ResourceParam[Settings],
     ) -> Iterable[dg.AssetCheckResult]:
-        with in_step(context), ExitStack() as stack:
-            looking = CheckContext(table, lake, settings, stack)
+        with in_step(context), lake.connect() as connection:
+            looking = CheckContext(table, lake, settings, connection)
             names = sorted(key.name for key in context.selected_asset_check_keys)
             last, made = last_results(lake.folder, str(table.name)), dict[str, KeptResult]()
             shown = [_make_if_readable(by_name[name], looking, last, made) for name in names]
@@ -154,63 +192,114 @@ def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition
 def _make_if_readable(
     check: Check,
     context: CheckContext,
-    results: Mapping[str, KeptResult],
+    last: Mapping[str, KeptResult],
     made: dict[str, KeptResult],
 ) -> dg.AssetCheckResult:
+    is_warning = check.is_warning
     try:
-        context.check_readable(context.table, *check.reads)
-        return _make(check, context, results.get(check.name), made)
+        result = _make(check, context, last.get(check.name), made)
     except (LakeError, duckdb.IOException, duckdb.InvalidInputException) as error:
         if is_disk_full(error):
             raise
-        return dg.AssetCheckResult(
-            passed=False,
-            asset_key=str(context.table.name),
-            check_name=check.name,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=str(error),
-        )
-
-
-def _make(
-    check: Check, context: CheckContext, last: KeptResult | None, made: dict[str, KeptResult]
-) -> dg.AssetCheckResult:
-    """Make the check, unless its `last` result is still that; what is made is put into `made`."""
-    if check.definition is None:
-        return _shown(check, context.table, check.evaluate(context))
-    looked_at = _looked_at(check, context, check.definition)
-    if last is not None and (last.looked_at, last.blocks) == (looked_at, check.blocks):
-        since = {"unchanged_since": last.made_at}
-        result = CheckResult(last.problem, {**last.metadata, **since})
-        return _shown(check, context.table, result)
-    context.passed_at = None
-    if last is not None and not last.problem:
-        context.passed_at = looked_at.appended_since(last.looked_at)
-    result = check.evaluate(context)
-    made[check.name] = KeptResult(looked_at, result.problem, result.metadata, check.blocks)
-    return _shown(check, context.table, result)
-
-
-def _looked_at(
-    check: Check, context: CheckContext, definition: Callable[[Settings], str]
-) -> LookedAt:
-    def version(table: Table) -> tuple[str, int] | None:
-        handle = context.handle(table)
-        return None if handle is None else (str(handle.metadata().id), handle.version())
-
-    others = {str(read.name): version(read) for read in check.reads}
-    return LookedAt(definition(context.settings), version(context.table), others)
-
-
-def _shown(check: Check, table: Table, result: CheckResult) -> dg.AssetCheckResult:
+        result, is_warning = CheckResult(str(error)), False
     metadata = dict(result.metadata)
     if "sample" in metadata:
         metadata["sample"] = dg.MetadataValue.md(metadata["sample"])
     return dg.AssetCheckResult(
         passed=not result.problem,
-        asset_key=str(table.name),
+        asset_key=str(context.table.name),
         check_name=check.name,
-        severity=dg.AssetCheckSeverity.WARN if check.is_warning else dg.AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.WARN if is_warning else dg.AssetCheckSeverity.ERROR,
         description=result.problem or None,
         metadata=metadata,
     )
+
+
+def _make(
+    check: Check, context: CheckContext, last: KeptResult | None, made: dict[str, KeptResult]
+) -> CheckResult:
+    """Make the check, unless its `last` result is still that; what is made is put into `made`."""
+    version = context.version(context.table)
+    others = {str(read.name): context.version(read) for read in check.reads}
+    if check.definition is None:
+        return check.evaluate(context)
+    looked_at = LookedAt(check.definition(context.settings), version, others)
+    if last is not None and (last.looked_at, last.blocks) == (looked_at, check.blocks):
+        return CheckResult(last.problem, {**last.metadata, "unchanged_since": last.made_at})
+    context.passed_at = None if last is None else last.passed_at(looked_at)
+    result = check.evaluate(context)
+    made[check.name] = KeptResult(looked_at, result.problem, result.metadata, check.blocks)
+    return result
+
+
+_RESULTS = TypeAdapter(dict[str, KeptResult])
+
+
+def last_results(lake_folder: Path, table: str) -> dict[str, KeptResult]:
+    """The last results of the checks of a table that are known, by the checks' names."""
+    try:
+        return _RESULTS.validate_json(_path(lake_folder, table).read_bytes())
+    except (OSError, ValidationError):
+        return {}  # never made, or not readable: made again
+
+
+def keep_results(
+    lake_folder: Path, table: str, made: Mapping[str, KeptResult], checks: Collection[str]
+) -> None:
+    """Keep what was `made` as the last results, and forget those of checks that are no more.
+
+    Args:
+        checks: the names of all checks that the table has.
+    """
+    if not made and last_results(lake_folder, table).keys() <= set(checks):
+        return
+    path = _path(lake_folder, table)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    with FileLock(path.with_suffix(".lock")), naming(path):
+        results = last_results(lake_folder, table)  # another run may have kept some meanwhile
+        for name, result in made.items():
+            if name not in results or not result.looked_at.is_before(results[name].looked_at):
+                results[name] = result
+        partial.write_bytes(_RESULTS.dump_json({n: r for n, r in results.items() if n in checks}))
+        partial.replace(path)
+
+
+def _path(lake_folder: Path, table: str) -> Path:
+    return lake_folder / ".checks" / f"{table}.json"
+
+
+def declare_reads(table: Table, reads: Iterable[Table]) -> None:
+    """Remember that `table` is computed from `reads`."""
+    _reads[str(table.name)] = tuple(str(read.name) for read in reads)
+
+
+def refuse_if_blocked(lake: Lake, table: Table, reads: Iterable[Table]) -> None:
+    """Look whether a blocking check of any table that `table` depends on failed when made last.
+
+    Args:
+        reads: the tables that it is computed from; their files must be readable.
+
+    Raises:
+        LakeError: one did, or is not; the message says which and what to do.
+    """
+    with lake.connect() as connection:
+        for read in reads:
+            stored = lake.table(read)
+            stored.check_readable(connection, stored.open_existing())
+    for name in dict.fromkeys(_before(str(table.name))):
+        for check, result in sorted(last_results(lake.folder, name).items()):
+            if result.blocks and result.problem:
+                raise LakeError(
+                    f"{table.name} stays as it is, for the check {check} of {name}, which it "
+                    f"depends on, failed: {result.problem.rstrip('.')}. Mend the rows of {name}, "
+                    "then run `warehouse check`. Once the check passes, the next run computes "
+                    f"{table.name}."
+                )
+
+
+def _before(table: str) -> Iterator[str]:
+    """The tables from which `table` is computed, and those from which these are."""
+    for read in _reads.get(table, ()):
+        yield read
+        yield from _before(read)

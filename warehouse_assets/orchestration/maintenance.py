@@ -1,38 +1,33 @@
-"""The scheduled maintenance of the lake and the warehouse."""
+"""Maintenance of the lake and the warehouse, and the search for damage that no check can see.
 
-import os
-import shutil
+Such damage is of files, and of rows that somebody changed by hand.
+"""
+
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.crash_points import crash_point
-from warehouse_assets.errors import LakeError, TransientError
+from warehouse_assets.errors import LakeError, PermanentError, TransientError
 from warehouse_assets.ingestions import Ingestions
-from warehouse_assets.lake import Lake, Maintained, maintain
-from warehouse_assets.orchestration.deep_check import rows_problems
-from warehouse_assets.orchestration.failures import in_step
+from warehouse_assets.lake import Lake, LakeTable, Maintained, maintain, verify
+from warehouse_assets.orchestration.history import forget_runs
+from warehouse_assets.orchestration.step import in_step
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse.compare import difference
 
 _DAYS_OF_A_JOURNAL = 30
-_ENDED = [
-    dg.DagsterRunStatus.SUCCESS,
-    dg.DagsterRunStatus.FAILURE,
-    dg.DagsterRunStatus.CANCELED,
-]
-_PRINTED = {".err", ".out", ".complete", ".partial"}
 
 
 def maintain_all(
     lake: Lake, warehouse: Warehouse, settings: Settings
 ) -> Iterator[tuple[str, Maintained]]:
-    """Maintain each table of the lake that exists, then the warehouse.
+    """Maintain the journals, each table of the lake that exists, then the warehouse.
 
     Files are compared with their hashes, and the rows of the warehouse with the lake's.
 
@@ -41,6 +36,7 @@ def maintain_all(
             of which files are damaged were left as they are.
     """
     problems = []
+    Ingestions(settings.ingestions).prune(_DAYS_OF_A_JOURNAL)
     for declaration in TABLES:
         table = lake.table(declaration)
         if table.exists():
@@ -57,49 +53,6 @@ def maintain_all(
     crash_point("warehouse maintained", "")
     if problems:
         raise LakeError("\n".join(problems))
-
-
-def forget_ingestions(settings: Settings) -> int:
-    """Remove the journals of ingestions that were over long ago; returns how many."""
-    return Ingestions(settings.ingestions).prune(_DAYS_OF_A_JOURNAL)
-
-
-def forget_runs(instance: dg.DagsterInstance, days: int) -> int:
-    """Delete from Dagster's history the runs that ended `days` ago or earlier; returns how many.
-
-    The run that materialised an asset last is kept, for Dagster takes an asset of whose
-    materialisation it does not know for one that was never made. What runs and ticks printed goes
-    after the same time.
-    """
-    before = datetime.now(timezone.utc) - timedelta(days=days)
-    keys = instance.get_asset_keys()
-    last = {
-        event.run_id for key in keys if (event := instance.get_latest_materialization_event(key))
-    }
-    records = instance.get_run_records(dg.RunsFilter(statuses=_ENDED, updated_before=before))
-    old = {record.dagster_run.run_id for record in records} - last
-    storage = Path(instance.storage_directory())
-    for run_id in old:
-        instance.delete_run(run_id)
-        shutil.rmtree(storage / run_id, ignore_errors=True)
-        for path in (storage.parent / "history" / "runs").glob(f"{run_id}.db*"):
-            path.unlink(missing_ok=True)
-    for folder in (storage, storage.parent / "compute_logs"):
-        _remove_logs(folder, before.timestamp())
-    return len(old)
-
-
-def _remove_logs(folder: Path, before: float) -> None:
-    """Remove what was printed before a time, and the folders that it leaves empty."""
-    for path, folders, names in os.walk(folder, topdown=False):
-        for name in names:
-            file = Path(path, name)
-            with suppress(OSError):  # another maintenance may be at it
-                if file.suffix in _PRINTED and file.stat().st_mtime < before:
-                    file.unlink()
-        for name in folders:
-            with suppress(OSError):
-                Path(path, name).rmdir()
 
 
 def account(name: str, maintained: Maintained) -> str:
@@ -122,7 +75,6 @@ def maintain_tables(
 ) -> None:
     """Maintain everything; what was done to each table is logged."""
     with in_step(context):
-        forget_ingestions(settings)
         forget_runs(context.instance, settings.run_retention_days)
         for name, maintained in maintain_all(lake, warehouse, settings):
             context.log.info(account(name, maintained))
@@ -136,3 +88,74 @@ def maintain_tables(
 def maintenance_job() -> Any:
     """The job of the maintenance schedule."""
     maintain_tables()
+
+
+@dataclass
+class DeepCheck:
+    """What looking at everything found.
+
+    Args:
+        files: files compared with the hash that was kept of them.
+        without_hash: files that have none; maintenance keeps one.
+        tables: tables of the warehouse compared with the lake.
+        problems: what is wrong and what to do, a sentence or two each.
+    """
+
+    files: int
+    without_hash: int
+    tables: int
+    problems: list[str]
+
+
+def deep_check(lake: Lake, warehouse: Warehouse, settings: Settings) -> DeepCheck:
+    """Compare every file of the lake with its hash, and the warehouse's rows with the lake's.
+
+    Raises:
+        BusyError: the warehouse cannot be reached.
+    """
+    found = DeepCheck(0, 0, 0, [])
+    for declaration in TABLES:
+        table = lake.table(declaration)
+        try:
+            if not table.exists():
+                continue
+            verified = verify(table)
+        except PermanentError as error:
+            found.problems.append(str(error))
+            continue
+        found.files += verified.files - len(verified.without_hash)
+        found.without_hash += len(verified.without_hash)
+        if verified.damaged:
+            found.problems.append(" ".join([*verified.damaged, table.remedy]))
+        elif settings.publishes(declaration):
+            found.tables += 1
+            found.problems += rows_problems(lake, warehouse, table, settings)
+    # What is wrong with the whole database is said of each table.
+    found.problems = list(dict.fromkeys(found.problems))
+    return found
+
+
+def rows_problems(
+    lake: Lake, warehouse: Warehouse, table: LakeTable, settings: Settings, is_run_over: bool = True
+) -> list[str]:
+    """In what the warehouse's copy of a table differs from the lake, and what to do; none is well.
+
+    Args:
+        is_run_over: whether a table that is still to be published is a problem, too.
+
+    Raises:
+        BusyError: the warehouse cannot be reached.
+    """
+    if not settings.publishes(table.declaration):
+        return []
+    name = f"The table {table.name} of the warehouse {warehouse}"
+    try:
+        found = difference(lake, warehouse, table)
+    except PermanentError as error:
+        return [str(error)]
+    if found is None or (found.is_behind and not is_run_over):
+        return []
+    if found.is_behind:
+        return [f"{name} is behind the lake. {found.words} The next run publishes it."]
+    remedy_of_rows = "`warehouse rebuild` writes it anew from the lake."
+    return [f"{name} differs from the lake. {found.words} {remedy_of_rows}"]

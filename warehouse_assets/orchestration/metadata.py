@@ -1,7 +1,10 @@
-"""What the Dagster UI shows of a table: its columns, its size, a preview of its rows."""
+"""What the Dagster UI shows of a table: columns and what they follow from, size, a preview."""
 
+import json
 import warnings
+import zlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.lake import Lake
-from warehouse_assets.tables import aggregates, duckdb_type, identifiers, key_names
+from warehouse_assets.tables import aggregates, column_names, duckdb_type, identifiers, key_names
 
 # Of 10,000 small files loaded at once not all can be named.
 _MOST_FILES_NAMED = 1000
@@ -21,6 +24,8 @@ _PREVIEW_ROWS = 5
 _PREVIEW_COLUMNS = 12
 _MOST_ROWS_TO_SORT = 1_000_000  # of more, which rows come first is not worth reading all of them
 _MOST_CHARACTERS_IN_A_CELL = 80
+
+_Columns = Mapping[str, Sequence[tuple[str, str]]]
 
 
 def loaded_metadata(loaded: Loaded) -> dict[str, Any]:
@@ -108,6 +113,59 @@ def sql_metadata(file: Path, query: str) -> dict[str, Any]:
     return {"sql": dg.MetadataValue.md(f"```sql\n{query}\n```"), "dagster/code_references": links}
 
 
+def column_lineage(
+    folder: Path, table: Table, reads: Sequence[Table], query: str
+) -> dg.TableColumnLineage:
+    """The lineage of the columns of `table`, which `query` computes from `reads`.
+
+    To find it takes a second at first, for the library that parses SQL is large; so it is kept in
+    `folder` until the SELECT or a declaration changes.
+    """
+    declared = [(str(one.name), column_names(one)) for one in (table, *reads)]
+    key = zlib.crc32(f"{query} {declared}".encode())
+    kept = folder / f"{table.name}-{key}.json"
+    try:
+        columns: _Columns = json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        columns = _columns(table, tuple(reads), query)
+        folder.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(columns), encoding="utf-8")
+    return dg.TableColumnLineage(
+        {
+            name: [dg.TableColumnDep(dg.AssetKey(read), column) for read, column in follows]
+            for name, follows in columns.items()
+        }
+    )
+
+
+@cache
+def _columns(table: Table, reads: tuple[Table, ...], query: str) -> _Columns:
+    from sqlglot import exp
+    from sqlglot.lineage import lineage
+
+    # Names in SQL are of no case; those of the declarations are.
+    names = {
+        (str(read.name).lower(), column.lower()): (str(read.name), column)
+        for read in reads
+        for column in column_names(read)
+    }
+    types = {
+        str(read.name): {column.name: duckdb_type(column) for column in read.columns}
+        for read in reads
+    }
+    nodes = lineage(None, query, types, dialect="duckdb")
+    if not isinstance(nodes, dict):
+        raise TypeError(f"the SELECT of {table.name} has no columns")
+    found: dict[str, list[tuple[str, str]]] = {}
+    for column in column_names(table):
+        leaves = [leaf for leaf in nodes[column].walk() if isinstance(leaf.source, exp.Table)]
+        told = {
+            (leaf.source.name.lower(), leaf.name.rpartition(".")[2].strip('"')) for leaf in leaves
+        }
+        found[column] = sorted(names[one] for one in told & names.keys())
+    return found
+
+
 def table_metadata(
     lake: Lake, table: Table, handle: DeltaTable
 ) -> tuple[dict[str, Any], dg.MetadataValue[Any]]:
@@ -152,11 +210,7 @@ def picture_metadata(table: Table, service: str) -> dict[str, Any]:
 
 def markdown(relation: duckdb.DuckDBPyRelation) -> str:
     """The rows of `relation` as a table in Markdown, long text cut."""
-    return markdown_table(relation.columns, relation.fetchall())
-
-
-def markdown_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """`rows` as a table in Markdown under the headings `names`, long text cut."""
+    names, rows = relation.columns, relation.fetchall()
     lines = [names, ["---"] * len(names), *([_cell(value) for value in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -1,4 +1,8 @@
-"""The end of every asset's step: its table is published, and an account is given."""
+"""What surrounds the work of a step, and how the step of a table ends.
+
+Errors are retried where that can help, and explained where it cannot. In the end the table is
+published, and an account is given.
+"""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -7,15 +11,57 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+import duckdb
+from deltalake.exceptions import DeltaError
 from sqlalchemy import Table
 
+from warehouse_assets.errors import PermanentError, TransientError, is_disk_full
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.orchestration.metadata import picture_metadata, table_metadata
-from warehouse_assets.progress import Progress, report, tell
+from warehouse_assets.progress import Progress, heard_by, report, tell
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS
+from warehouse_assets.terminal_text import make_visible, visible
 from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
+
+_RETRIES = 3
+_SECONDS_BETWEEN_RETRIES = 2.0
+
+_Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
+
+
+@contextmanager
+def in_step(context: _Context) -> Iterator[None]:
+    """Surround the work of a step of a run: what it tells is logged.
+
+    Its errors become a retry, or a failure that says what to do.
+    """
+    context.log.addFilter(make_visible)
+    try:
+        with heard_by(tell=context.log.info):
+            yield
+    except TransientError as error:
+        context.log.warning(str(error))
+        raise dg.RetryRequested(_RETRIES, _SECONDS_BETWEEN_RETRIES) from error
+    except duckdb.OutOfMemoryException as error:
+        raise dg.Failure(
+            f"The run needs more memory than it may use: {error}. Nothing is half done. Raise the "
+            "setting MEMORY_LIMIT, or free disk space if it was full.",
+            allow_retries=False,
+        ) from error
+    except (PermanentError, DeltaError, duckdb.Error, OSError) as error:
+        if is_disk_full(error):
+            raise dg.Failure(
+                f"The disk is full: {str(error).rstrip('.')}. Nothing is half done. Free some "
+                "space; the next run continues where this one stopped.",
+                allow_retries=False,
+            ) from error
+        if isinstance(error, PermanentError):
+            raise dg.Failure(str(error), allow_retries=False) from error
+        if not isinstance(error, OSError):  # which has names of files escaped
+            error.args = (visible(str(error), "\n"),)
+        raise
 
 
 @dataclass

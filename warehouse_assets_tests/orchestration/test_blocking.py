@@ -10,7 +10,7 @@ from warehouse_assets.catalogue import TABLES
 from warehouse_assets.definitions import defs
 from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets.errors import LakeError
-from warehouse_assets.orchestration.check_results import (
+from warehouse_assets.orchestration.checks import (
     KeptResult,
     LookedAt,
     keep_results,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from warehouse_assets.orchestration.check_results import (
+from warehouse_assets.orchestration.checks import (
     KeptResult,
     LookedAt,
     keep_results,

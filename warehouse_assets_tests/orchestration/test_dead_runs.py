@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from warehouse_assets.orchestration.dead_runs import (
+from warehouse_assets.orchestration.history import (
     HOST_TAG,
     dead_runs_sensor,
     end_dead_runs,

@@ -13,8 +13,8 @@ from warehouse_assets.defs.forum.tables import OUTLIER_WEEKS
 from warehouse_assets.errors import BusyError, LakeError, SourceError
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake
-from warehouse_assets.orchestration import failures
-from warehouse_assets.orchestration.failures import explained
+from warehouse_assets.orchestration import step
+from warehouse_assets.orchestration.step import in_step
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.orchestration.runs import materialised, run_checks
 
@@ -55,7 +55,7 @@ class UnwritableInbox(Inbox):
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "_SECONDS_BETWEEN_RETRIES", 0)
+    monkeypatch.setattr(step, "_SECONDS_BETWEEN_RETRIES", 0)
 
 
 def reasons(result: dg.ExecuteInProcessResult) -> dict[str, str | None]:
@@ -143,7 +143,7 @@ def test_a_check_that_cannot_read_its_table_fails_and_says_why(filled: House) ->
 def test_errors_that_a_person_can_mend_are_failures_without_retries(
     error: Exception, message: str
 ) -> None:
-    with pytest.raises(dg.Failure) as failure, explained(dg.build_asset_context()):
+    with pytest.raises(dg.Failure) as failure, in_step(dg.build_asset_context()):
         raise error
 
     assert message in str(failure.value.description)
@@ -160,14 +160,14 @@ def test_errors_that_a_person_can_mend_are_failures_without_retries(
     ],
 )
 def test_other_errors_are_left_as_they_are(error: Exception) -> None:
-    with pytest.raises(type(error)) as raised, explained(dg.build_asset_context()):
+    with pytest.raises(type(error)) as raised, in_step(dg.build_asset_context()):
         raise error
 
     assert raised.value is error
 
 
 def test_what_may_pass_asks_for_a_retry() -> None:
-    with pytest.raises(dg.RetryRequested) as retry, explained(dg.build_asset_context()):
+    with pytest.raises(dg.RetryRequested) as retry, in_step(dg.build_asset_context()):
         raise BusyError("Another process…")
 
     assert retry.value.max_retries == 3

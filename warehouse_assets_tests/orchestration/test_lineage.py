@@ -13,7 +13,7 @@ from warehouse_assets.defs.school.tables import (
     LESSON_COMPLETIONS,
     STUDENTS,
 )
-from warehouse_assets.orchestration.lineage import column_lineage
+from warehouse_assets.orchestration.metadata import column_lineage
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.orchestration.test_metadata import metadata
 

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 import warehouse_assets_tests
-from warehouse_assets.orchestration.maintenance import forget_runs
+from warehouse_assets.orchestration.history import forget_runs
 
 _ROOT = Path(warehouse_assets_tests.__file__).parents[1]
 

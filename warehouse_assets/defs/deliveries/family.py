@@ -17,11 +17,10 @@ from warehouse_assets.ingest.log import checkpoint_of
 from warehouse_assets.ingest.log_load import LogKind
 from warehouse_assets.orchestration.assets import log_asset, sql_asset
 from warehouse_assets.orchestration.checks import Check, CheckContext, CheckResult
-from warehouse_assets.orchestration.failures import in_step
 from warehouse_assets.orchestration.families import Family
 from warehouse_assets.orchestration.sources import Resources, Seen, Watch
 from warehouse_assets.orchestration.standard_checks import no_rows
-from warehouse_assets.orchestration.step import Step
+from warehouse_assets.orchestration.step import Step, in_step
 
 _AVERAGE = "average_delivery_duration"
 # A tick may take 60 s. Of an event log with more to take the next tick takes the rest.
