@@ -1,55 +1,55 @@
-"""Checkpoints in a log, how tables remember them, and which segment of the log comes next.
-
-Positions count the bytes of a log on and on, whichever file they are in. A checkpoint is a position
-and a hash of what the file held just before it: by that its file is found again after a rotation.
+"""Loading what is new in a growing log, whatever becomes of its files meanwhile.
 
 Two tables remember up to where they hold a log, `rejected_records` always as far as or further than
 the table of the records. Reading goes on where the records end. Where the rejected ones are
-further, a load died between two commits, and positions given then are not given to other lines.
+further, a load died between two commits: they are not added again, and positions given then are not
+given to other lines.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import duckdb
 from deltalake import DeltaTable
+from sqlalchemy import Table
 
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest.lines import BLOCK_BYTES, TAIL_BYTES, LineReader, Lines
-from warehouse_assets.ingest.load import loaded_now
+from warehouse_assets.ingest.json_records import LINES, stage_json
+from warehouse_assets.ingest.lines import Lines, arrow_table
+from warehouse_assets.ingest.load import (
+    CheckpointedPart,
+    Loaded,
+    Part,
+    Rejects,
+    Source,
+    loaded_now,
+)
 from warehouse_assets.ingest.log_files import (
-    LogChangedError,
+    Checkpoint,
     LogFile,
     LogSource,
     OpenLog,
-    digest_of,
+    Segment,
+    files_since,
+    open_log,
 )
-from warehouse_assets.lake import Transactions
+from warehouse_assets.ingest.staging import REJECTED, STAGED, create_stage
+from warehouse_assets.ingest.validate import Validator
+from warehouse_assets.lake import Lake, LakeTable, Transactions, Written, append
+from warehouse_assets.lake.table import conflict
+from warehouse_assets.progress import tell
+from warehouse_assets.tables import REJECTED_RECORDS
 
+_MOST_BYTES_TOGETHER = 64 * 10**6  # about a million lines, which are held in memory
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """Up to where a log has been loaded.
+_LOST = (
+    "the log was truncated, or it was rotated and the file it became is gone: lines written from "
+    "position {} on, if there were any, were never seen"
+)
 
-    Args:
-        base: the position at which the file begins.
-        position: the position of the first byte that has not been loaded.
-        digest: the hash of what is before it in the file.
-        file_number: the file's number in its file system; a renamed file keeps it.
-    """
-
-    base: int
-    position: int
-    digest: int
-    file_number: int
-
-    @property
-    def offset(self) -> int:
-        """Where in its file it is."""
-        return self.position - self.base
-
-    def is_in(self, file: LogFile) -> bool:
-        """Whether it may be in `file`: whether that holds the same before it."""
-        return file.size >= self.offset and digest_of(file.window(self.offset)) == self.digest
+Stage = Callable[[duckdb.DuckDBPyConnection, Iterator[Lines]], None]
+"""Reads all lines into the tables `STAGED` and `REJECTED`, each at the position of its line."""
 
 
 def checkpoint_of(handle: DeltaTable, source: str) -> Checkpoint | None:
@@ -68,76 +68,6 @@ def transactions_of(checkpoint: Checkpoint, source: str) -> Transactions:
 
 def _app_ids(source: str) -> list[str]:
     return [f"{source}/log/{part}" for part in ("base", "position", "digest", "file")]
-
-
-@dataclass
-class Segment:
-    """What can be read of one file.
-
-    Args:
-        file: the file.
-        offset: where in the file it begins.
-        base: the position at which the file begins.
-        is_final: whether nothing more will be written to the file, so that what is behind its
-            last line end is a line, too.
-        is_restart: whether reading went on in another file, or in the same from its beginning.
-        lost_at: the position before the file's at which lines may be missing; None if none are.
-
-    Attributes:
-        size: how many bytes of it have been read.
-        digest: the hash of what is before them and of them, as far as it is compared.
-    """
-
-    file: LogFile
-    offset: int
-    base: int
-    is_final: bool
-    is_restart: bool = False
-    lost_at: int | None = None
-    size: int = field(default=0, init=False)
-    digest: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        self._before = self.file.window(self.offset)
-
-    @property
-    def position(self) -> int:
-        """The position at which it begins."""
-        return self.base + self.offset
-
-    def read(self, most_bytes: int) -> Iterator[Lines]:
-        """The lines at its beginning, with their positions.
-
-        Args:
-            most_bytes: lines that begin about a mebibyte farther behind than that are left.
-
-        Raises:
-            LogChangedError: the log was truncated meanwhile.
-        """
-        self.file.stream.seek(self.offset)
-        left = self.file.size - self.offset
-        reader = LineReader(
-            self.file.stream,
-            left,
-            self.position,
-            is_final=self.is_final,
-            block_bytes=min(max(most_bytes // 2, 1), BLOCK_BYTES),
-        )
-        for lines in reader.read(most_bytes):
-            self.size = reader.size
-            yield lines
-        window = (self._before + reader.tail)[-TAIL_BYTES:]
-        if self.size == 0 or self.file.window(self.offset + self.size) != window:
-            raise LogChangedError(
-                f"The log {self.file.path} was truncated or overwritten while it was read. Nothing "
-                "of what was being read was taken; the same run again looks at it anew."
-            )
-        self.digest = digest_of(window)
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """The checkpoint behind the lines, when all have been read."""
-        return Checkpoint(self.base, self.position + self.size, self.digest, self.file.number)
 
 
 @dataclass(frozen=True)
@@ -167,17 +97,15 @@ def find_place(log: OpenLog, loaded: Checkpoint | None, rejected: Checkpoint | N
     """
     files, base, offset, lost_at = _beginning(log, loaded, rejected)
     waiting = sum(file.size for file in files) - offset
-    is_restart = offset == 0 and base > 0
     for index, file in enumerate(files):
         # Whoever writes to a newer file has finished with this one.
         is_final = any(later.size > 0 for later in files[index + 1 :])
         if file.has_line(offset) or (is_final and offset < file.size):
-            segment = Segment(file, offset, base, is_final, is_restart, lost_at)
-            return Place(files, segment, waiting)
+            return Place(files, Segment(file, offset, base, is_final, lost_at), waiting)
         if not is_final:
             break
         base, lost_at = _next_base(base + file.size, files[index + 1], rejected)
-        offset, is_restart = 0, True
+        offset = 0
     return Place(files, None, waiting)
 
 
@@ -207,33 +135,6 @@ def _next_base(end: int, file: LogFile, rejected: Checkpoint | None) -> tuple[in
     return rejected.position + 1, rejected.position
 
 
-def files_since(log: OpenLog, checkpoint: Checkpoint) -> list[LogFile]:
-    """The file that a checkpoint is in and those written after it; none if it is in no file.
-
-    A file that was moved or copied may have another number, and a new one an old number: what it
-    holds decides. Where several hold the same, the number does, then the present file goes first,
-    then the longest: the others are copies.
-
-    Raises:
-        SourceError: it may be in a file that cannot be read.
-    """
-
-    def likelihood(file: LogFile) -> tuple[bool, bool, int]:
-        return file.number == checkpoint.file_number, file is log.present, file.size
-
-    holding = [file for file in log.files if checkpoint.is_in(file)]
-    if log.present not in holding:
-        log.check_readable()
-    if not holding:
-        return []
-    found = max(holding, key=likelihood)
-    later = [file for file in log.files[log.files.index(found) + 1 :] if file.size > 0]
-    if found.number != checkpoint.file_number and checkpoint.offset >= TAIL_BYTES:
-        # It was copied, and may have been copied more than once.
-        later = [file for file in later if file not in holding]
-    return [found, *later]
-
-
 def refuse_missing(source: LogSource, name: str = "log") -> str:
     """What is told where there is no log and need not be one.
 
@@ -250,3 +151,164 @@ def refuse_missing(source: LogSource, name: str = "log") -> str:
             f"was left. See why it is gone, or set {setting} to the file that grows."
         )
     return f"There is no {name} at {path}, the default of {setting}: nothing to take."
+
+
+@dataclass(frozen=True)
+class LogKind:
+    """A log that is loaded in one way.
+
+    Args:
+        name: its source in `rejected_records`.
+        table: where its records go.
+    """
+
+    name: str
+    table: Table
+    stage: Stage
+
+
+def json_log(validator: Validator, repairs: Sequence[str] = ()) -> LogKind:
+    """A log of which each line is a JSON object.
+
+    Args:
+        validator: tells what of a record can be used, and as what.
+        repairs: SQL for what a `line` may be meant to be, tried in turn before the line itself.
+    """
+
+    def stage(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines]) -> None:
+        create_stage(connection, validator.table)
+        connection.register(LINES, arrow_table(part.to_arrow() for part in lines))
+        stage_json(connection, validator, repairs=repairs)
+        connection.unregister(LINES)
+
+    return LogKind(str(validator.table.name), validator.table, stage)
+
+
+def load_log(
+    lake: Lake, source: LogSource, kind: LogKind, most_bytes: int = _MOST_BYTES_TOGETHER
+) -> Loaded:
+    """Load every complete line that the lake does not hold yet.
+
+    Args:
+        most_bytes: about so many are committed together.
+
+    Raises:
+        SourceError: the log cannot be read, or it is missing where someone said it is.
+        LogChangedError: it was truncated while it was read.
+        ConflictError: another machine loaded some of it at the same time.
+    """
+    return _Log(lake, source, kind, most_bytes).load()
+
+
+class _Log(Source):
+    """A log, and the checkpoints up to which the tables hold it."""
+
+    def __init__(self, lake: Lake, source: LogSource, kind: LogKind, most_bytes: int) -> None:
+        super().__init__(lake, kind.name, kind.table)
+        self.source = source
+        self.kind = kind
+        self.most_bytes = most_bytes
+
+    def parts(self) -> Generator[Part, None, None]:
+        """The lines that are there; what is written meanwhile is left for next time."""
+        tables = self.lake.table(self.kind.table), self.lake.table(REJECTED_RECORDS)
+        held, rejected = (checkpoint_of(table.open(), self.name) for table in tables)
+        self.loaded = Loaded(position=held.position if held else 0)
+        while True:
+            with open_log(self.source) as log:
+                place = find_place(log, held, rejected)
+                segment = place.segment
+                if segment is None:
+                    if not place.files:
+                        tell(refuse_missing(self.source))
+                    lag = place.waiting if place.files else 0
+                    self.loaded = replace(self.loaded, is_missing=not place.files, lag=lag)
+                    return
+                is_present = segment.file is log.present
+                self._tell_where(segment, is_present)
+                self.waiting = self.loaded.bytes_read + place.waiting
+                yield _SegmentPart(
+                    self.source, self.kind, segment, (held, rejected), self.most_bytes
+                )
+                held = segment.checkpoint
+                if rejected is None or rejected.position < held.position:
+                    rejected = held
+                self.loaded = replace(
+                    self.loaded,
+                    position=held.position,
+                    restarts=self.loaded.restarts + segment.is_restart,
+                    lag=place.waiting - segment.size,
+                )
+                if is_present and segment.size < self.most_bytes:
+                    return
+
+    def _tell_where(self, segment: Segment, is_present: bool) -> None:
+        path = self.source.path
+        if segment.lost_at is not None:
+            tell(
+                f"Warning: the log {path} was truncated, or rotated and what was left of it is "
+                "gone; it is taken from its beginning. Lines written just before may never have "
+                f"been seen: rejected_records tells where (position {segment.lost_at}). Keep the "
+                "newest rotated log beside it, and not packed, or take lines more often."
+            )
+        elif not is_present:
+            rotated = segment.file.path
+            tell(f"The log {path} was rotated: what is left in {rotated} comes first.")
+        elif segment.is_restart:
+            tell(f"The log {path} was rotated: it is taken from its beginning.")
+
+
+class _SegmentPart(CheckpointedPart):
+    """The lines at the beginning of a segment of the log.
+
+    Args:
+        held: up to where the table of the records holds the log, and `rejected_records`.
+    """
+
+    def __init__(
+        self,
+        source: LogSource,
+        kind: LogKind,
+        segment: Segment,
+        held: tuple[Checkpoint | None, Checkpoint | None],
+        most_bytes: int,
+    ) -> None:
+        size = min(segment.file.size - segment.offset, most_bytes)
+        super().__init__({0: source.name}, size)
+        self.kind = kind
+        self.segment = segment
+        self.held, self.rejected = held
+        self.most_bytes = most_bytes
+
+    def stage(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+        """Read the lines, and note where others were lost."""
+        del scratch
+        self.kind.stage(connection, self.segment.read(self.most_bytes))
+        self.size = self.segment.size
+        if self.segment.lost_at is not None:
+            connection.execute(
+                f"INSERT INTO {REJECTED} BY NAME SELECT ? AS position, ? AS reason, '' AS raw",
+                [self.segment.lost_at, _LOST.format(self.held.position if self.held else 0)],
+            )
+        ((self.records,),) = connection.execute(f"SELECT count(*) FROM {STAGED}").fetchall()
+
+    def new_rejects(self, handle: DeltaTable) -> Rejects | None:
+        """Those behind the checkpoint of `rejected_records`."""
+        self._check(handle, self.rejected, REJECTED_RECORDS.name)
+        held = self.rejected.position if self.rejected else 0
+        if self.segment.checkpoint.position <= held:
+            return None
+        transactions = transactions_of(self.segment.checkpoint, self.kind.name)
+        return Rejects(self.units, transactions, f"FROM {REJECTED} WHERE position >= {held}")
+
+    def write(
+        self, connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable
+    ) -> Written:
+        """Add all records."""
+        self._check(handle, self.held, table.name)
+        transactions = transactions_of(self.segment.checkpoint, self.kind.name)
+        return append(connection, table, handle, f"FROM {STAGED}", transactions)
+
+    def _check(self, handle: DeltaTable, held: Checkpoint | None, table: str) -> None:
+        if checkpoint_of(handle, self.kind.name) != held:
+            raise conflict(table)

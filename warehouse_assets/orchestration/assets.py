@@ -20,8 +20,8 @@ from warehouse_assets.ingest.file_kinds import FileKind, left_behind, left_in_wo
 from warehouse_assets.ingest.files import load_files
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.ingest.load import Loaded
+from warehouse_assets.ingest.log import LogKind, load_log
 from warehouse_assets.ingest.log_files import LogSource
-from warehouse_assets.ingest.log_load import LogKind, load_log
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_reader import SqlSource
 from warehouse_assets.lake import Lake, Written

@@ -10,8 +10,14 @@ import pytest
 
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.lines import TAIL_BYTES
-from warehouse_assets.ingest.log import Checkpoint, files_since
-from warehouse_assets.ingest.log_files import LogChangedError, LogSource, digest_of, open_log
+from warehouse_assets.ingest.log_files import (
+    Checkpoint,
+    LogChangedError,
+    LogSource,
+    digest_of,
+    files_since,
+    open_log,
+)
 
 
 @pytest.fixture

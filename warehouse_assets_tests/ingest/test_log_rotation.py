@@ -9,8 +9,8 @@ import pytest
 from warehouse_assets.defs.school.family import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.ingest.lines import Lines
+from warehouse_assets.ingest.log import LogKind, load_log
 from warehouse_assets.ingest.log_files import LogChangedError
-from warehouse_assets.ingest.log_load import LogKind, load_log
 from warehouse_assets_tests.crashes import hooked
 from warehouse_assets_tests.ingest.logs import Log, run_line
 

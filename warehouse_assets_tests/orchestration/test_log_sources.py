@@ -6,8 +6,8 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, MetaData, Table, Text
 
+from warehouse_assets.ingest.log import json_log
 from warehouse_assets.ingest.log_files import LogSource
-from warehouse_assets.ingest.log_load import json_log
 from warehouse_assets.ingest.validate import Rule, Validator, text
 from warehouse_assets.orchestration.assets import log_asset
 from warehouse_assets.orchestration.resources import build_resources

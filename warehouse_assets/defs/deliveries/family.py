@@ -13,8 +13,7 @@ from warehouse_assets.defs.deliveries.catch_up import Change, DeliveryAverage, e
 from warehouse_assets.defs.deliveries.lines import delivery_lines
 from warehouse_assets.defs.deliveries.state import average_up_to, state_database
 from warehouse_assets.defs.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
-from warehouse_assets.ingest.log import checkpoint_of
-from warehouse_assets.ingest.log_load import LogKind
+from warehouse_assets.ingest.log import LogKind, checkpoint_of
 from warehouse_assets.orchestration.assets import log_asset, sql_asset
 from warehouse_assets.orchestration.checks import Check, CheckContext, CheckResult
 from warehouse_assets.orchestration.families import Family

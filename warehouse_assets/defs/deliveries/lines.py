@@ -15,7 +15,7 @@ from warehouse_assets.defs.deliveries import records
 from warehouse_assets.defs.deliveries.average import BEGINNING, RunningAverage
 from warehouse_assets.defs.deliveries.tables import DELIVERIES
 from warehouse_assets.ingest.lines import Lines
-from warehouse_assets.ingest.log_load import LogKind
+from warehouse_assets.ingest.log import LogKind
 from warehouse_assets.ingest.staging import REJECTED, STAGED, create_stage, note_names
 from warehouse_assets.lake import Lake
 

@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, T
 from sqlalchemy.dialects import postgresql, sqlite
 
 from warehouse_assets.defs.deliveries.average import BEGINNING, RunningAverage
-from warehouse_assets.ingest.log import Checkpoint
+from warehouse_assets.ingest.log_files import Checkpoint
 from warehouse_assets.warehouse.database import database_at
 from warehouse_assets.warehouse.origin import origin_table
 from warehouse_assets.warehouse.sql_database import SqlDatabase, Use

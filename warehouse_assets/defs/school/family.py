@@ -26,8 +26,8 @@ from warehouse_assets.defs.school.tables import (
     TEST_RUNS,
 )
 from warehouse_assets.ingest.load import Loaded
+from warehouse_assets.ingest.log import json_log
 from warehouse_assets.ingest.log_files import LogSource
-from warehouse_assets.ingest.log_load import json_log
 from warehouse_assets.ingest.sql_reader import SqlSource
 from warehouse_assets.ingest.validate import Rule, Validator, text
 from warehouse_assets.orchestration.assets import (

@@ -10,7 +10,7 @@ from warehouse_assets.defs.school.family import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.errors import ConflictError, SourceError
 from warehouse_assets.ingest.load import Loaded, loaded_at
-from warehouse_assets.ingest.log_load import load_log
+from warehouse_assets.ingest.log import load_log
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets_tests.crashes import hooked
