@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from warehouse_assets.api.database import Versions
 from warehouse_assets.api.formats import Format
-from warehouse_assets.warehouse.notes import PublishedVersion
+from warehouse_assets.warehouse import PublishedVersion
 
 MOST_BYTES = 128 * 1024 * 1024
 _BYTES_OF_OVERHEAD = 1000  # of a kept answer: its key, its headers, their places

@@ -24,8 +24,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from warehouse_assets.databases import postgresql_engine
 from warehouse_assets.errors import BusyError
 from warehouse_assets.settings import Settings
-from warehouse_assets.warehouse import Warehouse
-from warehouse_assets.warehouse.notes import PUBLISHED, PublishedVersion, published_versions
+from warehouse_assets.warehouse import PUBLISHED, PublishedVersion, Warehouse, published_versions
 
 T = TypeVar("T")
 Versions = Mapping[str, PublishedVersion]

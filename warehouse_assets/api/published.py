@@ -14,7 +14,7 @@ from warehouse_assets.api.database import Reading
 from warehouse_assets.api.deps import service_of
 from warehouse_assets.api.formats import Content
 from warehouse_assets.api.problems import Refusal
-from warehouse_assets.warehouse.notes import PublishedVersion
+from warehouse_assets.warehouse import PublishedVersion
 
 _SECONDS_UNTIL_PUBLISHED = "10"
 _CHARACTERS_AT_ONCE = 64 * 1024

@@ -1,8 +1,13 @@
 """The warehouse: one SQL database that holds a published copy of the lake's tables."""
 
-from warehouse_assets.warehouse.database import Warehouse, warehouse_at
-from warehouse_assets.warehouse.notes import PUBLISHED, PublishedVersion, published_versions
 from warehouse_assets.warehouse.publish import CHANNEL, publish, withdraw
+from warehouse_assets.warehouse.warehouse import (
+    PUBLISHED,
+    PublishedVersion,
+    Warehouse,
+    published_versions,
+    warehouse_at,
+)
 from warehouse_assets.warehouse.writer import Published
 
 __all__ = [

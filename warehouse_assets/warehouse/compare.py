@@ -16,9 +16,8 @@ from deltalake.exceptions import DeltaError
 from warehouse_assets.errors import LakeError
 from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.tables import column_names, duckdb_type, identifiers
-from warehouse_assets.warehouse.database import Warehouse
-from warehouse_assets.warehouse.notes import published_version
 from warehouse_assets.warehouse.rows import NUL_REPLACED_BY
+from warehouse_assets.warehouse.warehouse import Warehouse, published_version
 from warehouse_assets.warehouse.writer import Writer
 
 _ROWS_AT_ONCE = 2_000

@@ -1,4 +1,4 @@
-"""A PostgreSQL database of our own: its transactions and its upkeep.
+"""A PostgreSQL database of our own: its transactions, its upkeep, and its errors in words.
 
 Writers take turns by an advisory lock that ends with their transaction, also when they are
 killed. Readers hold no one up and wait for no one.
@@ -11,14 +11,17 @@ from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from warehouse_assets.databases import APPLICATION_NAME, postgresql_engine
-from warehouse_assets.errors import BusyError
+from warehouse_assets.errors import (
+    BusyError,
+    ConflictError,
+    WarehouseAssetsError,
+    WarehouseError,
+)
 from warehouse_assets.progress import tell
-from warehouse_assets.warehouse.notes import PUBLISHED
-from warehouse_assets.warehouse.postgresql_errors import explanation
-from warehouse_assets.warehouse.sql_database import SqlDatabase
+from warehouse_assets.warehouse.database import SqlDatabase
 
 # The lock is one of the use and of the schema that is written to.
 _LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:use, hashtext(coalesce(current_schema(), '')))")
@@ -32,6 +35,42 @@ _SETTINGS_OF_A_WRITER = {
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "6",
+}
+
+
+_CHECK_URL = (
+    "Check that the server runs, lets this user in and has the database (setting {setting})"
+)
+
+# By the class of the SQLSTATE, its first two characters; see the appendix of PostgreSQL's manual.
+_WORTH_A_RETRY = {
+    "08": BusyError,
+    "40": ConflictError,
+    "53": BusyError,
+    "55": BusyError,
+    "57": BusyError,
+}
+_ADVICE = {
+    "08": f"Nothing is half done; run again. {_CHECK_URL}",
+    "22": "Correct the value at its source; only the encoding UTF8 has all characters",
+    "23": "Either the lake holds rows that contradict the declaration of their table, which its "
+    "asset checks count, or the constraint was added by hand: then drop that constraint",
+    "25": "A standby server can only be read; of several hosts in the setting {setting} "
+    "target_session_attrs=read-write finds the primary",
+    "28": _CHECK_URL,
+    "2B": "The table has to be made anew, with other columns: drop these, run again and create "
+    "them again",
+    "3D": _CHECK_URL,
+    "3F": "Create the schema, or correct search_path",
+    "40": "Another transaction came first; run again",
+    "42": "The user has to be allowed to connect, to CREATE in its schema and TEMPORARY in the "
+    "database, and has to own the published tables",
+    "53": "Nothing is half done. Free space, memory or connections of the server and run again",
+    "54": "Values of keys and indexes may have about 2,700 bytes: correct what is longer at its "
+    "source, or publish to SQLite",
+    "55": "Another program holds it, see pg_locks and pg_stat_activity; run again",
+    "57": "The server went down or comes up, or the statement was cancelled. Nothing is half done; "
+    "run again",
 }
 
 
@@ -69,14 +108,11 @@ class PostgresqlDatabase(SqlDatabase):
             yield connection
 
     def maintain(self) -> None:
-        """Vacuum and analyze the published tables; those that somebody locks are left out."""
+        """Vacuum and analyze the tables of the schema; those that somebody locks are left out."""
         with self._explained(), self._connect(isolation_level="AUTOCOMMIT") as connection:
-            if not connection.dialect.has_table(connection, PUBLISHED.name):
-                return
             quote = connection.dialect.identifier_preparer.quote_identifier
-            for name in connection.scalars(sa.select(PUBLISHED.c.table_name)).all():
-                if connection.dialect.has_table(connection, name):
-                    connection.exec_driver_sql(f"VACUUM (ANALYZE, SKIP_LOCKED) {quote(name)}")
+            for name in sa.inspect(connection).get_table_names():
+                connection.exec_driver_sql(f"VACUUM (ANALYZE, SKIP_LOCKED) {quote(name)}")
 
     def _take_turn(self, connection: sa.Connection) -> None:
         """Wait for the writer that is at work, in steps that a person can interrupt."""
@@ -116,3 +152,27 @@ class PostgresqlDatabase(SqlDatabase):
             yield
         except DBAPIError as error:
             raise explanation(error, self) from error
+
+
+def explanation(error: DBAPIError, database: SqlDatabase) -> WarehouseAssetsError:
+    """The error to raise instead of `error`: what the server said, and what to do."""
+    code: str | None = getattr(error.orig, "pgcode", None)
+    if code is None and isinstance(error, OperationalError):
+        # There is no connection. Why is told only in the server's language, so that even what a
+        # person has to correct, such as the password, is worth a retry.
+        code = "08"
+    advice = _ADVICE.get(code[:2], "Nothing was changed") if code else _CHECK_URL
+    use, password = database.use, database.url.password
+    message = f"{use.name} {database}: {_said(error)}. {advice.format(setting=use.setting)}."
+    kind = _WORTH_A_RETRY.get((code or "")[:2], WarehouseError)
+    return kind(message.replace(password, "***") if password else message)
+
+
+def _said(error: DBAPIError) -> str:
+    """What the server or its driver said, in one line."""
+    found = getattr(error.orig, "diag", None)
+    parts = [
+        getattr(found, part, None) for part in ("message_primary", "message_detail", "context")
+    ]
+    told = [part for part in parts if part] or str(error.orig).strip().splitlines()
+    return "; ".join(line.strip().rstrip(".") for line in told)

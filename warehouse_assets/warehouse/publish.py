@@ -8,16 +8,15 @@ declared (renamed, dropped or changed by hand or by a release), it is written wh
 that was written from a lake at another place is refused.
 """
 
+import duckdb
 import sqlalchemy as sa
 from deltalake import DeltaTable
 
 from warehouse_assets.crash_points import crash_point
-from warehouse_assets.lake import Lake, LakeTable
-from warehouse_assets.warehouse.catalogue import Catalogue
-from warehouse_assets.warehouse.changes import publish_changes
-from warehouse_assets.warehouse.database import Warehouse
-from warehouse_assets.warehouse.notes import COLUMNS, PUBLISHED, published_version
-from warehouse_assets.warehouse.writer import Published, Writer
+from warehouse_assets.lake import Lake, LakeTable, view_changes
+from warehouse_assets.tables import aggregated, aggregates, column_names, identifiers, key_names
+from warehouse_assets.warehouse.warehouse import COLUMNS, PUBLISHED, Warehouse, published_version
+from warehouse_assets.warehouse.writer import AFTER, Published, Writer
 
 CHANNEL = "warehouse_published"
 """On which PostgreSQL is told, with the name of the table, when a publishing is committed."""
@@ -45,22 +44,23 @@ def publish(
     crash_point("table to be published", table.name)
     with warehouse.write_from(lake.folder) as connection:
         known = published_version(connection, table.name)
-        if known is not None and known.lake_table_id == identity and known.version > version:
+        if known is not None and known.lake_table_id != identity:
+            known = None
+        if known is not None and known.version > version:
             # Another run has published a later version meanwhile, or the lake is an older copy.
             handle = table.open()
             version = handle.version()
         writer = Writer(connection, table.declaration)
-        is_known = (
-            known is not None and known.lake_table_id == identity and known.version <= version
-        )
         is_as_declared = writer.is_as_declared()
         published = None
-        if known is not None and is_known and is_as_declared and not whole:
+        if known is not None and known.version <= version and is_as_declared and not whole:
             if known.version == version:
                 return Published()
-            published = publish_changes(lake, writer, table, handle, known.version)
+            published = _publish_changes(lake, writer, table, handle, known.version)
         if published is None:
-            published = _publish_whole(lake, writer, table, handle)
+            with lake.connect() as engine:
+                lake.view(engine, table.declaration, handle)
+                published = writer.write_whole(engine)
             _describe(connection, table.declaration)
         crash_point("rows published", table.name)
         _write_note(connection, table, identity, version)
@@ -81,7 +81,7 @@ def withdraw(lake: Lake, warehouse: Warehouse, table: sa.Table) -> None:
         if not sa.inspect(connection).has_table(str(table.name)):
             return
     with warehouse.write_from(lake.folder) as connection:
-        Catalogue(connection).has_table(str(table.name))
+        Writer(connection, table).exists()  # not something else in its place
         table.drop(connection, checkfirst=True)
         for notes in (PUBLISHED, COLUMNS):
             connection.execute(notes.delete().where(notes.c.table_name == table.name))
@@ -102,13 +102,6 @@ def _tell(connection: sa.Connection, table: str) -> None:
         connection.execute(sa.select(sa.func.pg_notify(CHANNEL, table)))
 
 
-def _publish_whole(lake: Lake, writer: Writer, table: LakeTable, handle: DeltaTable) -> Published:
-    """Give the table exactly the rows that the lake has of it."""
-    with lake.connect() as engine:
-        lake.view(engine, table.declaration, handle)
-        return writer.write_whole(engine)
-
-
 def _describe(connection: sa.Connection, declaration: sa.Table) -> None:
     connection.execute(COLUMNS.delete().where(COLUMNS.c.table_name == declaration.name))
     connection.execute(
@@ -121,4 +114,63 @@ def _describe(connection: sa.Connection, declaration: sa.Table) -> None:
             }
             for column in declaration.columns
         ],
+    )
+
+
+def _publish_changes(
+    lake: Lake, writer: Writer, table: LakeTable, handle: DeltaTable, since: int
+) -> Published | None:
+    """Apply what the change data feed tells of the versions after `since`.
+
+    Returns None, with nothing done, if the feed does not tell enough.
+    """
+    declaration = table.declaration
+    with lake.connect() as engine:
+        if not view_changes(engine, handle, since, "_changes"):
+            return None
+        if key_names(declaration) and not aggregates(declaration):
+            _net_changes(engine, declaration)
+        elif not _net_additions(engine, declaration):
+            return None
+        return writer.write_changes(engine)
+
+
+def _net_additions(engine: duckdb.DuckDBPyConnection, declaration: sa.Table) -> bool:
+    """Make `AFTER` of `_changes` if these are nothing but rows added; returns whether they are."""
+    others = engine.execute("SELECT 1 FROM _changes WHERE _change_type <> 'insert' LIMIT 1")
+    if others.fetchall():
+        return False
+    added = aggregated(declaration, "_changes")
+    engine.execute(f"CREATE TEMP TABLE {AFTER} AS SELECT *, false AS _is_deleted FROM ({added})")
+    return True
+
+
+def _net_changes(engine: duckdb.DuckDBPyConnection, declaration: sa.Table) -> None:
+    """Make `AFTER` of `_changes`: each key that changed, once, as it is last or as deleted.
+
+    A file replaced by hand shows in the feed as all its rows deleted and inserted again: keys
+    that end with the values they began with are left out.
+    """
+    keys, columns = identifiers(key_names(declaration)), identifiers(column_names(declaration))
+    engine.execute(
+        f"""CREATE TEMP TABLE {AFTER} AS
+        WITH last AS (
+            SELECT *, _change_type = 'delete' AS _is_deleted FROM _changes
+            WHERE _change_type <> 'update_preimage'
+            QUALIFY row_number() OVER (
+                PARTITION BY {keys} ORDER BY _commit_version DESC, _change_type = 'delete') = 1
+        ),
+        first AS (
+            SELECT *, _change_type = 'insert' AS _is_new FROM _changes
+            WHERE _change_type <> 'update_postimage'
+            QUALIFY row_number() OVER (
+                PARTITION BY {keys} ORDER BY _commit_version, _change_type = 'insert') = 1
+        )
+        SELECT {columns}, false AS _is_deleted FROM (
+            SELECT {columns} FROM last WHERE NOT _is_deleted
+            EXCEPT SELECT {columns} FROM first WHERE NOT _is_new
+        )
+        UNION ALL
+        SELECT {columns}, true FROM (FROM last WHERE _is_deleted)
+        SEMI JOIN (FROM first WHERE NOT _is_new) USING ({keys})"""
     )

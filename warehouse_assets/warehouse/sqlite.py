@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from warehouse_assets.errors import BusyError, WarehouseError
 from warehouse_assets.progress import tell
-from warehouse_assets.warehouse.sql_database import SqlDatabase
+from warehouse_assets.warehouse.database import SqlDatabase
 
 _QUIET_MILLISECONDS = 1000
 # Changes are all over the indexes of a large table; 2 MB, the default, hold little of it.

@@ -10,6 +10,7 @@ PostgreSQL keeps text with the collation "C", so that its order is that of SQLit
 and a key never counts by itself (it is no SERIAL).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -17,14 +18,45 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn, SetColumnComment, SetTableComment
 
+from warehouse_assets.errors import WarehouseError
 from warehouse_assets.tables import aggregates, column_names, identifiers, key_names, value_names
-from warehouse_assets.warehouse.catalogue import Catalogue, Index, spelt
 from warehouse_assets.warehouse.rows import Rows
 
 AFTER = "_after"
 """Relation of the changes: the table's columns and `_is_deleted`, each key once."""
 
 _ROWS_WORTH_STATISTICS = 10_000
+
+# Tables, views, indexes and whatever else has a name share the names of a schema.
+_IS_TAKEN = {
+    "sqlite": sa.text(
+        """SELECT count(*) FROM sqlite_master
+        WHERE name = :name COLLATE NOCASE AND type <> 'trigger'"""
+    ),
+    "postgresql": sa.text("SELECT to_regclass(quote_ident(:name)) IS NOT NULL"),
+}
+
+# On a table or on one of its columns; the owner's own rights need no grant.
+_GRANTS = sa.text(
+    """SELECT format('GRANT %s%s ON %I TO %s%s', right_of.privilege_type,
+        ' (' || quote_ident(granted.column_name) || ')', relation.relname,
+        CASE WHEN right_of.grantee = 0 THEN 'PUBLIC'
+            ELSE quote_ident(pg_get_userbyid(right_of.grantee)) END,
+        CASE WHEN right_of.is_grantable THEN ' WITH GRANT OPTION' END)
+    FROM pg_class AS relation
+    CROSS JOIN LATERAL (
+        SELECT NULL::name AS column_name, relation.relacl AS acl
+        UNION ALL
+        SELECT attname, attacl FROM pg_attribute
+        WHERE attrelid = relation.oid AND NOT attisdropped
+    ) AS granted
+    CROSS JOIN LATERAL aclexplode(granted.acl) AS right_of
+    WHERE relation.oid = to_regclass(quote_ident(:name))
+        AND right_of.grantee <> relation.relowner"""
+)
+
+# The columns of an index, and whether only some rows are in it; its name does not matter.
+_Index = tuple[tuple[str | None, ...], bool]
 
 
 @dataclass(frozen=True)
@@ -51,7 +83,6 @@ class Writer:
     def __init__(self, connection: sa.Connection, declaration: sa.Table) -> None:
         self._connection = connection
         self._is_sqlite = connection.dialect.name == "sqlite"
-        self._catalogue = Catalogue(connection)
         self._name = str(declaration.name)
         self._table = declaration.to_metadata(sa.MetaData())
         if not self._is_sqlite:
@@ -60,6 +91,22 @@ class Writer:
                 if isinstance(column.type, sa.Text):
                     column.type = sa.Text(collation="C")
 
+    def exists(self) -> bool:
+        """Whether the table is there.
+
+        Raises:
+            WarehouseError: something else has its name.
+        """
+        if self._name in self._inspector.get_table_names():
+            return True
+        if self._is_taken(self._name):
+            raise WarehouseError(
+                f"The table {self._name} cannot be published: the warehouse has something else of "
+                "that name, such as a view, which was made by hand. Rename or drop it and run "
+                "again. Nothing was changed."
+            )
+        return False
+
     def is_as_declared(self) -> bool:
         """Whether the table is there with its columns, key and indexes, whatever their names are.
 
@@ -67,11 +114,10 @@ class Writer:
             WarehouseError: something else has its name.
         """
         return (
-            self._catalogue.has_table(self._name)
+            self.exists()
             and self._columns_present() == self._columns_declared()
-            and self._catalogue.key(self._name) == key_names(self._table)
-            and {self._described(index) for index in self._table.indexes}
-            <= self._catalogue.indexes(self._name)
+            and self._has_key()
+            and {self._described(index) for index in self._table.indexes} <= self._indexes_present()
         )
 
     def write_whole(self, engine: duckdb.DuckDBPyConnection) -> Published:
@@ -107,34 +153,60 @@ class Writer:
         changes.drop(self._connection)
         return Published(rows.total - deleted, deleted, rows_with_nul=rows.with_nul)
 
+    @property
+    def _inspector(self) -> sa.Inspector:
+        # A new one each time, for it remembers what it has seen.
+        return sa.inspect(self._connection)
+
     def _columns_present(self) -> list[tuple[str, str]]:
-        return [(column.name, column.type) for column in self._catalogue.columns(self._name)]
+        found = self._inspector.get_columns(self._name)
+        return [(column["name"], self._spelt(column["type"])) for column in found]
 
     def _columns_declared(self) -> list[tuple[str, str]]:
-        return [(c.name, spelt(c.type, self._connection)) for c in self._table.columns]
+        return [(column.name, self._spelt(column.type)) for column in self._table.columns]
 
-    def _described(self, index: sa.Index) -> Index:
-        """An index as the catalogue tells of it."""
+    def _spelt(self, kind: sa.types.TypeEngine[object]) -> str:
+        """A type as the DDL of the database spells it; empty if SQLAlchemy does not know it."""
+        is_known = not isinstance(kind, sa.types.NullType)
+        return kind.compile(self._connection.dialect) if is_known else ""
+
+    def _has_key(self) -> bool:
+        key = self._inspector.get_pk_constraint(self._name)["constrained_columns"]
+        return key == key_names(self._table)
+
+    def _indexes_present(self) -> set[_Index]:
+        """The indexes beside that of the key."""
+        where = f"{self._connection.dialect.name}_where"
+        return {
+            (tuple(index["column_names"]), where in index.get("dialect_options", {}))
+            for index in self._inspector.get_indexes(self._name)
+        }
+
+    def _described(self, index: sa.Index) -> _Index:
         where = index.dialect_options[self._connection.dialect.name]["where"]
-        return Index(tuple(index.columns.keys()), where is not None)
+        return tuple(index.columns.keys()), where is not None
+
+    def _is_taken(self, name: str) -> bool:
+        query = _IS_TAKEN[self._connection.dialect.name]
+        return bool(self._connection.scalar(query, {"name": name}))
 
     def _can_be_kept(self) -> bool:
         """Whether the table may stay: it is there and has the first of the declared columns."""
-        if self._is_sqlite or not self._catalogue.has_table(self._name):
+        if self._is_sqlite or not self.exists():
             return False
         present = self._columns_present()
         return (
             bool(present)
-            and self._catalogue.key(self._name) == key_names(self._table)
+            and self._has_key()
             and self._columns_declared()[: len(present)] == present
         )
 
     def _empty(self) -> None:
         """Delete all rows, and declare what is declared otherwise than it is."""
         self._connection.execute(sa.delete(self._table))
-        present = self._catalogue.columns(self._name)
+        present = self._inspector.get_columns(self._name)
         for known, column in zip(present, self._table.columns, strict=False):
-            if known.is_required == column.nullable:
+            if known["nullable"] != column.nullable:
                 verb = "DROP" if column.nullable else "SET"
                 self._alter(f'ALTER COLUMN "{column.name}" {verb} NOT NULL')
         for column in list(self._table.columns)[len(present) :]:
@@ -145,7 +217,9 @@ class Writer:
 
     def _replace(self, rows: Rows) -> int:
         """Make the table anew, with the grants that it had; returns how many rows it has."""
-        grants = self._catalogue.grants(self._name)
+        grants: Sequence[str] = ()
+        if not self._is_sqlite:
+            grants = self._connection.scalars(_GRANTS, {"name": self._name}).all()
         self._table.drop(self._connection, checkfirst=True)
         keys = key_names(self._table)
         bare = sa.Table(
@@ -170,12 +244,15 @@ class Writer:
 
     def _create_indexes(self) -> None:
         """Make the indexes that are declared and not there, whatever their names are."""
-        present = self._catalogue.indexes(self._name)
+        present = self._indexes_present()
         for index in self._table.indexes:
             if self._described(index) not in present:
+                name, number = str(index.name), 0
                 # A table renamed by hand keeps its indexes, whose names are taken then.
-                free = self._catalogue.free_name(str(index.name))
-                index.name = sa.quoted_name(free, None)
+                while self._is_taken(name):
+                    number += 1
+                    name = f"{index.name}{number}"
+                index.name = sa.quoted_name(name, None)
                 index.create(self._connection)
 
     def _alter(self, change: str) -> None:

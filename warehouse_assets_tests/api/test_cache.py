@@ -1,7 +1,7 @@
 """What is kept in memory: how much of it, and for how long."""
 
 from warehouse_assets.api.cache import Cache, Kept, Key
-from warehouse_assets.warehouse.notes import PublishedVersion
+from warehouse_assets.warehouse import PublishedVersion
 
 _OLD = PublishedVersion("trips", "lake", 1)
 _NEW = PublishedVersion("trips", "lake", 2)

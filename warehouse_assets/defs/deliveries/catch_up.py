@@ -24,7 +24,7 @@ from warehouse_assets.lake import Lake
 from warehouse_assets.progress import tell
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS
-from warehouse_assets.warehouse.sql_database import SqlDatabase
+from warehouse_assets.warehouse.database import SqlDatabase
 
 _SETTING = "DELIVERIES_FEED"
 _SECONDS_TO_WAIT = 30  # for another writer of the event log

@@ -19,9 +19,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from warehouse_assets.defs.deliveries.average import BEGINNING, RunningAverage
 from warehouse_assets.ingest.log_files import Checkpoint
-from warehouse_assets.warehouse.database import database_at
-from warehouse_assets.warehouse.origin import origin_table
-from warehouse_assets.warehouse.sql_database import SqlDatabase, Use
+from warehouse_assets.warehouse.database import SqlDatabase, Use, origin_table
+from warehouse_assets.warehouse.warehouse import database_at
 
 _POINTS_OF_HISTORY = 20_000
 _CUSTOMERS_AT_ONCE = 1000

@@ -1,31 +1,63 @@
-"""The tables in which the warehouse notes what is published in it, and of which version it is."""
+"""The warehouse: a database of the published tables, and what is noted in it about them.
+
+How tables are published is in `publish`.
+"""
 
 from collections.abc import Collection
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from warehouse_assets.warehouse.origin import origin_table
+from warehouse_assets.warehouse.database import SqlDatabase, Use, origin_table
+from warehouse_assets.warehouse.postgresql import PostgresqlDatabase
+from warehouse_assets.warehouse.sqlite import SqliteDatabase
 
-NOTES = sa.MetaData()
+_NOTES = sa.MetaData()
 
 PUBLISHED = sa.Table(
     "_published",
-    NOTES,
+    _NOTES,
     sa.Column("table_name", sa.Text, primary_key=True, comment="Table of the warehouse."),
     sa.Column("lake_table_id", sa.Text, nullable=False, comment="Which lake it came from."),
     sa.Column("version", sa.BigInteger, nullable=False, comment="Version in the lake."),
 )
 
-LAKE = origin_table("_lake", NOTES)
+LAKE = origin_table("_lake", _NOTES)
 
 COLUMNS = sa.Table(
     "_columns",
-    NOTES,
+    _NOTES,
     sa.Column("table_name", sa.Text, primary_key=True, comment="Table of the warehouse."),
     sa.Column("column_name", sa.Text, primary_key=True, comment="Its column."),
     sa.Column("description", sa.Text, nullable=False, comment="What the column means."),
 )
+
+# How long a writer waits for another one; publishing the largest table takes minutes.
+_SECONDS_TO_WAIT_FOR_A_WRITER = 600
+_WAREHOUSE = Use(
+    "The warehouse",
+    "WAREHOUSE_URL",
+    "the lake is the record: `warehouse rebuild` moves the file aside and writes a new one",
+    782391,
+    LAKE,
+    [PUBLISHED],
+)
+
+Warehouse = SqlDatabase
+"""The database of the published tables, as `warehouse_at` gives it."""
+
+
+def warehouse_at(url: str, seconds_to_wait: float = _SECONDS_TO_WAIT_FOR_A_WRITER) -> Warehouse:
+    """The warehouse at a URL; see `SqlDatabase`."""
+    return database_at(url, _WAREHOUSE, seconds_to_wait)
+
+
+def database_at(url: str, use: Use, seconds_to_wait: float) -> SqlDatabase:
+    """The database at a URL, of whichever kind it is; see `SqlDatabase`."""
+    parsed = sa.make_url(url)
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    kind = SqliteDatabase if is_sqlite else PostgresqlDatabase
+    return kind(parsed, use, seconds_to_wait)
 
 
 class PublishedVersion(NamedTuple):
