@@ -1,28 +1,33 @@
-"""Puts the service together: what its routes share, its routes, and what surrounds them."""
+"""The application: its routes and what surrounds them; and how it is served until it is to end."""
 
 import asyncio
+import errno
+import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import anyio.to_thread
+import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from warehouse_assets.api import problems
-from warehouse_assets.api.deps import Runs, Service
 from warehouse_assets.api.middleware import Middleware
 from warehouse_assets.api.routes import (
+    about,
     answers,
     deliveries,
-    health,
     ingestions,
-    pages,
     reviews,
     trips,
 )
-from warehouse_assets.api.runs import WarmRuns
+from warehouse_assets.api.runs import Runs
+from warehouse_assets.api.service import Service
+from warehouse_assets.api.telemetry import LOGS
 from warehouse_assets.api.uploads import remove_broken_off
+from warehouse_assets.errors import SettingError
 from warehouse_assets.settings import Settings
 
 _DESCRIPTION = """The warehouse over HTTP: send files, watch what becomes of them, ask for answers.
@@ -31,17 +36,15 @@ Answers are JSON, or CSV with `Accept: text/csv` or `format=csv`. Their `ETag` h
 stay the same.
 
 Errors are problem documents (RFC 9457, `application/problem+json`)."""
-
-
 _ROUTERS = (
     reviews.router,  # nearly all that is asked
     answers.router,
     trips.router,
     ingestions.router,
     deliveries.router,
-    health.router,
-    pages.router,
+    about.router,
 )
+_SECONDS_FOR_REQUESTS_AT_THE_END = 5
 
 
 class _App(FastAPI):
@@ -75,8 +78,7 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         # To find out that nobody wants it takes as long as a kept answer; there is /metrics.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.service = Service(settings, WarmRuns() if runs is None else runs)
-    pages.add_static(app)
+    app.state.service = Service(settings, runs or Runs())
     return app
 
 
@@ -100,3 +102,57 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await anyio.to_thread.run_sync(service.runs.stop)
         await anyio.to_thread.run_sync(service.database.close)
         service.log.flush()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on which the service can be reached.
+
+    Raises:
+        SettingError: the port is taken, or the host is not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            reason = "another program listens on that port, maybe another `warehouse serve`"
+            remedy = "Stop it, or choose another port with --port or API_PORT."
+        elif error.errno == errno.EACCES:
+            reason = "this user may not listen on that port"
+            remedy = "Choose one from 1024 on with --port or API_PORT."
+        else:
+            reason = error.strerror or str(error)
+            remedy = "Choose an address of this machine with --host or API_HOST."
+        raise SettingError(
+            f"The service cannot listen on {host} port {port}: {reason}. {remedy}"
+        ) from None
+
+
+class Server(uvicorn.Server):
+    """A server whose streams of events end with it."""
+
+    def __init__(
+        self, app: FastAPI, seconds_at_the_end: int = _SECONDS_FOR_REQUESTS_AT_THE_END
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=LOGS,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=seconds_at_the_end,
+        )
+        super().__init__(config)
+        self._service = app.state.service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, after giving the requests under way some seconds."""
+        self._service.stopped.set()
+        await super().shutdown(sockets)
+
+
+def serve(app: FastAPI, listening: socket.socket) -> None:
+    """Serve `app` until the process is told to end by SIGINT or SIGTERM; then return."""
+    # The server hands a signal on, when it has ended, to whoever had it before.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    Server(app).run(sockets=[listening])

@@ -1,4 +1,4 @@
-"""Errors as problem documents (RFC 9457), and how the description of the API shows them."""
+"""Errors as problem documents (RFC 9457)."""
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping
@@ -25,20 +25,6 @@ _SECONDS_UNTIL_ANOTHER_TRY = 10
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 _logger = logging.getLogger(__name__)
 
-_MEANINGS = {
-    400: "The request cannot be understood.",
-    401: "The request has no key that this service knows.",
-    403: "The request comes from a page of another site.",
-    404: "There is no such thing.",
-    408: "The request did not go on.",
-    413: "The file is larger than UPLOAD_LIMIT.",
-    415: "The content is of a type that is not taken.",
-    422: "A value of the request cannot be used; `errors` tells which, and why.",
-    429: "More requests than API_REQUESTS_PER_MINUTE; `Retry-After` says when to go on.",
-    503: "The warehouse, the lake or the inbox cannot be used at the moment.",
-    507: "There is no space left to keep the file.",
-}
-
 
 class Problem(BaseModel):
     """What went wrong, as RFC 9457 has it."""
@@ -60,20 +46,6 @@ class Refusal(HTTPException):
             status, detail, headers={k.replace("_", "-"): v for k, v in headers.items()}
         )
         self.errors = [{"at": at, "reason": detail}] if at else None
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The description of the errors with which a route may answer, for its `responses`."""
-    schema = Problem.model_json_schema()
-    return {
-        status: {
-            "description": _MEANINGS[status],
-            "content": {
-                MEDIA_TYPE: {"schema": schema, "example": _document(status, _MEANINGS[status])}
-            },
-        }
-        for status in statuses
-    }
 
 
 def answer(
@@ -99,8 +71,13 @@ def _title(status: int) -> str:
     return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
-GUARDED = problems(400, 401, 422, 429)
-"""The errors with which any route may answer that is not of `/health`."""
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "What is wrong and what to do; docs/api.md has the statuses.",
+        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+    }
+}
+"""The description of the errors of a route, for the `responses` of its router."""
 
 
 async def _of_status(request: Request, error: Exception) -> Response:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing import forkserver
 
-from warehouse_assets.api.logs import LOGS
+from warehouse_assets.api.telemetry import LOGS
 
 _PRELOADED = ["__main__", "warehouse_assets.runs", __name__]
 _ASSETS = ("trips",)
@@ -60,7 +60,7 @@ def _end_with_the_service() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
-class WarmRuns:
+class Runs:
     """Runs in processes of their own, one at a time, with the environment of this process.
 
     Args:

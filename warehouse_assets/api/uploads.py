@@ -18,13 +18,13 @@ import anyio
 from anyio.to_thread import run_sync
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from warehouse_assets.api import webhooks
-from warehouse_assets.api.bodies import bounded, length_of
-from warehouse_assets.api.deps import Service
 from warehouse_assets.api.problems import Refusal
+from warehouse_assets.api.request import bounded, length_of
+from warehouse_assets.api.service import Service
 from warehouse_assets.errors import SourceError, is_disk_full
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.ingestions import Ingestion, Ingestions, shown_name
@@ -169,6 +169,8 @@ async def receive(request: Request, service: Service, name: str, webhook: str | 
     upload: Upload | None = None
     try:
         async with _sent(request, service, name, webhook) as sent:
+            if sent.webhook is not None:
+                webhooks.check(sent.webhook, service.settings.webhook_hosts)
             async for piece in _pieces(sent.parts):
                 if upload is None:
                     made = (service.inbox, service.ingestions, sent.name, piece, sent.size)
@@ -219,8 +221,6 @@ async def _sent(
     request: Request, service: Service, name: str, webhook: str | None
 ) -> AsyncIterator[_Sent]:
     """The file that is sent: the body, or what is in a form."""
-    if webhook is not None:
-        _check_webhook(service, webhook)
     limit = service.settings.upload_limit
     too_large = (
         f"The file is larger than {limit:,} bytes, which is the limit (setting UPLOAD_LIMIT). "
@@ -241,19 +241,17 @@ async def _sent(
             f"form as {FORM_TYPE} (curl -F file=@FILE).",
             Accept_Post=", ".join((*BODY_TYPES, FORM_TYPE)),
         )
-    parser = MultiPartParser(
-        request.headers,
-        bounded(request, limit + _MOST_BYTES_AROUND_A_FILE, too_large).stream(),
-        max_files=1,
-        max_fields=_MOST_FIELDS,
-        max_part_size=_MOST_BYTES_OF_A_FIELD,
-    )
+    bound = bounded(request, limit + _MOST_BYTES_AROUND_A_FILE, too_large)
     try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise Refusal(422, f"The body is not a form with one file: {error.message}") from None
+        form = await bound.form(
+            max_files=1, max_fields=_MOST_FIELDS, max_part_size=_MOST_BYTES_OF_A_FIELD
+        )
+    except Refusal:
+        raise
+    except HTTPException as error:
+        raise Refusal(422, f"The body is not a form with one file: {error.detail}") from None
     try:
-        sent = _of_form(form, service, name, webhook)
+        sent = _of_form(form, name, webhook)
         if (sent.size or 0) > limit:
             raise Refusal(413, too_large)
         yield sent
@@ -261,17 +259,16 @@ async def _sent(
         await form.close()
 
 
-def _of_form(form: FormData, service: Service, name: str, webhook: str | None) -> _Sent:
+def _of_form(form: FormData, name: str, webhook: str | None) -> _Sent:
     """What a form with one file says, and what was said beside it."""
     for field in form:
         if field not in FORM_FIELDS:
             there_are = ", ".join(FORM_FIELDS)
             raise Refusal(422, f"A form has no field {field!r}; there are: {there_are}.", at=field)
     file = form.get("file")
-    if named := str(form.get("webhook") or ""):
-        if webhook is not None:
-            raise Refusal(422, "There are two webhooks; give one.", at="webhook")
-        _check_webhook(service, named)
+    named = str(form.get("webhook") or "")
+    if named and webhook is not None:
+        raise Refusal(422, "There are two webhooks; give one.", at="webhook")
     if not isinstance(file, UploadFile):
         raise Refusal(422, "There is no file in the form, in a field `file`.", at="file")
 
@@ -281,9 +278,3 @@ def _of_form(form: FormData, service: Service, name: str, webhook: str | None) -
 
     called = str(form.get("name") or name or file.filename or "")
     return _Sent(parts(), file.size, called, named or webhook)
-
-
-def _check_webhook(service: Service, webhook: str) -> None:
-    reason = webhooks.why_not(webhook, service.settings.webhook_hosts)
-    if reason is not None:
-        raise Refusal(422, f"The webhook cannot be told: {reason}.", at="webhook")

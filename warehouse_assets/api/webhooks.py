@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from warehouse_assets.api.problems import Refusal
 from warehouse_assets.ingestions import Event, Ingestion, Ingestions, Webhook
 
 _UNTOLD = frozenset({"received", "progress"})
@@ -21,20 +22,27 @@ _WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
 _logger = logging.getLogger(__name__)
 
 
-def why_not(url: str, hosts: frozenset[str]) -> str | None:
-    """Why `url` cannot be told events, of those `hosts` that may be; None if it can."""
-    if len(url) > _LONGEST_ADDRESS or not url.isprintable() or " " in url:
-        return "it is too long, or has characters that no address has"
+def check(url: str, hosts: frozenset[str]) -> None:
+    """Refuse a `url` that cannot be told events, of those `hosts` that may be.
+
+    Raises:
+        Refusal: it is no address, or not on one of them.
+    """
+    reason = None
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return "it is not an address"
-    if parts.scheme not in {"http", "https"} or not host:
-        return "it must be an address, http://HOST… or https://…"
-    if "*" not in hosts and host not in hosts:
-        return f"{host} is not among the hosts that may be told (setting WEBHOOK_HOSTS)"
-    return None
+        reason = "it is not an address"
+    else:
+        if len(url) > _LONGEST_ADDRESS or not url.isprintable() or " " in url:
+            reason = "it is too long, or has characters that no address has"
+        elif parts.scheme not in {"http", "https"} or not host:
+            reason = "it must be an address, http://HOST… or https://…"
+        elif "*" not in hosts and host not in hosts:
+            reason = f"{host} is not among the hosts that may be told (setting WEBHOOK_HOSTS)"
+    if reason is not None:
+        raise Refusal(422, f"The webhook cannot be told: {reason}.", at="webhook")
 
 
 class Webhooks:

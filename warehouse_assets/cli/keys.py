@@ -2,7 +2,7 @@
 
 import click
 
-from warehouse_assets.api.keys import add_key, hash_of
+from warehouse_assets.api.auth import add_key, hash_of
 from warehouse_assets.settings import Settings
 
 

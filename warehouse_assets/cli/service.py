@@ -4,9 +4,8 @@ import os
 
 import click
 
-from warehouse_assets.api.app import build_app
+from warehouse_assets.api.app import build_app, listen, serve
 from warehouse_assets.api.auth import is_of_this_machine
-from warehouse_assets.api.server import listen, serve
 from warehouse_assets.errors import SettingError
 from warehouse_assets.settings import SETTINGS, Settings
 

@@ -18,9 +18,9 @@ import requests
 from fastapi import FastAPI
 
 import warehouse_assets_tests
-from warehouse_assets.api.app import build_app
-from warehouse_assets.api.deps import Service
-from warehouse_assets.api.server import Server, listen, serve
+from warehouse_assets.api.app import Server, build_app, listen, serve
+from warehouse_assets.api.runs import Runs
+from warehouse_assets.api.service import Service
 from warehouse_assets.ingestions import Ingestion
 from warehouse_assets.settings import Settings
 from warehouse_assets_tests.integration.processes import fork
@@ -30,13 +30,14 @@ COLUMNS = "region,origin_coord,destination_coord,datetime,datasource\n"
 ROW = "Prague,POINT (14.4 50.0),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n"
 
 
-@dataclass
-class NoRuns:
+class NoRuns(Runs):
     """Counts the runs that are asked for, and has none."""
 
-    requested: int = 0
-    is_started: bool = False
-    is_stopped: bool = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.requested = 0
+        self.is_started = False
+        self.is_stopped = False
 
     def start(self) -> None:
         self.is_started = True

@@ -1,6 +1,6 @@
 """What is kept in memory: how much of it, and for how long."""
 
-from warehouse_assets.api.cache import Cache, Kept, Key
+from warehouse_assets.api.middleware import Cache, Kept, Key
 from warehouse_assets.warehouse import PublishedVersion
 
 _OLD = PublishedVersion("trips", "lake", 1)

@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse_assets.api.auth import RequestLimit
-from warehouse_assets.api.keys import hash_of
+from warehouse_assets.api.auth import RequestLimit, hash_of
 from warehouse_assets_tests.api.serving import assert_is_problem, serving, settings_of
 
 

@@ -9,7 +9,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from warehouse_assets.api.keys import add_key
+from warehouse_assets.api.auth import add_key
 from warehouse_assets.defs.trips.tables import WEEKLY_TRIPS
 from warehouse_assets.ingestions import Ingestion
 from warehouse_assets.lake import Lake

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from warehouse_assets.api.runs import WarmRuns
+from warehouse_assets.api.runs import Runs
 from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets_tests.api.serving import (
     COLUMNS,
@@ -87,7 +87,7 @@ def runs_in(log: Path) -> int:
 @pytest.mark.usefixtures("warm")
 def test_requests_that_come_during_a_run_are_one_run_after_it(tmp_path: Path) -> None:
     log, may_end = tmp_path / "log", tmp_path / "may_end"
-    runs = WarmRuns(stand_in(log, may_end))
+    runs = Runs(stand_in(log, may_end))
     runs.start()
     runs.request()
     eventually(lambda: runs_in(log) == 1)
@@ -106,7 +106,7 @@ def test_a_run_whose_process_died_is_had_again_but_not_for_ever(
     tmp_path: Path, deaths: int, runs_had: int
 ) -> None:
     log = tmp_path / "log"
-    runs = WarmRuns(stand_in(log, tmp_path, deaths))
+    runs = Runs(stand_in(log, tmp_path, deaths))
     runs.start()
     runs.request()
     eventually(lambda: runs_in(log) == runs_had)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from warehouse_assets.api import webhooks
+from warehouse_assets.api.problems import Refusal
 from warehouse_assets.ingestions import Ingestion, Webhook
 from warehouse_assets_tests.api.serving import Served, eventually, serving, settings_of
 
@@ -143,9 +144,11 @@ def test_only_addresses_on_the_hosts_of_the_setting_are_told() -> None:
         ("http://localhost/" + "x" * 2000, "too long"),
         ("", "http://"),
     ]:
-        assert reason in (webhooks.why_not(url, LOCAL) or "")
-    assert webhooks.why_not("https://example.com:8443/x", frozenset({"*"})) is None
-    assert webhooks.why_not("http://LOCALHOST/x", LOCAL) is None
+        with pytest.raises(Refusal) as refused:
+            webhooks.check(url, LOCAL)
+        assert reason in refused.value.detail
+    webhooks.check("https://example.com:8443/x", frozenset({"*"}))
+    webhooks.check("http://LOCALHOST/x", LOCAL)
 
 
 def test_an_upload_whose_webhook_may_not_be_told_is_refused_whole(served: Served) -> None:

@@ -1,9 +1,7 @@
 """The routes of the answers to what people ask: which there are, and the rows of each."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from datetime import date, datetime
-from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -12,25 +10,22 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api import cursor
 from warehouse_assets.api.database import Reading
-from warehouse_assets.api.formats import (
-    MEDIA_TYPES,
-    Content,
+from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.request import StrictRoute, check, cursor_of, kind_of, read_cursor
+from warehouse_assets.api.response import (
     Format,
     Formatted,
+    answer,
     formatted,
     in_both_formats,
+    long_csv,
     plain,
-    write_csv,
 )
-from warehouse_assets.api.parameters import StrictRoute, check
-from warehouse_assets.api.problems import GUARDED, Refusal
-from warehouse_assets.api.published import answer, sent
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, Question
 from warehouse_assets.tables import column_names, key_names
 
-router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=GUARDED)
+router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)
 
 _ASKED: Mapping[str, sa.Table | Question] = {
     **{str(table.name): table for table in ANSWER_TABLES},
@@ -38,7 +33,6 @@ _ASKED: Mapping[str, sa.Table | Question] = {
 }
 _ROWS_ON_A_PAGE = 100
 _ROWS_AT_ONCE = 2000
-_BYTES_IN_MEMORY = 4 * 1024 * 1024
 # What a person calls the types of columns.
 _KINDS: Mapping[type[Any], str] = {
     int: "whole number",
@@ -93,7 +87,6 @@ _OF_LIST = in_both_formats(
 _OF_ANSWER = in_both_formats(
     "year,week_number,votes\r\n2022,0,1\r\n",
     "JSON is a page; CSV has all rows if no `limit` is given.",
-    *(404, 422, 503),
 )
 
 
@@ -142,7 +135,7 @@ async def answers(request: Request, said: Annotated[Formatted, Query()]) -> Resp
     """The answers there are, with what they answer and their columns."""
     names = ("name", "question", "address")
     rows = ([found[name] for name in names] for found in _DESCRIPTIONS)
-    return sent(request, formatted(said.wanted(request), {"answers": _DESCRIPTIONS}, names, rows))
+    return formatted(request, said.wanted(request), {"answers": _DESCRIPTIONS}, names, rows)
 
 
 @router.get("/{name}", response_model=Rows, responses=_OF_ANSWER)
@@ -157,38 +150,39 @@ async def answer_of(
         raise Refusal(404, "There is no answer of that name; /answers tells which there are.")
     if isinstance(asked, Question):
         return await _answer_of_question(request, asked, said)
-    table, shape, limit = asked, said.wanted(request), said.limit or _ROWS_ON_A_PAGE
+    table, format_, limit = asked, said.wanted(request), said.limit or _ROWS_ON_A_PAGE
     named: Sequence[str] = table.info.get("order") or ()
     # Together they are of one row only.
     order = [table.c[name] for name in dict.fromkeys((*named, *key_names(table)))]
     query = sa.select(table).order_by(*order)
     if said.after is not None:
-        place = cursor.decode(said.after, map(cursor.kind_of, order))
+        place = read_cursor(said.after, map(kind_of, order))
         query = query.where(sa.tuple_(*order) > sa.tuple_(*place))
 
-    def make(reading: Reading) -> Content:
-        if shape == "csv" and said.limit is None and said.after is None:
-            return _whole(reading, query, table)
+    def make(reading: Reading) -> Response:
+        if format_ == "csv" and said.limit is None and said.after is None:
+            many = reading.connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
+            return long_csv(request, column_names(table), many)
         rows = [tuple(row) for row in reading.connection.execute(query.limit(limit + 1))]
         following = None
         if len(rows) > limit:
             end = dict(zip(column_names(table), rows[limit - 1], strict=True))
-            following = cursor.encode([end[column.name] for column in order])
-        return _page_of(shape, table, _columns(table), rows[:limit], following)
+            following = cursor_of([end[column.name] for column in order])
+        return _page_of(request, format_, table, _columns(table), rows[:limit], following)
 
     return await answer(request, [table], make)
 
 
 async def _answer_of_question(request: Request, question: Question, said: _Page) -> Response:
     check(request.query_params, ["format"])  # its answer has one page
-    shape = said.wanted(request)
+    format_ = said.wanted(request)
 
-    def make(reading: Reading) -> Content:
+    def make(reading: Reading) -> Response:
         result = reading.connection.exec_driver_sql(question.path.read_text(encoding="utf-8"))
         names = list(result.keys())
         rows = [[_value(*pair) for pair in zip(names, row, strict=True)] for row in result]
         columns = [{"name": name, "type": None, "description": None} for name in names]
-        return _page_of(shape, question, columns, rows)
+        return _page_of(request, format_, question, columns, rows)
 
     return await answer(request, question.reads, make)
 
@@ -200,12 +194,13 @@ def _value(name: str, value: Any) -> Any:
 
 
 def _page_of(
-    shape: Format,
+    request: Request,
+    format_: Format,
     asked: sa.Table | Question,
     columns: Sequence[Mapping[str, str | None]],
     rows: Sequence[Sequence[Any]],
     following: str | None = None,
-) -> Content:
+) -> Response:
     """A page of rows: as JSON a `Rows`."""
     names = [str(column["name"]) for column in columns]
     told = {
@@ -215,16 +210,4 @@ def _page_of(
         "rows": [dict(zip(names, map(plain, row), strict=True)) for row in rows],
         "next": following,
     }
-    return formatted(shape, told, names, rows, following)
-
-
-def _whole(reading: Reading, query: sa.Select[Any], table: sa.Table) -> Content:
-    """All rows as CSV, by way of a file if they are many: a slow client would hold up others."""
-    connection = reading.connection.execution_options(yield_per=_ROWS_AT_ONCE)
-    with ExitStack() as stack:
-        file = stack.enter_context(
-            SpooledTemporaryFile(_BYTES_IN_MEMORY, "w+", encoding="utf-8", newline="")
-        )
-        write_csv(file, column_names(table), connection.execute(query))
-        stack.pop_all()  # who sends it closes it
-    return Content(file, MEDIA_TYPES["csv"])
+    return formatted(request, format_, told, names, rows, following)

@@ -13,20 +13,18 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.bodies import bounded
-from warehouse_assets.api.deps import Service, TheService, reply, service_of
-from warehouse_assets.api.formats import TimeWithoutZone
-from warehouse_assets.api.parameters import StrictRoute
-from warehouse_assets.api.problems import GUARDED, Refusal, problems
+from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.request import StrictRoute, bounded
+from warehouse_assets.api.response import TimeWithoutZone, reply
+from warehouse_assets.api.service import Service, service_of
 from warehouse_assets.defs.deliveries import records
 from warehouse_assets.defs.deliveries.average import BEGINNING
-from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.defs.deliveries.state import Snapshot
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.progress import heard_by
 
 router = APIRouter(
-    prefix="/deliveries", tags=["deliveries"], route_class=StrictRoute, responses=GUARDED
+    prefix="/deliveries", tags=["deliveries"], route_class=StrictRoute, responses=PROBLEMS
 )
 
 _MOST_BYTES = 10 * 10**6
@@ -110,23 +108,22 @@ class Average(BaseModel):
     "",
     status_code=202,
     response_model=Appended,
-    responses=problems(400, 403, 408, 413, 422, 503, 507),
     openapi_extra=_BODY,
     summary="Send steps of deliveries",
 )
-async def append(request: Request, service: TheService) -> Appended:
+async def append(request: Request) -> Response:
     """Append one step, or several in their order, to the feed; all of them or none.
 
     The answer comes when they are on the disk. What is sent again counts once.
     """
     too_large = f"Send at most {_MOST_BYTES:,} bytes at once."
     body = await bounded(request, _MOST_BYTES, too_large).body()
-    return await run_sync(_append, body, service.average)
 
+    def appended() -> Appended:
+        lines = _lines(body)
+        return Appended(records=len(lines), position=service_of(request).average.append(lines))
 
-def _append(body: bytes, average: DeliveryAverage) -> Appended:
-    lines = _lines(body)
-    return Appended(records=len(lines), position=average.append(lines))
+    return reply(await run_sync(appended), 202)
 
 
 def _lines(body: bytes) -> Sequence[bytes]:
@@ -154,7 +151,6 @@ def _lines(body: bytes) -> Sequence[bytes]:
 @router.get(
     "/average",
     response_model=Average,
-    responses=problems(503),
     summary="The average duration so far",
 )
 async def average_now(request: Request) -> Response:
@@ -165,12 +161,11 @@ async def average_now(request: Request) -> Response:
 @router.get(
     "/average/events",
     response_class=EventSourceResponse,
-    responses=problems(503),
     summary="The average duration, as it moves",
 )
-async def average_events(service: TheService) -> AsyncIterator[ServerSentEvent]:
+async def average_events(request: Request) -> AsyncIterator[ServerSentEvent]:
     """A stream of server-sent events: the average now, and again whenever it has changed."""
-    known: Snapshot | None = None
+    service, known = service_of(request), None
     while not service.stopped.is_set():
         now = await run_sync(service.average.snapshot, known)
         if now is not known and (known is None or now != known):

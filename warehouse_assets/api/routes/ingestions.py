@@ -10,9 +10,10 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.deps import TheService, reply, service_of
-from warehouse_assets.api.parameters import StrictRoute
-from warehouse_assets.api.problems import GUARDED, Refusal, problems
+from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.request import StrictRoute
+from warehouse_assets.api.response import reply
+from warehouse_assets.api.service import service_of
 from warehouse_assets.api.uploads import BODY_TYPES, FORM_FIELDS, FORM_TYPE, receive
 from warehouse_assets.ingestions import ENDS, Ingestion
 
@@ -20,7 +21,7 @@ router = APIRouter(
     prefix="/trips/ingestions",
     tags=["ingestions of trips"],
     route_class=StrictRoute,
-    responses=GUARDED,
+    responses=PROBLEMS,
 )
 
 _EXAMPLE_ID = "20261121-093042123456-5e0c7a1b"
@@ -85,36 +86,35 @@ class IngestionList(BaseModel):
     next: str | None = Field(description="Where older ones are; null if there are none.")
 
 
+class _Told(BaseModel):
+    """What may be said behind the `?` of a file."""
+
+    name: str = Field(
+        "", description="What the file is called.", max_length=1000, examples=["trips.csv"]
+    )
+    webhook: str | None = Field(
+        None, description="Address to which the events are posted, on a host of WEBHOOK_HOSTS."
+    )
+
+
 @router.post(
     "",
     status_code=202,
     response_model=Accepted,
-    responses=problems(400, 403, 408, 413, 415, 422, 503, 507),
     openapi_extra=_BODY,
     summary="Send a file of trips",
 )
-async def ingest(
-    request: Request,
-    response: Response,
-    service: TheService,
-    name: Annotated[
-        str, Query(description="What the file is called.", max_length=1000, examples=["trips.csv"])
-    ] = "",
-    webhook: Annotated[
-        str | None,
-        Query(description="Address to which the events are posted, on a host of WEBHOOK_HOSTS."),
-    ] = None,
-) -> Accepted:
+async def ingest(request: Request, said: Annotated[_Told, Query()]) -> Response:
     """Take a CSV file of trips, of any size up to UPLOAD_LIMIT, and start a run that ingests it.
 
     The answer comes when the file is stored, and before anything of it is read.
     """
-    ingestion = await receive(request, service, name, webhook)
+    service = service_of(request)
+    ingestion = await receive(request, service, said.name, said.webhook)
     service.webhooks.begin(ingestion)
     service.runs.request()
     accepted = _accepted(request, ingestion)
-    response.headers["Location"] = accepted.status_url
-    return accepted
+    return reply(accepted, 202, Location=accepted.status_url)
 
 
 class _Page(BaseModel):
@@ -124,9 +124,7 @@ class _Page(BaseModel):
     before: str | None = Field(None, description="Only those older than the one of this id.")
 
 
-@router.get(
-    "", response_model=IngestionList, responses=problems(422), summary="The latest ingestions"
-)
+@router.get("", response_model=IngestionList, summary="The latest ingestions")
 async def latest(request: Request, said: Annotated[_Page, Query()]) -> Response:
     """The ingestions of the last weeks, the newest first, a page at a time."""
     limit, before = said.limit, said.before
@@ -142,8 +140,14 @@ async def latest(request: Request, said: Annotated[_Page, Query()]) -> Response:
     return reply(await run_sync(read))
 
 
-async def _ingestion(ingestion_id: str, service: TheService) -> Ingestion:
-    found = service.ingestions.get(ingestion_id)
+@router.get("/{ingestion_id}", response_model=IngestionStatus, summary="The status of an ingestion")
+async def status(request: Request, ingestion_id: str) -> Response:
+    """How far one ingestion has come."""
+    return reply(await run_sync(_status, request, _found(request, ingestion_id)))
+
+
+def _found(request: Request, ingestion_id: str) -> Ingestion:
+    found = service_of(request).ingestions.get(ingestion_id)
     if found is None:
         raise Refusal(
             404,
@@ -152,52 +156,41 @@ async def _ingestion(ingestion_id: str, service: TheService) -> Ingestion:
     return found
 
 
-TheIngestion = Annotated[Ingestion, Depends(_ingestion)]
-
-
-@router.get(
-    "/{ingestion_id}",
-    response_model=IngestionStatus,
-    responses=problems(404, 422),
-    summary="The status of an ingestion",
-)
-async def status(request: Request, ingestion: TheIngestion) -> IngestionStatus:
-    """How far one ingestion has come."""
-    return await run_sync(_status, request, ingestion)
-
-
-async def _after(
-    ingestion: TheIngestion,
+async def _beginning(
+    request: Request,
+    ingestion_id: str,
     after: Annotated[int, Query(description="Only events after this number.", ge=0)] = 0,
     last_event_id: Annotated[
         str | None, Header(description="The same, as browsers say it when they connect again.")
     ] = None,
-) -> int:
-    """The number after which events are wanted; ends the request where none can come."""
+) -> tuple[Ingestion, int]:
+    """Of what and after which number events are wanted; ends a request where none can come."""
+    ingestion = _found(request, ingestion_id)
     if last_event_id is None:
-        return after
+        return ingestion, after
     if not last_event_id.isdecimal() or not last_event_id.isascii():
         raise Refusal(422, "It is the number of an event.", at="Last-Event-ID")
     number = int(last_event_id)
     if ingestion.is_over and not ingestion.events(number):
         raise Refusal(204, "")  # the one answer at which a browser does not connect again
-    return number
+    return ingestion, number
 
 
 @router.get(
     "/{ingestion_id}/events",
     response_class=EventSourceResponse,
-    responses={**problems(404, 422), 204: {"description": "It is over and all was told."}},
+    responses={204: {"description": "It is over and all was told."}},
     summary="The events of an ingestion, as they happen",
 )
 async def events(
-    service: TheService, ingestion: TheIngestion, after: Annotated[int, Depends(_after)]
+    request: Request, beginning: Annotated[tuple[Ingestion, int], Depends(_beginning)]
 ) -> AsyncIterator[ServerSentEvent]:
     """A stream of server-sent events, from the first one, or from where it broke off.
 
     It ends after `succeeded` or `failed`; a comment is sent every 15 seconds in between.
     """
-    async for event in ingestion.follow(service.stopped, after):
+    ingestion, after = beginning
+    async for event in ingestion.follow(service_of(request).stopped, after):
         yield ServerSentEvent(
             id=str(event.number), event=event.name, data={"at": event.at, **event.data}
         )

@@ -9,20 +9,29 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api import charts, cursor
+from warehouse_assets.api import charts
 from warehouse_assets.api.database import Reading
-from warehouse_assets.api.deps import service_of
-from warehouse_assets.api.formats import (
+from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.request import (
+    OfRegion,
+    Ranged,
+    StrictRoute,
+    cursor_of,
+    kind_of,
+    read_cursor,
+)
+from warehouse_assets.api.response import (
     UNCHANGED,
-    Content,
     Format,
     Formatted,
+    answer,
     formatted,
     in_both_formats,
+    page_model,
+    row_model,
+    sent,
 )
-from warehouse_assets.api.parameters import OfRegion, Ranged, StrictRoute
-from warehouse_assets.api.problems import GUARDED, Refusal, problems
-from warehouse_assets.api.published import answer, sent
+from warehouse_assets.api.service import service_of
 from warehouse_assets.defs.trips.answers import (
     ORDER,
     Box,
@@ -38,7 +47,7 @@ from warehouse_assets.defs.trips.answers import (
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
 from warehouse_assets.tables import column_names
 
-router = APIRouter(prefix="/trips", tags=["trips"], route_class=StrictRoute, responses=GUARDED)
+router = APIRouter(prefix="/trips", tags=["trips"], route_class=StrictRoute, responses=PROBLEMS)
 
 _GROUPS_ON_THE_MAP = 600
 
@@ -71,43 +80,21 @@ class Point(BaseModel):
     lat: float
 
 
-class Group(BaseModel):
-    """A group of similar trips."""
-
-    region: str
-    origin_tile_x: int
-    origin_tile_y: int
-    destination_tile_x: int
-    destination_tile_y: int
-    hour_of_day: int
-    trips: int
-    first_trip_at: str
-    last_trip_at: str
-    origin: Point = Field(description="Centre of the origin's tile.")
-    destination: Point = Field(description="Centre of the destination's tile.")
-
-
-class Groups(BaseModel):
-    """A page of groups, those with the most trips first."""
-
-    groups: list[Group]
-    next: str | None = Field(description="`after` of the next page; null on the last one.")
-
-
+_GROUP = row_model(
+    "Group",
+    {str(column.name): column for column in TRIP_GROUPS.columns},
+    origin=(Point, Field(description="Centre of the origin's tile.")),
+    destination=(Point, Field(description="Centre of the destination's tile.")),
+)
 _OF_AVERAGE = in_both_formats(
     "week_start,trips\r\n2018-05-21,4\r\n2018-05-28,1\r\n",
     "The average; as CSV the series that it is made of.",
-    *(404, 422, 503),
 )
 _NAMES = column_names(TRIP_GROUPS)
-_COLUMNS = (
-    *_NAMES,
-    *("origin_lon", "origin_lat", "destination_lon", "destination_lat"),
-)
+_COLUMNS = (*_NAMES, "origin_lon", "origin_lat", "destination_lon", "destination_lat")
 _OF_GROUPS = in_both_formats(
     ",".join(_COLUMNS) + "\r\n",
     "A page; the header `Link` leads to the next one, too.",
-    *(422, 503),
 )
 _OF_PICTURE: Any = {
     200: {
@@ -115,7 +102,6 @@ _OF_PICTURE: Any = {
         "content": {"image/svg+xml": {"schema": {"type": "string"}}},
     },
     **UNCHANGED,
-    **problems(422, 503),
 }
 
 
@@ -159,30 +145,29 @@ async def weekly_average(request: Request, said: Annotated[_Area, Query()]) -> R
 
     Say either `region` or all four sides of the box.
     """
-    days, shape, box, region = said.days, said.wanted(request), said.box(), said.region
+    days, format_, box, region = said.days, said.wanted(request), said.box(), said.region
     if box is not None:
         lake, match = service_of(request).lake, said.match or "origin"
-        return sent(
-            request, _average(await run_sync(weekly_trips_of_box, lake, box, match, days), shape)
-        )
+        weekly = await run_sync(weekly_trips_of_box, lake, box, match, days)
+        return _average(request, weekly, format_)
 
-    def make(reading: Reading) -> Content:
+    def make(reading: Reading) -> Response:
         weekly = weekly_trips_of_region(reading.connection, region or "", days)
         if weekly is None:
             raise Refusal(404, "There are no trips of this region.")
-        return _average(weekly, shape)
+        return _average(request, weekly, format_)
 
     return await answer(request, [DAILY_TRIPS, WEEKLY_TRIPS], make)
 
 
-def _average(weekly: WeeklyTrips, shape: Format) -> Content:
+def _average(request: Request, weekly: WeeklyTrips, format_: Format) -> Response:
     told = {  # a `WeeklyAverage`; models of as many weeks as may be asked for would take seconds
         "average_trips_per_week": weekly.average,
         "trips": weekly.trips,
         "weeks": len(weekly.weeks),
         "series": [{"week_start": week, "trips": number} for week, number in weekly.weeks],
     }
-    return formatted(shape, told, ("week_start", "trips"), weekly.weeks)
+    return formatted(request, format_, told, ("week_start", "trips"), weekly.weeks)
 
 
 class _Groups(Formatted, OfRegion):
@@ -194,22 +179,22 @@ class _Groups(Formatted, OfRegion):
     after: str | None = Field(None, description="`next` of the page before.")
 
 
-@router.get("/groups", response_model=Groups, responses=_OF_GROUPS)
+@router.get("/groups", response_model=page_model("groups", _GROUP), responses=_OF_GROUPS)
 async def groups(request: Request, said: Annotated[_Groups, Query()]) -> Response:
     """Groups of similar trips, those with the most trips first."""
-    shape, zoom, place = said.wanted(request), _zoom(request), None
+    format_, zoom, place = said.wanted(request), _zoom(request), None
     if said.after is not None:
-        place = cursor.decode(said.after, map(cursor.kind_of, ORDER))
+        place = read_cursor(said.after, map(kind_of, ORDER))
 
-    def make(reading: Reading) -> Content:
+    def make(reading: Reading) -> Response:
         filter_ = Filter(said.region, said.hour_of_day, said.min_trips)
         found = most_travelled(reading.connection, filter_, said.limit + 1, place)
         page = [_group(group, zoom) for group in found[: said.limit]]
         following = None
         if len(found) > said.limit:
-            following = cursor.encode([found[said.limit - 1][column.name] for column in ORDER])
+            following = cursor_of([found[said.limit - 1][column.name] for column in ORDER])
         told = {"groups": page, "next": following}
-        return formatted(shape, told, _COLUMNS, map(_row, page), following)
+        return formatted(request, format_, told, _COLUMNS, map(_row, page), following)
 
     return await answer(request, [TRIP_GROUPS], make)
 
@@ -245,9 +230,9 @@ async def trips_map(request: Request, said: Annotated[OfRegion, Query()]) -> Res
         )
         return charts.Line(group["region"], origin, destination, group["trips"])
 
-    def make(reading: Reading) -> Content:
+    def make(reading: Reading) -> Response:
         found = most_travelled(reading.connection, Filter(said.region), _GROUPS_ON_THE_MAP)
-        return _picture(charts.trips_map(map(line, found)))
+        return _picture(request, charts.trips_map(map(line, found)))
 
     return await answer(request, [TRIP_GROUPS], make)
 
@@ -256,12 +241,12 @@ async def trips_map(request: Request, said: Annotated[OfRegion, Query()]) -> Res
 async def trips_by_week(request: Request, said: Annotated[OfRegion, Query()]) -> Response:
     """A chart of the trips of each week, by region."""
 
-    def make(reading: Reading) -> Content:
+    def make(reading: Reading) -> Response:
         weekly = weekly_trips_by_region(reading.connection, said.region)
-        return _picture(charts.trips_by_week(weekly))
+        return _picture(request, charts.trips_by_week(weekly))
 
     return await answer(request, [WEEKLY_TRIPS], make)
 
 
-def _picture(svg: str) -> Content:
-    return Content(svg.encode(), "image/svg+xml")
+def _picture(request: Request, svg: str) -> Response:
+    return sent(request, svg.encode(), "image/svg+xml")

@@ -1,27 +1,40 @@
-"""Parameters that several routes have, and the refusal of those that a route does not have.
+"""What a request says: parameters, a cursor, a body; and the refusal of what cannot be used.
 
-One that is ignored gives another answer: `form=2014-10-01`, a slip for `from`, would otherwise be
-answered with all days.
+A parameter that is ignored gives another answer: `form=2014-10-01`, a slip for `from`, would
+otherwise be answered with all days.
 """
 
-import inspect
+import base64
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import date
-from typing import Annotated, Any, TypeVar, get_type_hints
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from types import GenericAlias
+from typing import Annotated, Any, get_type_hints
 
+import anyio
+import pydantic_core
+import sqlalchemy as sa
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, NaiveDatetime, TypeAdapter, ValidationError
 from starlette.datastructures import QueryParams
+from starlette.routing import Match
+from starlette.types import Message, Scope
 
 from warehouse_assets.api.problems import Refusal
 from warehouse_assets.times import Days
 
-M = TypeVar("M", bound=BaseModel)
+_LONGEST_CURSOR = 10_000
+_IN_CURSOR: Mapping[type[Any], Any] = {
+    datetime: NaiveDatetime,
+    date: date,
+    str: Annotated[str, Field(pattern=r"^[^\x00]*$")],
+    int: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)],
+}
+_SECONDS_OF_SILENCE = 60.0
 
 
 def _day(text: str) -> date:
@@ -68,30 +81,25 @@ class OfRegion(BaseModel):
 class StrictRoute(APIRoute):
     """A route that refuses parameters behind the `?` which it does not declare.
 
-    A function that takes the request, what is in the path, and all parameters as one model, `said`,
-    and returns a `Response`, is called without FastAPI's looking its parameters up: that takes
-    longer than a short answer.
+    A function that returns a `Response` takes the request, what is in the path, and all parameters
+    as one model, `said`. It is called without FastAPI, whose looking them up takes longer than a
+    short answer.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What answers a request: as any route, if its parameters are known."""
-        hints = get_type_hints(self.endpoint)
-        model = hints.get("said")
-        taken = {"request", "said", *self.param_convertors}
-        is_plain = hints.get("return") is Response and taken >= {
-            *inspect.signature(self.endpoint).parameters
-        }
+        model = get_type_hints(self.endpoint).get("said")
         known = _aliases(model) if model else _names(self.dependant)
         handle = super().get_route_handler()
 
         async def handle_plainly(request: Request) -> Response:
-            values = {"said": values_of(request, model)} if model else {}
+            values = {"said": _values_of(request, model)} if model else {}
             answered: Response = await self.endpoint(
                 request=request, **values, **request.path_params
             )
             return answered
 
-        if is_plain:
+        if get_type_hints(self.endpoint).get("return") is Response:
             handle = handle_plainly
 
         async def handle_strictly(request: Request) -> Response:
@@ -100,6 +108,18 @@ class StrictRoute(APIRoute):
             return await handle(request)
 
         return handle_strictly
+
+
+class RawPathRoute(StrictRoute):
+    """A route with ids in its path: any text, percent-encoded, slashes as well.
+
+    A server hands the path on decoded, so that a slash of an id would be one of the path. So these
+    are looked for in the path as it was sent.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a request is for this route, and what is in its path."""
+        return super().matches({**scope, "path": bytes(scope["raw_path"]).decode("latin-1")})
 
 
 def _aliases(model: type[BaseModel]) -> list[str]:
@@ -112,7 +132,7 @@ def _names(dependant: Dependant) -> list[str]:
     return [*nested, *(found.alias for found in dependant.query_params)]
 
 
-def values_of(request: Request, model: type[M]) -> M:
+def _values_of(request: Request, model: type[BaseModel]) -> BaseModel:
     """The parameters behind the `?`, as `model` declares them.
 
     Raises:
@@ -144,3 +164,69 @@ def check(sent: QueryParams, known: Sequence[str]) -> None:
         refusal = Refusal(422, " ".join(errors.values()))
         refusal.errors = [{"at": name, "reason": reason} for name, reason in errors.items()]
         raise refusal
+
+
+def kind_of(column: sa.Column[Any]) -> Any:
+    """The type of the values of a column in a cursor."""
+    return _IN_CURSOR[column.type.python_type]
+
+
+def cursor_of(values: Sequence[Any]) -> str:
+    """The cursor of `values`."""
+    return base64.urlsafe_b64encode(pydantic_core.to_json(values)).decode().rstrip("=")
+
+
+def read_cursor(text: str, kinds: Iterable[Any]) -> tuple[Any, ...]:
+    """The values of a cursor, which are of these types.
+
+    Raises:
+        Refusal: it is none of such values.
+    """
+    shape: Any = GenericAlias(tuple, tuple(kinds))
+    found: TypeAdapter[tuple[Any, ...]] = TypeAdapter(shape)
+    try:
+        sent = base64.urlsafe_b64decode(text[:_LONGEST_CURSOR].encode() + b"==")
+        return found.validate_json(sent, strict=True)
+    except ValueError:
+        raise not_a_cursor() from None
+
+
+def not_a_cursor(words: str = "") -> Refusal:
+    """What is said of a cursor that cannot be used."""
+    return Refusal(422, f"It is not the `next` of a page{words}.", "after")
+
+
+def bounded(request: Request, most_bytes: int, too_large: str) -> Request:
+    """The same request, whose body is refused where it is too large or does not go on.
+
+    Args:
+        too_large: what is said of a body of more than `most_bytes`.
+
+    Raises:
+        Refusal: by its header it is too large; reading it raises the same, also for its silence.
+    """
+    received = 0
+
+    def check(size: int) -> None:
+        if size > most_bytes:
+            raise Refusal(413, too_large)
+
+    async def receive() -> Message:
+        nonlocal received
+        with anyio.move_on_after(_SECONDS_OF_SILENCE) as waiting:
+            message = await request.receive()
+        if waiting.cancelled_caught:
+            reason = f"Nothing came for {_SECONDS_OF_SILENCE:g} seconds."
+            raise Refusal(408, reason, Connection="close")
+        received += len(message.get("body", b""))
+        check(received)
+        return message
+
+    check(length_of(request) or 0)
+    return Request(request.scope, receive)
+
+
+def length_of(request: Request) -> int | None:
+    """The bytes of a body as its header has them; None if they are not known."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else None

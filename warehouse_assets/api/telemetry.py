@@ -1,14 +1,78 @@
-"""Figures of the service for Prometheus, in a registry of its own; no label is made of an id."""
+"""What the service tells of itself: its log, a line of it for each request, and its figures."""
 
+import asyncio
+import json
+import logging
 import time
 from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-MEDIA_TYPE = CONTENT_TYPE_LATEST
+LOGS: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "words": {
+            "class": "warehouse_assets.terminal_text.VisibleFormatter",
+            "format": "%(asctime)s %(levelname)s %(message)s",
+        },
+        "access": {"format": "%(message)s"},
+    },
+    "handlers": {
+        "words": {"class": "logging.StreamHandler", "formatter": "words"},
+        "access": {"class": "logging.StreamHandler", "formatter": "access"},
+    },
+    "loggers": {
+        "uvicorn": {"handlers": ["words"], "level": "WARNING", "propagate": False},
+        "warehouse_assets": {"handlers": ["words"], "level": "INFO", "propagate": False},
+        "warehouse_assets.api.access": {
+            "handlers": ["access"],
+            "level": "INFO",
+            "propagate": False,
+        },
+    },
+}
+"""How Python's logging is configured; all goes to standard error."""
+METRICS_TYPE = CONTENT_TYPE_LATEST
+"""The media type of `Metrics.told`."""
+
+_SECONDS_UNTIL_WRITTEN = 0.2
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
+_access = logging.getLogger("warehouse_assets.api.access")
+
+
+class AccessLog:
+    """Collects lines for a moment, since each writing costs as much as a short answer.
+
+    Without what follows the path: that may hold addresses of webhooks.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Add a request that has been answered; on the event loop only."""
+        if not _access.isEnabledFor(logging.INFO):
+            return
+        at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        self._lines.append(json.dumps({"at": at, **entry}))
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_SECONDS_UNTIL_WRITTEN, self.flush)
+
+    def flush(self) -> None:
+        """Write what has been collected."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._lines:
+            _access.info("%s", "\n".join(self._lines))
+            self._lines.clear()
 
 
 class Metrics:
