@@ -35,6 +35,14 @@ _FOLLOW_SOURCES = dg.AutomationConditionSensorDefinition(
 )
 
 
+def resources_of(settings: Settings, overrides: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What assets ask for, by name: what follows from `settings`, but for the `overrides`."""
+    resources = {**build_resources(settings), **overrides}
+    for family in FAMILIES:
+        resources = {**family.resources(settings, resources["lake"]), **resources}
+    return resources
+
+
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The whole asset graph.
 
@@ -47,9 +55,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """
     overrides = overrides or {}
     settings = overrides.get("settings") or Settings.from_environment()
-    resources = {**build_resources(settings), **overrides}
-    for family in FAMILIES:
-        resources = {**family.resources(settings, resources["lake"]), **resources}
+    resources = resources_of(settings, overrides)
     common = dg.Definitions(
         schedules=[
             _schedule(_CATCH_UP, "CATCH_UP_CRON", settings.catch_up_cron),

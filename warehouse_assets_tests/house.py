@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import dagster as dg
 from deltalake import DeltaTable
 
 from warehouse_assets.catalogue import TABLES
-from warehouse_assets.definitions import build_defs
+from warehouse_assets.definitions import build_defs, resources_of
 from warehouse_assets.defs.forum.tables import TABLES as FORUM_TABLES
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake
@@ -24,6 +25,16 @@ FORUM = (*FORUM_TABLES, REJECTED_RECORDS)
 """The tables of the family that stands for all in the tests of the frame."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@cache
+def job_of(assets: Sequence[str], checks: bool) -> dg.JobDefinition:
+    """A job of the asset graph; each run brings its own resources, for to make it takes long."""
+    chosen = dg.AssetSelection.assets(*assets)
+    job = dg.define_asset_job("test_run", selection=chosen if checks else chosen.without_checks())
+    defs = build_defs({"settings": Settings.from_environment({})})
+    merged = dg.Definitions.merge(defs, dg.Definitions(jobs=[job]))
+    return merged.resolve_job_def("test_run")
 
 
 class House:
@@ -60,13 +71,12 @@ class House:
         Args:
             checks: whether to make their checks, too, which takes as long as the rest.
         """
-        defs = build_defs({"settings": self.settings, **(overrides or {})})
-        chosen = dg.AssetSelection.assets(*(assets or [str(table.name) for table in FORUM]))
-        selection = chosen if checks else chosen.without_checks()
-        job = dg.define_asset_job("test_run", selection=selection)
-        merged = dg.Definitions.merge(defs, dg.Definitions(jobs=[job]))
-        return merged.resolve_job_def("test_run").execute_in_process(
-            instance=self.instance, raise_on_error=False, run_config=_QUIET
+        job = job_of(assets or tuple(str(table.name) for table in FORUM), checks)
+        return job.execute_in_process(
+            instance=self.instance,
+            raise_on_error=False,
+            run_config=_QUIET,
+            resources=resources_of(self.settings, overrides or {}),
         )
 
     def published(self, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
