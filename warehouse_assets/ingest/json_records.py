@@ -8,12 +8,18 @@ is meant is not guessed.
 import json
 import math
 from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
 
 import duckdb
+from deltalake import DeltaTable
 
+from warehouse_assets.ingest.lines import LineReader, arrow_table
+from warehouse_assets.ingest.load import Part, upsert
 from warehouse_assets.ingest.plain_text import without_stray_bytes
-from warehouse_assets.ingest.staging import FIELDS, sort_out
+from warehouse_assets.ingest.staging import FIELDS, create_stage, sort_out
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
+from warehouse_assets.lake import Lake, LakeTable, Written
 from warehouse_assets.times import BLANK
 
 LINES = "_lines"
@@ -28,6 +34,7 @@ _UNSEEN = ((0, "a NUL byte"), (0xFEFF, "a byte-order mark"))
 # Python refuses to read numbers of thousands of digits; no key has more than twenty.
 _MOST_DIGITS = 40
 _CHARACTERS_SHOWN = 100
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # as DuckDB does
 
 
 def stage_json(
@@ -140,6 +147,49 @@ def json_array(body: bytes) -> list[object]:
     if not isinstance(value, list):
         raise NotAnArrayError(f"JSON that is not an array: {excerpt(body)}")
     return value
+
+
+class Records(Part):
+    """Records to be merged by key into the table of `validator`; the last of a key counts.
+
+    Args:
+        unit: what `rejected_records` calls the source; there each reading also has its number.
+        records: elements of arrays, in order of arrival.
+        first: the position of the first of them; the others follow.
+    """
+
+    def __init__(
+        self, lake: Lake, validator: Validator, unit: str, records: Sequence[object], first: int = 1
+    ) -> None:
+        super().__init__({0: unit})
+        self.lake = lake
+        self.validator = validator
+        self.given = records
+        self.first = first
+
+    def stage(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+        """Judge the records as lines of JSON."""
+        del scratch
+        create_stage(connection, self.validator.table)
+        # Half a character, which JSON can say, is no UTF-8.
+        content = "\n".join(map(_written, self.given)).encode("utf-8", "surrogatepass")
+        reader = LineReader(BytesIO(content), len(content), self.first, is_numbered=True)
+        connection.register(LINES, arrow_table(lines.to_arrow() for lines in reader.read()))
+        self.records = stage_json(connection, self.validator)
+        connection.unregister(LINES)
+
+    def write(
+        self, connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable
+    ) -> Written:
+        """Merge them by the table's key."""
+        return upsert(self.lake, connection, table, handle, {})
+
+
+def _written(record: object) -> str:
+    if not isinstance(record, AmbiguousRecord):
+        return _as_json(record)
+    pairs = (f"{_as_json(name)}:{_as_json(value)}" for name, value in record.pairs)
+    return f"{{{','.join(pairs)}}}"
 
 
 def excerpt(body: bytes) -> str:

@@ -27,10 +27,11 @@ from sqlalchemy import Table
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.ingest.file_kinds import Unit
 from warehouse_assets.ingest.inbox import unit_name
-from warehouse_assets.ingest.staging import REJECTED, keep_unknown_fields
-from warehouse_assets.lake import Lake, LakeTable, Transactions, Written, append
+from warehouse_assets.ingest.staging import REJECTED, STAGED, keep_unknown_fields
+from warehouse_assets.ingest.validate import POSITION
+from warehouse_assets.lake import Lake, LakeTable, Transactions, Written, append, merge
 from warehouse_assets.progress import Progress, heard_by, query_progress, report
-from warehouse_assets.tables import REJECTED_RECORDS
+from warehouse_assets.tables import REJECTED_RECORDS, column_names, identifiers, key_names
 
 
 @dataclass(frozen=True)
@@ -288,6 +289,35 @@ class Source(ABC):
         number = (handle.transaction_version(readings) or 0) + 1
         units = {arrival: unit_name(number, unit) for arrival, unit in part.units.items()}
         return Rejects(units, {readings: number}, "FROM _new_rejected", rejected - new)
+
+
+def upsert(
+    lake: Lake,
+    connection: duckdb.DuckDBPyConnection,
+    table: LakeTable,
+    handle: DeltaTable,
+    transactions: Transactions,
+) -> Written:
+    """Merge the rows of `STAGED` into `table` by its key; of several with one the last counts.
+
+    If none differs from what the table holds, nothing is committed nor remembered. With a commit
+    the table also remembers when it was made.
+    """
+    declared = table.declaration
+    lake.view(connection, declared, handle)
+    names, keys = identifiers(column_names(declared)), identifiers(key_names(declared))
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE _different AS
+        SELECT {names} FROM (
+            SELECT {names} FROM {STAGED} QUALIFY
+            row_number() OVER (PARTITION BY {keys} ORDER BY {POSITION} DESC) = 1
+        ) EXCEPT SELECT {names} FROM "{table.name}" """
+    )
+    ((rows,),) = connection.execute("SELECT count(*) FROM _different").fetchall()
+    if rows == 0:
+        return Written()
+    remembered = {**transactions, **loaded_now(table.name)}
+    return merge(connection, lake, table, handle, "_different", remembered)
 
 
 def loaded_now(source: str) -> Transactions:

@@ -18,7 +18,7 @@ from sqlalchemy import Integer
 
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.lines import MOST_LINE_BYTES
-from warehouse_assets.ingest.load import Loaded, Part, Source, loaded_now
+from warehouse_assets.ingest.load import Loaded, Part, Source, loaded_now, upsert
 from warehouse_assets.ingest.postgres import PostgresReader
 from warehouse_assets.ingest.sql_reader import Page, SqlReader, SqlSource
 from warehouse_assets.ingest.sqlite import SqliteReader
@@ -31,7 +31,6 @@ from warehouse_assets.ingest.staging import (
     note_names,
     sort_out,
 )
-from warehouse_assets.ingest.upsert import upsert
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, text
 from warehouse_assets.lake import (
     Lake,
@@ -201,7 +200,7 @@ class _Rows(Part):
             rows = _numbered(connection, self.source.table)
             written = replace(connection, self.lake, table, handle, rows, transactions)
         else:
-            written = upsert(self.lake, connection, table, handle, STAGED, POSITION, lasting)
+            written = upsert(self.lake, connection, table, handle, lasting)
         is_known = all(
             handle.transaction_version(app) == checkpoint for app, checkpoint in lasting.items()
         )

@@ -30,7 +30,7 @@ from warehouse_assets_tests.ingest.deliveries import deliver
 from warehouse_assets_tests.ingest.logs import Log, run_line
 from warehouse_assets_tests.ingest.sqlite_databases import make_database, student
 from warehouse_assets_tests.ingest.stored import make_lake, stored
-from warehouse_assets_tests.ingest.test_upsert import Given
+from warehouse_assets_tests.ingest.test_json_records_merged import Given
 
 POINTS = ["source to be read", "source read", "rejects committed", "rows committed"]
 Found = tuple[list[Any], list[Any], Sequence[str]]

@@ -21,9 +21,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from warehouse_assets.defs.school.tables import BATCHES
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest.json_records import NotAnArrayError, NotJsonError, json_array
+from warehouse_assets.ingest.json_records import Records, json_array
 from warehouse_assets.ingest.load import Loaded, Part, Source
-from warehouse_assets.ingest.upsert import Records
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, report, tell
@@ -123,7 +122,7 @@ class _Batches(Source):
             tell(f"No batches to read: there is nothing at {path} (setting {SETTING}).")
             self.loaded = Loaded(is_missing=True)
             return
-        except (OSError, NotJsonError, NotAnArrayError) as error:
+        except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else f"it holds {error}"
             raise SourceError(
                 f"The file of batches {path} cannot be read: {reason}. It should be an array of "

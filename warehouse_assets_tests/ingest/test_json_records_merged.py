@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets.defs.school.tables import STUDENTS
+from warehouse_assets.ingest.json_records import Records
 from warehouse_assets.ingest.load import Loaded, Part, Source, loaded_at
-from warehouse_assets.ingest.upsert import Records
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.tables import REJECTED_RECORDS
@@ -88,58 +88,43 @@ def test_of_a_key_that_comes_again_the_last_record_counts(lake: Lake) -> None:
 
 UNUSABLE: list[tuple[Any, str]] = [
     (student("x"), "id is not a whole number: x"),
-    (student(1.5), "id is not a whole number: 1.5"),
-    (student(2**63), f"id is not a whole number: {2**63}"),
-    (student(None), "id is missing"),
     ({}, "id is missing"),
-    (student(1, batch="none"), "batch_id is not a whole number: none"),
     (student(1, batch=[3]), "batch_id is not a whole number: [3]"),
-    (student(1, created_at="soon"), "created_at is not a date and time: soon"),
-    (student(1, created_at=1763646714), "created_at is not a date and time: 1763646714"),
-    (student(1, name=["Ann"]), "name is not text but an array"),
-    (student(1, name={"first": "Ann"}), "name is not text but an object"),
-    (student(1, name=True), "name is not text but true or false"),
-    (student(1, name="\ud800"), "not valid Unicode: it has half a character"),
-    ([1], "not a JSON object but an array"),
-    ("1", "not a JSON object but a string"),
-    (1, "not a JSON object but a number"),
-    (True, "not a JSON object but true or false"),
-    (None, "not a JSON object but null"),
+    (student(1, name="a\ud800"), "not valid UTF-8: byte 18"),
+    (5, "not a JSON object but a number"),
+    (student(1, "x" * 17 * 2**20), "longer than 16 MiB"),
 ]
 
 
-def test_what_cannot_be_used_is_rejected(lake: Lake) -> None:
-    good = student(2, "Zoë", "8", "2026-11-20T14:51:54+01:00")
-    taken = take(lake, *(content for content, _ in UNUSABLE), good)
-    count = len(UNUSABLE)
-    assert (taken.records, taken.rejected, taken.rejected_before) == (1, count, 0)
-    found = sorted(rejected(lake, "position, source, unit, reason, raw"))
+def test_what_cannot_be_used_is_rejected_once(lake: Lake) -> None:
+    bad = [content for content, _ in UNUSABLE]
+    taken = take(lake, *bad, student(2, "Zoë", "8"), student(3, {"first": "y" * 15 * 2**20}))
+    assert (taken.records, taken.rejected, taken.rejected_before) == (2, len(bad), 0)
+    found = rejected(lake, "position, source, unit, reason, raw")
     assert [row[:4] for row in found] == [
         (position, "students", "00000001-given", reason)
         for position, (_, reason) in enumerate(UNUSABLE, start=1)
     ]
-    assert [json.loads(row[4]) for row in found] == [content for content, _ in UNUSABLE]
-    assert stored(lake, STUDENTS, "id, name, batch_id, created_at") == [
-        (2, "Zoë", 8, datetime.fromisoformat("2026-11-20 13:51:54"))
+    assert [json.loads(row[4]) for row in found[:3]] == bad[:3]
+    assert json.loads(found[3][4])["name"] == "a\ufffd\ufffd\ufffd"
+    assert len(found[5][4]) == 1000
+    assert stored(lake, STUDENTS, "id, left(name, 12), batch_id") == [
+        (2, "Zoë", 8),
+        (3, '{"first":"yy', 7),
     ]
 
-
-def test_a_bad_record_is_rejected_once(lake: Lake) -> None:
-    bad = [student("x"), student("y"), 5]
-    assert take(lake, *bad, student(1)).rejected == 3
     before = version(lake, REJECTED_RECORDS)
     again = take(lake, student(1), *bad)
-    assert (again.rejected, again.rejected_before) == (0, 3)
+    assert (again.rejected, again.rejected_before) == (0, len(bad))
     assert version(lake, REJECTED_RECORDS) == before
     # At the position of another one, twice.
-    more = take(lake, student("z"), student("y"), student("z"))
+    more = take(lake, student("z"), student("x"), student("z"))
     assert (more.rejected, more.rejected_before) == (1, 2)
-    assert rejected(lake, "unit, position, reason") == [
-        ("00000001-given", 1, "id is not a whole number: x"),
-        ("00000001-given", 2, "id is not a whole number: y"),
-        ("00000001-given", 3, "not a JSON object but a number"),
-        ("00000002-given", 1, "id is not a whole number: z"),
-    ]
+    assert rejected(lake, "unit, position, reason")[-1] == (
+        "00000002-given",
+        1,
+        "id is not a whole number: z",
+    )
 
 
 def test_the_same_bad_record_of_another_table_is_another_one(lake: Lake) -> None:
@@ -149,22 +134,15 @@ def test_the_same_bad_record_of_another_table_is_another_one(lake: Lake) -> None
     assert rejected(lake, "source, position") == [("pupils", 1), ("students", 1)]
 
 
-def test_a_record_that_is_too_long_is_cut(lake: Lake) -> None:
-    take(lake, student(1, "x" * 17 * 2**20), student(2, "y" * 15 * 2**20))
-    ((_, reason, raw),) = rejected(lake)
-    assert (reason, len(raw)) == ("longer than 16 MiB", 1000)
-    assert stored(lake, STUDENTS, "id, length(name)") == [(2, 15 * 2**20)]
-
-
 GOOD: dict[str, list[Any]] = {
     "id": [1, 2, 3, "2", "3.0"],
-    "name": [None, "", "Ann", 5, TIME],
+    "name": [None, "", "Ann", 5, TIME, [1]],
     "batch_id": [None, "", 7, "8", 9.0],
     "created_at": [None, "", TIME, "2026-11-20"],
 }
 BAD: dict[str, list[Any]] = {
     "id": [None, "", "x", [1]],
-    "name": [[1], {}],
+    "name": [],
     "batch_id": ["x", 1.5, [1]],
     "created_at": ["x", 5, "2026-13-01"],
 }
@@ -177,9 +155,9 @@ records = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(readings=st.lists(st.lists(records, max_size=8), min_size=1, max_size=3))
-@example(readings=[[{"id": "2", "name": [1]}, {"name": [1], "id": "2"}]])
+@example(readings=[[{"id": "x", "name": [1]}, {"name": [1], "id": "x"}]])
 def test_every_record_is_a_row_or_rejected(
     tmp_path_factory: pytest.TempPathFactory, readings: Sequence[Sequence[dict[str, Any]]]
 ) -> None:
