@@ -55,7 +55,7 @@ format: .venv/installed
 
 # The pages of the documentation that follow from the code.
 docs: .venv/installed
-	$(BIN)/python -m warehouse_assets.reference docs
+	$(BIN)/python -m warehouse_assets_tests.reference docs
 
 # The project beside its baselines, two hours; its table goes into docs/benchmarks.md.
 benchmarks: .venv/installed

@@ -7,11 +7,11 @@ import dagster as dg
 import pytest
 from sqlalchemy import Table
 
-from warehouse_assets import reference
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.cli.commands import COMMANDS
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.settings import SETTINGS, Setting
+from warehouse_assets_tests import reference
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

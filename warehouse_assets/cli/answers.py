@@ -1,20 +1,24 @@
-"""The command `answers`: what the warehouse answers, as tables on the terminal."""
+"""The commands `answers` and `sql`: what the warehouse answers, and what a query over the lake."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import click
+import duckdb
 import sqlalchemy as sa
 
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, TABLES, Question
 from warehouse_assets.cli import terminal
-from warehouse_assets.cli.terminal import Answer, examples
+from warehouse_assets.cli.terminal import examples
 from warehouse_assets.defs.trips.answers import (
     Box,
     Match,
     WeeklyTrips,
+    create_functions,
     regions,
     weekly_trips_of_box,
     weekly_trips_of_region,
@@ -30,6 +34,19 @@ from warehouse_assets.warehouse import warehouse_at
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _SIDES_OF_A_BOX = 4
+_ROWS_AT_ONCE = 10_000
+
+
+class Answer(NamedTuple):
+    """The first rows of a table that answers a question; `more` rows are left out.
+
+    One that has not been published has no columns.
+    """
+
+    title: str
+    names: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    more: int
 
 
 @click.command(
@@ -59,7 +76,7 @@ _SIDES_OF_A_BOX = 4
 )
 @click.option("--from", "first", type=_DAY, help="First day, YYYY-MM-DD.")
 @click.option("--to", "last", type=_DAY, help="Last day, included.")
-def command(
+def answers(
     names: Sequence[str],
     limit: int,
     region: str | None,
@@ -81,13 +98,13 @@ def command(
         terminal.print_table(answer.title, answer.names, answer.rows, answer.more)
         terminal.out.print(average, markup=False)
         return
-    for answer in answers(settings, names, limit):
+    for answer in _answers(settings, names, limit):
         # Words instead of names: long names would be broken anywhere.
         headings = [name.replace("_", " ") for name in answer.names]
         terminal.print_table(answer.title, headings, answer.rows, answer.more)
 
 
-def answers(settings: Settings, names: Sequence[str], limit: int) -> Iterator[Answer]:
+def _answers(settings: Settings, names: Sequence[str], limit: int) -> Iterator[Answer]:
     """The answer tables of the warehouse and the questions, or those called `names`.
 
     Raises:
@@ -192,3 +209,69 @@ def _box(text: str) -> Box:
         return Box(*map(float, sides))
     except ValueError as error:
         raise click.UsageError(f"The box {text!r} cannot be used: {error}.") from None
+
+
+@click.command(
+    "sql",
+    cls=InterruptibleCommand,
+    epilog=examples(
+        'warehouse sql "SELECT * FROM rejected_records"',
+        'warehouse sql "SHOW TABLES"',
+        'warehouse sql "DESCRIBE votes"',
+    ),
+)
+@click.argument("query")
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print the rows; json is an object per line.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Rows to show in a table.",
+)
+def sql(query: str, shape: str, limit: int) -> None:
+    """Run QUERY, in DuckDB's SQL, over the tables of the lake."""
+    if not query.strip():
+        raise click.UsageError("There is no query.")
+    settings = Settings.from_environment()
+    with lake_query(settings, query) as (names, rows):
+        if shape == "csv":
+            terminal.write_csv(names, rows)
+        elif shape == "json":
+            terminal.write_json_lines(names, rows)
+        else:
+            shown = list(islice(rows, limit))
+            terminal.print_table("", names, shown, sum(1 for _ in rows))
+
+
+@contextmanager
+def lake_query(
+    settings: Settings, query: str, parameters: Sequence[object] = ()
+) -> Iterator[tuple[list[str], Iterator[tuple[Any, ...]]]]:
+    """The columns and rows of `query` over the lake's tables, each readable by its name.
+
+    Raises:
+        click.ClickException: the query is wrong; the message is DuckDB's.
+    """
+    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+    with lake.connect() as connection:
+        for table in TABLES:
+            lake.view_newest(connection, table)
+        create_functions(connection)
+        try:
+            connection.execute(query, parameters)
+            yield [column[0] for column in connection.description or []], _rows(connection)
+        except duckdb.Error as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while batch := connection.fetchmany(_ROWS_AT_ONCE):
+        yield from batch

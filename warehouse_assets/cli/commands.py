@@ -14,16 +14,16 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "samples": ("samples", "Make sample sources, where there are none."),
     "ingest": ("ingest", "Take files, then compute and publish what follows from them."),
     "answers": ("answers", "Show the answers, from the warehouse."),
-    "sql": ("sql", "Run a query, in DuckDB's SQL, over the tables of the lake."),
-    "check": ("check", "Make every asset check and show what failed."),
-    "rebuild": ("rebuild", "Write the whole warehouse anew from the lake."),
-    "maintain": ("maintain", "Make the lake small and quick to open."),
-    "backup": ("backup", "Copy what must be kept, consistently, while runs go on."),
-    "api-key": ("keys", "Make a key for the API."),
+    "sql": ("answers", "Run a query, in DuckDB's SQL, over the tables of the lake."),
+    "check": ("upkeep", "Make every asset check and show what failed."),
+    "rebuild": ("upkeep", "Write the whole warehouse anew from the lake."),
+    "maintain": ("upkeep", "Make the lake small and quick to open."),
+    "backup": ("upkeep", "Copy what must be kept, consistently, while runs go on."),
+    "api-key": ("service", "Make a key for the API."),
     "serve": ("service", "Serve the API and its page until Ctrl+C or SIGTERM."),
-    "simulate": ("simulate", "Let a school and deliveries live, until Ctrl-C."),
+    "simulate": ("samples", "Let a school and deliveries live, until Ctrl-C."),
 }
-"""Each command with the module that has it as its `command`, and what it does.
+"""Each command with the module that has it as a function of its name, and what it does.
 
 A module is imported when its command is used: Dagster takes seconds.
 """
@@ -39,7 +39,7 @@ class _Group(click.Group):
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         module = import_module(f"warehouse_assets.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = module.command
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,5 +1,6 @@
 """The command `ingest`: files into the inbox, and what follows from them."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -12,8 +13,8 @@ import dagster as dg
 from rich.console import Console
 
 from warehouse_assets import runs
-from warehouse_assets.cli import outcome, terminal
-from warehouse_assets.cli.sql import lake_query
+from warehouse_assets.cli import terminal
+from warehouse_assets.cli.answers import lake_query
 from warehouse_assets.definitions import FILE_KINDS
 from warehouse_assets.ingest.file_kinds import left_behind, left_in_words
 from warehouse_assets.ingest.files import is_taken, rejected_whole
@@ -38,7 +39,7 @@ _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 @click.command("ingest", cls=InterruptibleCommand)
 @click.argument("files", nargs=-1, type=_FILE)
-def command(files: Sequence[Path], **named: Sequence[Path]) -> None:
+def ingest(files: Sequence[Path], **named: Sequence[Path]) -> None:
     """Take FILES (of posts, votes or trips), then compute and publish what follows from them.
 
     The files are copied into the inbox; yours stay where they are. Without any file, everything
@@ -66,13 +67,15 @@ def command(files: Sequence[Path], **named: Sequence[Path]) -> None:
     ):
         _say(sentence)
     refused = _print_refused(result, delivered)
-    outcome.print_failed_checks(runs.failed_checks(result))
-    outcome.end(result, failed=refused)
+    terminal.print_failed_checks(runs.failed_checks(result))
+    terminal.print_failed_steps(runs.failed_steps(result))
+    if refused or not result.success:
+        sys.exit(1)
 
 
 for _kind in _KINDS:
     _help = f"A file of {_kind}, however named."
-    click.option(f"--{_kind}", _kind, multiple=True, type=_FILE, help=_help)(command)
+    click.option(f"--{_kind}", _kind, multiple=True, type=_FILE, help=_help)(ingest)
 
 
 def _say(text: str, where: Console = terminal.err) -> None:

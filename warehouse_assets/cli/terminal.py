@@ -1,4 +1,4 @@
-"""How the command line shows things: tables, and how far work has come."""
+"""How the command line shows things: tables, how far work has come, and what failed."""
 
 import csv
 import json
@@ -8,9 +8,8 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -27,6 +26,9 @@ from rich.text import Text
 from warehouse_assets import progress as reports
 from warehouse_assets.interruption import when_told_to_end
 from warehouse_assets.terminal_text import visible
+
+if TYPE_CHECKING:
+    from dagster import AssetCheckEvaluation
 
 
 class _Terminal(Console):
@@ -45,19 +47,6 @@ _NARROWEST_COLUMN = 7
 _SECONDS_BETWEEN_LINES = 5.0
 
 Rows = Sequence[Sequence[object]]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The first rows of a table that answers a question; `more` rows are left out.
-
-    One that has not been published has no columns.
-    """
-
-    title: str
-    names: Sequence[str]
-    rows: Sequence[Sequence[object]]
-    more: int
 
 
 def examples(*lines: str) -> str:
@@ -134,6 +123,35 @@ def _words(value: object) -> str:
     if isinstance(value, date):
         return value.isoformat()
     return str(value)
+
+
+def print_failed_steps(steps: Iterable[tuple[str, str]]) -> None:
+    """Print which steps of a run failed, and why."""
+    for step, reason in steps:
+        err.print(f"[bold red]{step} failed[/]: ", end="")
+        err.print(reason, markup=False)
+
+
+def print_failed_checks(evaluations: Iterable["AssetCheckEvaluation"]) -> None:
+    """Print why the checks that did not pass failed, with sample rows.
+
+    What is the same of several, such as that a table cannot be read, is printed once.
+    """
+    names: dict[tuple[bool, str, str], list[str]] = {}
+    for evaluation in evaluations:
+        if evaluation.passed:
+            continue
+        is_error = evaluation.severity.value == "ERROR"
+        sample = evaluation.metadata.get("sample")
+        told = (is_error, evaluation.description or "", "" if sample is None else str(sample.value))
+        name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
+        names.setdefault(told, []).append(name)
+    for (is_error, description, rows), alike in names.items():
+        word, style = ("FAILED", "bold red") if is_error else ("WARNING", "bold yellow")
+        out.print(f"[{style}]{word}[/] [bold]{', '.join(alike)}[/]: ", end="")
+        out.print(description, markup=False)
+        if rows:
+            out.print(rows, markup=False)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from warehouse_assets.api.app import build_app
 from warehouse_assets.api.auth import Keys, add_key, hash_of
-from warehouse_assets.cli.keys import command as api_key
+from warehouse_assets.cli.service import api_key
 from warehouse_assets.errors import SettingError
 from warehouse_assets_tests.api.serving import NoRuns, Served, eventually, serving, settings_of
 

@@ -37,7 +37,7 @@ while not os.path.exists({may_end!r}):
 if len(log.read_text().splitlines()) <= {deaths}:
     os.kill(os.getpid(), signal.SIGKILL)
 """
-_SERVE = "from warehouse_assets.cli import service; service.command()"
+_SERVE = "from warehouse_assets.cli import service; service.serve()"
 _MANY_TRIPS = 100_000
 _BAD_ROW = "Prague,POINT (14.4 91),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n"
 _TABLES = ("daily_trips", "trip_groups", "weekly_trips")

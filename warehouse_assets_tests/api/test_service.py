@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from warehouse_assets.cli.service import command as serve
+from warehouse_assets.cli.service import serve
 from warehouse_assets.errors import SettingError
 from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.settings import Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from warehouse_assets.cli.samples import command as samples
+from warehouse_assets.cli.samples import samples
 from warehouse_assets.samples.files import Places
 from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.house import House

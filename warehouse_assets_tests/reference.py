@@ -1,6 +1,6 @@
 """The pages of the documentation that follow from declarations: tables and settings.
 
-`python -m warehouse_assets.reference FOLDER` writes them; a test holds them against the code.
+`python -m warehouse_assets_tests.reference FOLDER` writes them; a test holds them against the code.
 """
 
 import sys
