@@ -128,7 +128,7 @@ def test_customers_of_long_ago_are_forgotten() -> None:
     assert average.successes == 20_000
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(any_steps())
 def test_any_sequence_comes_to_what_the_model_says(steps: list[Step]) -> None:
     average, model = taken(*steps), expected(steps)
@@ -137,7 +137,7 @@ def test_any_sequence_comes_to_what_the_model_says(steps: list[Step]) -> None:
     assert (average.rejected, average.openings) == (model.rejected, model.openings)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(any_steps(20), st.data())
 def test_what_is_repeated_within_the_window_counts_once(
     steps: list[Step], data: st.DataObject

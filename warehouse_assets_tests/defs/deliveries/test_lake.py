@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from warehouse_assets.defs import deliveries
 from warehouse_assets.defs.deliveries.average import LATE, NOTHING_OPEN
-from warehouse_assets.defs.deliveries.family import _SQL
 from warehouse_assets.defs.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
 from warehouse_assets.orchestration.computation import compute
 from warehouse_assets.progress import heard_by
@@ -28,7 +28,7 @@ from warehouse_assets_tests.defs.deliveries.steps import (
 )
 from warehouse_assets_tests.ingest.stored import WHY
 
-QUERY = (_SQL / "delivery_durations.sql").read_text()
+QUERY = (Path(deliveries.__file__).parent / "sql" / "delivery_durations.sql").read_text()
 
 
 def rows(feed: Feed, query: str) -> list[tuple[Any, ...]]:
@@ -118,7 +118,7 @@ def test_any_sequence_taken_in_any_parts_comes_to_the_same_in_lake_state_and_rep
 ) -> None:
     numbers = count()
 
-    @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(any_steps(40), st.data())
     def holds(steps: list[Step], data: st.DataObject) -> None:
         feed = Feed(tmp_path / str(next(numbers)), together=7)

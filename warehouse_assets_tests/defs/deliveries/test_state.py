@@ -212,10 +212,10 @@ def _take(folder: Path, url: str, kill_at: int) -> None:
 
 
 def test_takers_at_once_of_which_some_are_killed_count_each_record_once(feed: Feed) -> None:
-    steps = many(customers=10, rounds=30)
+    steps = many(customers=10, rounds=15)
     fork = multiprocessing.get_context("fork")
     ends = []
-    for number, kill_at in enumerate((20, 40, 60, 0)):
+    for number, kill_at in enumerate((20, 50)):
         feed.write(steps[number * 150 : (number + 1) * 150])
         takers = [
             fork.Process(target=_take, args=(feed.path.parent, feed.url, point))
@@ -231,9 +231,9 @@ def test_takers_at_once_of_which_some_are_killed_count_each_record_once(feed: Fe
         list(pool.map(DeliveryAverage.catch_up, [feed.another(), feed.another()]))
 
     now = feed.average.snapshot()
-    assert ends.count(0) >= 5
+    assert ends.count(0) >= 2
     assert -signal.SIGKILL in ends
-    assert now.records == 602
+    assert now.records == 302
     assert come_to(now, expected([*steps, (11, 1, now.newest - MINUTE), (11, 4, now.newest)]))
 
 

@@ -55,6 +55,19 @@ def test_the_answers_from_the_samples_are_those_of_the_model(house: House, tmp_p
     assert sorted(house.published("mean_votes_per_post_per_week"), key=lambda row: row[0]) == [
         (str(week), *values) for week, *values in weeks
     ]
+    # Week 30 after Monday 2022-01-03 begins on 2022-08-01; weeks 7 and 8 are busy.
+    assert [str(row[0]) for row in weeks if row[1] == 0] == ["2022-08-01"]
+    busiest = sorted(weeks, key=lambda row: -row[1])[:2]
+    assert [str(row[0]) for row in busiest] == ["2022-02-21", "2022-02-28"]
     # The damaged lines end the second file, after 11 votes that come again and the last 1,500.
-    rejected = [(unit[9:], position) for _, unit, position, _, _ in house.rejected()]
-    assert rejected == [(votes_files[1].name, 1511 + number) for number in (1, 2, 3)]
+    assert sorted((unit[9:], *why) for _, unit, *why, _ in house.rejected()) == [
+        (votes_files[1].name, 1512, "Id is not a whole number: -"),
+        (
+            votes_files[1].name,
+            1513,
+            "PostId is missing; CreationDate is not a date and time: 2022-02-30T00:00:00.000",
+        ),
+        (votes_files[1].name, 1514, "not valid JSON"),
+    ]
+    # No vote is made with the type 4, but for one that comes again.
+    assert (1, 4) in house.stored("votes", "id, vote_type_id")
