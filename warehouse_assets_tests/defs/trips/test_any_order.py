@@ -80,9 +80,11 @@ class Life:
 
 @given(history=happenings)
 @settings(max_examples=4, deadline=None)
-def test_each_trip_is_counted_once(history: list[str | list[Trip]]) -> None:
-    with TemporaryDirectory() as name, dg.DagsterInstance.ephemeral() as instance:
-        life = Life(Path(name) / "home", instance)
+def test_each_trip_is_counted_once(
+    shared_instance: dg.DagsterInstance, history: list[str | list[Trip]]
+) -> None:
+    with TemporaryDirectory() as name:
+        life = Life(Path(name) / "home", shared_instance)
         for step in history:
             if isinstance(step, list):
                 life.deliver(step)

@@ -1,4 +1,4 @@
-"""Which rows can be used, and as what, whatever types and values the columns have."""
+"""`reviews` holds what its source holds: which rows can be used, and as what, as they are now."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -7,14 +7,59 @@ from typing import Any
 
 import pytest
 
+from warehouse_assets.defs.reviews.tables import REVIEWS
 from warehouse_assets.errors import SourceError
 from warehouse_assets.lake import Lake
 from warehouse_assets_tests.defs.reviews.conftest import CatchUp
 from warehouse_assets_tests.defs.reviews.databases import COLUMNS, Database, review
-from warehouse_assets_tests.defs.reviews.stored import rejected, stored
+from warehouse_assets_tests.defs.reviews.stored import SOURCE_COLUMNS, given, rejected, stored
 
 Maker = Callable[..., Database]
 _TEXTS: Mapping[str, str] = dict.fromkeys(COLUMNS, "text")
+
+
+def test_every_row_is_taken_as_it_is(lake: Lake, database: Database, catch_up: CatchUp) -> None:
+    reviews = [
+        review(1),
+        review(
+            2,
+            reviewText="Ça va,\n\t\"naïve\" \\N 東京 🙂 'x'; DROP TABLE reviews; --",
+            vote="1,234",
+        ),
+        review(3, reviewText="", summary=None, reviewerName="NULL"),
+        review(4, overall=4.5, verified=0, unixReviewTime=-1, reviewTime="12 31, 1969"),
+    ]
+    database.insert(reviews)
+
+    done = catch_up(database)
+
+    assert stored(lake, SOURCE_COLUMNS) == given(reviews)
+    assert rejected(lake) == []
+    assert (done.records, done.rejected, done.written.inserted) == (4, 0, 4)
+    version = lake.table(REVIEWS).open().version()
+    catch_up(database)
+    assert lake.table(REVIEWS).open().version() == version
+
+
+def test_rows_added_changed_and_deleted_are_followed(
+    lake: Lake, database: Database, catch_up: CatchUp
+) -> None:
+    database.insert([review(1), review(1), review(1), review(2), review(3)])
+    catch_up(database)
+    names = "level_0, occurrence, overall"
+    assert stored(lake, names) == [(1, 1, 5), (1, 2, 5), (1, 3, 5), (2, 1, 5), (3, 1, 5)]
+    database.execute("DELETE FROM reviews WHERE level_0 < 3")
+    database.execute("UPDATE reviews SET overall = 1 WHERE level_0 = 3")
+    database.insert([review(1), review(2), review(2)])
+
+    done = catch_up(database)
+
+    assert stored(lake, names) == [(1, 1, 5), (2, 1, 5), (2, 2, 5), (3, 1, 1)]
+    assert (done.written.inserted, done.written.deleted) == (2, 3)
+
+    database.execute("DELETE FROM reviews")
+    assert catch_up(database).written.deleted == 4
+    assert stored(lake) == []
 
 
 def test_numbers_may_be_text(lake: Lake, made: Maker, catch_up: CatchUp) -> None:
@@ -86,46 +131,33 @@ def test_what_cannot_be_used_is_rejected_with_its_place_and_text(
     assert again.rejected == 0
 
 
-_TIMES: Sequence[tuple[dict[str, Any], str]] = [
+_KEPT: Sequence[tuple[dict[str, Any], str]] = [
+    # The time is that of seconds, else of the day.
     ({"unixReviewTime": None}, "2013-09-09 00:00:00"),
     ({"unixReviewTime": None, "reviewTime": "1 02, 2014"}, "2014-01-02 00:00:00"),
     ({"unixReviewTime": 253402300799}, "9999-12-31 23:59:59"),
     ({"unixReviewTime": -62135596800}, "0001-01-01 00:00:00"),
     ({"unixReviewTime": 0, "reviewTime": "whenever"}, "1970-01-01 00:00:00"),
+    # Ratings out of range, and with all their digits; missing values.
+    ({"overall": 17.5, "reviewerID": None}, "2013-09-09 00:00:05"),
+    ({"overall": None, "productID": "", "verified": None}, "2013-09-09 00:00:06"),
+    *(
+        ({"overall": rating}, f"2013-09-09 00:00:{second:02}")
+        for second, rating in enumerate([0.1, 1 / 3, 1.1064205072322748, 2.0**0.5], start=7)
+    ),
 ]
 
 
-def test_the_time_is_that_of_seconds_else_of_the_day(
-    lake: Lake, database: Database, catch_up: CatchUp
-) -> None:
-    database.insert([review(n, **fields) for n, (fields, _) in enumerate(_TIMES)])
+def test_unusual_values_are_kept(lake: Lake, database: Database, catch_up: CatchUp) -> None:
+    reviews = [review(n, **fields) for n, (fields, _) in enumerate(_KEPT)]
+    database.insert(reviews)
+
     catch_up(database)
-    assert stored(lake, "level_0, reviewed_at") == [
-        (n, datetime.fromisoformat(moment)) for n, (_, moment) in enumerate(_TIMES)
+
+    assert stored(lake, SOURCE_COLUMNS) == given(reviews)
+    assert sorted(stored(lake, "level_0, reviewed_at")) == [
+        (n, datetime.fromisoformat(moment)) for n, (_, moment) in enumerate(_KEPT)
     ]
-
-
-def test_ratings_out_of_range_and_missing_values_are_kept(
-    lake: Lake, database: Database, catch_up: CatchUp
-) -> None:
-    database.insert(
-        [
-            review(1, overall=17.5, reviewerID=None),
-            review(2, overall=None, productID="", verified=None),
-        ]
-    )
-    catch_up(database)
-    assert stored(lake, 'overall, "reviewerID", "productID", verified') == [
-        (17.5, None, "B1", 1),
-        (None, "A2", "", None),
-    ]
-
-
-def test_ratings_keep_all_their_digits(lake: Lake, database: Database, catch_up: CatchUp) -> None:
-    ratings = [0.1, 1 / 3, 1.1064205072322748, 2.0**0.5]
-    database.insert([review(n, overall=rating) for n, rating in enumerate(ratings)])
-    catch_up(database)
-    assert stored(lake, "level_0, overall") == list(enumerate(ratings))
 
 
 def test_columns_that_are_missing_are_null(lake: Lake, made: Maker, catch_up: CatchUp) -> None:
