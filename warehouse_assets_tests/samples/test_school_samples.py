@@ -10,25 +10,37 @@ from warehouse_assets.samples.school_sources import write_school_samples
 from warehouse_assets_tests.samples.school_truth import batches, log_bytes, students, truth
 
 
-def test_there_are_as_many_students_as_asked_for_and_forty_lines_of_each(places: Places) -> None:
-    write_school_samples(places, 100, seed=1)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """A school of 200 students."""
+    places = Places.in_folder(tmp_path_factory.mktemp("made") / "school")
+    write_school_samples(places, 200, seed=1)
+    return places
 
-    assert len(students(places)) == 100
-    assert log_bytes(places).count(b"\n") == 4000
-    names = sorted(path.name for path in places.log.parent.iterdir())
+
+def test_there_are_as_many_students_as_asked_for_and_forty_lines_of_each(made: Places) -> None:
+    assert len(students(made)) == 200
+    assert log_bytes(made).count(b"\n") == 8000
+    names = sorted(path.name for path in made.log.parent.iterdir())
     assert names == ["batches.json", "students.db", "test_runs.log"]
 
 
-def test_times_are_of_the_past_and_in_order(places: Places) -> None:
-    write_school_samples(places, 100, seed=1)
-
-    times = [row[3] for row in students(places)]
-    created = [row[2] for row in batches(places)]
+def test_times_are_of_the_past_and_in_order(made: Places) -> None:
+    times = [row[3] for row in students(made)]
+    created = [row[2] for row in batches(made)]
     assert (times, created) == (sorted(times), sorted(created))
     assert created[0] == "2025-01-06 08:00:00.125000"
     # Two at a time begin within a second.
     assert len({time[:19] for time in created}) < len(created)
     assert "2025-01-10" < times[-1] < "2026"
+
+
+def test_the_samples_have_an_answer_worth_asking_for(made: Places) -> None:
+    ranking = truth(made)["ranking"]
+
+    assert len({finished for _, _, finished, _ in ranking}) > 4
+    assert sum(count for _, count, _, _ in ranking) < 200  # some are in no batch that began
+    assert sorted(row[0] for row in ranking) == [row[0] for row in batches(made)]
 
 
 @pytest.mark.parametrize("name", ["students.db", "batches.json", "test_runs.log"])
@@ -48,14 +60,3 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(SourceError, match=r"school\S* cannot be written: "):
         write_school_samples(Places.in_folder(tmp_path / "school"), 10, 1)
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_samples_have_an_answer_worth_asking_for(places: Places, seed: int) -> None:
-    write_school_samples(places, 200, seed)
-
-    ranking = truth(places)["ranking"]
-
-    assert len({finished for _, _, finished, _ in ranking}) > 4
-    assert sum(count for _, count, _, _ in ranking) < 200  # some are in no batch that began
-    assert sorted(row[0] for row in ranking) == [row[0] for row in batches(places)]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from warehouse_assets.defs.trips.family import TRIPS_FILES
+from warehouse_assets.ingest.files import load_files
 from warehouse_assets.samples.trips import (
     CITIES,
     COLUMNS,
@@ -68,7 +70,7 @@ def test_rows_follow_from_their_numbers(tmp_path: Path) -> None:
     assert len(set(at_once)) == 1000
 
 
-@pytest.mark.parametrize("trips", [0, 1, 19, 20, 1000])
+@pytest.mark.parametrize("trips", [0, 19, 1000])
 def test_both_samples_together_have_as_many_rows_as_asked_for(tmp_path: Path, trips: int) -> None:
     first, second = map(lines_of, write_trips_samples(tmp_path, trips, seed=1))
 
@@ -106,11 +108,11 @@ def test_rows_are_damaged_in_each_way_in_turn(tmp_path: Path) -> None:
 def test_samples_are_taken_but_for_the_damaged_rows(house: House) -> None:
     write_trips_samples(house.settings.inbox, 8000, seed=1)
 
-    assert house.run("trips", "daily_trips", "weekly_trips", "trip_groups", checks=False).success
+    load_files(house.lake, house.inbox, TRIPS_FILES)
 
     # One of a thousand, and the row that is cut short.
     place = "destination_coord is not a longitude (-180 to 180) and a latitude (-90 to 90)"
-    assert sum(row[0] for row in house.published("weekly_trips", "trips")) == 8000 - 8
+    assert house.stored("trips", "count(*)") == [(8000 - 8,)]
     assert sorted(reason for _, _, _, reason, _ in house.rejected()) == [
         "datasource is missing",
         "datetime is not a date and time: 2018-02-30 09:03:40",
