@@ -9,13 +9,19 @@ and quotes as text within a field that does not begin with one.
 """
 
 import csv
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import BinaryIO, NamedTuple, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import length_hint
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
-from arro3.core import Array, DataType, Field, Schema, Table
+from arro3.core import Array, DataType, RecordBatch
 
 from warehouse_assets.ingest.lines import NOT_UTF8, LineReader, Lines, Problem
+from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, literal
+from warehouse_assets.times import trimmed
 
 MOST_RECORD_BYTES = 2 << 20
 """The longest record that is read."""
@@ -26,30 +32,37 @@ OTHER_WIDTH = "not as many fields as the header has"
 OPEN_QUOTE = "a quote is not closed on this line, nor fittingly on those behind it"
 """Reason for a line that is lost by itself, instead of all that its quote holds."""
 
-SEPARATOR = "\uffff"
-"""Separates the fields of `Record.record`: Unicode has no such character."""
-
-_CHARACTERS_TOGETHER = 16 << 20
+# Separates the fields of records that were split here: Unicode has no such character.
+_SEPARATOR = "\uffff"
 # In lines without any of these the fields are what the delimiters separate.
 _has_special = re.compile('["\0\ufeff\r\uffff]').search
 _has_unreadable = re.compile("[\0\ufeff\uffff]").search
-_SCHEMA = Schema(
-    [
-        Field("arrival", DataType.int64()),
-        Field("position", DataType.int64()),
-        Field("line", DataType.utf8()),
-        Field("problem", DataType.utf8()),
-        Field("seen", DataType.utf8()),
-        Field("record", DataType.utf8()),
-    ]
-)
+_KINDS = [DataType.int64(), DataType.int64(), *[DataType.utf8()] * 4]
+_NAMES = ["arrival", "position", "line", "problem", "seen", "record"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What files must have in common to be read together.
+
+    Args:
+        delimiter: separates fields.
+        width: how many columns the header has; a record may have more, if they are empty.
+        places: of each field wanted its place in the header, from 0; None if it is not there.
+        is_usual: whether the header is all of the first line, without stray bytes before it.
+    """
+
+    delimiter: str
+    width: int
+    places: tuple[int | None, ...]
+    is_usual: bool
 
 
 class NotARecordError(ValueError):
     """Text that is no record; the message is the reason."""
 
 
-class Record(NamedTuple):
+class _Record(NamedTuple):
     """A record, or a line that is none.
 
     Args:
@@ -57,7 +70,7 @@ class Record(NamedTuple):
         line: the record as it stands in the file.
         problem: why the line is no record.
         seen: what shows that.
-        record: the same with `SEPARATOR` between fields, and no quotes; None if that is what the
+        record: the same with `_SEPARATOR` between fields, and no quotes; None if that is what the
             delimiters separate.
     """
 
@@ -68,32 +81,6 @@ class Record(NamedTuple):
     record: str | None = None
 
 
-Columns = tuple[Sequence[int | str | None], ...]
-"""The fields of several of `Record`, each of all of them."""
-
-
-def tables(files: Iterable[tuple[int, Iterable[Columns]]]) -> Iterator[Table]:
-    """The records of files, each with its arrival number, as tables of some megabytes of text."""
-    columns: list[list[int | str | None]] = [[] for _ in _SCHEMA.names]
-    size = 0
-    for arrival, parts in files:
-        for part in parts:
-            positions, lines, *_ = part
-            for column, values in zip(columns, ([arrival] * len(positions), *part), strict=True):
-                column.extend(values)
-            size += sum(map(len, cast("Sequence[str]", lines)))
-            if size >= _CHARACTERS_TOGETHER:
-                yield _table(columns)
-                columns, size = [[] for _ in _SCHEMA.names], 0
-    if columns[0]:
-        yield _table(columns)
-
-
-def _table(columns: list[list[int | str | None]]) -> Table:
-    arrays = [Array(column, _SCHEMA.field(place).type) for place, column in enumerate(columns)]
-    return Table.from_arrays(arrays, schema=_SCHEMA)
-
-
 def read_lines(stream: BinaryIO, size: int) -> Iterator[Lines]:
     """The lines of a file of `size` bytes, numbered from 1."""
     return LineReader(stream, size, 1, is_numbered=True, longest=MOST_RECORD_BYTES).read()
@@ -101,17 +88,16 @@ def read_lines(stream: BinaryIO, size: int) -> Iterator[Lines]:
 
 def read_records(
     parts: Iterator[Lines],
-    delimiter: str,
-    width: int,
+    arrival: int,
+    layout: Layout,
     wanted: Mapping[int, str],
     lines_before: int,
-) -> Iterator[Columns]:
-    """The records of a file and the lines that are none, in order, as they come.
+) -> Iterator[RecordBatch]:
+    """The records of a file and the lines that are none, in order, as `fields_of` takes them.
 
     Args:
         parts: its lines.
-        delimiter: separates fields.
-        width: how many fields a record has; more of them may be there at the end, if empty.
+        arrival: its number.
         wanted: names of fields by their place, from 0; others may hold anything.
         lines_before: how many lines there are before the first record.
     """
@@ -122,20 +108,65 @@ def read_records(
         if index == 0 and not part.problems and not _has_special(plain):
             lines = plain.split("\n")
             nothing = [None] * len(lines)
-            yield range(first, first + len(lines)), lines, nothing, nothing, nothing
+            yield _batch(arrival, range(first, first + len(lines)), lines, *[nothing] * 3)
             continue
         block = _Block(text.split("\n"), dict(part.problems), parts)
-        records: list[Record] = []
+        records: list[_Record] = []
         while index < len(block.lines):
             line, used = block.lines[index].rstrip("\r"), 1
             if index not in block.problems and not _has_special(line):
-                records.append(Record(first + index, line))
+                records.append(_Record(first + index, line))
             else:
-                record, used = block.record(index, delimiter, width, wanted)
+                record, used = block.record(index, layout, wanted)
                 records.append(record._replace(position=first + index))
             index += used
         if records:
-            yield tuple(zip(*records, strict=True))
+            yield _batch(arrival, *zip(*records, strict=True))
+
+
+def split_record(lines: Sequence[str], delimiter: str) -> tuple[list[str], int]:
+    """The fields of the record that `lines` begin with, and how many of them it takes.
+
+    Raises:
+        NotARecordError: a quote is not closed, or something follows a closing one.
+    """
+    following = iter(lines)
+    fields = _split_fields(next(following), delimiter, lambda: next(following, None))
+    return fields, len(lines) - length_hint(following)
+
+
+def may_end_amid_quotes(path: Path) -> bool:
+    """Whether a quote may be open at the end of a file, of which DuckDB tells only if it is one."""
+    with path.open("rb") as stream:
+        stream.seek(max(stream.seek(0, os.SEEK_END) - MOST_RECORD_BYTES, 0))
+        return b'"' in stream.read()
+
+
+def fields_of(relation: str, layout: Layout) -> str:
+    """SQL for the records of `relation`, split into the list `_fields`, and those that are none."""
+    delimiter, width = literal(layout.delimiter), layout.width
+    count = f"""CASE WHEN len(_fields) < {width} THEN len(_fields)
+        ELSE len(string_split(rtrim(line, {delimiter}), {delimiter})) END"""
+    return f"""
+        SELECT arrival, position AS {POSITION}, line AS {RAW}, _fields,
+            CASE WHEN _fits THEN problem ELSE coalesce(problem, '{OTHER_WIDTH}') END AS {PROBLEM},
+            CASE WHEN _fits OR problem IS NOT NULL THEN seen
+                ELSE {count} || ' where the header has {width}' END AS {SEEN}
+        FROM (
+            SELECT *, CASE WHEN len(_fields) = {width} THEN true WHEN len(_fields) > {width}
+                THEN array_to_string(_fields[{width + 1}:], '') = '' ELSE false END AS _fits
+            FROM (
+                SELECT *, CASE WHEN record IS NULL THEN string_split(line, {delimiter})
+                    ELSE string_split(record, '{_SEPARATOR}') END AS _fields
+                FROM {relation} AS records
+                WHERE CASE WHEN line >= '!' THEN true ELSE {trimmed("line")} <> '' END))"""
+
+
+def _batch(arrival: int, *columns: Any) -> RecordBatch:
+    """Columns of `_Record`, as Arrow."""
+    given = ([arrival] * len(columns[0]), *columns)
+    arrays = [Array(column, kind) for column, kind in zip(given, _KINDS, strict=True)]
+    return RecordBatch.from_arrays(arrays, names=_NAMES)
 
 
 class _Block:
@@ -154,9 +185,7 @@ class _Block:
             self.lines += _text_of(part).split("\n")
         return index < len(self.lines)
 
-    def record(
-        self, index: int, delimiter: str, width: int, wanted: Mapping[int, str]
-    ) -> tuple[Record, int]:
+    def record(self, index: int, layout: Layout, wanted: Mapping[int, str]) -> tuple[_Record, int]:
         """The record that begins with a line, or that line by itself; and how many it takes."""
         used, left = 1, MOST_RECORD_BYTES - len(self.lines[index])
 
@@ -173,10 +202,10 @@ class _Block:
         problem = self.problems.get(index)
         if problem is None or problem.reason == NOT_UTF8:
             try:
-                fields = _split_usual(self.lines[index], delimiter) or split_fields(
-                    self.lines[index], delimiter, following
+                fields = _split_usual(self.lines[index], layout.delimiter) or _split_fields(
+                    self.lines[index], layout.delimiter, following
                 )
-                problem = _other_width(fields, width)
+                problem = _other_width(fields, layout.width)
             except NotARecordError as error:
                 problem = Problem(str(error))
             if problem is not None and used > 1:
@@ -187,8 +216,8 @@ class _Block:
             problem = _unreadable(fields, wanted, is_utf8)
             fields = [readable(field) for field in fields]
         if problem:
-            return Record(0, readable(text), *problem), used
-        return Record(0, readable(text), record=SEPARATOR.join(fields)), used
+            return _Record(0, readable(text), *problem), used
+        return _Record(0, readable(text), record=_SEPARATOR.join(fields)), used
 
 
 def _split_usual(line: str, delimiter: str) -> list[str] | None:
@@ -201,7 +230,7 @@ def _split_usual(line: str, delimiter: str) -> list[str] | None:
     return None
 
 
-def split_fields(text: str, delimiter: str, following: Callable[[], str | None]) -> list[str]:
+def _split_fields(text: str, delimiter: str, following: Callable[[], str | None]) -> list[str]:
     """The fields of a record that begins with the line `text`.
 
     Args:
@@ -261,7 +290,7 @@ def _unreadable(fields: list[str], wanted: Mapping[int, str], is_utf8: bool) -> 
     for index, name in wanted.items():
         if "\0" in fields[index]:
             return Problem(f"{name} has a NUL byte")
-        if SEPARATOR in fields[index]:
+        if _SEPARATOR in fields[index]:
             return Problem(f"{name} has U+FFFF, which is no character")
         if fields[index].lstrip(" ").startswith("\ufeff"):
             return Problem(f"{name} begins with a byte-order mark")
@@ -274,5 +303,5 @@ def _unreadable(fields: list[str], wanted: Mapping[int, str], is_utf8: bool) -> 
 def readable(text: str) -> str:
     """The text with replacement characters for what no database takes."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").replace(
-        SEPARATOR, "\N{REPLACEMENT CHARACTER}"
+        _SEPARATOR, "\N{REPLACEMENT CHARACTER}"
     )

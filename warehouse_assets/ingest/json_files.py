@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-from arro3.core import RecordBatch, Table
+from arro3.core import RecordBatch
 
 from warehouse_assets.ingest.file_kinds import Unit, reject_unit
 from warehouse_assets.ingest.json_records import LINES, json_texts, stage_json
-from warehouse_assets.ingest.lines import MOST_LINE_BYTES, LineReader, arrow_table
+from warehouse_assets.ingest.lines import MOST_LINE_BYTES, LineReader
 from warehouse_assets.ingest.plain_text import (
     DAMAGED,
     MARK,
@@ -50,7 +50,6 @@ _NOT_THE_MACHINE = (
     duckdb.ConversionException,
     UnicodeDecodeError,
 )
-_BYTES_JUDGED_TOGETHER = 64 * 10**6
 _NOTHING = b"\0 \t\r\n\v\f" + MARK
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
@@ -141,7 +140,7 @@ class _Reader:
         self._connection.execute(f"DELETE FROM {STAGED} WHERE {chosen}", [arrivals])
         lines = [file for file in files if file.layout == JSON_LINES]
         name, paths = str(self._validator.table.name), (file.path for file in lines)
-        for table in checked(_tables(lines), name, paths):
+        for table in checked(_lines(lines), name, paths):
             self._connection.register(LINES, table)
             stage_json(self._connection, self._validator)
             self._connection.unregister(LINES)
@@ -175,20 +174,12 @@ class _Reader:
             reject_unit(self._connection, file.unit, f"not a whole JSON array: {_short(error)}")
 
 
-def _tables(files: Iterable[_File]) -> Iterator[Table]:
-    """The numbered lines of files, as many at a time as are judged together."""
-    batches, size = list[RecordBatch](), 0
+def _lines(files: Iterable[_File]) -> Iterator[RecordBatch]:
+    """The numbered lines of files."""
     for file in files:
         with file.path.open("rb") as stream:
             reader = LineReader(stream, file.path.stat().st_size, 1, is_numbered=True)
-            for lines in reader.read():
-                batches.append(lines.to_arrow(file.unit.arrival))
-                size += batches[-1].nbytes
-                if size >= _BYTES_JUDGED_TOGETHER:
-                    yield arrow_table(batches)
-                    batches, size = [], 0
-    if batches:
-        yield arrow_table(batches)
+            yield from (lines.to_arrow(file.unit.arrival) for lines in reader.read())
 
 
 # What DuckDB finds to be no JSON is not shown; the file is read again for it.

@@ -18,7 +18,7 @@ from warehouse_assets.ingest.lines import LineReader, arrow_table
 from warehouse_assets.ingest.load import Part, upsert
 from warehouse_assets.ingest.plain_text import without_stray_bytes
 from warehouse_assets.ingest.staging import FIELDS, create_stage, sort_out
-from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, text
+from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, literal, text
 from warehouse_assets.lake import Lake, LakeTable, Written
 from warehouse_assets.times import BLANK
 
@@ -65,11 +65,11 @@ def json_texts(fields: Sequence[str], lines: str, repairs: Sequence[str] = ()) -
     # out an expression each time that it is named.
     valid = " ".join(f"WHEN json_valid({text}) THEN {text}" for text in ["_usual", *others])
     structure = ", ".join(f'{_json_string(field)}: "VARCHAR"' for field in fields)
-    values = {field: f"struct_extract(_fields, {_quoted(field)})" for field in fields}
+    values = {field: f"struct_extract(_fields, {literal(field)})" for field in fields}
     texts = ", ".join(f"{value} AS {text(field)}" for field, value in values.items())
     # What has no more names than values has none twice.
     filled = " + ".join(f"CAST({value} IS NOT NULL AS INTEGER)" for value in values.values())
-    repeated = f"""list_filter([{", ".join(map(_quoted, fields))}], lambda field:
+    repeated = f"""list_filter([{", ".join(map(literal, fields))}], lambda field:
         len(list_filter({FIELDS}, lambda key: key = field)) > 1)"""
     return rf"""SELECT arrival, {POSITION}, {FIELDS}, {texts},
             replace(rtrim({RAW}, E'\r'), chr(0), chr(65533)) AS {RAW},
@@ -218,10 +218,6 @@ def _where_unseen() -> str:
         for code, _ in _UNSEEN
     )
     return f"CASE {cases} END"
-
-
-def _quoted(field: str) -> str:
-    return "'" + field.replace("'", "''") + "'"
 
 
 def _json_string(field: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import duckdb
+from arro3.core import RecordBatch
 from arro3.core import Table as ArrowTable
 from sqlalchemy import Table
 
@@ -37,6 +38,7 @@ UNKNOWN = "_unknown"
 """Temporary table of fields that no column is for: the arrival number of what has them, and their
 names."""
 
+_BYTES_JUDGED_TOGETHER = 32 * 10**6
 _MOST_FIELDS = 100  # of one table are remembered; a source may make up a name for each record
 _MOST_CHARACTERS = 200  # of a name
 
@@ -109,17 +111,34 @@ def sort_out(
     return int(good)
 
 
-def checked(tables: Iterable[ArrowTable], name: str, paths: Iterable[Path]) -> Iterator[ArrowTable]:
-    """`tables` of the records of files; before each it is reported how far they have come.
+def checked(
+    batches: Iterable[RecordBatch], name: str, paths: Iterable[Path]
+) -> Iterator[ArrowTable]:
+    """The records of files, as many at a time as are judged together.
+
+    Before each it is reported how far they have come.
 
     Args:
         name: the table that they are for.
     """
     done, total = 0, sum(path.stat().st_size for path in paths)
-    for table in tables:
+    for together in _grouped(batches):
         report(Progress(name, "checking", min(done, total), total, "bytes"))
+        table = ArrowTable.from_batches(together)
         yield table
         done += table.nbytes
+
+
+def _grouped(batches: Iterable[RecordBatch]) -> Iterator[list[RecordBatch]]:
+    together, size = list[RecordBatch](), 0
+    for batch in batches:
+        together.append(batch)
+        size += batch.nbytes
+        if size >= _BYTES_JUDGED_TOGETHER:
+            yield together
+            together, size = [], 0
+    if together:
+        yield together
 
 
 def known_fields(table: Table) -> set[str]:

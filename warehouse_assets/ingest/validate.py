@@ -190,7 +190,7 @@ class Validator:
     def _told(self) -> str:
         """SQL for position, reason, value and raw of a record that cannot be used."""
         faults = list(self._faults())
-        reasons = [f"CASE WHEN {f.is_broken} THEN {_quoted(f.reason)} END" for f in faults]
+        reasons = [f"CASE WHEN {f.is_broken} THEN {literal(f.reason)} END" for f in faults]
         values = [f"CASE WHEN {f.is_broken} THEN {shown(f.seen)} END" for f in faults if f.seen]
         return f"""{POSITION} AS position,
             CASE WHEN {PROBLEM} IS NOT NULL THEN {PROBLEM}
@@ -213,7 +213,8 @@ def shown(expression: str) -> str:
     )
 
 
-def _quoted(words: str) -> str:
+def literal(words: str) -> str:
+    """A text as SQL writes it."""
     return "'" + words.replace("'", "''") + "'"
 
 
