@@ -66,6 +66,12 @@ KINDS = Table(
 )
 
 
+REX: Row = (1, "Rex", 30.5, 1)
+TOM: Row = (2, "Tom", 4.0, 1)
+MAX: Row = (1, "Max", 31.0, 2)  # what Rex is called later
+ADA: Row = (3, "Ada", None, 2)
+
+
 def with_column(table: Table, name: str) -> Table:
     """The declaration of `table` in a later release, which added the text column `name`."""
     grown = table.to_metadata(MetaData())

@@ -1,4 +1,4 @@
-"""Two writers with a handle on the same version: the second is refused, and leaves nothing."""
+"""A commit is the next version or none: a second writer is refused, and leaves nothing."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,12 +6,9 @@ import pytest
 from deltalake import DeltaTable
 
 from warehouse_assets.errors import ConflictError
-from warehouse_assets.lake import append, merge, replace
-from warehouse_assets_tests.lake.tables import Row, Stored
-
-REX = (1, "Rex", 30.5, 1)
-TOM = (2, "Tom", 4.0, 1)
-MAX = (1, "Max", 31.0, 2)
+from warehouse_assets.lake import Written, append, merge, replace
+from warehouse_assets_tests.crashes import killed_at
+from warehouse_assets_tests.lake.tables import REX, TOM, Row, Stored
 
 
 def write_with(
@@ -34,18 +31,20 @@ def write_with(
     ("first", "second"),
     [("append", "merge"), ("merge", "replace"), ("replace", "append"), ("merge", "merge")],
 )
-def test_the_second_of_two_writers_is_refused(
+def test_the_second_of_two_writers_is_refused_and_begins_again(
     pets: Stored, either_way: str, first: str, second: str
 ) -> None:
     pets.append([REX], {"file/a": 1})
     one, other = pets.table.open(), pets.table.open()
-    write_with(pets, one, first, [MAX], {"file/b": 2})
+    write_with(pets, one, first, [(7, "new", 1.0, 2)], {"file/b": 2})
     rows, files = pets.rows(), pets.registered()
     with pytest.raises(ConflictError, match="pets"):
         write_with(pets, other, second, [(1, "late", 1.0, 3), TOM], {"file/c": 3})
     assert pets.rows() == rows
     assert pets.registered() == files
     assert pets.table.open().transaction_version("file/c") is None
+    write_with(pets, pets.table.open(), second, [(1, "late", 1.0, 3), TOM], {"file/c": 3})
+    assert pets.table.open().transaction_version("file/c") == 3
 
 
 @pytest.mark.parametrize(
@@ -71,20 +70,28 @@ def test_of_two_additions_only_one_is_made_whatever_their_transactions(
     assert pets.version() == 1
 
 
-def test_beginning_again_from_a_fresh_handle_succeeds(pets: Stored, either_way: str) -> None:
-    pets.append([REX])
+def test_a_handle_is_stale_after_the_first_checkpoint_of_the_log_too(pets: Stored) -> None:
     stale = pets.table.open()
-    pets.append([TOM])
+    for number in range(12):
+        pets.append([], {"file": number})
     with pytest.raises(ConflictError):
-        write_with(pets, stale, "merge", [MAX], {"file/c": 3})
-    write_with(pets, pets.table.open(), "merge", [MAX], {"file/c": 3})
-    assert pets.rows() == [MAX, TOM]
+        write_with(pets, stale, "append", [REX], {})
+    assert pets.rows() == []
 
 
-def test_a_handle_is_stale_after_the_tables_tenth_commit_too(pets: Stored) -> None:
-    stale = pets.table.open()
-    for number in range(12):  # beyond the first checkpoint of the log
-        pets.append([(number, None, None, None)])
-    with pytest.raises(ConflictError):
-        write_with(pets, stale, "append", [(99, None, None, None)], {})
-    assert len(pets.rows()) == 12
+def test_a_file_left_by_a_crash_before_the_commit_is_not_part_of_the_table(pets: Stored) -> None:
+    pets.append([REX], {"file/a": 1})
+    with killed_at("commit to be written"):
+        pets.append([TOM], {"file/b": 2})
+    assert len(pets.files()) == 2
+    assert len(pets.registered()) == 1
+    assert pets.rows() == [REX]
+    assert pets.table.open().transaction_version("file/b") is None
+    pets.append([TOM], {"file/b": 2})
+    assert pets.rows() == [REX, TOM]
+
+
+def test_what_was_written_adds_up() -> None:
+    total = Written(1, 2, 3, 40) + Written(5, 6, 7, 80)
+    assert total == Written(6, 8, 10, 120)
+    assert total.rows_changed == 24

@@ -33,7 +33,7 @@ steps = st.lists(
 
 
 @given(history=steps)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_tables_hold_what_was_added(history: list[str | list[tuple[Row, Row]]]) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
