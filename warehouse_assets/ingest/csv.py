@@ -59,7 +59,6 @@ from warehouse_assets.times import BLANKS
 
 _DELIMITERS = (",", ";", "\t", "|")  # the header shows which, or a line `sep=` before it
 _TELLS_DELIMITER = re.compile("sep=(.)")  # Excel writes and reads such a line
-_RECORDS = "_csv_records"
 # Of the file at once. A quarter of DuckDB's own number: memory that large comes from the system
 # each time, which clears it.
 _BUFFER_BYTES = 8 << 20
@@ -91,12 +90,7 @@ def stage_csv_files(
     units: Sequence[Unit],
     spool: Path,
 ) -> Sequence[WrittenFile]:
-    """Read files of CSV, plain or compressed by gzip, with a header; see `file_kinds.Stage`.
-
-    Args:
-        table: its columns that are read name the CSV column in `info["field"]`; `arrival` is the
-            number of the unit.
-    """
+    """Read files of CSV, plain or compressed by gzip, with a header; see `file_kinds.Stage`."""
     if table is None:
         raise TypeError("records of CSV need a table")
     create_stage(connection, table.declaration)
@@ -191,8 +185,7 @@ class _Reader:
         places = tuple(at[0] if at else None for at in found)
         ignored = {name for p, name in enumerate(header.names) if name and p not in places}
         note_names(self.connection, ignored - known_fields(self.table), unit.arrival)
-        is_first = head.removeprefix(MARK).startswith(header.text.encode())
-        is_usual = header.lines == 1 and is_first
+        is_usual = header.lines == 1 and head.removeprefix(MARK).startswith(header.text.encode())
         return Layout(header.delimiter, len(header.names), places, is_usual)
 
     def _read(self, layout: Layout, files: Sequence[_File]) -> list[WrittenFile]:
@@ -243,9 +236,7 @@ class _Reader:
 
         paths = [file.path for file in files]
         for table in checked(self._records(layout, files), str(self.table.name), paths):
-            self.connection.register(_RECORDS, table)
-            sort_out(self.connection, self.validator, _RECORDS, texts)
-            self.connection.unregister(_RECORDS)
+            sort_out(self.connection, self.validator, table, texts)
             if not self.is_merged:
                 written += self._write(f"FROM {STAGED}")
                 empty = f"CREATE OR REPLACE TEMP TABLE {STAGED} AS FROM {STAGED} LIMIT 0"

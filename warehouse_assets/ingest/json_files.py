@@ -19,7 +19,7 @@ import duckdb
 from arro3.core import RecordBatch
 
 from warehouse_assets.ingest.file_kinds import Unit, reject_unit
-from warehouse_assets.ingest.json_records import LINES, json_texts, stage_json
+from warehouse_assets.ingest.json_records import json_texts, stage_json
 from warehouse_assets.ingest.lines import MOST_LINE_BYTES, LineReader
 from warehouse_assets.ingest.plain_text import (
     DAMAGED,
@@ -141,9 +141,7 @@ class _Reader:
         lines = [file for file in files if file.layout == JSON_LINES]
         name, paths = str(self._validator.table.name), (file.path for file in lines)
         for table in checked(_lines(lines), name, paths):
-            self._connection.register(LINES, table)
-            stage_json(self._connection, self._validator)
-            self._connection.unregister(LINES)
+            stage_json(self._connection, self._validator, table)
         for file in files:
             if file.layout == ARRAY:
                 self._judge_array(file)
@@ -165,7 +163,7 @@ class _Reader:
                 compression = 'uncompressed', maximum_object_size = {MOST_LINE_BYTES}))"""
         self._connection.execute("SET VARIABLE _array = ?", [glob.escape(str(file.path))])
         try:
-            stage_json(self._connection, self._validator, lines=elements)
+            stage_json(self._connection, self._validator, elements)
         except _NOT_THE_MACHINE as error:
             copy = self._spool / f"{file.unit.arrival}-without-stray-bytes.json"
             if file.path != copy and copy_without_stray_bytes(file.path, copy):

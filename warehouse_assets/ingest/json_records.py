@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 import duckdb
+from arro3.core import Table as ArrowTable
 from deltalake import DeltaTable
 
 from warehouse_assets.ingest.lines import LineReader, arrow_table
@@ -21,9 +22,6 @@ from warehouse_assets.ingest.staging import FIELDS, create_stage, sort_out
 from warehouse_assets.ingest.validate import POSITION, PROBLEM, RAW, SEEN, Validator, literal, text
 from warehouse_assets.lake import Lake, LakeTable, Written
 from warehouse_assets.times import BLANK
-
-LINES = "_lines"
-"""Relation that a reader registers: `arrival`, `position`, `line`, `problem`, `seen`."""
 
 _NOT_BLANK = f"'[^{BLANK[1:]}'"  # faster here than what is used of values
 _JSON = "_json"
@@ -40,14 +38,13 @@ _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  #
 def stage_json(
     connection: duckdb.DuckDBPyConnection,
     validator: Validator,
-    *,
-    lines: str = LINES,
+    lines: ArrowTable | str,
     repairs: Sequence[str] = (),
 ) -> int:
     """Sort records as `sort_out` does; returns how many were good.
 
     Args:
-        lines: SQL for a relation like `LINES`.
+        lines: their `arrival`, `position`, `line`, `problem` and `seen`, as `sort_out` takes them.
         repairs: SQL for what a `line` may be meant to be, tried in turn before the line itself.
     """
     return sort_out(
@@ -174,9 +171,8 @@ class Records(Part):
         # Half a character, which JSON can say, is no UTF-8.
         content = "\n".join(map(_written, self.given)).encode("utf-8", "surrogatepass")
         reader = LineReader(BytesIO(content), len(content), self.first, is_numbered=True)
-        connection.register(LINES, arrow_table(lines.to_arrow() for lines in reader.read()))
-        self.records = stage_json(connection, self.validator)
-        connection.unregister(LINES)
+        records = arrow_table(lines.to_arrow() for lines in reader.read())
+        self.records = stage_json(connection, self.validator, records)
 
     def write(
         self, connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable

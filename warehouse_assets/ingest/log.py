@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from sqlalchemy import Table
 
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest.json_records import LINES, stage_json
+from warehouse_assets.ingest.json_records import stage_json
 from warehouse_assets.ingest.lines import Lines, arrow_table
 from warehouse_assets.ingest.load import (
     CheckpointedPart,
@@ -177,9 +177,7 @@ def json_log(validator: Validator, repairs: Sequence[str] = ()) -> LogKind:
 
     def stage(connection: duckdb.DuckDBPyConnection, lines: Iterator[Lines]) -> None:
         create_stage(connection, validator.table)
-        connection.register(LINES, arrow_table(part.to_arrow() for part in lines))
-        stage_json(connection, validator, repairs=repairs)
-        connection.unregister(LINES)
+        stage_json(connection, validator, arrow_table(part.to_arrow() for part in lines), repairs)
 
     return LogKind(str(validator.table.name), validator.table, stage)
 

@@ -167,18 +167,16 @@ class _Rows(Part):
             f"AS {text(name)}"
             for name in validator.fields
         )
-        connection.register(_PAGE, page.rows)
         self.records += sort_out(
             connection,
             validator,
-            _PAGE,
+            page.rows,
             lambda rows: (
                 f"""SELECT arrival, position AS {POSITION}, problem AS {PROBLEM},
                 NULL::VARCHAR AS {SEEN}, NULL::VARCHAR AS {RAW}, NULL::VARCHAR[] AS {FIELDS},
                 {texts} FROM {rows} AS rows"""
             ),
         )
-        connection.unregister(_PAGE)
         rejected = connection.execute(f"SELECT position FROM {REJECTED} WHERE raw IS NULL")
         if positions := {position for (position,) in rejected.fetchall()}:
             connection.register(_PAGE, page.raw(positions, as_text=self.source.is_snapshot))

@@ -38,6 +38,7 @@ UNKNOWN = "_unknown"
 """Temporary table of fields that no column is for: the arrival number of what has them, and their
 names."""
 
+_RECORDS = "_records"
 _BYTES_JUDGED_TOGETHER = 32 * 10**6
 _MOST_FIELDS = 100  # of one table are remembered; a source may make up a name for each record
 _MOST_CHARACTERS = 200  # of a name
@@ -76,7 +77,7 @@ def judged(validator: Validator, texts: str) -> str:
 def sort_out(
     connection: duckdb.DuckDBPyConnection,
     validator: Validator,
-    relation: str,
+    records: ArrowTable | str,
     texts: Callable[[str], str],
 ) -> int:
     """Add records to `STAGED` and `REJECTED`, and note fields that no column is for.
@@ -84,10 +85,13 @@ def sort_out(
     Returns how many were good.
 
     Args:
-        relation: SQL for records with `arrival` and `position`, the same whenever it is read; so
-            many as memory holds.
-        texts: SQL for the texts of the records of such a relation.
+        records: with `arrival` and `position`, so many as memory holds; or SQL for them, the same
+            whenever it is read.
+        texts: SQL for the texts of the records of a relation like `records`.
     """
+    relation = records if isinstance(records, str) else _RECORDS
+    if not isinstance(records, str):
+        connection.register(_RECORDS, records)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE _judged AS {judged(validator, texts(relation))}"
     )
@@ -108,6 +112,8 @@ def sort_out(
         rejects = validator.rejects(some("_is_unusable"), ["arrival"])
         connection.execute(f"INSERT INTO {REJECTED} BY NAME {rejects}")
     connection.execute("DROP TABLE _judged")
+    if not isinstance(records, str):
+        connection.unregister(_RECORDS)
     return int(good)
 
 
