@@ -1,7 +1,7 @@
 """The server of batches: as real ones answer, and as they fail."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -45,32 +45,14 @@ def test_a_page_is_the_first_hundred_batches(server: BatchServer) -> None:
     assert get(server, after="yesterday").status_code == 400
 
 
-@pytest.mark.parametrize(
-    ("after", "found"),
-    [
+def test_after_compares_whole_seconds(server: BatchServer) -> None:
+    for after, found in (
         ("10:00:25.000", range(100, 200)),
-        ("10:00:25.200", range(100, 200)),
         ("10:00:25.999", range(100, 200)),
         ("10:01:02.200", range(248, 251)),
         ("10:01:03.000", []),
-    ],
-)
-def test_after_compares_whole_seconds(
-    server: BatchServer, after: str, found: Iterable[int]
-) -> None:
-    assert numbers(get(server, after=f"2026-11-20T{after}")) == list(found)
-
-
-def test_every_batch_is_on_a_page_and_those_of_the_boundary_on_two(server: BatchServer) -> None:
-    seen: list[int] = []
-    page = get(server).json()
-    while not seen or page[-1]["id"] != seen[-1]:
-        seen += [record["id"] for record in page]
-        after = page[-1]["created_at"].replace(" ", "T")[:-3]
-        page = get(server, after=after).json()
-
-    assert sorted(set(seen)) == list(range(1, 251))
-    assert len(seen) > 250
+    ):
+        assert numbers(get(server, after=f"2026-11-20T{after}")) == list(found)
 
 
 def test_batches_that_begin_are_served() -> None:
@@ -88,13 +70,6 @@ def test_a_port_in_use_is_refused_with_what_to_do(server: BatchServer) -> None:
 
     with pytest.raises(SettingError, match=f"port {port}: Address already in use.*--port"):
         BatchServer(list, port)
-
-
-def test_a_closed_server_leaves_its_port(server: BatchServer) -> None:
-    with BatchServer(list) as other:
-        port = int(other.address.rsplit(":", 1)[1])
-    with BatchServer(list, port) as again:
-        assert get(again).json() == []
 
 
 def test_every_failure_occurs_never_three_in_a_row_and_then_the_page_comes() -> None:

@@ -1,10 +1,7 @@
 """The finite school: what is in it, made once, never over other files."""
 
-from pathlib import Path
-
 import pytest
 
-from warehouse_assets.errors import SourceError
 from warehouse_assets.samples.files import Places
 from warehouse_assets.samples.school_sources import write_school_samples
 from warehouse_assets_tests.samples.school_truth import batches, log_bytes, students, truth
@@ -41,22 +38,3 @@ def test_the_samples_have_an_answer_worth_asking_for(made: Places) -> None:
     assert len({finished for _, _, finished, _ in ranking}) > 4
     assert sum(count for _, count, _, _ in ranking) < 200  # some are in no batch that began
     assert sorted(row[0] for row in ranking) == [row[0] for row in batches(made)]
-
-
-@pytest.mark.parametrize("name", ["students.db", "batches.json", "test_runs.log"])
-def test_nothing_is_made_beside_a_file_that_is_there(places: Places, name: str) -> None:
-    folder = places.log.parent
-    folder.mkdir()
-    (folder / name).write_text("mine")
-
-    assert write_school_samples(places, 10, 1) == {folder / name: False}
-
-    assert [path.name for path in folder.iterdir()] == [name]
-    assert (folder / name).read_text() == "mine"
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "school").write_text("a file")
-
-    with pytest.raises(SourceError, match=r"school\S* cannot be written: "):
-        write_school_samples(Places.in_folder(tmp_path / "school"), 10, 1)

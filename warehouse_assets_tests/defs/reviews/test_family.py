@@ -3,16 +3,20 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
 from warehouse_assets.defs.reviews.tables import REVIEWS
 from warehouse_assets.errors import SourceError
+from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.lake import Lake
 from warehouse_assets_tests.defs.reviews.conftest import CatchUp
 from warehouse_assets_tests.defs.reviews.databases import COLUMNS, Database, review
 from warehouse_assets_tests.defs.reviews.stored import SOURCE_COLUMNS, given, rejected, stored
+from warehouse_assets_tests.postgres import execute, postgres_url, server_url
 
 Maker = Callable[..., Database]
 _TEXTS: Mapping[str, str] = dict.fromkeys(COLUMNS, "text")
@@ -65,12 +69,16 @@ def test_rows_added_changed_and_deleted_are_followed(
 def test_numbers_may_be_text(lake: Lake, made: Maker, catch_up: CatchUp) -> None:
     database = made(_TEXTS)
     texts = {"level_0": "1.0", "index": " 2 ", "overall": "4.5", "verified": "True"}
-    database.insert([review(1, **texts, unixReviewTime="1378684801.0")])
+    database.insert(
+        [review(1, **texts, unixReviewTime=time) for time in ("1378684801.0", " 1e3 ", "-0.5")]
+    )
 
     catch_up(database)
 
     names = 'level_0, "index", overall, verified, "unixReviewTime"'
-    assert stored(lake, names) == [(1, 2, 4.5, 1, 1_378_684_801)]
+    assert stored(lake, names) == [
+        (1, 2, 4.5, 1, time) for time in sorted((1_378_684_801, 1000, -1), key=repr)
+    ]
 
 
 def test_columns_may_be_wider_or_narrower(lake: Lake, made: Maker, catch_up: CatchUp) -> None:
@@ -194,3 +202,76 @@ def test_columns_are_found_in_any_case(lake: Lake, made: Maker, catch_up: CatchU
     catch_up(database)
 
     assert stored(lake, 'overall, "reviewerID", "productID", "index"') == [(5.0, "A3", "B1", 3)]
+
+
+def test_text_with_the_character_nul_is_rejected(
+    lake: Lake, tmp_path: Path, catch_up: CatchUp
+) -> None:
+    database = Database("sqlite", tmp_path / "source")  # the other kind has no such text
+    database.insert([review(1), review(2, reviewerName="a\0b")])
+
+    catch_up(database)
+
+    ((position, reason, raw),) = rejected(lake)
+    assert (position, reason) == (
+        2,
+        "reviewerName has the character NUL, which PostgreSQL cannot hold",
+    )
+    assert '"reviewerName":"a\\u0000b"' in raw
+    assert stored(lake, "level_0") == [(1,)]
+
+
+def test_a_server_without_encoding_may_hold_anything(lake: Lake) -> None:
+    name = sa_name(postgres_url())
+    execute(
+        server_url(),
+        f"DROP DATABASE {name}",
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' "
+        "LC_CTYPE 'C'",
+    )
+    url = server_url(name)
+    execute(
+        url,
+        'CREATE TABLE reviews (overall bigint, "reviewerID" text, "productID" text, '
+        '"unixReviewTime" bigint, summary text)',
+        "INSERT INTO reviews VALUES (5, 'A', 'B', 1, convert_from('\\xc3a9', 'SQL_ASCII'))",
+        "INSERT INTO reviews VALUES (5, 'A', 'B', 2, convert_from('\\xe9', 'SQL_ASCII'))",
+    )
+
+    load_sql(lake, REVIEWS_SOURCE, url, True)
+
+    assert stored(lake, 'summary, "unixReviewTime"') == [("é", 1)]
+    ((position, reason, _),) = rejected(lake)
+    assert (position, reason) == (2, "summary is not valid UTF-8")
+
+
+def sa_name(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+def test_a_view_is_read_as_a_table_is(lake: Lake, database: Database, catch_up: CatchUp) -> None:
+    database.insert([review(1), review(1)])
+    database.execute("ALTER TABLE reviews RENAME TO shop")
+    database.execute("CREATE VIEW reviews AS SELECT * FROM shop")
+
+    catch_up(database)
+
+    assert stored(lake, SOURCE_COLUMNS) == given([review(1), review(1)])
+
+
+def test_pages_get_smaller_where_texts_are_long(
+    lake: Lake, database: Database, catch_up: CatchUp
+) -> None:
+    reviews = [review(n, reviewText="long " * (n % 7) * 100) for n in range(200)]
+    database.insert(reviews)
+
+    catch_up(database, bytes_at_once=20_000)
+
+    assert stored(lake, SOURCE_COLUMNS) == given(reviews)
+
+
+def test_no_table_is_told_with_those_there_are(database: Database, catch_up: CatchUp) -> None:
+    database.execute("ALTER TABLE reviews RENAME TO critics")
+
+    with pytest.raises(SourceError, match=r"has no table reviews\. Its tables are critics\."):
+        catch_up(database)
