@@ -22,7 +22,6 @@ from warehouse_assets.defs.deliveries.state import (
     state_database,
 )
 from warehouse_assets.errors import BusyError, SourceError, WarehouseError
-from warehouse_assets.ingest.lines import MOST_LINE_BYTES
 from warehouse_assets.progress import heard_by
 from warehouse_assets_tests.defs.deliveries.feeds import Feed, come_to, dying_at, killed_at
 from warehouse_assets_tests.defs.deliveries.steps import (
@@ -93,18 +92,6 @@ def test_lines_that_cannot_be_used_are_counted_and_a_cut_one_is_waited_for(feed:
     assert now.average == MINUTE
     feed.append('"Timestamp": "2020-01-01T12:05:00"}\n')
     assert feed.average.catch_up().after.average == 3 * MINUTE
-
-
-def test_a_line_longer_than_any_record_is_passed(tmp_path: Path) -> None:
-    feed = Feed(tmp_path)
-    feed.write([(1, 1, NOON)])
-    feed.append("[" * (MOST_LINE_BYTES + 1) + "\n")
-    feed.write([(1, 4, NOON + MINUTE)])
-
-    now = feed.average.catch_up().after
-
-    assert (now.records, now.unusable, now.average) == (2, 1, MINUTE)
-    assert now.position == feed.path.stat().st_size
 
 
 def test_a_rotated_feed_is_read_to_its_end_and_a_truncated_one_from_its_beginning(

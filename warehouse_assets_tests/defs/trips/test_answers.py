@@ -174,23 +174,6 @@ def test_regions_are_told_in_alphabetical_order_or_those_with_the_most_trips_fir
     assert weekly["Prague"].weeks == [(date(2018, 12, 31), 1), (date(2019, 1, 7), 1)]
 
 
-def test_many_trips_are_what_plain_python_makes_of_them() -> None:
-    trips = random_trips(seed=1, count=150)
-    with warehouse(trips) as connection:
-        for region in ("Prague", "Turin"):
-            for first, last in (
-                (None, None),
-                ("2018-12-25", "2019-01-09"),
-                ("2018-12-27", None),
-                (None, "2019-01-01"),
-            ):
-                within = days(first, last)
-                expected = weekly_average(
-                    [t for t in trips if t.region == region], within.first, within.last
-                )
-                assert figures(weekly_trips_of_region(connection, region, within)) == expected
-
-
 def test_days_in_the_wrong_order_are_refused() -> None:
     with pytest.raises(ValueError, match="from 2019-01-02 is after to 2019-01-01"):
         days("2019-01-02", "2019-01-01")
@@ -279,21 +262,6 @@ def test_boxes_are_what_plain_python_makes_of_them_clustered_or_not(house: House
                 of_days = weekly_trips_of_box(house.lake, box, match, within)
                 expected = weekly_average(inside, within.first, within.last)
                 assert figures(of_days) == expected
-
-
-def test_the_sql_function_agrees_with_plain_python() -> None:
-    trips = random_trips(seed=8, count=60)
-    box = Box(14.40, 50.06, 14.46, 50.12)
-    with tables(trips) as connection:
-        for match in MATCHES:
-            inside = [t for t in trips if all(holds(box, end) for end in ends(t, match))]
-            (row,) = connection.execute(
-                "FROM weekly_average_in_box(14.40, 50.06, 14.46, 50.12, match := $match)",
-                {"match": match},
-            ).fetchall()
-            count, weeks, average = weekly_average(inside)
-            assert row[:3] == (pytest.approx(average), weeks or None, count)
-            assert count > 0
 
 
 NAN, INF = float("nan"), float("inf")

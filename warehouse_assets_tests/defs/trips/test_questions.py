@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from warehouse_assets.catalogue import QUESTIONS, Question
 from warehouse_assets.defs.trips.tables import TRIP_GROUPS, WEEKLY_TRIPS
 from warehouse_assets_tests.defs.trips import journeys
-from warehouse_assets_tests.defs.trips.journeys import Trip, random_trips
+from warehouse_assets_tests.defs.trips.journeys import Trip
 from warehouse_assets_tests.postgres import postgres_url
 
 BY_NAME = {question.name: question for question in QUESTIONS}
@@ -154,25 +154,4 @@ def test_the_groups_with_the_most_trips_are_in_the_order_of_their_key_if_they_ha
         ("A", prague, north, 10, 1),
         *(("B", f"{x}/8192", north, 9, 1) for x in (0, 9, 91, 455)),
         *(("B", prague, f"{x}/8192", 9, 1) for x in (0, 9, 91, 455)),
-    ]
-
-
-def test_many_trips_are_what_plain_python_makes_of_them(engines: Sequence[sa.Engine]) -> None:
-    trips = random_trips(seed=5, count=200)
-    latest = {
-        region: max((t for t in trips if t.region == region), key=lambda t: t.time)
-        for region in ("Prague", "Turin")
-    }
-    first = max(latest.values(), key=lambda trip: trip.time)
-
-    assert answers(engines, LATEST, trips)[0][2:] == (first.datasource, str(first.time))
-    cheap = [t for t in trips if t.datasource == "cheap_mobile"]
-    assert answers(engines, CHEAP, trips) == [
-        (
-            region,
-            len(found := [t for t in cheap if t.region == region]),
-            str(min(journeys.monday(t.time.date()) for t in found)),
-            str(max(t.time for t in found)),
-        )
-        for region in ("Prague", "Turin")
     ]
