@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets.ingest.lines import (
-    MOST_LINE_BYTES,
     TAIL_BYTES,
     LineReader,
     Problem,
@@ -122,13 +121,14 @@ def test_a_line_or_a_hole_of_any_size_is_not_held() -> None:
             self.left -= size
             return self.byte * size
 
-    size = 10 * MOST_LINE_BYTES
+    longest = 1 << 20
+    size = 10 * longest
     tracemalloc.start()
-    (too_long,), rest = list(LineReader(Endless(b"x", size), size + 4).read())
+    (too_long,), rest = list(LineReader(Endless(b"x", size), size + 4, longest=longest).read())
     assert (too_long[0], len(too_long[1])) == (0, 1000)
-    assert too_long[2] == Problem("longer than 16 MiB")
+    assert too_long[2] == Problem("longer than 1 MiB")
     assert list(rest) == [(size + 2, b"2", None)]
-    (behind,), rest = list(LineReader(Endless(b"\0", size), size + 4).read())
+    (behind,), rest = list(LineReader(Endless(b"\0", size), size + 4, longest=longest).read())
     assert (behind, list(rest)) == ((0, b"1", None), [(size + 2, b"2", None)])
-    assert tracemalloc.get_traced_memory()[1] < 4 * MOST_LINE_BYTES
+    assert tracemalloc.get_traced_memory()[1] < 6 * longest
     tracemalloc.stop()

@@ -1,4 +1,7 @@
-"""Whatever step a load dies in, the next one ends as if nothing had happened: of every source."""
+"""Whatever step a load dies in, the next one ends as if nothing had happened: of every source.
+
+(Of logs, see `test_log_kills`.)
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -27,12 +30,10 @@ from warehouse_assets_tests.defs.reviews.databases import Database, review
 from warehouse_assets_tests.defs.trips.journeys import Trip, content
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.ingest.deliveries import deliver
-from warehouse_assets_tests.ingest.logs import Log, run_line
 from warehouse_assets_tests.ingest.sqlite_databases import make_database, student
 from warehouse_assets_tests.ingest.stored import make_lake, stored
 from warehouse_assets_tests.ingest.test_json_records_merged import Given
 
-POINTS = ["source to be read", "source read", "rejects committed", "rows committed"]
 Found = tuple[list[Any], list[Any], Sequence[str]]
 
 
@@ -49,7 +50,9 @@ class Trial:
         """Unit and position of the rejected records."""
         return stored(lake, REJECTED_RECORDS, "unit, position")
 
-    def _files(self, kind: FileKind, columns: str, contents: Sequence[str], most_bytes: int) -> Any:
+    def _files(
+        self, kind: FileKind, columns: str, contents: Sequence[str], most_bytes: int = 10**9
+    ) -> Any:
         house = House(self.folder / "home", dg.DagsterInstance.ephemeral())
         for number, text in enumerate(contents, start=1):
             deliver(house, f"{kind.name}-{number}{kind.suffixes[0] or '.json'}", text, at=number)
@@ -65,7 +68,9 @@ class Trial:
             found,
         )
 
-    def _votes(self, most_bytes: int) -> Any:
+    def merged_files(self) -> Any:
+        """Files whose records are merged by key, all in one commit."""
+
         def lines(*rows: str | tuple[int, int]) -> str:
             return "\n".join(
                 row if isinstance(row, str) else json.dumps(vote(*row)) for row in rows
@@ -76,39 +81,18 @@ class Trial:
             lines("broken, too", (1, 9), (3, 5)),
             lines((4, 5)),
         ]
-        return self._files(VOTES_FILES, "id, post_id, arrival", contents, most_bytes)
+        return self._files(VOTES_FILES, "id, post_id, arrival", contents)
 
-    def _trips(self, most_bytes: int) -> Any:
+    def added_files(self) -> Any:
+        """Files whose records are added as they are, each by a commit."""
         bad = "Prague,POINT (14.4 91),POINT (14.4 50),2018-05-01 10:00:00,a\n"
         trips = [[Trip("Prague")], [Trip("Turin"), Trip("Turin")], [Trip("Berlin")]]
         contents = [content(trips[0]) + bad, content(trips[1]), content(trips[2]) + bad]
-        return self._files(TRIPS_FILES, "region, arrival", contents, most_bytes)
-
-    def merged_files(self) -> Any:
-        """Files whose records are merged by key, all in one commit."""
-        return self._votes(10**9)
-
-    def merged_files_one_by_one(self) -> Any:
-        """The same, each a commit."""
-        return self._votes(1)
-
-    def added_files(self) -> Any:
-        """Files whose records are added as they are."""
-        return self._trips(10**9)
-
-    def added_files_one_by_one(self) -> Any:
-        """The same, each a commit."""
-        return self._trips(1)
+        return self._files(TRIPS_FILES, "region, arrival", contents, most_bytes=1)
 
     def refused_files(self) -> Any:
         """Files that no table is for."""
-        return self._files(UNRECOGNISED_FILES, "", ["{}"], 10**9)
-
-    def log(self) -> Any:
-        """A log, in parts of a few lines."""
-        log = Log(self.folder, part=2 * len(run_line(1)))
-        log.write(b"bad\n", run_line(1), run_line(2), b"bad\n", run_line(3), b"bad\n", b"cut")
-        return log.lake, log.take, lambda: (log.students(), log.rejected("position"), [])
+        return self._files(UNRECOGNISED_FILES, "", ["{}"])
 
     def keyed_table(self) -> Any:
         """A table of a SQL database that is merged by key."""
@@ -155,46 +139,34 @@ class Trial:
         )
 
 
-VOTES = (
-    [(1, 9, 2), (2, 5, 1), (3, 5, 2), (4, 5, 3)],
-    [("00000001-votes-1.json", 2), ("00000002-votes-2.json", 1)],
-    [f"votes/0000000{number}-votes-{number}.json" for number in (1, 2, 3)],
-)
-TRIPS = (
-    [("Berlin", 3), ("Prague", 1), ("Turin", 2), ("Turin", 2)],
-    [("00000001-trips-1.csv", 3), ("00000003-trips-3.csv", 3)],
-    [f"trips/0000000{number}-trips-{number}.csv" for number in (1, 2, 3)],
-)
-SIZE = len(run_line(1))
 EXPECTED: dict[str, tuple[list[Any], list[Any], list[str]]] = {
-    "merged_files": VOTES,
-    "merged_files_one_by_one": VOTES,
-    "added_files": TRIPS,
-    "added_files_one_by_one": TRIPS,
+    "merged_files": (
+        [(1, 9, 2), (2, 5, 1), (3, 5, 2), (4, 5, 3)],
+        [("00000001-votes-1.json", 2), ("00000002-votes-2.json", 1)],
+        [f"votes/0000000{number}-votes-{number}.json" for number in (1, 2, 3)],
+    ),
+    "added_files": (
+        [("Berlin", 3), ("Prague", 1), ("Turin", 2), ("Turin", 2)],
+        [("00000001-trips-1.csv", 3), ("00000003-trips-3.csv", 3)],
+        [f"trips/0000000{number}-trips-{number}.csv" for number in (1, 2, 3)],
+    ),
     "refused_files": (
         [],
         [("00000001-unrecognised-1.json", 0)],
         ["unrecognised/00000001-unrecognised-1.json"],
-    ),
-    "log": (
-        [(4, 1), (4 + SIZE, 2), (8 + 2 * SIZE, 3)],
-        [(0,), (4 + 2 * SIZE,), (8 + 3 * SIZE,)],
-        [],
     ),
     "keyed_table": ([(1,), (2,)], [("00000001-students.db", 3)], []),
     "snapshot": ([(1, 1), (1, 2), (2, 1)], [("00000001-reviews.db", 4)], []),
     "records": ([(1,), (2,)], [("00000001-given", 2)], []),
 }
 
-SEVERAL_PARTS = ("merged_files_one_by_one", "added_files_one_by_one", "log")
-NOT_FILES = ("log", "keyed_table", "snapshot", "records")
-
 
 @pytest.mark.parametrize("source", EXPECTED)
 def test_a_load_that_died_at_any_step_is_done_again(tmp_path: Path, source: str) -> None:
     # Of several parts the second is the one before and behind which there are others.
-    call = 2 if source in SEVERAL_PARTS else 1
-    for point in POINTS if source in NOT_FILES else [*POINTS, "file archived"]:
+    call = 2 if source == "added_files" else 1
+    points = ["rejects committed", "rows committed"]
+    for point in [*points, "file archived"] if source.endswith("_files") else points:
         trial = Trial(tmp_path / point, source)
         with pytest.raises(Killed), dying_at(point, call):
             trial.load()
@@ -208,7 +180,7 @@ def test_a_load_that_died_at_any_step_is_done_again(tmp_path: Path, source: str)
 @pytest.mark.parametrize("source", EXPECTED)
 def test_dying_again_and_again_changes_nothing(tmp_path: Path, source: str) -> None:
     trial = Trial(tmp_path / "home", source)
-    for point in POINTS:
+    for point in ("source to be read", "source read", "rejects committed", "rows committed"):
         with suppress(Killed), dying_at(point):
             trial.load()
     trial.load()

@@ -82,12 +82,6 @@ def take_all(steps: list[Step]) -> None:
 
 
 @settings(max_examples=4, deadline=None)
-@given(cut_steps(any_lines, ["take", "die 1"]))
-def test_a_log_that_grows_is_taken_as_if_at_once(steps: list[Step]) -> None:
-    take_all(steps)
-
-
-@settings(max_examples=4, deadline=None)
 @given(cut_steps(any_lines, ["take", *DEATHS, "rotate"]))
 def test_of_a_log_that_is_rotated_nothing_is_lost(steps: list[Step]) -> None:
     take_all(steps)

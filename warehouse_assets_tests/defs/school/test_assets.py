@@ -25,27 +25,26 @@ def fill(school: SchoolHouse) -> None:
     school.complete(4, 7, 8, 9)
 
 
-SOURCES = ("students", "batches", "test_runs")
 COMPUTED = ("lessons", "lesson_titles", "lesson_completions", "batch_completions")
-RANKING = [(1, 3, 2, 1), (2, 2, 1, 2)]
 
 
-@pytest.fixture
-def filled(school: SchoolHouse) -> SchoolHouse:
-    """A filled school whose sources were taken; a copy of its log would be another log."""
+def test_batches_are_ranked_and_a_further_run_changes_nothing(school: SchoolHouse) -> None:
     fill(school)
     assert school.catch_up(checks=False).success
-    return school
+    assert school.ranking() == [(1, 3, 2, 1), (2, 2, 1, 2)]
 
+    school.enrol([(4, 1)])
+    school.complete(5, 1, 2, 3)
+    school.complete(3, 9)
+    changed = ("students", "test_runs", "lesson_completions", "batch_completions")
+    assert school.catch_up(*changed, checks=False).success
+    assert school.ranking() == [(1, 4, 4, 1), (2, 1, 1, 2)]
+    versions = school.versions()
 
-def test_batches_are_ranked_and_a_further_run_changes_nothing(filled: SchoolHouse) -> None:
-    assert filled.ranking() == RANKING
-    versions = filled.versions()
-
-    again = filled.catch_up()
+    again = school.catch_up()
 
     assert again.success
-    assert filled.versions() == versions
+    assert school.versions() == versions
     assert failed(evaluated(again)) == set()
 
 
@@ -57,28 +56,10 @@ def test_order_does_not_matter(school: SchoolHouse) -> None:
 
     school.enrol([(1, 1), (2, 1)])
     school.log('{"result": "2/2", "student_id": 2, "lesson_id": 1, "lesson_title": "Loops"}')
-    assert school.catch_up("students", "test_runs", *COMPUTED, checks=False).success
-    assert school.ranking() == []
-
     school.open_batches(1)
     school.complete(2, 5)
-    assert school.catch_up("batches", "test_runs", *COMPUTED, checks=False).success
+    assert school.catch_up(checks=False).success
     assert school.ranking() == [(1, 2, 2, 1)]  # Loops is lesson 1: Loops, Tests, lesson 5
-
-
-def test_a_student_who_moves_counts_in_the_new_batch(filled: SchoolHouse) -> None:
-    filled.enrol([(4, 1)])
-    assert filled.catch_up("students", "batch_completions", checks=False).success
-    assert filled.ranking() == [(1, 4, 3, 1), (2, 1, 0, 2)]
-
-
-def test_what_later_lines_change_is_computed_again(filled: SchoolHouse) -> None:
-    filled.complete(5, 1, 2, 3)
-    filled.complete(3, 9)
-    assert filled.catch_up(
-        "test_runs", "lesson_completions", "batch_completions", checks=False
-    ).success
-    assert filled.ranking() == [(1, 3, 3, 1), (2, 2, 2, 2)]
 
 
 def test_without_any_source_the_run_succeeds_and_says_so(school: SchoolHouse) -> None:
@@ -103,56 +84,27 @@ def test_without_any_source_the_run_succeeds_and_says_so(school: SchoolHouse) ->
     assert school.ranking() == []
 
 
-@pytest.mark.parametrize(
-    ("setting", "broken", "asset"),
-    [
-        ("STUDENTS_DB", "missing/students.db", "students"),
-        ("BATCHES_URL", "missing/batches.json", "batches"),
-        ("BATCHES_URL", "http://127.0.0.1:1/school", "batches"),
-        ("TEST_RUNS_LOG", "missing/runs.log", "test_runs"),
-    ],
-)
-def test_a_source_that_is_set_and_cannot_be_reached_fails_alone(
-    tmp_path: Path,
-    instance: dg.DagsterInstance,
-    setting: str,
-    broken: str,
-    asset: str,
+def test_a_source_that_is_set_and_cannot_be_reached_fails_with_what_needs_it(
+    tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    place = broken if "://" in broken else str(tmp_path / broken)
+    place = "http://127.0.0.1:1/school"
     hasty = {"BATCHES_TIMEOUT_SECONDS": "1"}
-    school = SchoolHouse(tmp_path / "home", instance, **{setting: place}, **hasty)
+    school = SchoolHouse(tmp_path / "home", instance, BATCHES_URL=place, **hasty)
     fill(school)
 
-    result = school.catch_up(*SOURCES, checks=False)
+    result = school.catch_up(checks=False)
 
-    assert not result.success
     ((step, reason),) = failed_steps(result)
-    assert step == asset
+    assert step == "batches"
     assert place in reason
-    assert setting in reason
-    assert set(SOURCES) - materialised(result) == {asset}
+    assert "BATCHES_URL" in reason
+    held_up = {"batches", "batch_completions", "rejected_records"}
+    assert set(ALL) - materialised(result) == held_up
 
     # Once it is there again, the same run makes up for it.
     mended = SchoolHouse(tmp_path / "home", instance)
-    assert mended.catch_up(asset, checks=False).success
-    rows = {"students": 5, "batches": 2, "test_runs": 14}
-    assert {name: len(mended.stored(name)) for name in SOURCES} == rows
-
-
-def test_what_a_missing_source_held_up_is_computed_once_it_is_there(
-    tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
-    missing = str(tmp_path / "missing.json")
-    school = SchoolHouse(tmp_path / "home", instance, BATCHES_URL=missing)
-    fill(school)
-    result = school.catch_up(checks=False)
-    assert "batch_completions" not in materialised(result)
-
-    mended = SchoolHouse(tmp_path / "home", instance)
-
-    assert mended.catch_up(checks=False).success
-    assert mended.ranking() == RANKING
+    assert mended.catch_up("batches", "batch_completions", checks=False).success
+    assert mended.ranking() == [(1, 3, 2, 1), (2, 2, 1, 2)]
 
 
 def test_checks_tell_what_does_not_fit(school: SchoolHouse) -> None:
