@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 import warehouse_assets
 from warehouse_assets.catalogue import TABLES
-from warehouse_assets.definitions import defs
+from warehouse_assets.definitions import build_defs, defs
+from warehouse_assets.errors import SettingError
+from warehouse_assets.settings import Settings
 
 _RAW = {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries"}
 _SQL = {"sql", "duckdb", "deltalake"}
@@ -101,19 +104,6 @@ def _names(keys: object) -> set[str]:
     return {key.to_user_string() for key in keys}
 
 
-def _checks_by_asset(*, blocking: bool) -> Mapping[str, set[str]]:
-    graph = defs.resolve_asset_graph()
-    found: dict[str, set[str]] = {name: set() for name in ASSETS}
-    for key in graph.asset_check_keys:
-        if graph.get(key).blocking is blocking:
-            found[key.asset_key.to_user_string()].add(key.name)
-    return found
-
-
-def test_definitions_can_be_loaded() -> None:
-    dg.Definitions.validate_loadable(defs)
-
-
 def test_assets_with_their_groups_sources_and_kinds() -> None:
     assert {
         spec.key.to_user_string(): (
@@ -143,25 +133,16 @@ def test_a_computed_asset_shows_its_select_and_links_to_it() -> None:
     assert spec.metadata["sql"].value == f"```sql\n{select}\n```"
 
 
-def test_every_table_of_the_catalogue_is_an_asset() -> None:
-    tables = {str(table.name) for table in TABLES}
-    assert _names(list(defs.resolve_all_asset_keys())) == {*tables, AVERAGE, *EXTERNAL}
-
-
-def test_checks_that_block_what_follows() -> None:
-    assert _checks_by_asset(blocking=True) == _expected_checks(blocking=True)
-
-
-def test_checks_that_block_nothing() -> None:
-    assert _checks_by_asset(blocking=False) == _expected_checks(blocking=False)
-
-
-def test_every_check_says_what_holds_if_it_passes() -> None:
+def test_checks_that_block_what_follows_and_others_and_that_each_says_what_holds() -> None:
     graph = defs.resolve_asset_graph()
-
-    assert [
-        k.to_user_string() for k in graph.asset_check_keys if not graph.get(k).description
-    ] == []
+    found: dict[bool, dict[str, set[str]]] = {
+        b: {name: set() for name in ASSETS} for b in (False, True)
+    }
+    for key in graph.asset_check_keys:
+        check = graph.get(key)
+        found[check.blocking][key.asset_key.to_user_string()].add(key.name)
+        assert check.description
+    assert found == {blocking: _expected_checks(blocking=blocking) for blocking in (False, True)}
 
 
 def test_computed_assets_follow_their_sources_and_those_of_sources_do_not() -> None:
@@ -187,6 +168,80 @@ def test_schedules_run_in_utc_unless_switched_off() -> None:
     assert {s.default_status for s in schedules} == {dg.DefaultScheduleStatus.RUNNING}
 
 
+def test_a_cron_setting_is_when_its_schedule_runs_or_is_named() -> None:
+    for setting, name in (
+        ("CATCH_UP_CRON", "catch_up_schedule"),
+        ("MAINTENANCE_CRON", "maintenance_schedule"),
+    ):
+        weekly = Settings.from_environment({setting: "30 4 * * 1"})
+        schedule = build_defs({"settings": weekly}).get_repository_def().get_schedule_def(name)
+        assert schedule.cron_schedule == "30 4 * * 1"
+        for cron in ("every hour", "61 * * * *", "* * *", "0 0 31 2 5-"):
+            with pytest.raises(SettingError, match=f"{setting} is "):
+                build_defs({"settings": Settings.from_environment({setting: cron})})
+
+
+def test_settings_give_the_resources_which_others_may_take_the_place_of(tmp_path: Path) -> None:
+    home, stand_in = tmp_path / "elsewhere", object()
+    settings = Settings.from_environment({"WAREHOUSE_HOME": str(home)})
+
+    resources = build_defs({"settings": settings, "inbox": stand_in}).resources or {}
+
+    assert resources["lake"].folder == home / "lake"
+    assert resources["warehouse"].path == home / "warehouse.db"
+    assert resources["inbox"] is stand_in
+    assert not home.exists()  # nothing is opened or written
+
+
+def test_computed_assets_are_requested_after_what_they_read_once_and_if_it_is_good(
+    instance: dg.DagsterInstance,
+) -> None:
+    cursor = None
+
+    def tick() -> set[str]:
+        nonlocal cursor
+        told = dg.evaluate_automation_conditions(
+            defs=defs,
+            instance=instance,
+            asset_selection=dg.AssetSelection.groups("forum", "quality"),
+            cursor=cursor,
+        )
+        cursor = told.cursor
+        requested = [result.key for result in told.results if result.true_subset.size > 0]
+        return {key.to_user_string() for key in requested if isinstance(key, dg.AssetKey)}
+
+    def made(*assets: str, is_good: bool = True) -> None:
+        for asset in assets:
+            instance.report_runless_asset_event(dg.AssetMaterialization(asset))
+            for check in defs.resolve_asset_graph().asset_check_keys:
+                if check.asset_key == dg.AssetKey(asset):
+                    instance.report_runless_asset_event(
+                        dg.AssetCheckEvaluation(check.asset_key, check.name, is_good, {})
+                    )
+
+    of_any = {"rejected_records", "unknown_fields"}
+    mean = "mean_votes_per_post_per_week"
+    after_votes = {"votes_per_post_per_week", mean, "outlier_weeks", *of_any}
+    assert tick() & {"posts", "votes"} == set()
+    made("posts", "votes", *after_votes)
+    tick()
+    assert tick() == set()
+
+    made("votes")
+    assert tick() == after_votes
+    made(*after_votes)
+    assert tick() == set()
+    made("posts")
+    assert tick() == {mean, *of_any}
+    made(mean, *of_any)
+    assert tick() == set()
+
+    made("votes", is_good=False)
+    assert [tick() for _ in range(2)] == [of_any, set()]
+    made("votes")
+    assert tick() == after_votes
+
+
 def test_the_catch_up_job_makes_every_asset_and_every_check() -> None:
     layer = defs.resolve_job_def("catch_up").asset_layer
 
@@ -205,8 +260,9 @@ def test_sensors_run_by_themselves_unless_switched_off() -> None:
     }
 
 
-def test_every_table_and_each_of_its_columns_are_described() -> None:
+def test_every_table_is_an_asset_and_each_of_its_columns_is_described() -> None:
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+    assert specs.keys() == {*(str(table.name) for table in TABLES), AVERAGE, *EXTERNAL}
     for table in TABLES:
         spec = specs[str(table.name)]
         schema = spec.metadata["dagster/column_schema"]
@@ -244,10 +300,6 @@ def test_assets_that_answer_a_question_say_which() -> None:
         ),
         "weekly_trips": "How many trips did each region have per week?",
     }
-
-
-def test_steps_of_a_run_share_its_process() -> None:
-    assert defs.executor is dg.in_process_executor
 
 
 def test_no_module_with_dagster_definitions_postpones_its_annotations() -> None:

@@ -55,13 +55,6 @@ def checks_of(house: House, table: str) -> Evaluations:
     return {evaluation.check_name: evaluation for evaluation in evaluations.values()}
 
 
-def passed(house: House, check: str, *tables: str) -> list[bool]:
-    """Make one check of some tables alone; returns whether that of each passed."""
-    keys = [dg.AssetCheckKey(dg.AssetKey(table), check) for table in tables]
-    _, evaluations = run_checks(house, dg.AssetSelection.checks(*keys))
-    return [evaluations[f"{table}.{check}"].passed for table in tables]
-
-
 def failed(evaluations: Evaluations | Results) -> set[str]:
     """The names of the checks that did not pass."""
     return {name for name, evaluation in evaluations.items() if not evaluation.passed}

@@ -1,6 +1,7 @@
 """What a materialisation tells about itself."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -8,8 +9,22 @@ import duckdb
 import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
-from warehouse_assets.orchestration.metadata import definition_metadata, markdown
-from warehouse_assets_tests.house import House, post, vote
+import warehouse_assets
+from warehouse_assets.defs.reviews.tables import PRODUCT_REVIEWS_DAILY, REVIEWS
+from warehouse_assets.defs.school.tables import (
+    BATCH_COMPLETIONS,
+    BATCHES,
+    LESSON_COMPLETIONS,
+    STUDENTS,
+)
+from warehouse_assets.defs.trips.tables import TRIP_GROUPS, WEEKLY_TRIPS
+from warehouse_assets.orchestration.metadata import (
+    column_lineage,
+    definition_metadata,
+    markdown,
+    picture_metadata,
+)
+from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.ingest.deliveries import take
 
 
@@ -104,37 +119,27 @@ def test_a_computed_asset_tells_what_changed(house: House) -> None:
     assert told["is_published_whole"] is False
     assert told["is_unchanged"] is False
     assert "files_taken" not in told
+    assert list(told["dagster/column_lineage"].deps_by_column) == ["post_id", "week_start", "votes"]
+    assert list(told)[-1] == "preview"
 
 
-def test_a_picture_that_a_service_draws_is_a_link_and_no_image_that_may_be_broken(
-    house: House,
-) -> None:
-    house.deliver(
-        "trips.csv",
-        "region,origin_coord,destination_coord,datetime,datasource\n"
-        "Prague,POINT (14.4 50.0),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n",
-    )
-    result = house.run("trips", "weekly_trips", "trip_groups", checks=False)
-
-    for asset, path in (
-        ("weekly_trips", "/trips/weeks.svg"),
-        ("trip_groups", "/trips/map.svg"),
-    ):
-        told = metadata(result, asset)
+def test_a_picture_that_a_service_draws_is_a_link_and_no_image_that_may_be_broken() -> None:
+    for table, path in ((WEEKLY_TRIPS, "/trips/weeks.svg"), (TRIP_GROUPS, "/trips/map.svg")):
+        told = picture_metadata(table, "http://127.0.0.1:8642")
         address = f"http://127.0.0.1:8642{path}"
-        assert told["picture"] == f"[{address}]({address}), while `warehouse serve` runs"
-        assert not [name for name, value in told.items() if "![" in str(value)]
+        assert told["picture"].value == f"[{address}]({address}), while `warehouse serve` runs"
+    assert picture_metadata(REVIEWS, "http://127.0.0.1:8642") == {}
 
 
 def test_a_second_run_changes_nothing_and_says_so(house: House) -> None:
-    house.deliver("posts.jsonl", [post(1)])
+    assets = ("votes", "outlier_weeks", "rejected_records")
     house.deliver("votes.jsonl", [vote(1, 1), {"Id": "x"}])
-    house.run(checks=False)
+    house.run(*assets, checks=False)
     versions = house.versions()
     tables = {name: house.published(name) for name in versions}
     content = house.warehouse.path.read_bytes()
 
-    result = house.run(checks=False)
+    result = house.run(*assets, checks=False)
 
     assert result.success
     assert house.versions() == versions
@@ -173,3 +178,36 @@ def test_a_declaration_that_does_not_say_what_a_column_means_is_refused() -> Non
         definition_metadata(orders)
     with pytest.raises(TypeError, match="not said of the table lines"):
         definition_metadata(Table("lines", MetaData()))
+
+
+def found(folder: Path, family: str, table: Table, *reads: Table) -> dict[str, set[str]]:
+    file = Path(warehouse_assets.__file__).parent / "defs" / family / "sql" / f"{table.name}.sql"
+    lineage = column_lineage(folder, table, reads, file.read_text(encoding="utf-8"))
+    return {
+        name: {f"{dep.asset_key.to_user_string()}.{dep.column_name}" for dep in deps}
+        for name, deps in lineage.deps_by_column.items()
+    }
+
+
+def test_columns_follow_through_joins_and_sums(tmp_path: Path) -> None:
+    reads = (BATCHES, STUDENTS, LESSON_COMPLETIONS)
+
+    told = found(tmp_path, "school", BATCH_COMPLETIONS, *reads)
+
+    assert list(told) == [column.name for column in BATCH_COMPLETIONS.columns]
+    assert told["batch_name"] == {"batches.name"}
+    assert told["students"] == {"students.id"}
+    assert told["share_with_3_lessons"] == {"students.id", "lesson_completions.student_id"}
+
+
+def test_names_have_the_case_of_their_declaration_also_where_they_were_kept(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "lineage"
+    expected = found(folder, "reviews", PRODUCT_REVIEWS_DAILY, REVIEWS)
+    assert expected["product_id"] == {"reviews.productID"}
+    assert expected["reviews"] == set()  # rows are counted, whatever they hold
+    (kept,) = folder.iterdir()
+    for content in (kept.read_text(), "", "{"):
+        kept.write_text(content)
+        assert found(folder, "reviews", PRODUCT_REVIEWS_DAILY, REVIEWS) == expected

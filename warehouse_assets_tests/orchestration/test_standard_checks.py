@@ -1,22 +1,23 @@
-"""Every check passes on good rows and fails on rows made bad for it."""
+"""Every check passes on good rows, and fails on rows made bad for it or above its limit."""
 
-from collections import Counter
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from warehouse_assets_tests.house import House
+from warehouse_assets.orchestration import standard_checks
+from warehouse_assets_tests.house import House, vote
+from warehouse_assets_tests.ingest.deliveries import take
 from warehouse_assets_tests.orchestration.lake_rows import Row, add_rows
 from warehouse_assets_tests.orchestration.prepared import Homes, begin_with
 from warehouse_assets_tests.orchestration.runs import (
-    Evaluations,
     checks_definition,
     failed,
     results_of,
-    run_checks,
 )
 
 NOW = datetime.now(timezone.utc).replace(tzinfo=None)
@@ -156,31 +157,14 @@ def good(house: House, good_home: Path) -> House:
     return begin_with(good_home, house)
 
 
-def _checks_of_all(house: House) -> Evaluations:
-    """Make all checks of the tables in a run."""
-    keys = [dg.AssetKey(name) for name in GOOD]
-    result, evaluations = run_checks(house, dg.AssetSelection.checks_for_assets(*keys))
-    assert result.success
-    return evaluations
-
-
-def test_checks_pass_on_good_rows(good: House) -> None:
-    evaluations = _checks_of_all(good)
-
-    for table in GOOD:
-        assert f"{table}.key_is_unique" in evaluations
-        assert f"{table}.required_columns_are_filled" in evaluations
-    assert failed(evaluations) == set()
-
-
-def test_checks_pass_when_there_is_nothing_yet(house: House) -> None:
-    evaluations = _checks_of_all(house)
-
-    tables = Counter(name.partition(".")[0] for name in evaluations)
-    assert tables.keys() == GOOD.keys()
-    assert min(tables.values()) >= 2
-    assert failed(evaluations) == set()
-    assert house.versions() == {}
+def test_checks_pass_on_good_rows_and_when_there_are_none(good: House, tmp_path: Path) -> None:
+    empty = House(tmp_path / "empty", good.instance)
+    for house in (good, empty):
+        for table in GOOD:
+            results = results_of(house, table)
+            assert results.keys() >= {"key_is_unique", "required_columns_are_filled"}
+            assert failed(results) == set()
+    assert empty.versions() == {}
 
 
 @pytest.mark.parametrize(
@@ -207,3 +191,97 @@ def test_a_check_fails_on_rows_that_violate_it(
     sample = found.metadata["sample"].value
     assert isinstance(sample, str)
     assert len(sample.splitlines()) == 2 + violations
+
+
+@pytest.fixture(scope="module")
+def delivered_home(homes: Homes) -> Path:
+    """The home of a warehouse to which a vote was delivered just now."""
+    return homes.make(lambda house: _take_votes(house, good=1, bad=0))
+
+
+@pytest.fixture
+def delivered(house: House, delivered_home: Path) -> House:
+    """A warehouse of its own to which a vote was delivered; the history knows nothing of it."""
+    return begin_with(delivered_home, house)
+
+
+def _take_votes(house: House, good: int, bad: int) -> None:
+    """Take a file of votes into the lake."""
+    lines = [vote(number, 1) for number in range(1, good + 1)] + [{"Id": "-"}] * bad
+    house.deliver("votes.jsonl", lines)
+    taken = take(house)
+    assert (taken.records, taken.rejected) == (good, bad)
+
+
+def _with_setting(house: House, **environment: str) -> House:
+    return House(house.settings.home, house.instance, **environment)
+
+
+def test_a_share_of_rejected_records_up_to_the_setting_passes(house: House) -> None:
+    # A tenth is the default.
+    for good, bad, limits in ((9, 1, {"": True, "0.09": False}), (8, 1, {"": False, "1": True})):
+        _take_votes(house, good, bad)
+        rejected, rows = len(house.rejected()), len(house.stored("votes"))
+        for limit, passes in limits.items():
+            other = _with_setting(house, REJECTED_SHARE_LIMIT=limit)
+            share = results_of(other, "votes")["rejected_share_is_low"]
+            assert share.passed is passes
+            figures = [share.metadata[name].value for name in ("rejected", "rows", "share")]
+            assert figures == [rejected, rows, pytest.approx(rejected / (rows + rejected))]
+
+
+def test_a_greater_share_fails_and_shows_the_newest_rejected_records(house: House) -> None:
+    _take_votes(house, good=8, bad=1)
+
+    share = results_of(house, "votes")["rejected_share_is_low"]
+
+    assert not share.passed
+    assert share.severity is dg.AssetCheckSeverity.ERROR
+    assert share.description == (
+        "1 records were rejected beside the 8 rows of votes: 11.1% of both, more than 10.0% "
+        "(setting REJECTED_SHARE_LIMIT)."
+    )
+    sample = share.metadata["sample"].value
+    assert isinstance(sample, str)
+    assert '00000001-votes.jsonl | 9 | {"Id": "-"} |' in sample.splitlines()[2]
+    other = results_of(house, "posts")["rejected_share_is_low"]
+    assert (other.passed, other.metadata["rejected"].value) == (True, 0)
+
+
+def test_a_file_that_is_rejected_whole_counts(house: House) -> None:
+    house.deliver("votes.json", "[{")
+    take(house)
+
+    share = results_of(house, "votes")["rejected_share_is_low"]
+
+    assert not share.passed
+    assert share.metadata["share"].value == 1.0
+
+
+@pytest.mark.parametrize(("hours", "passes"), [(1.9, True), (2.1, False)])
+def test_a_source_is_fresh_for_as_long_as_its_setting_says(
+    delivered: House, monkeypatch: pytest.MonkeyPatch, hours: float, passes: bool
+) -> None:
+    later = time.time() + hours * 3600
+    monkeypatch.setattr(standard_checks, "time", SimpleNamespace(time=lambda: later))
+
+    fresh = results_of(_with_setting(delivered, FRESHNESS_HOURS="2"), "votes")["source_is_fresh"]
+
+    assert fresh.passed is passes
+    assert fresh.severity is dg.AssetCheckSeverity.WARN
+    assert fresh.metadata["hours"].value == pytest.approx(hours, abs=0.05)
+    if not passes:
+        assert fresh.description == (
+            "Nothing was delivered for votes for 2 hours, more than 2 (setting FRESHNESS_HOURS)."
+        )
+
+
+def test_a_check_shows_no_more_than_five_rows(house: House) -> None:
+    add_rows(house, "outlier_weeks", *({"year": year, "week_number": 99} for year in range(7)))
+
+    evaluations = results_of(house, "outlier_weeks")
+
+    assert failed(evaluations) == {"required_columns_are_filled", "values_are_plausible"}
+    found = evaluations["values_are_plausible"]
+    assert found.metadata["violations"].value == 7
+    assert len(str(found.metadata["sample"].value).splitlines()) == 2 + 5
