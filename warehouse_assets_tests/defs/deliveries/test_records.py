@@ -5,8 +5,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from warehouse_assets.defs.deliveries.average import RunningAverage
 from warehouse_assets.defs.deliveries.records import RecordError, latest_now, read_line, read_record
@@ -110,32 +108,3 @@ def test_a_clock_that_is_a_day_ahead_is_not_believed() -> None:
     assert read_line(line, NOON) == (7, 1, NOON)
     with pytest.raises(RecordError, match="more than a day after now: 2020-01-01 12:00:00"):
         read_line(line, NOON - timedelta(microseconds=1))
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.dictionaries(
-        st.sampled_from(["Delivery Step", "Customer", "Timestamp", "timestamp", "x"]),
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | st.floats()
-        | st.text(max_size=30)
-        | st.datetimes().map(datetime.isoformat)
-        | st.lists(st.integers(), max_size=1),
-    )
-)
-def test_any_object_is_read_or_refused_in_words_the_same_by_all(record: dict[str, Any]) -> None:
-    average = RunningAverage()
-    far = datetime.fromisoformat("9999-12-31T23:59:59.999999")
-    try:
-        customer, step, at = read_line(json.dumps(record), far)
-    except RecordError:
-        with pytest.raises(RecordError):
-            average.ingest(record)
-        return
-    average.ingest(record)
-    assert 1 <= step <= 4
-    assert at.tzinfo is None
-    assert average.newest in {at, datetime.fromisoformat("0001-01-01")}
-    assert isinstance(customer, int)

@@ -1,7 +1,8 @@
 """The mean votes per post per week, worked out by hand and by a model."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,53 +14,51 @@ from warehouse_assets_tests.defs.forum.answers import answer, answers
 MEAN = "mean_votes_per_post_per_week"
 
 
-def test_without_votes_there_are_no_weeks() -> None:
-    assert answer(MEAN) == []
-    assert answer(MEAN, posts=["2022-01-03", "2022-02-01"]) == []
-
-
-def test_votes_without_posts_have_a_mean_over_the_posts_voted_on_only() -> None:
-    votes = [(1, "2022-01-03"), (1, "2022-01-04"), (2, "2022-01-05")]
-    assert answer(MEAN, votes=votes) == [(date(2022, 1, 3), 3, 2, 1.5, 0, None)]
-
-
-def test_one_post_with_one_vote() -> None:
-    rows = answer(MEAN, posts=["2022-01-05"], votes=[(1, "2022-01-05")])
-    assert rows == [(date(2022, 1, 3), 1, 1, 1.0, 1, 1.0)]
-
-
-def test_posts_exist_from_the_end_of_the_week_in_which_they_were_written() -> None:
+# posts; votes: post and moment; rows: week, votes, posts voted on, mean, posts there are, mean
+CASES: dict[str, tuple[list[str], list[tuple[int, str]], list[tuple[str, Any, Any, Any, Any, Any]]]]
+CASES = {
+    "no vote, no week": (["2022-01-03", "2022-02-01"], [], []),
+    "votes without posts": (
+        [],
+        [(1, "2022-01-03"), (1, "2022-01-04"), (2, "2022-01-05")],
+        [("2022-01-03", 3, 2, 1.5, 0, None)],
+    ),
     # A Sunday's last moment is in the week; the Monday after is not.
-    posts = ["2022-01-09T23:59:59.999", "2022-01-10T00:00:00"]
-    votes = [(1, "2022-01-03"), (1, "2022-01-03"), (1, "2022-01-10")]
-    assert answer(MEAN, posts, votes) == [
-        (date(2022, 1, 3), 2, 1, 2.0, 1, 2.0),
-        (date(2022, 1, 10), 1, 1, 1.0, 2, 0.5),
-    ]
+    "a post is there from the end of its week": (
+        ["2022-01-09T23:59:59.999", "2022-01-10T00:00:00"],
+        [(1, "2022-01-03"), (1, "2022-01-03"), (1, "2022-01-10")],
+        [("2022-01-03", 2, 1, 2.0, 1, 2.0), ("2022-01-10", 1, 1, 1.0, 2, 0.5)],
+    ),
+    "posts older than the first vote and younger than the last, a week without votes": (
+        ["2010-05-05", "2021-12-01", "2022-01-20", "2022-03-01"],
+        [(1, "2022-01-10"), (1, "2022-01-24")],
+        [
+            ("2022-01-10", 1, 1, 1.0, 2, 0.5),
+            ("2022-01-17", 0, 0, None, 3, 0.0),
+            ("2022-01-24", 1, 1, 1.0, 3, pytest.approx(1 / 3)),
+        ],
+    ),
+    "no mean before the first post": (
+        ["2022-01-17"],
+        [(1, "2022-01-03"), (1, "2022-01-17")],
+        [
+            ("2022-01-03", 1, 1, 1.0, 0, None),
+            ("2022-01-10", 0, 0, None, 0, None),
+            ("2022-01-17", 1, 1, 1.0, 1, 1.0),
+        ],
+    ),
+    "over New Year": (
+        [],
+        [(1, "2021-12-31"), (2, "2022-01-01"), (1, "2022-01-03")],
+        [("2021-12-27", 2, 2, 1.0, 0, None), ("2022-01-03", 1, 1, 1.0, 0, None)],
+    ),
+}
 
 
-def test_posts_older_than_the_first_vote_and_younger_than_the_last_are_counted_rightly() -> None:
-    posts = ["2010-05-05", "2021-12-01", "2022-01-20", "2022-03-01"]
-    votes = [(1, "2022-01-10"), (1, "2022-01-24")]
-    assert answer(MEAN, posts, votes) == [
-        (date(2022, 1, 10), 1, 1, 1.0, 2, 0.5),
-        (date(2022, 1, 17), 0, 0, None, 3, 0.0),
-        (date(2022, 1, 24), 1, 1, 1.0, 3, pytest.approx(1 / 3)),
-    ]
-
-
-def test_before_the_first_post_there_is_no_mean_over_posts() -> None:
-    rows = answer(MEAN, ["2022-01-17"], [(1, "2022-01-03"), (1, "2022-01-17")])
-    assert rows == [
-        (date(2022, 1, 3), 1, 1, 1.0, 0, None),
-        (date(2022, 1, 10), 0, 0, None, 0, None),
-        (date(2022, 1, 17), 1, 1, 1.0, 1, 1.0),
-    ]
-
-
-def test_weeks_run_over_new_year_without_a_break() -> None:
-    rows = answer(MEAN, votes=[(1, "2021-12-31"), (2, "2022-01-01"), (1, "2022-01-03")])
-    assert [row[:3] for row in rows] == [(date(2021, 12, 27), 2, 2), (date(2022, 1, 3), 1, 1)]
+@pytest.mark.parametrize("case", CASES)
+def test_weeks_by_hand(case: str) -> None:
+    posts, votes, rows = CASES[case]
+    assert [(str(week), *values) for week, *values in answer(MEAN, posts, votes)] == rows
 
 
 def test_votes_decades_apart_have_every_week_between() -> None:
