@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-import requests
 
 from warehouse_assets.errors import BusyError, SourceError
 from warehouse_assets.samples.files import Places
@@ -125,19 +124,6 @@ def test_a_reader_finds_the_last_line_cut_at_moments(places: Places) -> None:
         for _ in range(5):
             wait_for(lambda: log_bytes(places)[-1:] not in (b"", b"\n"))
     assert_sources_hold(places, running.figures)
-
-
-def test_the_server_and_the_file_have_the_same_batches(places: Places) -> None:
-    with going_on(places, Plan(rate=0)) as running:
-        seen: list[tuple[object, ...]] = []
-        end = time.monotonic() + 120
-        while len(seen) < 30 and time.monotonic() < end:
-            page = requests.get(f"{running.server.address}/batches", timeout=60).json()
-            seen = [tuple(record.values()) for record in page]
-    assert len(seen) >= 30
-    assert batches(places)[: len(seen)] == seen
-    with pytest.raises(requests.ConnectionError):
-        requests.get(running.server.address, timeout=1)
 
 
 def test_failures_lock_the_students_and_rotate_the_log(places: Places) -> None:

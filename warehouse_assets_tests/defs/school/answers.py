@@ -1,6 +1,7 @@
 """Running the school's SQL on a handful of rows, without a lake."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ _COMPUTED = ("lessons", "lesson_titles", "lesson_completions", "batch_completion
 
 Run = tuple[int, int | None, str | None, str]
 """Student, number and title of the lesson, and the result, `a/b`."""
+
+
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
 
 
 def answer(
@@ -35,15 +41,17 @@ def answer(
         STUDENTS: [(student, f"student {student}", batch, None) for student, batch in students],
         BATCHES: [(batch, f"batch {batch}", "2026-01-01") for batch in batches],
     }
-    with duckdb.connect() as connection:
+    with _engine().cursor() as connection:
         for declaration, values in rows.items():
             columns = ", ".join(f'"{c.name}" {duckdb_type(c)}' for c in declaration.columns)
-            connection.execute(f"CREATE TABLE {declaration.name} ({columns})")
+            connection.execute(f"CREATE OR REPLACE TABLE {declaration.name} ({columns})")
             if values:
                 marks = ", ".join("?" for _ in declaration.columns)
                 connection.executemany(f"INSERT INTO {declaration.name} VALUES ({marks})", values)
         for name in _COMPUTED:
-            connection.execute(f"CREATE TABLE {name} AS {(_SQL / f'{name}.sql').read_text()}")
+            connection.execute(
+                f"CREATE OR REPLACE TABLE {name} AS {(_SQL / f'{name}.sql').read_text()}"
+            )
         return connection.execute(f"FROM {table} ORDER BY ALL").fetchall()
 
 
