@@ -1,7 +1,8 @@
-"""What is kept in memory: how much of it, and for how long."""
+"""What is kept in memory, how much of it and for how long; headers; and requests for them alone."""
 
 from warehouse_assets.api.middleware import Cache, Kept, Key
 from warehouse_assets.warehouse import PublishedVersion
+from warehouse_assets_tests.api.serving import Served
 
 _OLD = PublishedVersion("trips", "lake", 1)
 _NEW = PublishedVersion("trips", "lake", 2)
@@ -56,3 +57,21 @@ def test_a_newer_answer_takes_the_place_of_the_old_one() -> None:
     found = cache.get(key(1))
     assert found is not None
     assert list(found.versions) == [_NEW]
+
+
+def test_head_is_answered_as_get_is_but_without_the_body(served: Served) -> None:
+    for path in ("/answers", "/", "/health/live", "/product/B1", "/nothing"):
+        get = served.client.get(served.address + path)
+        head = served.client.head(served.address + path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        same = ("Content-Type", "Content-Length", "Vary")
+        assert [head.headers.get(name) for name in same] == [get.headers.get(name) for name in same]
+    events = f"{served.address}/trips/ingestions/{served.create().id}/events"
+    assert served.client.head(events).status_code == 405
+
+
+def test_browsers_are_told_to_load_nothing_from_elsewhere(shared: Served) -> None:
+    for path in ("/", "/static/page.js", "/trips/ingestions", "/nothing"):
+        headers = shared.client.get(shared.address + path).headers
+        assert headers["Content-Security-Policy"].startswith("default-src 'self'")
+        assert headers["X-Content-Type-Options"] == "nosniff"

@@ -1,23 +1,32 @@
-"""The service in a process of its own, and what its command refuses."""
+"""How the service begins and ends, and what its command refuses."""
 
+import asyncio
 import json
 import signal
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import requests
 from click.testing import CliRunner
 
+from warehouse_assets.api.app import build_app
 from warehouse_assets.cli.service import serve
 from warehouse_assets.errors import SettingError
 from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.settings import Settings
 from warehouse_assets_tests.api.serving import (
     BYTES_OF_AN_UPLOAD,
+    NoRuns,
+    assert_is_problem,
     begin_upload,
     client,
     eventually,
     listening_to,
     served_by_a_process,
+    serving,
+    settings_of,
 )
 
 
@@ -103,3 +112,34 @@ def test_where_it_cannot_or_must_not_listen_is_said_with_what_to_do(tmp_path: Pa
         told = refusal_of(tmp_path, API_HOST=host)
         assert "warehouse api-key" in told
         assert "--no-keys" in told
+
+
+def test_requests_under_way_are_answered_before_the_service_ends_or_told_that_it_does(
+    tmp_path: Path,
+) -> None:
+    app = build_app(settings_of(tmp_path), NoRuns())
+    asked = {path: threading.Event() for path in ("slow", "endless")}
+    may_end = threading.Event()
+
+    @app.get("/slow")
+    def slow() -> str:
+        asked["slow"].set()
+        may_end.wait(60)
+        return "done"
+
+    @app.get("/endless")
+    async def endless() -> None:
+        asked["endless"].set()
+        await asyncio.sleep(60)
+
+    with (
+        ThreadPoolExecutor() as pool,
+        serving(settings_of(tmp_path), app=app, seconds_at_the_end=1) as served,
+    ):
+        assert served.runs.is_started
+        answers = [pool.submit(requests.get, f"{served.address}/{path}") for path in asked]
+        assert all(event.wait(60) for event in asked.values())
+        threading.Timer(0.3, may_end.set).start()
+    assert answers[0].result().json() == "done"
+    assert_is_problem(answers[1].result(), 503)
+    assert served.runs.is_stopped

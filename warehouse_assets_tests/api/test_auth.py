@@ -6,10 +6,17 @@ import pytest
 from click.testing import CliRunner
 
 from warehouse_assets.api.app import build_app
-from warehouse_assets.api.auth import Keys, add_key, hash_of
+from warehouse_assets.api.auth import Keys, RequestLimit, add_key, hash_of
 from warehouse_assets.cli.service import api_key
 from warehouse_assets.errors import SettingError
-from warehouse_assets_tests.api.serving import NoRuns, Served, eventually, serving, settings_of
+from warehouse_assets_tests.api.serving import (
+    NoRuns,
+    Served,
+    assert_is_problem,
+    eventually,
+    serving,
+    settings_of,
+)
 
 
 def made_key(home: Path, *options: str) -> str:
@@ -33,17 +40,12 @@ def status(served: Served, path: str = "/answers", **headers: str) -> int:
 
 def test_every_route_but_health_wants_a_key(guarded: tuple[Served, str]) -> None:
     served, key = guarded
-    routes = served.client.get(f"{served.address}/openapi.json", headers={"X-API-Key": key}).json()[
-        "paths"
-    ]
-    for path, methods in routes.items():
-        for method in methods:
-            if path.startswith("/health/"):
-                continue
+    described = served.client.get(f"{served.address}/openapi.json", headers={"X-API-Key": key})
+    for path, methods in described.json()["paths"].items():
+        for method in () if path.startswith("/health/") else methods:
             response = served.client.request(method, served.address + path.replace("{", "x"))
-            assert response.status_code == 401, path
+            assert_is_problem(response, 401)
             assert 'Bearer realm="warehouse"' in response.headers["WWW-Authenticate"]
-            assert response.headers["Content-Type"] == "application/problem+json"
     for path in ("/openapi.json", "/static/page.js", "/nothing"):
         assert status(served, path) == 401
     assert status(served, "/health/live") == 200
@@ -97,30 +99,18 @@ def test_the_file_may_change_while_the_service_runs(tmp_path: Path) -> None:
         assert status(served) == 401  # and nobody else gets in
 
 
-def test_keys_come_from_the_setting_too(tmp_path: Path) -> None:
-    with serving(settings_of(tmp_path, API_KEYS=f"{hash_of('one')}, {hash_of('two')}")) as served:
-        assert [status(served, X_API_Key=key) for key in ("one", "two", "three")] == [200, 200, 401]
-        assert status(served, "/answers?unheard-of=x") == 401  # that is told first
-
-
 def test_the_command_keeps_only_a_hash_in_a_file_of_its_owner(tmp_path: Path) -> None:
-    made = [made_key(tmp_path, "--name", "Ann's laptop"), made_key(tmp_path)]
-    path = tmp_path / "api_keys"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert path.read_text("utf-8") == f"{hash_of(made[0])} # Ann's laptop\n{hash_of(made[1])}\n"
-    assert len(set(made)) == 2
-    assert all(len(key) >= 40 for key in made)
-
-
-def test_a_line_that_was_not_ended_is_not_lengthened_and_a_name_is_one_line(
-    tmp_path: Path,
-) -> None:
     path = tmp_path / "api_keys"
     for name in ("a\nb", "a#b"):
         environment = {"WAREHOUSE_HOME": str(tmp_path)}
         assert CliRunner().invoke(api_key, ["--name", name], env=environment).exit_code == 2
         assert not path.exists()
-    path.write_text(hash_of("a"), "utf-8")
+    made = [made_key(tmp_path, "--name", "Ann's laptop"), made_key(tmp_path)]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text("utf-8") == f"{hash_of(made[0])} # Ann's laptop\n{hash_of(made[1])}\n"
+    assert len(set(made)) == 2
+    assert all(len(key) >= 40 for key in made)
+    path.write_text(hash_of("a"), "utf-8")  # a line that was not ended
     key = add_key(path)
     assert path.read_text("utf-8").split() == [hash_of("a"), hash_of(key)]
 
@@ -135,3 +125,49 @@ def test_a_file_that_is_none_of_hashes_or_not_there_is_said(tmp_path: Path) -> N
     settings = settings_of(tmp_path, API_KEYS_FILE=str(tmp_path / "nothing"))
     with pytest.raises(SettingError, match="API_KEYS_FILE"):
         build_app(settings, NoRuns())
+
+
+def test_a_client_has_its_requests_at_once_then_so_many_a_minute_and_waits_for_no_other() -> None:
+    now = 1000.0
+    limit = RequestLimit(6, lambda: now)
+    assert [limit.seconds_to_wait("a") for _ in range(7)] == [0] * 6 + [10]
+    for seconds, waits in [(4, [6]), (6, [0, 10]), (3600, [0] * 6 + [10])]:
+        now += seconds
+        assert [limit.seconds_to_wait("a") for _ in waits] == pytest.approx(waits)
+    few = RequestLimit(1, lambda: now, most_clients=2)  # those of longest ago are forgotten
+    assert [few.seconds_to_wait(client) for client in "abac"] == [0, 0, 60, 0]
+    assert [few.seconds_to_wait(client) for client in "cab"] == [60, 60, 0]
+    none = RequestLimit(0, lambda: now)
+    assert {none.seconds_to_wait("a") for _ in range(1000)} == {0}
+
+
+def test_keys_come_from_the_setting_too_and_each_has_a_limit_of_its_own(tmp_path: Path) -> None:
+    keys = {"API_KEYS": f"{hash_of('one')},{hash_of('two')}"}
+    with serving(settings_of(tmp_path, API_REQUESTS_PER_MINUTE="2", **keys)) as served:
+        asked = {
+            key: [status(served, X_API_Key=key) for _ in range(3)] for key in ("one", "two", "x")
+        }
+        assert asked == {"one": [200, 200, 429], "two": [200, 200, 429], "x": [401, 401, 429]}
+        told = served.client.get(f"{served.address}/answers", headers={"X-API-Key": "one"})
+        assert 1 <= int(told.headers["Retry-After"]) <= 31
+        assert_is_problem(told, 429, "API_REQUESTS_PER_MINUTE")
+        assert status(served, "/health/live") == 200
+
+
+def test_pages_of_other_sites_may_not_send_files(served: Served) -> None:
+    for origin in ("http://example.com", "null", "http://127.0.0.1:1"):
+        assert served.send(b"x,y", headers={"Origin": origin}).status_code == 403
+    assert served.inbox == []
+    served.ingestion(served.send(b"x,y", headers={"Origin": served.address}))
+    served.ingestion(served.send(b"x,y", headers={"Origin": "http://127.0.0.1:8642"}))  # API_URL
+
+
+def test_only_a_service_of_this_machine_alone_has_to_be_called_by_its_names(
+    served: Served, tmp_path: Path
+) -> None:
+    url = f"{served.address}/trips/ingestions"
+    rebound = served.client.get(url, headers={"Host": "rebound.example.com"})
+    assert_is_problem(rebound, 400, "API_URL")
+    assert served.client.get(url, headers={"Host": "localhost:1234"}).status_code == 200
+    with serving(settings_of(tmp_path / "open", API_HOST="0.0.0.0")) as everywhere:
+        assert status(everywhere, Host="warehouse.example") == 200
