@@ -24,6 +24,7 @@ from warehouse_assets.tables import WholeNumber, column_names, duckdb_type
 Row = tuple[Any, ...]
 
 _METADATA = MetaData()
+_ROWS_AT_ONCE = 100
 
 PETS = Table(
     "pets",
@@ -131,9 +132,13 @@ class Stored:
         columns = ", ".join(f'"{c.name}" {duckdb_type(c)}' for c in self.declaration.columns)
         with self.lake.connect() as connection:
             connection.execute(f"CREATE TEMP TABLE staged ({columns})")
-            if rows:
-                marks = ", ".join("?" for _ in self.declaration.columns)
-                connection.executemany(f"INSERT INTO staged VALUES ({marks})", rows)
+            marks = f"({', '.join('?' for _ in self.declaration.columns)})"
+            for start in range(0, len(rows), _ROWS_AT_ONCE):
+                some = rows[start : start + _ROWS_AT_ONCE]
+                values = [value for row in some for value in row]
+                connection.execute(
+                    f"INSERT INTO staged VALUES {', '.join([marks] * len(some))}", values
+                )
             yield connection
 
     def rows(self) -> list[Row]:

@@ -56,3 +56,9 @@ def cats(warehouse: Warehouse) -> Warehouse:
         connection.exec_driver_sql("CREATE TABLE cats (name TEXT)")
         connection.exec_driver_sql("INSERT INTO cats VALUES ('Tom')")
     return warehouse
+
+
+@pytest.fixture
+def warehouses(sqlite_warehouse: Warehouse, emptied_warehouse: Warehouse) -> list[Warehouse]:
+    """An empty database of each kind, for tests that publish the same to both."""
+    return [sqlite_warehouse, emptied_warehouse]

@@ -92,3 +92,10 @@ def in_a_new_database(
         emptied(fresh)
     assert publish_to(fresh, stored).is_whole
     return contents(fresh)
+
+
+def by_hand(warehouse: Warehouse, statements: str) -> None:
+    """Run statements, which `;` separates, in one transaction."""
+    with warehouse.write() as connection:
+        for statement in statements.split(";"):
+            connection.exec_driver_sql(statement)

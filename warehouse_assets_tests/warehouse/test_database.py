@@ -1,181 +1,175 @@
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+"""A database of either kind: writers and readers at once, and which lake it belongs to."""
+
+import shutil
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
-from warehouse_assets.errors import WarehouseError
-from warehouse_assets.warehouse import Warehouse, warehouse_at
-from warehouse_assets_tests.warehouse.copies import query
+from warehouse_assets.errors import BusyError, LakeError, WarehouseError
+from warehouse_assets.lake import Lake
+from warehouse_assets.progress import heard_by
+from warehouse_assets.warehouse import Published, Warehouse, warehouse_at, withdraw
+from warehouse_assets_tests.lake.tables import PETS, REX, TAGS, TOM, Stored
+from warehouse_assets_tests.warehouse.copies import (
+    by_hand,
+    contents,
+    publish_to,
+    query,
+    tables,
+    url_of,
+)
 
-
-def random_bytes(path: Path) -> None:
-    path.write_bytes(bytes(number * 37 % 256 for number in range(10_000)))
-
-
-def a_truncated_database(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("CREATE TABLE cats (name TEXT)")
-        connection.executemany("INSERT INTO cats VALUES (?)", [("x" * 500,)] * 500)
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2 + 100])
-
-
-def a_cut_header(path: Path) -> None:
-    path.write_bytes(b"SQLite format 3\x00 and nothing more")
+_LEO = (3, "Leo", 31.0, 1)
 
 
-UNREADABLE = [random_bytes, a_truncated_database, a_cut_header]
+def names(warehouse: Warehouse) -> list[str]:
+    with warehouse.read() as connection:
+        return [row.name for row in connection.exec_driver_sql("SELECT name FROM cats ORDER BY 1")]
+
+
+def another(pets: Stored, folder: Path) -> Stored:
+    """The table in a lake at another place."""
+    return Stored(Lake(folder, pets.lake.scratch, 10**9), PETS)
 
 
 @pytest.fixture
-def warehouse(sqlite_warehouse: Warehouse) -> Warehouse:
-    """These are the ways of SQLite; those of PostgreSQL have tests of their own."""
+def warehouse_of_pets(pets: Stored, sqlite_warehouse: Warehouse) -> Warehouse:
+    """A database with a table that is published."""
+    pets.append([REX])
+    publish_to(sqlite_warehouse, pets)
     return sqlite_warehouse
 
 
-@contextmanager
-def another_writer(warehouse: Warehouse, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-    with closing(sqlite3.connect(warehouse.path, isolation_level=None)) as connection:
-        connection.execute(begin)
-        yield
-        connection.execute("ROLLBACK")
-
-
-def read_all(warehouse: Warehouse) -> None:
-    with warehouse.read() as connection:
-        connection.exec_driver_sql("SELECT sum(length(name)) FROM cats").all()
-
-
-def write_one(warehouse: Warehouse) -> None:
-    with warehouse.write() as connection:
-        connection.exec_driver_sql("INSERT INTO cats VALUES ('Kim')")
-
-
-def test_nothing_is_made_before_it_is_needed(warehouse: Warehouse) -> None:
-    assert str(warehouse) == f"sqlite:///{warehouse.path}"
-    assert not warehouse.path.exists()
-
-
-def test_reading_without_a_database_says_how_to_make_one(warehouse: Warehouse) -> None:
-    with pytest.raises(WarehouseError, match=r"There is no warehouse at sqlite:///.*ingest"):
-        read_all(warehouse)
-    assert not warehouse.path.exists()
-
-
-@pytest.mark.parametrize("act", [read_all, write_one])
-@pytest.mark.parametrize("damage", UNREADABLE)
-def test_a_file_that_is_no_database_is_explained(
-    warehouse: Warehouse, damage: Callable[[Path], None], act: Callable[[Warehouse], None]
+@pytest.mark.parametrize("error", [LakeError, KeyboardInterrupt])
+def test_what_is_written_is_there_when_the_block_ends_and_after_an_error_nothing_is(
+    cats: Warehouse, error: type[BaseException]
 ) -> None:
-    damage(warehouse.path)
-    with pytest.raises(WarehouseError, match=r"not a readable SQLite database.*rebuild"):
-        act(warehouse)
+    def change_and_fail() -> None:
+        with cats.write() as connection:
+            connection.exec_driver_sql("CREATE TABLE dogs (name TEXT)")
+            connection.exec_driver_sql("DELETE FROM cats")
+            raise error("no feed")
+
+    told: list[str] = []
+    with heard_by(told.append):
+        with pytest.raises(error, match="no feed"):
+            change_and_fail()
+        assert tables(cats) == ["cats"]
+        assert names(cats) == ["Tom"]
+        by_hand(cats, "INSERT INTO cats VALUES ('Kim')")
+    assert query(cats, "SELECT name FROM cats ORDER BY name") == [("Kim",), ("Tom",)]
+    assert told == []
 
 
-@pytest.mark.parametrize("act", [read_all, write_one])
-def test_a_folder_in_place_of_the_file_is_explained(
-    warehouse: Warehouse, act: Callable[[Warehouse], None]
+def test_a_writer_waits_for_another_one_and_says_so_while_readers_read(cats: Warehouse) -> None:
+    told: list[str] = []
+    with ExitStack() as other:
+        writing = other.enter_context(warehouse_at(url_of(cats)).write())
+        writing.exec_driver_sql("INSERT INTO cats VALUES ('Kim')")
+        with pytest.raises(BusyError, match=r"locked by another writer for 0\.2 s.*readers"):
+            by_hand(warehouse_at(url_of(cats), seconds_to_wait=0.2), "SELECT 1")
+        assert names(cats) == ["Tom"]
+
+        def end(message: str) -> None:
+            told.append(message)
+            other.close()
+
+        with heard_by(end):
+            by_hand(cats, "INSERT INTO cats VALUES ('Ada')")
+    assert told == [f"Waiting for a writer of {cats}."]
+    assert names(cats) == ["Ada", "Kim", "Tom"]
+
+
+def test_a_lake_at_another_place_and_a_copy_are_refused_before_anything_changes(
+    pets: Stored, warehouse_of_pets: Warehouse, tmp_path: Path
 ) -> None:
-    warehouse.path.mkdir()
-    with pytest.raises(WarehouseError, match="WAREHOUSE_URL"):
-        act(warehouse)
+    before = contents(warehouse_of_pets)
+    shutil.copytree(pets.lake.folder, tmp_path / "copy")
+    staging = another(pets, tmp_path / "staging" / "lake")
+    staging.append([TOM])
+    tags = Stored(staging.lake, TAGS)
+    tags.append([(1, "old")])
+    for stored in (staging, tags, another(pets, tmp_path / "copy")):
+        with pytest.raises(WarehouseError) as raised:
+            publish_to(warehouse_of_pets, stored)
+        message = str(raised.value)
+        assert str(pets.lake.folder) in message
+        assert str(stored.lake.folder) in message
+        assert "`warehouse rebuild`" in message
+    with pytest.raises(WarehouseError):
+        withdraw(staging.lake, warehouse_of_pets, PETS)
+    assert contents(warehouse_of_pets) == before
+    pets.append([_LEO])
+    assert publish_to(warehouse_of_pets, pets) == Published(1, 0)
 
 
-def test_a_file_in_place_of_the_folder_is_explained(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("x")
-    with pytest.raises(WarehouseError, match="WAREHOUSE_URL"):
-        write_one(warehouse_at(f"sqlite:///{tmp_path}/a/warehouse.db"))
-
-
-def test_a_deleted_database_is_made_anew_by_the_same_object(cats: Warehouse) -> None:
-    read_all(cats)
-    cats.path.unlink()
-    with cats.write() as connection:
-        assert sa.inspect(connection).get_table_names() == []
-        connection.exec_driver_sql("CREATE TABLE dogs (name TEXT)")
-    assert query(cats, "SELECT name FROM sqlite_master") == [("dogs",)]
-
-
-def test_a_closed_database_is_one_file(cats: Warehouse) -> None:
-    read_all(cats)
-    assert [path.name for path in cats.path.parent.glob("warehouse.db*")] == ["warehouse.db"]
-
-
-def test_a_password_is_not_shown() -> None:
-    assert "secret" not in str(warehouse_at("postgresql://me:secret@host/db"))
-
-
-@pytest.mark.parametrize("damage", UNREADABLE)
-def test_an_unreadable_file_is_moved_aside_and_a_new_one_can_be_written(
-    warehouse: Warehouse, damage: Callable[[Path], None]
+def test_what_is_adopted_is_written_whole_and_gone_on_with(
+    pets: Stored, warehouse_of_pets: Warehouse, tmp_path: Path
 ) -> None:
-    damage(warehouse.path)
-    content = warehouse.path.read_bytes()
-    for suffix in ("-wal", "-shm"):
-        warehouse.path.with_name(f"warehouse.db{suffix}").write_bytes(b"left over")
-    aside = warehouse.move_aside_if_unreadable()
-    assert aside is not None
-    assert aside.name.startswith("warehouse.db.unreadable-")
-    assert aside.read_bytes() == content
-    assert list(aside.parent.glob("warehouse.db*")) == [aside]
-    with warehouse.write() as connection:
-        connection.exec_driver_sql("CREATE TABLE cats (name TEXT)")
-    read_all(warehouse)
+    shutil.copytree(pets.lake.folder, tmp_path / "copy")
+    pets.append([TOM])
+    publish_to(warehouse_of_pets, pets)
+    copy = another(pets, tmp_path / "copy")
+    copy.append([_LEO])
+    copy.append([(4, "Ida", 1.0, 1)])
+    warehouse_of_pets.adopt(copy.lake.folder)
+    # The same table by its id, of a later version: what has changed since would not be enough.
+    assert publish_to(warehouse_of_pets, copy) == Published(3, 0, is_whole=True)
+    assert query(warehouse_of_pets, "SELECT * FROM pets ORDER BY id") == copy.rows()
+    with pytest.raises(WarehouseError):
+        publish_to(warehouse_of_pets, pets)
 
 
-def test_a_folder_in_place_of_the_file_is_moved_aside_and_a_missing_one_is_not(
-    warehouse: Warehouse,
+def test_a_lake_that_was_moved_is_seen_by_another_path_or_was_made_again_goes_on(
+    pets: Stored, warehouse_of_pets: Warehouse, tmp_path: Path
 ) -> None:
-    assert warehouse.move_aside_if_unreadable() is None
-    assert list(warehouse.path.parent.glob("warehouse.db*")) == []
-    warehouse.path.mkdir()
-    aside = warehouse.move_aside_if_unreadable()
-    assert aside is not None
-    assert aside.is_dir()
-    assert not warehouse.path.exists()
+    pets.lake.folder.rename(tmp_path / "moved")
+    pets.lake.folder.symlink_to(tmp_path / "moved")
+    for folder in (tmp_path / "moved", pets.lake.folder):
+        assert publish_to(warehouse_of_pets, another(pets, folder)) == Published()
+    shutil.rmtree(tmp_path / "moved")
+    again = another(pets, tmp_path / "moved")
+    again.append([TOM])
+    assert publish_to(warehouse_of_pets, again) == Published(1, 0, is_whole=True)
+    assert query(warehouse_of_pets, "SELECT * FROM pets") == [TOM]
 
 
-@pytest.mark.parametrize("folder", ["a b", "a#b", "ä", "a'b"])
-def test_a_good_database_is_not_moved_whatever_its_folder_is_called(
-    tmp_path: Path, folder: str
+def test_a_warehouse_of_an_earlier_release_is_adopted_by_the_first_lake(
+    pets: Stored, warehouse_of_pets: Warehouse, tmp_path: Path
 ) -> None:
-    warehouse = warehouse_at(f"sqlite:///{tmp_path}/{folder}/warehouse.db")
-    with warehouse.write() as connection:
-        connection.exec_driver_sql("CREATE TABLE cats (name TEXT)")
-    assert warehouse.move_aside_if_unreadable() is None
-    assert warehouse.path == tmp_path / folder / "warehouse.db"
-    assert not (tmp_path / "a").exists()
-    read_all(warehouse)
+    by_hand(warehouse_of_pets, "DROP TABLE _lake")
+    pets.append([TOM])
+    assert publish_to(warehouse_of_pets, pets) == Published(1, 0)
+    with pytest.raises(WarehouseError):
+        publish_to(warehouse_of_pets, another(pets, tmp_path / "staging"))
 
 
-def test_a_good_database_with_a_leftover_log_is_not_moved(cats: Warehouse) -> None:
-    crashed = sqlite3.connect(cats.path)
-    crashed.execute("INSERT INTO cats VALUES ('Kim')")
-    crashed.commit()
-    content = {path: path.read_bytes() for path in cats.path.parent.glob("warehouse.db*")}
-    assert len(content) == 3
-    crashed.close()
-    for path, was in content.items():
-        path.write_bytes(was)
-    assert cats.move_aside_if_unreadable() is None
-    assert query(cats, "SELECT name FROM cats") == [("Tom",), ("Kim",)]
-
-
-@pytest.mark.parametrize("begin", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
-@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
-def test_a_database_in_use_is_not_moved(
-    cats: Warehouse, monkeypatch: pytest.MonkeyPatch, begin: str, journal: str
+def test_a_home_of_sqlite_may_be_copied_whole(
+    pets: Stored, warehouse_of_pets: Warehouse, tmp_path: Path
 ) -> None:
-    real = sqlite3.connect
-    with closing(real(cats.path)) as connection:
-        connection.execute(f"PRAGMA journal_mode = {journal}")
+    home = tmp_path / "home"
+    shutil.copytree(pets.lake.folder, home / "lake")
+    shutil.copy(warehouse_of_pets.path, home / "warehouse.db")
+    copy = another(pets, home / "lake")
+    copy.append([TOM])
+    assert publish_to(warehouse_at(f"sqlite:///{home}/warehouse.db"), copy) == Published(1, 0)
+    with pytest.raises(WarehouseError):
+        publish_to(warehouse_of_pets, copy)
 
-    def impatient(path: str, uri: bool) -> sqlite3.Connection:
-        return real(path, uri=uri, timeout=0)
 
-    with another_writer(cats, begin):
-        monkeypatch.setattr(sqlite3, "connect", impatient)
-        assert cats.move_aside_if_unreadable() is None
+def test_in_postgresql_the_same_path_on_another_machine_is_another_lake(
+    pets: Stored, emptied_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets.append([REX])
+    publish_to(emptied_warehouse, pets)
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+    assert publish_to(emptied_warehouse, pets) == Published()  # another container, the same folder
+    shutil.rmtree(pets.lake.folder)
+    monkeypatch.setattr(socket, "gethostname", lambda: "staging")
+    pets.append([TOM])
+    with pytest.raises(WarehouseError, match=r"on elsewhere; .* on staging"):
+        publish_to(emptied_warehouse, pets)
+    emptied_warehouse.adopt(pets.lake.folder)
+    assert publish_to(emptied_warehouse, pets) == Published(1, 0, is_whole=True)
