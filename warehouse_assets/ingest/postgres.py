@@ -5,7 +5,6 @@ which costs nothing to ask, nothing has. If one has, the server adds up a hash o
 reads the table, but nothing crosses the network.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -15,14 +14,7 @@ import sqlalchemy as sa
 
 from warehouse_assets.databases import postgresql_engine
 from warehouse_assets.errors import BusyError, SourceError
-from warehouse_assets.ingest.sql_reader import (
-    Fingerprint,
-    Page,
-    SqlReader,
-    SqlSource,
-    decoded,
-    found_name,
-)
+from warehouse_assets.ingest.sql_reader import Page, SqlSource, decoded, found_name
 
 _KINDS = "'r', 'p', 'v', 'm', 'f'"  # tables, plain and of parts, views, stored ones, foreign tables
 # What these hold is in this server: nothing elsewhere changes it.
@@ -60,12 +52,17 @@ class _Shape(NamedTuple):
     names: Sequence[str]
 
 
-class PostgresReader(SqlReader):
-    """A table, or view, of the database at `url`; a row's position is its number as it came."""
+class PostgresReader:
+    """Reads a table, or view, of the database at `url`; a row's position is its number as it came.
+
+    Its attributes and methods are those of `SqliteReader`.
+    """
 
     def __init__(self, url: sa.URL, source: SqlSource) -> None:
         self.place = f"database {url.render_as_string(hide_password=True)}"
         self.unit = url.database or ""
+        self.expected = 0
+        self.unknown: Sequence[str] = ()
         self._source = source
         self._engine = postgresql_engine(
             url,
@@ -79,20 +76,20 @@ class PostgresReader(SqlReader):
         """A database that was given must answer."""
         return True
 
-    def fingerprints(self) -> Iterator[Fingerprint]:
+    def fingerprints(self) -> Iterator[tuple[str, object]]:
         """The moment of the server, if it is at rest; then a checksum of the rows."""
         with self._explained():
             shape = self._shape
             ((oldest, following, started),) = self._connection.execute(_MOMENT)
             if oldest == following and shape.kind in _KINDS_OF_THIS_SERVER:  # nothing is under way
-                yield Fingerprint("moment", _number(shape.oid, following, started.isoformat()))
+                yield "moment", (shape.oid, following, started.isoformat())
             if (self._connection.dialect.server_version_info or ()) >= _LEAST_VERSION_WITH_HASHES:
                 row = sa.cast(sa.func.row(*shape.relation.c), sa.Text)
                 total = sa.func.coalesce(sa.func.sum(sa.func.hashtextextended(row, 0)), 0)
                 ((rows, checksum),) = self._connection.execute(
                     sa.select(sa.func.count(), sa.cast(total, sa.Text)).select_from(shape.relation)
                 )
-                yield Fingerprint("checksum", _number(rows, checksum, *shape.names))
+                yield "checksum", (rows, checksum, *shape.names)
 
     def glance(self) -> str | None:
         """The server's statistics of the table's changes, which may lag; None if it has none."""
@@ -180,7 +177,3 @@ class PostgresReader(SqlReader):
 
 def _decoded(column: Sequence[str | None]) -> list[str | bytes | None]:
     return [None if value is None else decoded(value.encode("latin-1")) for value in column]
-
-
-def _number(*parts: object) -> int:
-    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=7).digest(), "big")

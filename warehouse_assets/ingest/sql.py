@@ -20,7 +20,7 @@ from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.lines import MOST_LINE_BYTES
 from warehouse_assets.ingest.load import Loaded, Part, Source, loaded_now, upsert
 from warehouse_assets.ingest.postgres import PostgresReader
-from warehouse_assets.ingest.sql_reader import Page, SqlReader, SqlSource
+from warehouse_assets.ingest.sql_reader import Page, SqlSource
 from warehouse_assets.ingest.sqlite import SqliteReader
 from warehouse_assets.ingest.staging import (
     FIELDS,
@@ -45,6 +45,7 @@ from warehouse_assets.tables import column_names, identifiers, key_names
 
 _CHARACTERS_OF_A_LONG_RECORD = 1000
 _PAGE = "_page"
+_Reader = SqliteReader | PostgresReader
 
 
 def load_sql(lake: Lake, source: SqlSource, url: sa.URL | str, is_given: bool) -> Loaded:
@@ -82,15 +83,13 @@ class _SqlTable(Source):
                 self.loaded = Loaded(is_missing=True)
                 return
             handle, checkpoints = self.lake.table(self.source.table).open(), {}
-            for kind, number in reader.fingerprints():
-                checkpoint_id, checkpoint = (
-                    f"{self.name}/{kind}",
-                    _hash(number, _definition(self.source)),
-                )
-                if handle.transaction_version(checkpoint_id) == checkpoint:
+            # The cheapest come first.
+            for kind, fingerprint in reader.fingerprints():
+                checkpoint = _hash(fingerprint, _definition(self.source))
+                if handle.transaction_version(f"{self.name}/{kind}") == checkpoint:
                     self.loaded = Loaded(is_unchanged_source=True)
                     return
-                checkpoints[checkpoint_id] = checkpoint
+                checkpoints[f"{self.name}/{kind}"] = checkpoint
             yield _Rows(self.lake, self.source, reader, checkpoints)
 
 
@@ -105,14 +104,14 @@ def glance(source: SqlSource, url: sa.URL | str) -> str | None:
         return reader.glance()
 
 
-def _reader(source: SqlSource, url: sa.URL | str, scratch: Path) -> SqlReader:
+def _reader(source: SqlSource, url: sa.URL | str, scratch: Path) -> _Reader:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return SqliteReader(Path(parsed.database or ""), source, scratch)
     return PostgresReader(parsed, source)
 
 
-def _refuse_missing(source: SqlSource, reader: SqlReader, is_given: bool) -> None:
+def _refuse_missing(source: SqlSource, reader: _Reader, is_given: bool) -> None:
     if is_given:
         raise SourceError(
             f"There is no {reader.place}, where the setting {source.setting} says that the "
@@ -136,7 +135,7 @@ class _Rows(Part):
     """All rows that `reader` gives; with what differs `checkpoints` are remembered."""
 
     def __init__(
-        self, lake: Lake, source: SqlSource, reader: SqlReader, checkpoints: Transactions
+        self, lake: Lake, source: SqlSource, reader: _Reader, checkpoints: Transactions
     ) -> None:
         super().__init__({0: reader.unit})
         self.lake = lake

@@ -1,4 +1,4 @@
-"""A table of a SQL database, read whole: how it is declared, and what its readers share.
+"""A table of a SQL database, read whole: how it is declared, and the pages that readers give.
 
 Rows come in pages of a size in bytes, so that memory does not grow with the table nor with the
 length of its texts. Values are text, whatever their type in the database; which of them can be
@@ -6,10 +6,9 @@ used is left to the validation in DuckDB.
 """
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from arro3.core import Array, DataType, RecordBatch, Table
@@ -126,13 +125,6 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-class Fingerprint(NamedTuple):
-    """A number that changes whenever the rows may have changed, and the kind of number it is."""
-
-    kind: str
-    number: int
-
-
 class Undecodable(bytes):
     """Text of a database that is not UTF-8."""
 
@@ -224,54 +216,3 @@ def _text(value: object) -> str:
         end = "…" if len(value) > _MOST_BYTES_SHOWN else ""
         return f"x'{value[:_MOST_BYTES_SHOWN].hex()}{end}'"
     return str(value)  # a float has as many digits as tell it from all others
-
-
-class SqlReader(ABC):
-    """Reads a table once, and is closed."""
-
-    place: str
-    """The database, for people, without a password."""
-
-    unit: str
-    """What `rejected_records` calls it; there each reading also has its number."""
-
-    expected: int = 0
-    """About how many rows there are, once the first page is read, if that can be told."""
-
-    unknown: Sequence[str] = ()
-    """Its columns that are not read, once the first page is."""
-
-    @abstractmethod
-    def exists(self) -> bool:
-        """Whether there may be something to read."""
-
-    @abstractmethod
-    def fingerprints(self) -> Iterator[Fingerprint]:
-        """Numbers each of which tells that nothing has changed if it has not; cheapest first.
-
-        They are of the rows that `pages` then gives, or of older ones.
-        """
-
-    @abstractmethod
-    def glance(self) -> str | None:
-        """What is worth looking for more closely if it has changed; None: look again later.
-
-        It costs next to nothing, and may tell of a change late.
-
-        Raises:
-            SourceError: the database cannot be read, or is not what it should be.
-            BusyError: it could not be read now.
-        """
-
-    @abstractmethod
-    def pages(self) -> Iterator[Page]:
-        """All rows.
-
-        Raises:
-            SourceError: the database cannot be read, or is not what it should be.
-            BusyError: it could not be read now.
-        """
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of the database."""

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import xxhash
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -32,9 +31,7 @@ from tenacity import (
 
 from warehouse_assets.errors import BusyError, SourceError, WarehouseAssetsError
 from warehouse_assets.ingest.sql_reader import (
-    Fingerprint,
     Page,
-    SqlReader,
     SqlSource,
     decoded,
     found_name,
@@ -72,16 +69,24 @@ class _ChangedError(Exception):
     """The database was changed while it was copied."""
 
 
-class SqliteReader(SqlReader):
-    """A table, or view, of the database at `path`; a row's position is its row number.
+class SqliteReader:
+    """Reads a table, or view, of the database at `path`; a row's position is its row number.
 
     Args:
         scratch: a folder for a copy, where one is needed.
+
+    Attributes:
+        place: the database, for people.
+        unit: what `rejected_records` calls it; there each reading also has its number.
+        expected: about how many rows there are, once the first page is read.
+        unknown: its columns that are not read, once the first page is.
     """
 
     def __init__(self, path: Path, source: SqlSource, scratch: Path) -> None:
         self.place = f"database {path}"
         self.unit = path.name
+        self.expected = 0
+        self.unknown: Sequence[str] = ()
         self._path = path
         self._source = source
         self._scratch = scratch
@@ -95,30 +100,33 @@ class SqliteReader(SqlReader):
         )
 
     def exists(self) -> bool:
-        """Whether there is something at the path.
-
-        Raises:
-            SourceError: that cannot be told.
-        """
+        """Whether there is something at the path; SourceError if that cannot be told."""
         try:
             return _status(self._path) is not None
         except OSError as error:
             raise self._unreadable(error.strerror) from error
 
-    def fingerprints(self) -> Iterator[Fingerprint]:
-        """One number that follows from the state of the file, unless a change might not show."""
+    def fingerprints(self) -> Iterator[tuple[str, object]]:
+        """What changes whenever the rows may have, and what it is called: the state of the file.
+
+        If a change might not show, nothing. It is of what `pages` gives, or of older rows.
+        """
         statuses = _statuses(self._path.resolve(), ("-wal",))
         if _seconds_since_change(statuses) >= self._source.limits.settled_seconds:
-            number = xxhash.xxh3_64_intdigest(repr(statuses).encode())
-            yield Fingerprint("fingerprint", number)
+            yield "fingerprint", statuses
 
     def glance(self) -> str | None:
         """The fingerprint; None while there is no file, or one that is being written."""
-        numbers = list(self.fingerprints()) if self.exists() else []
-        return str(numbers[0].number) if numbers else None
+        found = list(self.fingerprints()) if self.exists() else []
+        return repr(found[0]) if found else None
 
     def pages(self) -> Iterator[Page]:
-        """All rows, in the order of their row numbers."""
+        """All rows, in the order of their row numbers.
+
+        Raises:
+            SourceError: the database cannot be read, or is not what it should be.
+            BusyError: it could not be read now.
+        """
         with closing(self._opened()) as connection:
             relation, row_number, names = self._shape(connection)
             newest = self._rows(connection, f"SELECT max({row_number}) FROM {relation}")
@@ -139,7 +147,7 @@ class SqliteReader(SqlReader):
                 after, last = f"WHERE {row_number} > ?", [positions[-1]]
 
     def close(self) -> None:
-        """Nothing is open but while pages are read."""
+        """Do nothing: the database is open only while pages are read."""
 
     def _shape(self, connection: sqlite3.Connection) -> tuple[str, str, dict[str, str]]:
         """The relation in SQL, its row number and its columns; what has none is copied first."""
@@ -153,7 +161,9 @@ class SqliteReader(SqlReader):
             words = f"has no table {self._source.name}"
             raise self._source.not_as_it_should_be(self.place, words, "tables", sorted(tables))
         relation = quoted(name)
-        found = self._columns(connection, relation)
+        # Without those that only a virtual table has, and that are hidden.
+        described = self._rows(connection, f"PRAGMA main.table_xinfo({relation})")
+        found = [str(column[1]) for column in described if column[-1] != 1]
         columns = self._source.matched(found, self.place)
         self.unknown = [there for there in found if there not in columns.values()]
         hidden = {there.casefold() for there in found}
@@ -164,11 +174,6 @@ class SqliteReader(SqlReader):
         selected = ", ".join(f"{quoted(there)} AS {quoted(n)}" for n, there in columns.items())
         self._rows(connection, f"CREATE TEMP TABLE _copied AS SELECT {selected} FROM {relation}")
         return "temp._copied", "rowid", {name: name for name in columns}
-
-    def _columns(self, connection: sqlite3.Connection, relation: str) -> list[str]:
-        select = f"SELECT * FROM {relation} LIMIT 0"
-        description = self._patiently(lambda: connection.execute(select).description)
-        return [column[0] for column in description]
 
     def _opened(self) -> sqlite3.Connection:
         """A connection to the database, or to a copy of it."""
