@@ -26,7 +26,7 @@ DAY = "2022-01-02T00:00:00.000"
 
 @dataclass(frozen=True)
 class Staged:
-    """Good rows in their order, and rejected records as arrival, position, reason, raw."""
+    """Good rows in order of arrival, and rejected records as arrival, position, reason, raw."""
 
     rows: list[tuple[Any, ...]]
     rejected: list[tuple[int, int, str, str]]
@@ -75,7 +75,7 @@ def stage(
     with _ENGINE.cursor() as connection:
         stage_json_files(connection, LakeTable(table, folder), units, spool)
         rows = connection.execute(
-            f"SELECT {', '.join(columns)} FROM {STAGED} ORDER BY rowid"
+            f"SELECT {', '.join(columns)} FROM {STAGED} ORDER BY arrival, rowid"
         ).fetchall()
         rejected = connection.execute(
             f"SELECT arrival, position, {WHY}, raw FROM {REJECTED} ORDER BY 1, 2"

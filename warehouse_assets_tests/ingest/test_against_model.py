@@ -7,13 +7,16 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.ingest.deliveries import take
 from warehouse_assets_tests.ingest.model import Row, row_of, row_of_line
 from warehouse_assets_tests.ingest.staging import stage, vote_text
+
+File = tuple[bytes, list[tuple[int, Row | None]]]
+"""The content of a file, and its records: the place of each, and its row if it can be used."""
 
 COLUMNS = ("id", "post_id", "vote_type_id", "user_id", "creation_date")
 
@@ -97,43 +100,44 @@ junk = st.one_of(
 files_of_lines = st.lists(st.one_of(json_lines, json_lines, cut_lines, junk), max_size=12)
 
 
-def split(judged: Sequence[tuple[int, Row | None]]) -> tuple[list[Row], list[int]]:
-    """The good rows, and the places of the others."""
-    good = [row for _, row in judged if row is not None]
-    return good, [place for place, row in judged if row is None]
+def of_lines(lines: Sequence[bytes], ends_with_newline: bool) -> File:
+    judged = [
+        (n, row_of_line(line))
+        for n, line in enumerate(map(behind_stray_bytes, lines), start=1)
+        if line.strip()
+    ]
+    return b"\n".join(lines) + (b"\n" if ends_with_newline else b""), judged
 
 
-@settings(max_examples=15, deadline=None, database=None, derandomize=True)
-@given(lines=files_of_lines, ends_with_newline=st.booleans())
-def test_lines_are_judged_as_the_model_judges_them(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], ends_with_newline: bool
+def of_elements(elements: Sequence[Any], indent: int | None) -> File:
+    judged = [(n, row_of(element)) for n, element in enumerate(elements, start=1)]
+    return json.dumps(elements, indent=indent).encode(), judged
+
+
+files = st.one_of(
+    st.builds(of_lines, files_of_lines.filter(is_usable_for_lines), st.booleans()),
+    st.builds(
+        of_elements, st.lists(elements_of_arrays, max_size=12), st.sampled_from([None, 0, 2])
+    ),
+)
+
+
+@settings(max_examples=6, deadline=None, database=None, derandomize=True)
+@given(st.lists(files, min_size=3, max_size=5))
+def test_records_are_judged_as_the_model_judges_them(
+    tmp_path_factory: pytest.TempPathFactory, given_files: list[File]
 ) -> None:
-    assume(is_usable_for_lines(lines))
-    good, bad = split(
-        [
-            (n, row_of_line(line))
-            for n, line in enumerate(map(behind_stray_bytes, lines), start=1)
-            if line.strip()
-        ]
-    )
-    content = b"\n".join(lines) + (b"\n" if ends_with_newline else b"")
-    staged = stage(tmp_path_factory.mktemp("lines"), content, columns=COLUMNS)
-    assert staged.rows == good
-    assert list(staged.reasons) == bad
-    assert all(staged.reasons.values())
-
-
-@settings(max_examples=15, deadline=None, database=None, derandomize=True)
-@given(elements=st.lists(elements_of_arrays, max_size=12), indent=st.sampled_from([None, 0, 2]))
-def test_elements_of_an_array_are_judged_as_the_model_judges_them(
-    tmp_path_factory: pytest.TempPathFactory, elements: list[Any], indent: int | None
-) -> None:
-    good, bad = split([(n, row_of(element)) for n, element in enumerate(elements, start=1)])
-    content = json.dumps(elements, indent=indent)
-    staged = stage(tmp_path_factory.mktemp("array"), content, columns=COLUMNS)
-    assert staged.rows == good
-    assert list(staged.reasons) == bad
-    assert all(staged.reasons.values())
+    contents = [content for content, _ in given_files]
+    staged = stage(tmp_path_factory.mktemp("files"), *contents, columns=("arrival", *COLUMNS))
+    judged = [
+        (arrival, place, row)
+        for arrival, (_, records) in enumerate(given_files, start=1)
+        for place, row in records
+    ]
+    assert staged.rows == [(arrival, *row) for arrival, _, row in judged if row is not None]
+    bad = [(arrival, place) for arrival, place, row in judged if row is None]
+    assert [reject[:2] for reject in staged.rejected] == bad
+    assert all(reason for _, _, reason, _ in staged.rejected)
 
 
 def damaged(source: random.Random, number: int) -> bytes:

@@ -98,7 +98,7 @@ def files(draw: st.DrawFn) -> bytes:
     return text.encode("utf-8", errors="surrogateescape")
 
 
-@settings(max_examples=14, deadline=None, database=None, derandomize=True)
+@settings(max_examples=9, deadline=None, database=None, derandomize=True)
 @given(contents=st.lists(files(), min_size=1, max_size=3), threads=st.sampled_from([1, 2]))
 def test_files_are_read_as_the_model_reads_them(
     tmp_path_factory: pytest.TempPathFactory, contents: list[bytes], threads: int
