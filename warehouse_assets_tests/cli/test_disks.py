@@ -7,11 +7,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from warehouse_assets_tests.cli.conftest import Command
+from warehouse_assets.defs.forum.tables import VOTES
+from warehouse_assets.warehouse import publish
+from warehouse_assets_tests.cli.conftest import Command, Only
 from warehouse_assets_tests.house import House, vote
+from warehouse_assets_tests.ingest.deliveries import take
 from warehouse_assets_tests.stress.disks import SmallDisk, small_disk
-
-_MEGABYTE = 1 << 20
 
 
 @pytest.fixture
@@ -24,12 +25,18 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
         yield disk
 
 
+@pytest.fixture(autouse=True)
+def only_the_votes(only: Only) -> None:
+    only("votes", checks=False)
+
+
 @pytest.fixture
 def house(disk: SmallDisk, instance: dg.DagsterInstance) -> House:
     """A warehouse on the small disk, with one vote taken and published."""
     house = House(disk.folder / "home", instance)
     house.deliver("votes.jsonl", [vote(1, 1)])
-    assert house.run("votes", checks=False).success
+    take(house)
+    publish(house.lake, house.warehouse, house.lake.table(VOTES))
     return house
 
 
@@ -62,24 +69,37 @@ def test_on_a_read_only_disk_commands_say_so_and_change_nothing(
 def test_a_file_that_does_not_fit_into_the_inbox_is_told_with_both_sizes_and_leaves_nothing(
     house: House, disk: SmallDisk, command: Command, tmp_path: Path
 ) -> None:
-    size = 30 * _MEGABYTE  # the disk has 24
-    (tmp_path / "votes-large.jsonl").write_bytes(b" " * size)
-    (tmp_path / "trips-large.csv").write_bytes(b" " * size)
+    (tmp_path / "trips-large.csv").write_bytes(b" " * (30 << 20))  # the disk has 24 MB
 
-    for name in ("votes-large.jsonl", "trips-large.csv"):
-        option = f"--{name.partition('-')[0]}"
-        result = command("ingest", option, tmp_path / name)
+    result = command("ingest", "--trips", tmp_path / "trips-large.csv")
 
-        assert result.exit_code == 1
-        assert "disk is full" in result.output
-        assert str(house.settings.inbox) in result.output
-        assert "31,457,280 bytes where " in result.output
-        assert list(house.settings.inbox.iterdir()) == []
-    for journal in house.settings.ingestions.glob("*"):
-        assert "failed" in journal.read_text()
+    assert result.exit_code == 1
+    assert "disk is full" in result.output
+    assert str(house.settings.inbox) in result.output
+    assert "31,457,280 bytes where " in result.output
+    assert list(house.settings.inbox.iterdir()) == []
+    (journal,) = house.settings.ingestions.glob("*")
+    assert "failed" in journal.read_text()
     # What fits is taken afterwards.
     (tmp_path / "votes-2.jsonl").write_text('{"Id":2,"PostId":1,"CreationDate":"2022-01-03"}')
     assert command("ingest", tmp_path / "votes-2.jsonl").exit_code == 0
+
+
+def test_a_backup_that_does_not_fit_is_told_and_is_none_until_there_is_room(
+    disk: SmallDisk, command: Command
+) -> None:
+    folder = disk.folder / "backup"
+    disk.fill()
+
+    result = command("backup", folder)
+
+    assert result.exit_code == 1
+    assert "disk is full" in result.output
+    assert str(folder) in result.output
+    assert not (folder / "backup.json").exists()
+    disk.make_room()
+    assert command("backup", folder).exit_code == 0
+    assert (folder / "backup.json").exists()
 
 
 def test_a_full_disk_does_not_make_a_good_warehouse_one_that_is_moved_aside(

@@ -1,7 +1,8 @@
-"""`warehouse ingest`: what becomes of files."""
+"""`warehouse ingest`: how files are recognised and named, and what becomes of them."""
 
+import gzip
+import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,24 +15,10 @@ from warehouse_assets_tests.ingest.csv_files import HEADER, trip
 from warehouse_assets_tests.orchestration.lake_rows import add_rows
 
 
-def test_files_are_taken_and_the_answers_published(
-    command: Command, house: House, mine: Path, only: Only
-) -> None:
-    only(*(str(table.name) for table in FORUM))
-    posts = write_records(mine / "posts.jsonl", post(1), post(2))
-    votes = write_records(mine / "votes.jsonl", vote(1, 1), vote(2, 1))
-
-    result = command("ingest", posts, votes)
-
-    assert result.exit_code == 0
-    assert house.published("mean_votes_per_post_per_week") == [("2022-01-03", 2, 1, 2.0, 2, 1.0)]
-    assert "posts: took 2 records of 1 files, 2 rows inserted, 0 updated, 0 deleted, 2 rows" in (
-        result.output
-    )
-    assert "votes_per_post_per_week: 1 rows inserted, 0 updated, 0 deleted, 1 rows" in (
-        result.output
-    )
-    assert house.waiting() == []
+@pytest.fixture
+def only_posts_and_votes(only: Only) -> None:
+    """What follows from the files is not computed."""
+    only("posts", "votes", checks=False)
 
 
 # The running average is a number, not a table.
@@ -70,26 +57,44 @@ def test_without_a_file_everything_that_waits_is_taken_and_nothing_else_changes(
     assert changed & unchanged <= ADDED_UP
 
 
-def test_what_was_taken_before_changes_nothing_and_a_further_delivery_updates(
+def test_what_became_of_files_is_told_and_the_answers_are_published(
     command: Command, house: House, mine: Path, only: Only
 ) -> None:
-    only("votes", "votes_per_post_per_week", checks=False)
-    votes = write_records(mine / "votes.jsonl", vote(1, 1), vote(2, 1))
+    only("votes", "votes_per_post_per_week")
+    votes = write_records(mine / "votes.jsonl", vote(1, 1), vote(2, 1, Weight=[1]))
+    with votes.open("a") as stream:
+        stream.write('{"Id":"x"\n{bad\n{"Id":"x","PostId":"1","CreationDate":"2022-01-03"}\n')
     before = votes.read_bytes()
-    command("ingest", votes)
-    versions = house.versions()
 
-    known = command("ingest", votes)
+    result = command("ingest", votes)
 
-    assert known.exit_code == 0
-    assert f"{votes} was taken before: its content is known." in " ".join(known.output.split())
-    assert "votes: unchanged, 2 rows" in known.output
-    assert house.versions() == versions
+    assert result.exit_code == 0
+    assert (
+        "votes: took 2 records of 1 files, rejected 3, 2 rows inserted, 0 updated, 0 deleted, "
+        "2 rows\nvotes: fields that no column is for: Weight\n"
+    ) in result.stdout
+    assert "votes_per_post_per_week: 1 rows inserted, 0 updated, 0 deleted, 1 rows" in result.output
+    rejected = [line for line in result.output.splitlines() if "│ 00000001-votes" in line]
+    # unit, reason, what was seen at first, how many records, the first of them
+    assert [[cell.strip() for cell in line.strip("│").split("│")] for line in rejected] == [
+        ["00000001-votes.jsonl", "not valid JSON", "null", "2", "3"],
+        ["00000001-votes.jsonl", "Id is not a whole number", "x", "1", "5"],
+    ]
+    assert "FAILED votes.rejected_share_is_low: 3 records were rejected" in result.output
+    assert house.published("votes_per_post_per_week") == [(1, "2022-01-03", 2)]
     assert house.waiting() == []
     assert (list(mine.iterdir()), votes.read_bytes()) == ([votes], before)
 
-    result = command("ingest", write_records(mine / "votes-2.jsonl", vote(2, 7), vote(3, 7)))
+    only("votes", "votes_per_post_per_week", checks=False)
+    versions = house.versions()
+    known = command("ingest", votes)
+    assert known.exit_code == 0
+    assert f"{votes} was taken before: its content is known." in " ".join(known.output.split())
+    assert "votes: unchanged, 2 rows" in known.output
+    assert "not valid JSON" not in known.output  # a run tells of its own
+    assert house.versions() == versions
 
+    result = command("ingest", write_records(mine / "votes-2.jsonl", vote(2, 7), vote(3, 7)))
     assert "votes: took 2 records of 1 files, 1 rows inserted, 1 updated, 0 deleted, 3 rows" in (
         result.output
     )
@@ -98,62 +103,29 @@ def test_what_was_taken_before_changes_nothing_and_a_further_delivery_updates(
         (7, "2022-01-03", 2),
     ]
 
-
-def test_fields_that_no_column_is_for_are_named(
-    command: Command, house: House, mine: Path, only: Only
-) -> None:
-    only("votes", "trips", "rejected_records")
-    votes = write_records(mine / "votes.jsonl", vote(1, 1, Weight=[1]))
-    path = mine / "trips.csv"
-    path.write_text(HEADER.replace("\n", ",Fare\n") + trip("Prague") + ",7\n")
-
-    result = command("ingest", votes, path)
-
-    assert result.exit_code == 0
-    assert "votes: fields that no column is for: Weight\n" in result.stdout
-    assert "trips: fields that no column is for: fare\n" in result.stdout
-    assert len(house.published("unknown_fields")) == 2
-
-
-def test_reasons_of_rejected_records_are_printed(command: Command, mine: Path, only: Only) -> None:
     only("votes")
-    votes = mine / "votes.jsonl"
-    votes.write_text('{"Id":"1","PostId":"1","CreationDate":"2022-01-03"}\n{"Id":"x"\n{bad\n')
-    with votes.open("a") as stream:
-        stream.write('{"Id":"x","PostId":"1","CreationDate":"2022-01-03"}\n')
-
-    result = command("ingest", votes)
-
-    assert result.exit_code == 0
-    assert "votes: took 1 records of 1 files, rejected 3" in result.output
-    rejected = [line for line in result.output.splitlines() if "│ 00000001-votes" in line]
-    # unit, reason, what was seen at first, how many records, the first of them
-    assert [[cell.strip() for cell in line.strip("│").split("│")] for line in rejected] == [
-        ["00000001-votes.jsonl", "not valid JSON", "null", "2", "2"],
-        ["00000001-votes.jsonl", "Id is not a whole number", "x", "1", "4"],
-    ]
-    assert "FAILED votes.rejected_share_is_low: 3 records were rejected" in result.output
-
-    # The next run tells of its own.
-    again = command("ingest", write_records(mine / "votes-2.jsonl", vote(1, 1)))
-    assert "not valid JSON" not in again.output.partition("FAILED")[0]
+    twice = {"id": 9, "post_id": 1, "creation_date": "2022-01-10", "arrival": 7}
+    add_rows(house, "votes", twice, twice)
+    blocked = command("ingest")
+    assert blocked.exit_code == 1
+    assert "FAILED votes.key_is_unique: 1 rows violate this: Every row has its own id." in (
+        blocked.output
+    )
+    assert "| 9 | 2 |" in blocked.output
+    assert "dagster" not in blocked.output
+    assert "Traceback" not in blocked.output
 
 
-_GOOD_TRIP = (
-    "region,origin_coord,destination_coord,datetime,datasource\n"
-    "Prague,POINT (14.4 50.0),POINT (14.5 50.1),2018-05-28 09:03:40,funny_car\n"
-)
-
-
-def test_files_of_which_nothing_can_be_used_are_named_and_exit_with_1(
+def test_files_of_which_nothing_can_be_used_are_named_and_exit_with_1_each_time(
     command: Command, house: House, mine: Path, only: Only
 ) -> None:
     only("posts", "votes", "trips", "rejected_records", checks=False)
+    trips = HEADER + trip("Prague") + "\n"
     bad = {
-        "trips-1.csv": (_GOOD_TRIP.partition("\n")[2], "columns missing in the header"),
-        "trips-2.csv": (_GOOD_TRIP.replace("2018-05-28", "yesterday"), "datetime"),
+        "trips-1.csv": (trips.partition("\n")[2], "columns missing in the header"),
+        "trips-2.csv": (trips.replace("2018", "yesterday"), "datetime"),
         "votes.jsonl": ("{bad\n", "not valid JSON"),
-        "posts.json": ("\x1f", "not valid JSON"),
+        "posts.json": ('[{"Id": 1}, ', "not a whole JSON array"),
     }
     for name, (content, _) in bad.items():
         (mine / name).write_text(content)
@@ -169,86 +141,44 @@ def test_files_of_which_nothing_can_be_used_are_named_and_exit_with_1(
     assert len(told) == len(bad)
     assert house.stored("votes", "id") == [(1,)]
 
-
-def test_a_file_that_was_rejected_as_a_whole_before_exits_with_1_again(
-    command: Command, mine: Path, only: Only
-) -> None:
-    only("votes", "rejected_records", checks=False)
-    bad = mine / "votes.json"
-    bad.write_text('[{"Id": 1}, ')
-    good = write_records(mine / "votes-good.jsonl", vote(1, 1))
-
-    for times in range(2):
-        result = command("ingest", bad, good)
-        assert result.exit_code == 1
-        assert "not a whole JSON array" in result.stderr
-        assert ("was rejected as a whole then" in result.stderr) == (times == 1)
+    again = command("ingest", mine / "posts.json", good)
+    assert again.exit_code == 1
+    assert f"{mine / 'posts.json'} was rejected as a whole then: not a whole JSON" in again.stderr
     assert command("ingest", good).exit_code == 0
 
 
-@pytest.mark.parametrize(("is_given_a_file", "code"), [(True, 0), (False, 1)])
 def test_what_others_left_in_the_inbox_fails_the_command_only_if_it_takes_what_waits(
-    command: Command, house: House, mine: Path, only: Only, is_given_a_file: bool, code: int
+    command: Command, house: House, mine: Path, only: Only
 ) -> None:
     only("votes", "rejected_records", checks=False)
-    house.deliver("votes-of-others.jsonl", "{bad\n")
     names = ["orders.csv", "notes.txt", "votes.zip", "votes", ".hidden.csv", "orders.csv.part"]
     for name in names:
         house.deliver(name, "order,amount\n1,2\n")
-    house.deliver("trips.csv", _GOOD_TRIP)  # will be taken, though not by this run
-    given = [write_records(mine / "votes.jsonl", vote(1, 1))] if is_given_a_file else []
+    house.deliver("trips.csv", HEADER)  # will be taken, though not by this run
+    for number, (given, code) in enumerate(
+        (([write_records(mine / "votes.jsonl", vote(1, 1))], 0), ([], 1))
+    ):
+        house.deliver(f"votes-{number}-of-others.jsonl", "{bad" + "\n" * number)
+        result = command("ingest", *given)
 
-    result = command("ingest", *given)
-
-    assert result.exit_code == code
-    assert "Nothing in 00000001-votes-of-others.jsonl could be used: not valid JSON." in (
-        result.stderr
-    )
-    # Files that nobody takes are named with what is taken.
-    told = [line for line in result.stderr.splitlines() if " stays in the inbox: " in line]
-    assert sorted(line.partition(" stays ")[0] for line in told) == [
-        "notes.txt",
-        "orders.csv",
-        "votes",
-        "votes.zip",
-    ]
-    assert all("posts (" in line and "votes (" in line and "trips (" in line for line in told)
-    assert len(house.waiting()) == len(names) + 1
-
-
-def test_the_asset_of_rejected_records_names_files_that_nobody_takes(house: House) -> None:
-    house.deliver("orders.csv", "order,amount\n1,2\n")
-
-    result = house.run("rejected_records", checks=False)
-
-    (event,) = result.get_asset_materialization_events()
-    left: Any = event.materialization.metadata["files_nobody_takes"].value
-    assert list(left) == ["orders.csv"]
-
-
-def test_a_failed_blocking_check_is_told_in_words_and_exits_with_1(
-    command: Command, house: House, only: Only
-) -> None:
-    only("votes")
-    house.deliver("votes.jsonl", [vote(1, 1)])
-    house.run("votes", checks=False)
-    twice = {"id": 9, "post_id": 1, "creation_date": "2022-01-10", "arrival": 7}
-    add_rows(house, "votes", twice, twice)
-
-    result = command("ingest")
-
-    assert result.exit_code == 1
-    assert "FAILED votes.key_is_unique: 1 rows violate this: Every row has its own id." in (
-        result.output
-    )
-    assert "| 9 | 2 |" in result.output
-    assert "dagster" not in result.output
-    assert "Traceback" not in result.output
+        assert result.exit_code == code
+        assert f"-votes-{number}-of-others.jsonl could be used: not valid JSON." in result.stderr
+        # Files that nobody takes are named with what is taken.
+        told = [line for line in result.stderr.splitlines() if " stays in the inbox: " in line]
+        assert sorted(line.partition(" stays ")[0] for line in told) == [
+            "notes.txt",
+            "orders.csv",
+            "votes",
+            "votes.zip",
+        ]
+        assert all("posts (" in line and "votes (" in line and "trips (" in line for line in told)
+        assert len(house.waiting()) == len(names) + 1
 
 
 def test_a_step_that_fails_is_told_in_words_and_exits_with_1(
-    command: Command, house: House, mine: Path
+    command: Command, house: House, mine: Path, only: Only, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    only("votes", checks=False)
     votes = write_records(mine / "votes.jsonl", vote(1, 1))
     house.warehouse.path.parent.mkdir(parents=True)
     house.warehouse.path.write_text("not a database")
@@ -261,15 +191,119 @@ def test_a_step_that_fails_is_told_in_words_and_exits_with_1(
     assert "Traceback" not in result.output
     assert "Error:" not in result.output
 
-
-def test_an_archive_that_cannot_be_made_is_told_in_words(
-    command: Command, mine: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    votes = write_records(mine / "votes.jsonl", vote(1, 1))
     monkeypatch.setenv("ARCHIVE", str(votes / "archive"))
-
+    votes.write_text(votes.read_text().replace("2022", "2021"))
     result = command("ingest", votes)
-
     assert result.exit_code == 1
     assert "Check the setting ARCHIVE" in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.usefixtures("only_posts_and_votes")
+def test_files_are_known_by_name_or_content_or_are_told_and_keep_what_they_can_of_their_names(
+    command: Command, house: House, mine: Path
+) -> None:
+    (mine / "other").mkdir()
+    packed = mine / "export.bin"
+    packed.write_bytes(gzip.compress(b'{"Id":"5","PostId":"1","CreationDate":"2022-01-03"}\n'))
+    (mine / "linked.jsonl").symlink_to(write_records(mine / "2022.dat", vote(6, 1)))
+    recognised = [
+        write_records(mine / "votes.json", vote(1, 1)),
+        write_records(mine / "Votes_2022.NDJSON", vote(2, 1)),
+        write_records(mine / "export.jsonl", vote(3, 1)),  # recognised by its fields
+        write_records(mine / "other" / "votes.json", vote(4, 1)),
+        mine / "linked.jsonl",
+    ]
+    told = [
+        packed,
+        *(
+            write_records(mine / name, vote(number, 1))
+            for number, name in enumerate(("export.dat", "votes", "posts.json", "déjà vu [1].t"), 7)
+        ),
+    ]
+
+    result = command(
+        "ingest",
+        *recognised,
+        *(word for file in told for word in ("--votes", file)),
+        "--posts",
+        write_records(mine / "a", post(1)),
+    )
+
+    assert result.exit_code == 0, result.output
+    assert house.archived() == [
+        "posts/00000001-posts-a.json",
+        "votes/00000001-votes.json",
+        "votes/00000002-Votes_2022.NDJSON",
+        "votes/00000003-votes-export.jsonl",
+        "votes/00000004-votes-2.json",
+        "votes/00000005-votes-linked.jsonl",
+        "votes/00000006-votes-export.bin.json",
+        "votes/00000007-votes-export.dat.json",
+        "votes/00000008-votes-votes.json",
+        "votes/00000009-votes-posts.json",
+        "votes/00000010-votes-déjà vu [1].t.json",
+    ]
+    assert sorted(number for (number,) in house.stored("votes", "id")) == list(range(1, 11))
+    assert (mine / "linked.jsonl").is_symlink()
+
+
+def test_what_is_not_recognised_or_no_file_is_wrong_usage_and_nothing_is_copied(
+    command: Command, house: House, mine: Path
+) -> None:
+    good = write_records(mine / "votes.json", vote(1, 1))
+    contents = {"x.json": '{"name": "x"}', "y.json": "\0\1\2", "z.csv": "region,origin\n"}
+    for name, content in contents.items():
+        strange = mine / name
+        strange.write_text(content)
+
+        result = command("ingest", good, strange)
+
+        assert result.exit_code == 2
+        assert f"{strange} is not recognised as posts, votes or trips" in result.output
+        assert "with --posts FILE, --votes FILE or --trips FILE." in result.output
+
+    os.mkfifo(mine / "pipe.jsonl")
+    for path, words in (
+        (mine / "pipe.jsonl", "is no file but a pipe or a device"),
+        (mine / "none.json", "does not exist"),
+        (mine, "is a directory"),
+    ):
+        result = command("ingest", path)
+        assert (result.exit_code, words in result.output) == (2, True), result.output
+    assert not house.settings.home.exists()
+
+
+@pytest.mark.usefixtures("only_posts_and_votes")
+def test_a_link_that_waits_in_the_inbox_is_named_and_stays(
+    command: Command, house: House, mine: Path
+) -> None:
+    secret = mine / "secret"
+    secret.write_text("password=hunter2")
+    votes = house.deliver("votes.jsonl", [vote(1, 1)])
+    votes.with_name("votes-2.jsonl").symlink_to(secret)
+
+    result = command("ingest")
+
+    assert result.exit_code == 0
+    assert "votes-2.jsonl stays in the inbox: it is a symbolic link" in result.stderr
+    assert "hunter2" not in result.output
+    assert house.rejected() == []
+
+
+@pytest.mark.usefixtures("only_posts_and_votes")
+def test_a_file_replaces_none_that_waits_and_the_last_one_given_counts_as_the_newest(
+    command: Command, house: House, mine: Path
+) -> None:
+    house.deliver("votes.tar.json", [vote(2, 1)])
+    older = write_records(mine / "votes.tar.json", vote(1, 7))
+    newer = write_records(mine / "votes-a.json", vote(1, 8))
+
+    assert command("ingest", older, newer).exit_code == 0
+
+    assert house.archived() == [
+        "votes/00000001-votes.tar.json",
+        "votes/00000002-votes-2.tar.json",
+        "votes/00000003-votes-a.json",
+    ]
+    assert house.stored("votes", "id, post_id") == [(1, 8), (2, 1)]

@@ -1,19 +1,28 @@
-"""A computed table is the same whether all of it was computed again or only what was touched."""
+"""A computed table is the same whether all was computed again or only what is new or touched."""
 
+import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
-from warehouse_assets.lake import Lake, maintain
-from warehouse_assets.orchestration.computation import compute
+from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS
+from warehouse_assets.lake import Lake, Written, maintain, rearrange
+from warehouse_assets.orchestration.computation import compute, compute_added
 from warehouse_assets.tables import WholeNumber
+from warehouse_assets_tests.crashes import killed_at
+from warehouse_assets_tests.defs.trips import journeys
+from warehouse_assets_tests.defs.trips.journeys import PRAGUE, Trip, version
+from warehouse_assets_tests.house import House
 from warehouse_assets_tests.lake.tables import Row, Stored
+from warehouse_assets_tests.orchestration.lake_rows import add_rows
 
 _METADATA = MetaData()
 
@@ -62,7 +71,8 @@ class Town:
         """The result, counted in Python."""
         towns: dict[str, str] = dict(self.shops.rows())
         counts = Counter((shop, day) for _, shop, day in self.sales.rows())
-        return sorted((shop, day, towns.get(shop), n) for (shop, day), n in counts.items())
+        rows = ((shop, day, towns.get(shop), n) for (shop, day), n in counts.items())
+        return sorted(rows, key=repr)
 
 
 @pytest.fixture
@@ -91,31 +101,44 @@ def computed_whole(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 def test_only_what_was_touched_is_computed_again(town: Town, computed_whole: list[bool]) -> None:
     town.sales.merge([(3, "south", 2), (4, "south", 2)])
-
     assert town.compute() == 2  # a day that is gone, a day that is new
+    assert town.result.rows() == town.expected()
 
-    assert computed_whole == [False]
-    assert town.result.rows() == [
-        ("north", 1, "Ulm", 1),
-        ("north", 2, "Ulm", 1),
-        ("south", 2, "Bonn", 2),
-    ]
-
-
-def test_a_row_that_moves_touches_what_it_leaves_and_where_it_goes(
-    town: Town, computed_whole: list[bool]
-) -> None:
+    # A row that moves touches what it leaves and where it goes.
     town.sales.merge([(3, "north", 2)])
     town.compute()
-    assert computed_whole == [False]
-    assert town.result.rows() == [("north", 1, "Ulm", 1), ("north", 2, "Ulm", 2)]
+    assert town.result.rows() == [
+        ("north", 1, "Ulm", 1),
+        ("north", 2, "Ulm", 2),
+        ("south", 2, "Bonn", 1),
+    ]
+    assert computed_whole == [False, False]
+    assert town.compute() == 0
+    assert computed_whole == [False, False]
 
 
-def test_another_table_that_changed_has_all_computed_again(
-    town: Town, computed_whole: list[bool]
-) -> None:
+def _change_another_table(town: Town) -> None:
     town.shops.replace([("north", "Trier"), ("south", "Bonn")])
     town.sales.merge([(4, "south", 9)])
+
+
+def _take_a_row_without_the_value(town: Town) -> None:
+    town.sales.merge([(4, None, 9)])
+
+
+def _lose_the_change_feed(town: Town) -> None:
+    town.sales.merge([(3, "south", 7)])
+    town.sales.merge([(3, "south", 8)])
+    maintain(town.lake, town.sales.table, keep_days=0)
+
+
+@pytest.mark.parametrize(
+    "change", [_change_another_table, _take_a_row_without_the_value, _lose_the_change_feed]
+)
+def test_what_may_touch_any_row_has_all_computed_again(
+    town: Town, computed_whole: list[bool], change: Callable[[Town], None]
+) -> None:
+    change(town)
     town.compute()
     assert computed_whole == [True]
     assert town.result.rows() == town.expected()
@@ -126,29 +149,6 @@ def test_another_query_has_all_computed_again(town: Town, computed_whole: list[b
     town.compute(QUERY.replace("count(*)", "10 * count(*)"))
     assert computed_whole == [True]
     assert town.result.rows() == [(s, d, t, 10 * n) for s, d, t, n in town.expected()]
-
-
-def test_a_row_without_the_value_has_all_computed_again(
-    town: Town, computed_whole: list[bool]
-) -> None:
-    town.sales.merge([(4, None, 9)])
-    town.compute()
-    assert computed_whole == [True]
-    assert (None, 9, None, 1) in town.result.rows()
-
-
-def test_a_feed_that_is_gone_has_all_computed_again(town: Town, computed_whole: list[bool]) -> None:
-    town.sales.merge([(3, "south", 7)])
-    town.sales.merge([(3, "south", 8)])
-    maintain(town.lake, town.sales.table, keep_days=0)
-    town.compute()
-    assert computed_whole == [True]
-    assert town.result.rows() == town.expected()
-
-
-def test_nothing_new_computes_nothing(town: Town, computed_whole: list[bool]) -> None:
-    assert town.compute() == 0
-    assert computed_whole == []
 
 
 _SHOPS = st.sampled_from(["north", "south", "east", "west"])
@@ -162,7 +162,7 @@ _DELIVERIES = st.lists(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(_DELIVERIES)
 def test_any_deliveries_give_what_counting_gives(
     deliveries: Sequence[tuple[Mapping[int, tuple[str, int]], bool]],
@@ -176,3 +176,176 @@ def test_any_deliveries_give_what_counting_gives(
                 town.compute()
         town.compute()
         assert town.result.rows() == town.expected()
+
+
+DAY = date(2018, 5, 28)
+
+
+def add(house: House, *trips: Trip) -> None:
+    """Add trips to the lake, in a file of their own."""
+    add_rows(
+        house,
+        "trips",
+        *(
+            {
+                "region": trip.region,
+                "origin_lon": trip.origin[0],
+                "origin_lat": trip.origin[1],
+                "destination_lon": trip.destination[0],
+                "destination_lat": trip.destination[1],
+                "started_at": trip.time,
+                "datasource": trip.datasource,
+                "arrival": 1,
+            }
+            for trip in trips
+        ),
+    )
+
+
+def add_up(house: House, query: str | None = None) -> Written:
+    """Bring `daily_trips` up to date."""
+    table = house.lake.table(DAILY_TRIPS)
+    return compute_added(house.lake, table, TRIPS, query or journeys.sql("daily_trips"), {})
+
+
+def group(house: House, zoom: int) -> Written:
+    """Bring `trip_groups` up to date."""
+    table, constants = house.lake.table(TRIP_GROUPS), {"tiles": 2.0**zoom}
+    return compute_added(house.lake, table, TRIPS, journeys.sql("trip_groups"), constants)
+
+
+def daily(house: House) -> list[tuple[Any, ...]]:
+    """Region, day, datasource, trips and time of the last one."""
+    return house.stored("daily_trips")
+
+
+def partial_rows(house: House) -> int:
+    """How many rows the table has that are added up when it is read."""
+    table = house.lake.table(DAILY_TRIPS)
+    with house.lake.connect() as connection:
+        (count,) = connection.execute(
+            "SELECT count(*) FROM read_parquet($1)", [table.files(table.open())]
+        ).fetchall()
+    return int(count[0])
+
+
+def make_unreadable(house: House) -> Callable[[], None]:
+    """Let no file of trips be readable; returns what puts that right."""
+    files = {path: path.read_bytes() for path in (house.settings.lake / "trips").glob("*.parquet")}
+    for path in files:
+        path.write_bytes(b"not to be read")
+
+    def put_back() -> None:
+        for path, content in files.items():
+            path.write_bytes(content)
+
+    return put_back
+
+
+def test_only_rows_that_were_added_are_read(house: House) -> None:
+    add_up(house)
+    assert daily(house) == []
+    add(house, Trip(), Trip())
+    add_up(house)
+    make_unreadable(house)
+    add(house, Trip(at="2018-05-28 23:00:00"), Trip("Turin"))
+
+    add_up(house)
+
+    assert daily(house) == [
+        ("Prague", DAY, "funny_car", 3, datetime.fromisoformat("2018-05-28 23:00:00")),
+        ("Turin", DAY, "funny_car", 1, datetime.fromisoformat("2018-05-28 09:03:40")),
+    ]
+    assert partial_rows(house) == 3
+    before = version(house, "daily_trips")
+    assert add_up(house) == Written()
+    assert version(house, "daily_trips") == before
+
+
+def test_another_query_is_computed_from_all_rows(house: House) -> None:
+    add(house, Trip(), Trip("Turin"))
+    add_up(house)
+    add(house, Trip())
+
+    add_up(house, f"SELECT * FROM ({journeys.sql('daily_trips')}) WHERE region = 'Prague'")
+
+    assert [(row[0], row[3]) for row in daily(house)] == [("Prague", 2)]
+
+
+def test_another_constant_is_computed_from_all_rows_and_the_same_one_is_not(house: House) -> None:
+    trips = [Trip(), Trip(origin=(14.3, 50.0)), Trip()]
+    add(house, *trips[:2])
+    group(house, 14)
+    add(house, trips[2])
+
+    group(house, 5)
+
+    assert house.stored("trip_groups") == journeys.groups(trips, 5)
+    make_unreadable(house)
+    add(house, Trip())
+    group(house, 5)
+    assert house.stored("trip_groups") == journeys.groups([*trips, Trip()], 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        (lambda handle: handle.delete("region = 'Turin'"), [("Prague", 2)]),
+        (
+            lambda handle: handle.update({"region": "'Prague'"}, predicate="region = 'Turin'"),
+            [("Prague", 3)],
+        ),
+        (lambda handle: handle.delete(), []),
+    ],
+    ids=["some gone", "changed", "all gone"],
+)
+def test_rows_that_were_changed_are_not_counted_as_they_were(
+    house: House, change: Callable[[Any], Any], counts: list[tuple[str, int]]
+) -> None:
+    add(house, Trip(), Trip(), Trip("Turin"))
+    add_up(house)
+
+    change(house.lake.table(TRIPS).open())
+    add_up(house)
+
+    assert [(row[0], row[3]) for row in daily(house)] == counts
+
+
+@pytest.mark.parametrize("is_added", [False, True])
+def test_rows_that_were_rearranged_are_not_added_again(house: House, is_added: bool) -> None:
+    for _ in range(3):
+        add(house, Trip(), Trip(origin=PRAGUE, at="2018-06-01 10:00:00"))
+        add_up(house)
+    if is_added:  # before the rearrangement, and not added up yet
+        add(house, Trip("Turin"))
+    table = house.lake.table(TRIPS)
+    rearrange(house.lake, table)
+    maintain(house.lake, table, 0)
+    add(house, Trip())
+
+    add_up(house)
+
+    counts = [(row[0], row[1], row[3]) for row in daily(house)]
+    turin = [("Turin", DAY, 1)] if is_added else []
+    assert counts == [("Prague", DAY, 4), ("Prague", date(2018, 6, 1), 3), *turin]
+
+
+@pytest.mark.parametrize("point", ["commit to be written", "commit written"])
+def test_a_process_that_died_in_it_is_made_up_for(house: House, point: str) -> None:
+    for times in (1, 2):
+        add(house, Trip("Turin"), Trip())
+        with killed_at(point):
+            add_up(house)
+        add_up(house)
+        assert [(row[0], row[3]) for row in daily(house)] == [("Prague", times), ("Turin", times)]
+
+
+def test_a_table_that_began_anew_with_as_many_versions_is_another_one(house: House) -> None:
+    add(house, Trip())
+    add_up(house)
+    shutil.rmtree(house.settings.lake / "trips")
+    add(house, Trip("Turin"))
+
+    add_up(house)
+
+    assert [(row[0], row[3]) for row in daily(house)] == [("Turin", 1)]

@@ -1,4 +1,4 @@
-"""The help of every command, and settings that cannot be used."""
+"""The `warehouse` command: its help, and settings that cannot be used."""
 
 import os
 from pathlib import Path
