@@ -37,17 +37,16 @@ def job_of(assets: Sequence[str], checks: bool) -> dg.JobDefinition:
     return merged.resolve_job_def("test_run")
 
 
-class House:
-    """Settings, resources and runs of a warehouse below `home`."""
+class Home:
+    """Settings and resources of a warehouse below `home`, and what it holds."""
 
-    def __init__(self, home: Path, instance: dg.DagsterInstance, **environment: str) -> None:
+    def __init__(self, home: Path, **environment: str) -> None:
         self.environment = {
             "WAREHOUSE_HOME": str(home),
             "INBOX_SETTLE_SECONDS": "0",
             **environment,
         }
         self.settings = Settings.from_environment(self.environment)
-        self.instance = instance
         self.lake = Lake(self.settings.lake, self.settings.scratch, self.settings.memory_limit)
         self.inbox = Inbox(self.settings.inbox, self.settings.archive, 0)
         self.warehouse = warehouse_at(self.settings.warehouse_url)
@@ -62,22 +61,6 @@ class House:
             content = "".join(json.dumps(record) + "\n" for record in content).encode()
         path.write_bytes(content)
         return path
-
-    def run(
-        self, *assets: str, overrides: Mapping[str, Any] | None = None, checks: bool = True
-    ) -> dg.ExecuteInProcessResult:
-        """Materialise the given assets, or the forum's; no failure raises.
-
-        Args:
-            checks: whether to make their checks, too, which takes as long as the rest.
-        """
-        job = job_of(assets or tuple(str(table.name) for table in FORUM), checks)
-        return job.execute_in_process(
-            instance=self.instance,
-            raise_on_error=False,
-            run_config=_QUIET,
-            resources=resources_of(self.settings, overrides or {}),
-        )
 
     def published(self, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
         """The rows of a table of the warehouse, sorted."""
@@ -110,6 +93,30 @@ class House:
         """The paths of the files in the archive, relative to it."""
         archive = self.settings.archive
         return sorted(str(p.relative_to(archive)) for p in archive.rglob("*") if p.is_file())
+
+
+class House(Home):
+    """A warehouse with a Dagster history, in which its assets are materialised."""
+
+    def __init__(self, home: Path, instance: dg.DagsterInstance, **environment: str) -> None:
+        super().__init__(home, **environment)
+        self.instance = instance
+
+    def run(
+        self, *assets: str, overrides: Mapping[str, Any] | None = None, checks: bool = True
+    ) -> dg.ExecuteInProcessResult:
+        """Materialise the given assets, or the forum's; no failure raises.
+
+        Args:
+            checks: whether to make their checks, too, which takes as long as the rest.
+        """
+        job = job_of(assets or tuple(str(table.name) for table in FORUM), checks)
+        return job.execute_in_process(
+            instance=self.instance,
+            raise_on_error=False,
+            run_config=_QUIET,
+            resources=resources_of(self.settings, overrides or {}),
+        )
 
 
 def post(number: int, day: str = "2022-01-03", **fields: Any) -> dict[str, Any]:

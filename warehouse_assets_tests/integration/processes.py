@@ -62,11 +62,16 @@ def run_forked(house: House, output: Path, *command: str | Path) -> tuple[int | 
     return process.exitcode, output.read_text()
 
 
-def run_command(command: list[str], environment: Mapping[str, str], output: Path) -> None:
-    """Do what the script of the command does."""
+def tell_in(output: Path) -> None:
+    """Let what this process tells go to `output`."""
     with output.open("wb") as stream:
         for told in (1, 2):
             os.dup2(stream.fileno(), told)
+
+
+def run_command(command: list[str], environment: Mapping[str, str], output: Path) -> None:
+    """Do what the script of the command does."""
+    tell_in(output)
     os.environ.clear()
     os.environ.update(environment)
     # A part of it follows from the settings, which are others now.

@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import Table
 
 from warehouse_assets.tables import column_names, identifiers
-from warehouse_assets_tests.house import FORUM, House, post, vote
+from warehouse_assets_tests.house import FORUM, Home, House, post, vote
 
 State = dict[str, Any]
 
 
-def state_of(house: House, of: Sequence[Table] = FORUM) -> State:
+def state_of(house: Home, of: Sequence[Table] = FORUM) -> State:
     """The rows of the tables `of`, without times of rejection, and the files."""
     tables = {}
     for table in of:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from warehouse_assets_tests.stress import contention, crash, live_school, service
@@ -24,7 +25,7 @@ _SHORTEST_SECONDS = 2.0
 _RATE_OF_A_SHORT_SCHOOL = 1_000
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Alternate kills, crowds, schools and services until the time is up; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m warehouse_assets_tests.stress")
     parser.add_argument("--minutes", type=float, default=20.0)
@@ -33,7 +34,7 @@ def main() -> int:
     parser.add_argument("--deliveries", type=int, default=_DELIVERIES_OF_A_TRIAL, help="of a trial")
     parser.add_argument("--points", type=int, default=0, help="to be killed at, however long")
     parser.add_argument("--folder", type=Path, default=None, help="where the warehouses live")
-    wanted = parser.parse_args()
+    wanted = parser.parse_args(arguments)
     chosen = wanted.only or _TRIALS
     seed = random.SystemRandom().randrange(10**6) if wanted.seed is None else wanted.seed
     folder = Path(tempfile.mkdtemp(prefix="stress-", dir=wanted.folder))

@@ -35,7 +35,7 @@ _MAY_FAIL = {"batches", "students"}
 def catch_up(home: Path, environment: dict[str, str]) -> list[str]:
     """Catch up with the school; returns which of its sources failed, as they may."""
     with dg.DagsterInstance.ephemeral() as instance:
-        failures = failed_steps(SchoolHouse(home, instance, **environment).catch_up())
+        failures = failed_steps(SchoolHouse(home, instance, **environment).catch_up(checks=False))
     unexpected = [failure for failure in failures if failure[0] not in _MAY_FAIL]
     if unexpected:
         raise AssertionError(f"a catch-up failed: {unexpected}")
@@ -46,7 +46,7 @@ def found(home: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Catch up for the last time, with the recorded batches, and tell what is there."""
     with dg.DagsterInstance.ephemeral() as instance:
         school = SchoolHouse(home, instance)
-        result = school.catch_up()
+        result = school.catch_up(checks=False)
         if not result.success:
             raise AssertionError(f"the last catch-up failed: {failed_steps(result)}")
         return {

@@ -12,10 +12,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-
 from warehouse_assets.defs.forum.tables import TABLES
-from warehouse_assets_tests.house import House
+from warehouse_assets_tests.house import Home
 from warehouse_assets_tests.stress.tasks import ENVIRONMENT
 
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -41,7 +39,7 @@ HALF_CHANGES = {
 
 def read_warehouse(home: Path, end: Path) -> int:
     """Read the SQL database, in one transaction after the other; returns how many there were."""
-    house = _house(home)
+    house = Home(home, **ENVIRONMENT)
     reads, counts = 0, dict[str, int]()
     while reads < _LEAST_READS or not end.exists():
         with closing(sqlite3.connect(house.warehouse.path)) as connection:
@@ -61,7 +59,7 @@ def read_warehouse(home: Path, end: Path) -> int:
 
 def read_lake(home: Path, end: Path) -> int:
     """Read the lake's newest versions, through fresh handles; returns how often."""
-    house = _house(home)
+    house = Home(home, **ENVIRONMENT)
     reads, counts = 0, dict[str, int]()
     while reads < _LEAST_READS or not end.exists():
         with house.lake.connect() as connection:
@@ -83,13 +81,8 @@ def _look(query: Query, before: dict[str, int]) -> dict[str, int]:
     return now
 
 
-def _house(home: Path) -> House:
-    with dg.DagsterInstance.ephemeral() as instance:
-        return House(home, instance, **ENVIRONMENT)
-
-
 @contextmanager
 def long_change(home: Path, table: str) -> Iterator[None]:
     """Hold the lock of a table, as a run does that changes it."""
-    with _house(home).lake.lock(table):
+    with Home(home, **ENVIRONMENT).lake.lock(table):
         yield

@@ -12,7 +12,7 @@ from sqlalchemy import Table
 from warehouse_assets.defs.trips.tables import TABLES as TRIPS_TABLES
 from warehouse_assets.lake import maintain
 from warehouse_assets.runs import failed_steps
-from warehouse_assets_tests.house import FORUM, House
+from warehouse_assets_tests.house import FORUM, Home, House
 from warehouse_assets_tests.integration.state import State, state_of
 from warehouse_assets_tests.stress.deliveries import File
 
@@ -28,7 +28,6 @@ class Outcome:
 
     state: State
     votes: list[tuple[Any, ...]]
-    trips: list[tuple[Any, ...]]
     versions: dict[str, int]
     orphans: int
     leftovers: list[str]
@@ -53,8 +52,7 @@ def run_in(
 
 def maintained(home: Path, keep_days: int = 0) -> None:
     """Maintain every table of the lake that there is, and the warehouse."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        house = House(home, instance, **ENVIRONMENT)
+    house = Home(home, **ENVIRONMENT)
     for table in UNDER_FIRE:
         stored = house.lake.table(table)
         if stored.exists():
@@ -62,33 +60,39 @@ def maintained(home: Path, keep_days: int = 0) -> None:
     house.warehouse.maintain()
 
 
-def outcome(home: Path, checks: bool = True) -> Outcome:
-    """What a run that is not disturbed leaves."""
+def outcomes(
+    home: Path, of: Sequence[Table] = UNDER_FIRE, maintains: bool = False
+) -> tuple[Outcome, Outcome]:
+    """What a run that is not disturbed leaves, maintained or not, and then a further one."""
     with dg.DagsterInstance.ephemeral() as instance:
         house = House(home, instance, **ENVIRONMENT)
-        run_in(house, checks=checks)
-        return outcome_of(house)
+        run_in(house, of, checks=False)
+        if maintains:
+            maintained(home)
+            # Where files were rearranged, it notes the versions that it has seen.
+            run_in(house, of, checks=False)
+        last = outcome_of(house, of)
+        run_in(house, of, checks=False)
+        return last, outcome_of(house, of)
 
 
-def outcome_of(house: House) -> Outcome:
+def outcome_of(house: Home, of: Sequence[Table] = UNDER_FIRE) -> Outcome:
     """What is there now."""
     columns = "id, post_id, vote_type_id, user_id, creation_date, arrival"
     home = house.settings.home
     partial = [*home.glob("tmp/*"), *home.glob("archive/**/.*"), *home.glob("inbox/.*")]
     return Outcome(
-        state_of(house, UNDER_FIRE),
+        state_of(house, of),
         sorted(house.stored("votes", columns), key=itemgetter(0)),
-        house.stored("trips"),
         house.versions(),
-        sum(_orphans(house, str(table.name)) for table in UNDER_FIRE),
+        sum(_orphans(house, table) for table in of),
         [str(path) for path in partial],
     )
 
 
-def _orphans(house: House, table: str) -> int:
+def _orphans(house: Home, table: Table) -> int:
     """How many Parquet files lie beside those of the newest version; changes' files aside."""
-    declaration = next(t for t in UNDER_FIRE if t.name == table)
-    stored = house.lake.table(declaration)
+    stored = house.lake.table(table)
     known = set(stored.files(stored.open()))
     return len({str(path) for path in stored.path.glob("*.parquet")} - known)
 

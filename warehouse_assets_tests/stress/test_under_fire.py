@@ -1,15 +1,18 @@
 """The short form of `python -m warehouse_assets_tests.stress`, which goes on for longer."""
 
 import re
-import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-import warehouse_assets_tests
+from warehouse_assets.ingest import load
+from warehouse_assets.lake import append
+from warehouse_assets_tests.integration.processes import fork, tell_in
+from warehouse_assets_tests.stress.__main__ import main
 
-_REPOSITORY = Path(warehouse_assets_tests.__file__).parents[1]
+_SECONDS_UNTIL_IT_HANGS = 1800
 
 
 @pytest.fixture
@@ -20,23 +23,32 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_kills_a_crowd_and_a_living_school_make_no_difference(folder: Path) -> None:
-    # In one process, for its imports take longer than some of what it does; but not in this one,
-    # which has threads, and a fork does not take those along.
-    trials = [part for name in ("crash", "contention", "school") for part in ("--only", name)]
-    options = ["--minutes", "0", "--folder", str(folder), "--seed", "1", "--deliveries", "2"]
-    options += ["--points", "2"]
-    finished = subprocess.run(
-        [sys.executable, "-m", str(__package__), *options, *trials],
-        cwd=_REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=1800,
-    )
+def put_under_fire(told: Path, options: Sequence[str], is_forgetful: bool) -> None:
+    """Be the process of the command; one that is forgetful is not exactly once."""
+    tell_in(told)
+    if is_forgetful:
+        # Rejected records are committed without the transactions that tell that they were.
+        plain: Callable[..., object] = append
+        pytest.MonkeyPatch().setattr(load, "append", lambda *given: plain(*given[:-1], {}))
+    sys.exit(main(options))
 
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    (line,) = re.findall(".*, differences 0", finished.stdout)
+
+def under_fire(folder: Path, *options: str, is_forgetful: bool = False) -> tuple[int | None, str]:
+    """Do the least there is of some trials; the exit code and what was told."""
+    told = folder.with_name("told")
+    shortest = ["--minutes", "0", "--folder", str(folder), "--seed", "3", "--deliveries", "1"]
+    process = fork(put_under_fire, told, [*shortest, *options], is_forgetful)
+    process.join(_SECONDS_UNTIL_IT_HANGS)
+    return process.exitcode, told.read_text()
+
+
+def test_kills_a_crowd_and_a_living_school_make_no_difference(folder: Path) -> None:
+    trials = [part for name in ("crash", "contention", "school") for part in ("--only", name)]
+
+    code, told = under_fire(folder, *trials, "--points", "2")
+
+    assert code == 0, told
+    (line,) = re.findall(".*, differences 0", told)
     figures = {name: int(figure) for name, figure in re.findall(r"([a-z][a-z -]*) (\d+)", line)}
     # Each trial goes on until so much has happened, however busy the machine is.
     least = {
@@ -55,30 +67,11 @@ def test_kills_a_crowd_and_a_living_school_make_no_difference(folder: Path) -> N
     assert list(folder.iterdir()) == []
 
 
-# Rejected records are committed without the transactions that tell that they were.
-_FORGETFUL = """
-import sys
-from warehouse_assets.ingest import load
-from warehouse_assets_tests.stress.__main__ import main
-append = load.append
-load.append = lambda *arguments: append(*arguments[:-1], {})
-sys.exit(main())
-"""
-
-
 def test_a_warehouse_that_is_not_exactly_once_is_found_out_and_kept(folder: Path) -> None:
-    options = ["--minutes", "0", "--folder", str(folder), "--only", "crash", "--seed", "1"]
-    finished = subprocess.run(
-        [sys.executable, "-c", _FORGETFUL, *options, "--deliveries", "1"],
-        cwd=_REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=1800,
-    )
+    code, told = under_fire(folder, "--only", "crash", is_forgetful=True)
 
-    assert finished.returncode == 1
-    assert "DIFFERENCE with --seed " in finished.stdout
-    assert "rejected_records" in finished.stdout
+    assert code == 1, told
+    assert "DIFFERENCE with --seed " in told
+    assert "rejected_records" in told
     (kept,) = folder.iterdir()
-    assert f"Kept for inspection: {kept}" in finished.stdout
+    assert f"Kept for inspection: {kept}" in told
