@@ -27,6 +27,11 @@ BEGINNING = datetime.fromisoformat("0001-01-01")
 _FEWEST_TO_FORGET = 1024
 
 
+def horizon(newest: datetime, open_for: timedelta) -> datetime:
+    """The time before which openings and closings no longer count."""
+    return newest - min(open_for, newest - BEGINNING)
+
+
 class RunningAverage:
     """The average duration of the successful deliveries among the steps it has been given.
 

@@ -4,15 +4,15 @@ Each line is read by the function that the running average uses, and judged by i
 goes on from what the lake holds of the customers. So both agree on every line.
 """
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import duckdb
 from arro3.core import Array, DataType, Table
 
 from warehouse_assets.defs.deliveries import records
-from warehouse_assets.defs.deliveries.average import BEGINNING, RunningAverage
+from warehouse_assets.defs.deliveries.average import BEGINNING, RunningAverage, horizon
 from warehouse_assets.defs.deliveries.tables import DELIVERIES
 from warehouse_assets.ingest.lines import Lines
 from warehouse_assets.ingest.log import LogKind
@@ -26,19 +26,15 @@ _STANDING = f"""SELECT customer, max(struct_pack(at := occurred_at, step := deli
     WHERE delivery_step IN ({records.FIRST_STEP}, {records.LAST_STEP})
         AND occurred_at >= horizon_at AND newest_at >= ?
     GROUP BY customer"""
-_STEP_COLUMNS = {
-    "log_position": DataType.int64(),
-    "customer": DataType.int64(),
-    "delivery_step": DataType.int64(),
-    "occurred_us": DataType.int64(),
-    "newest_us": DataType.int64(),
+# Times are texts on their way: Arrow's arrays cannot be made of Python's.
+_STEPS = {
+    **dict.fromkeys(("log_position", "customer", "delivery_step"), DataType.int64()),
+    **dict.fromkeys(("occurred_at", "newest_at", "horizon_at"), DataType.utf8()),
     "is_rejected": DataType.bool(),
 }
-_REJECTED_COLUMNS = {
+_REJECTS = {
     "position": DataType.int64(),
-    "reason": DataType.utf8(),
-    "value": DataType.utf8(),
-    "raw": DataType.utf8(),
+    **dict.fromkeys(("reason", "value", "raw"), DataType.utf8()),
 }
 
 
@@ -55,17 +51,8 @@ def delivery_lines(lake: Lake, open_for: timedelta) -> LogKind:
         average, unknown = _average_of_the_lake(connection, open_for), set[str]()
         for part in lines:
             steps, rejected = _judged(part, average, unknown)
-            _insert(
-                connection,
-                STAGED,
-                f"""* EXCLUDE (occurred_us, newest_us), make_timestamp(occurred_us) AS occurred_at,
-                make_timestamp(newest_us) AS newest_at,
-                greatest(make_timestamp(newest_us) - to_microseconds({_microseconds(open_for)}),
-                    TIMESTAMP '{BEGINNING}') AS horizon_at""",
-                _STEP_COLUMNS,
-                steps,
-            )
-            _insert(connection, REJECTED, "*", _REJECTED_COLUMNS, rejected)
+            _insert(connection, STAGED, _STEPS, steps)
+            _insert(connection, REJECTED, _REJECTS, rejected)
         note_names(connection, unknown)
 
     return LogKind(str(DELIVERIES.name), DELIVERIES, stage)
@@ -78,8 +65,7 @@ def _average_of_the_lake(
     average = RunningAverage(open_for)
     (newest,) = connection.execute("SELECT max(newest_at) FROM deliveries").fetchall()[0]
     average.newest = newest or BEGINNING
-    horizon = average.newest - min(open_for, average.newest - BEGINNING)
-    found = connection.execute(_STANDING, [horizon])
+    found = connection.execute(_STANDING, [horizon(average.newest, open_for)])
     while batch := found.fetchmany(_CUSTOMERS_TOGETHER):
         for customer, last in batch:
             is_open = last["step"] == records.FIRST_STEP
@@ -90,7 +76,7 @@ def _average_of_the_lake(
 def _judged(
     lines: Lines, average: RunningAverage, unknown: set[str]
 ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Rows of `_STEP_COLUMNS` and of `_REJECTED_COLUMNS`."""
+    """Rows of `_STEPS` and of `_REJECTS`."""
     steps, rejected = [], []
     fault: tuple[str, str | None] | None
     for position, text, said in records.read_lines(lines, records.latest_now(), unknown):
@@ -100,8 +86,8 @@ def _judged(
             customer, step, at = said
             reason = average.add(customer, step, at)
             fault = (reason, None) if reason else None
-            times = _since_1970(at), _since_1970(average.newest)
-            steps.append((position, customer, step, *times, reason is not None))
+            times = at, average.newest, horizon(average.newest, average.open_for)
+            steps.append((position, customer, step, *map(str, times), reason is not None))
         if fault:
             raw = text.decode("utf-8").rstrip().replace("\0", "\N{REPLACEMENT CHARACTER}")
             rejected.append((position, *fault, raw))
@@ -111,23 +97,12 @@ def _judged(
 def _insert(
     connection: duckdb.DuckDBPyConnection,
     table: str,
-    values: str,
-    columns: dict[str, DataType],
+    columns: Mapping[str, DataType],
     rows: Sequence[tuple[Any, ...]],
 ) -> None:
     if rows:
-        arrays = [
-            Array(column, kind)
-            for column, kind in zip(zip(*rows, strict=True), columns.values(), strict=True)
-        ]
-        connection.register(_PART, Table.from_arrays(arrays, names=list(columns)))
-        connection.execute(f"INSERT INTO {table} BY NAME SELECT {values} FROM {_PART}")
+        values = zip(zip(*rows, strict=True), columns.values(), strict=True)
+        part = Table.from_arrays([Array(*value) for value in values], names=list(columns))
+        connection.register(_PART, part)
+        connection.execute(f"INSERT INTO {table} BY NAME FROM {_PART}")
         connection.unregister(_PART)
-
-
-def _microseconds(time: timedelta) -> int:
-    return time // timedelta(microseconds=1)
-
-
-def _since_1970(moment: datetime) -> int:
-    return _microseconds(moment - datetime.fromisoformat("1970-01-01"))

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from warehouse_assets.defs.deliveries.average import BEGINNING, RunningAverage
+from warehouse_assets.defs.deliveries.average import BEGINNING, RunningAverage, horizon
 from warehouse_assets.ingest.log_files import Checkpoint
 from warehouse_assets.warehouse.database import SqlDatabase, Use, origin_table
 from warehouse_assets.warehouse.warehouse import database_at
@@ -189,9 +189,8 @@ def snapshot(database: SqlDatabase, known: Snapshot | None = None) -> Snapshot:
         now = read(connection)
         if known is not None and known.is_as(now):
             return known
-        is_open = sa.and_(
-            CUSTOMERS.c.is_open, CUSTOMERS.c.at >= _horizon(now.newest, now.open_seconds)
-        )
+        first = horizon(now.newest, timedelta(seconds=now.open_seconds))
+        is_open = sa.and_(CUSTOMERS.c.is_open, CUSTOMERS.c.at >= first)
         count = sa.select(sa.func.count()).select_from(CUSTOMERS).where(is_open)
         return replace(now, open=connection.execute(count).scalar_one())
 
@@ -319,13 +318,8 @@ def _write_customers(
 
 def _sweep(connection: sa.Connection, swept: datetime, average: RunningAverage) -> datetime:
     """Delete what is no longer of the window, now and then; returns what was deleted before."""
-    horizon = _horizon(average.newest, average.open_for.total_seconds())
-    if horizon - swept < average.open_for / _SWEEPS_PER_WINDOW:
+    first = horizon(average.newest, average.open_for)
+    if first - swept < average.open_for / _SWEEPS_PER_WINDOW:
         return swept
-    connection.execute(CUSTOMERS.delete().where(CUSTOMERS.c.at < horizon))
-    return horizon
-
-
-def _horizon(newest: datetime, open_seconds: float) -> datetime:
-    """The time before which openings and closings no longer count."""
-    return newest - min(timedelta(seconds=open_seconds), newest - BEGINNING)
+    connection.execute(CUSTOMERS.delete().where(CUSTOMERS.c.at < first))
+    return first

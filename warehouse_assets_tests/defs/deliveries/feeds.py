@@ -1,11 +1,10 @@
-"""A feed, a lake and a state in a folder, and processes that are killed at any statement."""
+"""A feed, a lake and a state in a folder, and takers that die at any statement."""
 
 import json
-import os
-import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -80,33 +79,15 @@ class DiedError(Exception):
 @contextmanager
 def dying_at(statement: int) -> Iterator[None]:
     """Have the n-th statement of the block, and all after it, fail as if the process had ended."""
-
-    def die() -> None:
-        raise DiedError
-
-    with suppress(DiedError), _after(statement, die):
-        yield
-
-
-@contextmanager
-def killed_at(statement: int) -> Iterator[None]:
-    """End this process (SIGKILL) after its n-th statement in the block."""
-    with _after(statement, lambda: os.kill(os.getpid(), signal.SIGKILL)):
-        yield
-
-
-@contextmanager
-def _after(statements: int, do: Callable[[], None]) -> Iterator[None]:
-    count = 0
+    numbers = count(1)
 
     def before(*_: Any) -> None:
-        nonlocal count
-        count += 1
-        if count > statements:
-            do()
+        if next(numbers) >= statement:
+            raise DiedError
 
     event.listen(sa.Engine, "before_cursor_execute", before)
     try:
-        yield
+        with suppress(DiedError):
+            yield
     finally:
         event.remove(sa.Engine, "before_cursor_execute", before)

@@ -4,7 +4,6 @@ import multiprocessing
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -23,7 +22,8 @@ from warehouse_assets.defs.deliveries.state import (
 )
 from warehouse_assets.errors import BusyError, SourceError, WarehouseError
 from warehouse_assets.progress import heard_by
-from warehouse_assets_tests.defs.deliveries.feeds import Feed, come_to, dying_at, killed_at
+from warehouse_assets_tests.crashes import kill_at
+from warehouse_assets_tests.defs.deliveries.feeds import Feed, come_to, dying_at
 from warehouse_assets_tests.defs.deliveries.steps import (
     NOON,
     ORIGINAL,
@@ -193,20 +193,21 @@ def test_any_sequence_cut_anywhere_and_dead_anywhere_comes_to_the_same(
     holds()
 
 
-def _take(folder: Path, url: str, kill_at: int) -> None:
-    with killed_at(kill_at) if kill_at else nullcontext():
-        Feed(folder, url, together=1000).average.catch_up()
+def _take(folder: Path, url: str, is_killed: bool) -> None:
+    if is_killed:
+        kill_at("state to be committed", "deliveries")
+    Feed(folder, url, together=1000).average.catch_up()
 
 
 def test_takers_at_once_of_which_some_are_killed_count_each_record_once(feed: Feed) -> None:
     steps = many(customers=10, rounds=15)
     fork = multiprocessing.get_context("fork")
     ends = []
-    for number, kill_at in enumerate((20, 50)):
-        feed.write(steps[number * 150 : (number + 1) * 150])
+    for half in (steps[:150], steps[150:]):
+        feed.write(half)
         takers = [
-            fork.Process(target=_take, args=(feed.path.parent, feed.url, point))
-            for point in (kill_at, 0)
+            fork.Process(target=_take, args=(feed.path.parent, feed.url, is_killed))
+            for is_killed in (True, False)
         ]
         for taker in takers:
             taker.start()
@@ -218,8 +219,7 @@ def test_takers_at_once_of_which_some_are_killed_count_each_record_once(feed: Fe
         list(pool.map(DeliveryAverage.catch_up, [feed.another(), feed.another()]))
 
     now = feed.average.snapshot()
-    assert ends.count(0) >= 2
-    assert -signal.SIGKILL in ends
+    assert ends == [-signal.SIGKILL, 0] * 2
     assert now.records == 302
     assert come_to(now, expected([*steps, (11, 1, now.newest - MINUTE), (11, 4, now.newest)]))
 

@@ -18,9 +18,19 @@ CatchUp = Callable[..., Loaded]
 
 
 @pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Database]:
+    """Makes a database of each kind with columns of certain types."""
+
+    def make(types: Mapping[str, str] | None = None, columns: Sequence[str] = COLUMNS) -> Database:
+        return Database(request.param, tmp_path / "source", types, columns)
+
+    return make
+
+
+@pytest.fixture
+def database(made: Callable[..., Database]) -> Database:
     """A database of reviews of each kind."""
-    return Database(request.param, tmp_path / "source")
+    return made()
 
 
 @pytest.fixture
@@ -38,15 +48,3 @@ def catch_up(lake: Lake) -> CatchUp:
         return load_sql(lake, source, database.url, True)
 
     return load
-
-
-@pytest.fixture(params=KINDS)
-def made(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Callable[[Mapping[str, str], Sequence[str]], Database]:
-    """Makes a database of each kind with columns of certain types."""
-
-    def make(types: Mapping[str, str], columns: Sequence[str] = COLUMNS) -> Database:
-        return Database(request.param, tmp_path / "source", types, columns)
-
-    return make

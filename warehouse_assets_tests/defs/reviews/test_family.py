@@ -169,7 +169,7 @@ def test_unusual_values_are_kept(lake: Lake, database: Database, catch_up: Catch
 
 
 def test_columns_that_are_missing_are_null(lake: Lake, made: Maker, catch_up: CatchUp) -> None:
-    database = made({}, ["productID", "overall", "reviewerID", "reviewTime", "comment"])
+    database = made(None, ["productID", "overall", "reviewerID", "reviewTime", "comment"])
     database.insert([review(1, comment="of no interest")])
 
     catch_up(database)
@@ -183,7 +183,7 @@ def test_columns_that_are_missing_are_null(lake: Lake, made: Maker, catch_up: Ca
 def test_a_required_column_that_is_missing_is_named(
     made: Maker, catch_up: CatchUp, lacking: Sequence[str]
 ) -> None:
-    database = made({}, [name for name in COLUMNS if name not in lacking])
+    database = made(None, [name for name in COLUMNS if name not in lacking])
 
     with pytest.raises(SourceError) as caught:
         catch_up(database)
@@ -195,7 +195,7 @@ def test_a_required_column_that_is_missing_is_named(
 
 
 def test_columns_are_found_in_any_case(lake: Lake, made: Maker, catch_up: CatchUp) -> None:
-    database = made({}, ["OVERALL", "reviewerid", "ProductId", "unixreviewtime", "INDEX"])
+    database = made(None, ["OVERALL", "reviewerid", "ProductId", "unixreviewtime", "INDEX"])
     lower = {name.casefold(): value for name, value in review(3).items()}
     database.insert([{name: lower[name.casefold()] for name in database.columns}])
 
