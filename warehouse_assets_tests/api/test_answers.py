@@ -174,10 +174,13 @@ def test_an_answer_that_is_known_is_not_sent_again(served: Served) -> None:
         first = get(served, path)
         assert first.status_code == 200, first.text
         assert first.headers["Cache-Control"] == "no-cache"
-        again = get(served, path, headers={"If-None-Match": first.headers["ETag"]})
-        assert (again.status_code, again.content) == (304, b"")
+        tag = first.headers["ETag"]
+        for known in (tag, f'"other", {tag}', "*"):
+            again = get(served, path, headers={"If-None-Match": known})
+            assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
         other = get(served, path, headers={"If-None-Match": '"x"'})
         assert (other.status_code, other.content) == (200, first.content)
+    assert get(served, "/answers/nothing", headers={"If-None-Match": "*"}).status_code == 404
 
 
 def test_trips_are_told_as_csv_too(served: Served) -> None:

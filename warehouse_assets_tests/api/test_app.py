@@ -89,7 +89,9 @@ def test_a_body_that_breaks_off_is_a_line_of_the_log_and_nothing_of_it_is_taken(
     told = [(entry["path"], entry["status"]) for entry in entries]
     expected = [(path, 400) for path, _, _ in _BROKEN_OFF for _ in range(2)]
     assert sorted(told) == sorted([*expected, ("/health/live", 422)])
-    assert not list(tmp_path.rglob("*.part"))
+    journals = Ingestions(tmp_path / "ingestions").all()
+    assert all("broken off" in journal.events()[-1].data["reason"] for journal in journals)
+    assert list((tmp_path / "inbox").iterdir()) == []
     feed = Settings.from_environment({"WAREHOUSE_HOME": str(tmp_path)}).deliveries_feed
     assert not feed.exists() or not feed.read_bytes()
 

@@ -106,14 +106,6 @@ def test_a_line_goes_from_origin_to_destination_and_a_dot_stays_where_it_is() ->
     assert (hint(line), hint(dot)) == ("8 trips", "2 trips")
 
 
-def test_six_regions_have_a_panel_each() -> None:
-    root = read(trips_map(Line(f"region {n}", HERE, THERE, n + 1) for n in range(9)))
-    assert len(panels(root)) == 6
-    assert [text for text in words(root) if text.startswith("region")] == [
-        f"region {8 - number}" for number in range(6)
-    ]
-
-
 def test_groups_of_several_hours_are_one_line_and_more_trips_a_wider_one() -> None:
     root = read(
         trips_map(

@@ -111,8 +111,18 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_an_upload_is_watched_to_its_end(page: Page, file: Path) -> None:
+def test_files_of_others_are_seen_and_an_upload_is_watched_to_its_end(
+    page: Page, file: Path
+) -> None:
+    other = page.served.create("of others.csv")
+    page.browser.refresh()
+    eventually(lambda: page.first_row()[:2] == ["of others.csv", "received"])
+    other.tell("progress", rows=12_345, rejected=0)
+    eventually(lambda: page.first_row()[1:4] == ["being read", "12,345", "0"])
+    other.tell("succeeded", rows=12_346, rejected=0)
+
     page.send(file)
+    eventually(lambda: len(page.served.service.ingestions.all()) == 2)
     ingestion = page.the_ingestion()
     eventually(lambda: page.text("live-state") == "waiting for a run")
     assert page.text("live-name") == file.name
@@ -156,17 +166,6 @@ def test_what_fails_is_told_in_words_before_it_is_sent_or_afterwards(
     page.the_ingestion().tell("failed", reason="The column region is <missing>.")
     eventually(lambda: page.text("live-state") == "failed")
     assert page.text("reason") == "The column region is <missing>."
-
-
-def test_what_others_sent_is_seen_to_go_on(browser: webdriver.Chrome, served: Served) -> None:
-    ingestion = served.create("of others.csv")
-    page = Page(browser, served)
-    eventually(lambda: page.first_row()[:2] == ["of others.csv", "received"])
-
-    ingestion.tell("progress", rows=12_345, rejected=0)
-    eventually(lambda: page.first_row()[1:4] == ["being read", "12,345", "0"])
-    ingestion.tell("succeeded", rows=12_346, rejected=0)
-    eventually(lambda: page.first_row()[1:4] == ["done", "12,346", "0"])
 
 
 def has_received(page: Page, files: int) -> bool:

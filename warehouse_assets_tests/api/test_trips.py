@@ -197,17 +197,14 @@ def test_what_cannot_be_answered_is_told(trips: Served) -> None:
         assert words in response.text
 
 
-@pytest.mark.parametrize("name", ["map.svg", "weeks.svg"])
-def test_pictures_are_svg_of_all_regions_or_of_one(trips: Served, name: str) -> None:
-    for region, shown in ((None, {"Prague", "Turin", "A&B / 'Ü'"}), ("Turin", {"Turin"})):
-        response = get(trips, name, region=region)
-
-        assert response.status_code == 200
-        assert response.headers["Content-Type"].startswith("image/svg+xml")
-        words = set(ElementTree.fromstring(response.content).itertext())
-        assert shown <= words
-        assert ("Prague" in words) is ("Prague" in shown)
-    assert "There are no trips yet." in get(trips, name, region="Atlantis").text
+def test_pictures_are_svg_of_all_regions_or_of_one(trips: Served) -> None:
+    regions = {"Prague", "Turin", "A&B / 'Ü'"}
+    for name in ("map.svg", "weeks.svg"):
+        for region, shown in ((None, regions), ("Turin", {"Turin"})):
+            response = get(trips, name, region=region)
+            assert response.headers["Content-Type"].startswith("image/svg+xml")
+            assert regions & set(ElementTree.fromstring(response.content).itertext()) == shown
+        assert "There are no trips yet." in get(trips, name, region="Atlantis").text
 
 
 def test_before_there_are_trips_it_says_what_to_do_and_when_to_come_again(served: Served) -> None:

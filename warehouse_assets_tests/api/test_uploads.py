@@ -46,44 +46,6 @@ def test_a_body_becomes_a_file_of_the_inbox_that_is_complete_at_once(served: Ser
     assert served.runs.requested == 1
 
 
-def test_the_status_tells_what_became_of_it(served: Served) -> None:
-    ingestion = served.ingestion(served.send(FILE, params={"name": "a.csv"}))
-    url = f"{served.address}/trips/ingestions/{ingestion.id}"
-
-    ingestion.tell("started", run_id="5f0c")
-    ingestion.tell("progress", rows=10, rejected=0, bytes=5, bytes_total=len(FILE), rate=1.5)
-    status = served.client.get(url).json()
-    assert status["status"] == "started"
-    assert (status["bytes"], status["rows"], status["run_id"]) == (len(FILE), 10, "5f0c")
-
-    ingestion.tell("failed", reason="The disk was full.")
-    status = served.client.get(url).json()
-    assert (status["status"], status["is_over"]) == ("failed", True)
-    assert status["reason"] == "The disk was full."
-
-    ingestion.tell("started", run_id="6a1d")
-    ingestion.tell("stored", rows=11, rejected=2)
-    ingestion.tell("published", table="trip_groups")
-    ingestion.tell("succeeded", rows=11, rejected=2, is_known=False)
-    status = served.client.get(url).json()
-    assert (status["status"], status["is_over"], status["reason"]) == ("succeeded", True, None)
-    assert (status["rows"], status["rejected"], status["tables"]) == (11, 2, ["trip_groups"])
-    assert (status["name"], status["last_event"]) == ("a.csv", 9)
-
-
-def test_the_latest_are_listed_page_by_page(served: Served) -> None:
-    created = [served.create(f"{number}.csv") for number in range(5)][::-1]
-
-    url, found = f"{served.address}/trips/ingestions?limit=2", []
-    while url:
-        page = served.client.get(url).json()
-        found.append([ingestion["id"] for ingestion in page["ingestions"]])
-        url = page["next"]
-
-    ids = [ingestion.id for ingestion in created]
-    assert found == [ids[:2], ids[2:4], ids[4:]]
-
-
 def test_whether_a_file_is_packed_is_seen_by_its_content(served: Served) -> None:
     found = []
     for name in ("trips.csv", "trips.csv.gz", ""):
@@ -188,21 +150,6 @@ def test_a_file_of_just_the_limit_is_taken_and_one_that_turns_out_too_large_remo
     refused = served.service.ingestions.all()[0]
     assert names_told(refused) == ["received", "failed"]
     assert "UPLOAD_LIMIT" in refused.events()[-1].data["reason"]
-
-
-def test_a_client_that_vanishes_leaves_nothing_that_counts(served: Served) -> None:
-    connection = begin_upload(served.address, FILE * 10_000)
-    eventually(served.service.ingestions.all)
-    (ingestion,) = served.service.ingestions.all()
-    eventually(lambda: served.inbox == [f".{ingestion.file_name}.upload.part"])
-    assert served.service.inbox.look().complete == []
-
-    connection.close()
-
-    eventually(lambda: ingestion.is_over)
-    assert served.inbox == []
-    assert "broken off" in ingestion.events()[-1].data["reason"]
-    assert served.runs.requested == 0
 
 
 def memory(process_id: int | None) -> int:

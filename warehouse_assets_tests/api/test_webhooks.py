@@ -42,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
         if status < 300:
             self.server.taken.append(document)
         self.send_response(status)
-        if status in {301, 307}:
+        if status == 307:
             self.send_header("Location", self.server.url)
         self.end_headers()
 
@@ -116,7 +116,7 @@ def test_redirects_refusals_and_nobody_are_given_up_without_telling_the_address(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     logging.getLogger("warehouse_assets").propagate = True
-    for status in (301, 307, 404, None):
+    for status in (307, 404, None):
         with receiving(*([status] if status else [])) as receiver, caplog.at_level(logging.WARNING):
             if status is None:
                 receiver.server_close()

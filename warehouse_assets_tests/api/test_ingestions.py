@@ -65,3 +65,41 @@ def test_there_are_no_events_of_what_is_not_there(served: Served) -> None:
     for known in ("nothing", "..%2f..%2fetc", "20261121-093042123456-5e0c7a1b"):
         url = f"{served.address}/trips/ingestions/{known}/events"
         assert_is_problem(served.client.get(url), 404)
+
+
+def test_the_status_tells_what_became_of_it(served: Served) -> None:
+    ingestion = served.ingestion(served.send(b"x,y\n", params={"name": "a.csv"}))
+    url = f"{served.address}/trips/ingestions/{ingestion.id}"
+
+    ingestion.tell("started", run_id="5f0c")
+    ingestion.tell("progress", rows=10, rejected=0, bytes=5, bytes_total=4, rate=1.5)
+    status = served.client.get(url).json()
+    assert status["status"] == "started"
+    assert (status["bytes"], status["rows"], status["run_id"]) == (4, 10, "5f0c")
+
+    ingestion.tell("failed", reason="The disk was full.")
+    status = served.client.get(url).json()
+    assert (status["status"], status["is_over"]) == ("failed", True)
+    assert status["reason"] == "The disk was full."
+
+    ingestion.tell("started", run_id="6a1d")
+    ingestion.tell("stored", rows=11, rejected=2)
+    ingestion.tell("published", table="trip_groups")
+    ingestion.tell("succeeded", rows=11, rejected=2, is_known=False)
+    status = served.client.get(url).json()
+    assert (status["status"], status["is_over"], status["reason"]) == ("succeeded", True, None)
+    assert (status["rows"], status["rejected"], status["tables"]) == (11, 2, ["trip_groups"])
+    assert (status["name"], status["last_event"]) == ("a.csv", 9)
+
+
+def test_the_latest_are_listed_page_by_page(served: Served) -> None:
+    created = [served.create(f"{number}.csv") for number in range(5)][::-1]
+
+    url, found = f"{served.address}/trips/ingestions?limit=2", []
+    while url:
+        page = served.client.get(url).json()
+        found.append([ingestion["id"] for ingestion in page["ingestions"]])
+        url = page["next"]
+
+    ids = [ingestion.id for ingestion in created]
+    assert found == [ids[:2], ids[2:4], ids[4:]]
