@@ -9,6 +9,7 @@ from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.sql_reader import Limits
 from warehouse_assets_tests.ingest.sqlite_databases import (
     STUDENTS,
+    TIME,
     change,
     make_database,
     read,
@@ -18,16 +19,7 @@ from warehouse_assets_tests.ingest.sqlite_databases import (
 )
 
 
-def test_rows_come_with_their_names_and_row_numbers(tmp_path: Path) -> None:
-    path = make_database(tmp_path / "s.db", [student(1), student(5, None, None)])
-    texts = [
-        tuple(None if value is None else str(value) for value in row)
-        for row in (student(1), student(5, None, None))
-    ]
-    assert read(path) == [(1, None, *texts[0]), (5, None, *texts[1])]
-
-
-@pytest.mark.parametrize("first_rows", [1, 2, 3, 6, 7])
+@pytest.mark.parametrize("first_rows", [1, 7])
 def test_all_pages_are_read(tmp_path: Path, first_rows: int) -> None:
     there = [-(2**63), -5, 0, 1, 7, 2**63 - 1, *range(100, 200)]
     path = make_database(tmp_path / "s.db", [student(n) for n in there])
@@ -50,10 +42,6 @@ def test_rows_that_come_while_reading_are_read(tmp_path: Path) -> None:
     assert positions == [0, 1, 3, 50]
 
 
-def test_an_empty_table_has_no_rows(tmp_path: Path) -> None:
-    assert read(make_database(tmp_path / "s.db")) == []
-
-
 COLUMNS_IN_SQL = "name, batch_id, created_at"
 VIEW = f"""CREATE TABLE people (id INTEGER PRIMARY KEY, {COLUMNS_IN_SQL});
     CREATE VIEW students AS SELECT * FROM people;
@@ -71,14 +59,14 @@ VIEW = f"""CREATE TABLE people (id INTEGER PRIMARY KEY, {COLUMNS_IN_SQL});
         (VIEW, [1, 2, 3]),
     ],
 )
-@pytest.mark.parametrize("first_rows", [1, 100])
-def test_any_kind_of_table_is_read(
-    tmp_path: Path, schema: str, positions: list[int], first_rows: int
-) -> None:
+def test_any_kind_of_table_is_read(tmp_path: Path, schema: str, positions: list[int]) -> None:
+    assert read(make_database(tmp_path / "empty.db", (), schema)) == []
     path = make_database(tmp_path / "s.db", [student(n) for n in (30, 20, 40)], schema)
-    found = read(path, limits=Limits(first_rows=first_rows))
+    found = read(path, limits=Limits(first_rows=2))
     assert [row[0] for row in found] == positions
-    assert sorted(row[2] for row in found) == ["20", "30", "40"]
+    assert sorted(row[1:] for row in found) == [
+        (None, n, "Ann", "7", TIME) for n in ["20", "30", "40"]
+    ]
 
 
 @pytest.mark.parametrize("hidden", [("rowid",), ("rowid", "_rowid_"), ("rowid", "_rowid_", "oid")])
