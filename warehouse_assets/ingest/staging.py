@@ -92,18 +92,15 @@ def sort_out(
     relation = records if isinstance(records, str) else _RECORDS
     if not isinstance(records, str):
         connection.register(_RECORDS, records)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE _judged AS {judged(validator, texts(relation))}"
-    )
-    ((bad, others),) = connection.execute(
-        "SELECT count(*) FILTER (_is_unusable), count(*) FILTER (_has_other_fields) FROM _judged"
+    ((read,),) = connection.execute(
+        f"INSERT INTO {STAGED} BY NAME {judged(validator, texts(relation))}"
     ).fetchall()
-    ((good,),) = connection.execute(
-        f"INSERT INTO {STAGED} BY NAME FROM _judged WHERE NOT _is_unusable"
+    ((bad, others),) = connection.execute(
+        f"SELECT count(*) FILTER (_is_unusable), count(*) FILTER (_has_other_fields) FROM {STAGED}"
     ).fetchall()
 
     def some(condition: str) -> str:
-        chosen = f"SELECT arrival, {POSITION} AS position FROM _judged WHERE {condition}"
+        chosen = f"SELECT arrival, {POSITION} AS position FROM {STAGED} WHERE {condition}"
         return texts(f"(FROM {relation} AS records SEMI JOIN ({chosen}) USING (arrival, position))")
 
     if others:
@@ -111,10 +108,10 @@ def sort_out(
     if bad:
         rejects = validator.rejects(some("_is_unusable"), ["arrival"])
         connection.execute(f"INSERT INTO {REJECTED} BY NAME {rejects}")
-    connection.execute("DROP TABLE _judged")
+        connection.execute(f"DELETE FROM {STAGED} WHERE _is_unusable")
     if not isinstance(records, str):
         connection.unregister(_RECORDS)
-    return int(good)
+    return int(read - bad)
 
 
 def checked(
