@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,8 +13,7 @@ from warehouse_assets_tests.lake.tables import MAX, PETS, REX, TAGS, TOM, Stored
 from warehouse_assets_tests.warehouse.copies import contents, emptied, indexes, publish_to, query
 
 
-@pytest.fixture
-def pets(lake: Lake, warehouses: list[Warehouse]) -> Stored:
+def published(lake: Lake, *warehouses: Warehouse) -> Stored:
     """A table that is published beside another one, and has changed since."""
     pets, tags = Stored(lake, PETS), Stored(lake, TAGS)
     tags.append([(1, "old")])
@@ -34,9 +34,8 @@ def assert_written_whole(warehouse: Warehouse, pets: Stored) -> None:
     assert publish_to(warehouse, pets) == Published()
 
 
-def test_a_deleted_database_comes_again_identical(
-    pets: Stored, warehouses: list[Warehouse]
-) -> None:
+def test_a_deleted_database_comes_again_identical(lake: Lake, warehouses: list[Warehouse]) -> None:
+    pets = published(lake, *warehouses)
     for warehouse in warehouses:
         publish_to(warehouse, pets)
         before = contents(warehouse)
@@ -51,14 +50,15 @@ def test_a_deleted_database_comes_again_identical(
             assert contents(warehouse) == before
 
 
-def test_a_database_in_a_folder_that_does_not_exist_is_made(pets: Stored) -> None:
-    folder = pets.lake.folder.parent / "a" / "b"
-    warehouse = warehouse_at(f"sqlite:///{folder}/warehouse.db")
+def test_a_database_in_a_folder_that_does_not_exist_is_made(lake: Lake, tmp_path: Path) -> None:
+    pets = published(lake)
+    warehouse = warehouse_at(f"sqlite:///{tmp_path}/a/b/warehouse.db")
     assert publish_to(warehouse, pets).is_whole
     assert query(warehouse, "SELECT * FROM pets ORDER BY id") == [MAX, TOM]
 
 
-def test_when_what_is_published_is_not_known(pets: Stored, warehouses: list[Warehouse]) -> None:
+def test_when_what_is_published_is_not_known(lake: Lake, warehouses: list[Warehouse]) -> None:
+    pets = published(lake, *warehouses)
     for by_hand in (
         "DROP TABLE pets",
         "DELETE FROM _published WHERE table_name = 'pets'",
@@ -98,13 +98,15 @@ def _lose_the_log(pets: Stored) -> None:
 
 @pytest.mark.parametrize("act", [_make_anew, _vacuum, _lose_the_feed, _lose_the_log])
 def test_when_the_lake_no_longer_tells_what_changed(
-    pets: Stored, sqlite_warehouse: Warehouse, act: Callable[[Stored], None]
+    lake: Lake, sqlite_warehouse: Warehouse, act: Callable[[Stored], None]
 ) -> None:
+    pets = published(lake, sqlite_warehouse)
     act(pets)
     assert_written_whole(sqlite_warehouse, pets)
 
 
-def test_when_a_column_was_added_or_taken_away(pets: Stored, warehouses: list[Warehouse]) -> None:
+def test_when_a_column_was_added_or_taken_away(lake: Lake, warehouses: list[Warehouse]) -> None:
+    pets = published(lake, *warehouses)
     grown = Stored(pets.lake, with_column(PETS, "colour"))
     described = "SELECT description FROM _columns WHERE column_name = 'colour'"
     for warehouse in warehouses:
@@ -118,7 +120,8 @@ def test_when_a_column_was_added_or_taken_away(pets: Stored, warehouses: list[Wa
         assert_written_whole(warehouse, pets)
 
 
-def test_compaction_is_not_a_change(pets: Stored, sqlite_warehouse: Warehouse) -> None:
+def test_compaction_is_not_a_change(lake: Lake, sqlite_warehouse: Warehouse) -> None:
+    pets = published(lake, sqlite_warehouse)
     pets.append([(8, "late", 1.0, 3)])
     publish_to(sqlite_warehouse, pets)
     pets.table.open().optimize.compact()
@@ -128,8 +131,9 @@ def test_compaction_is_not_a_change(pets: Stored, sqlite_warehouse: Warehouse) -
 
 
 def test_indexes_also_those_declared_later_and_the_meaning_of_columns_are_in_the_database(
-    pets: Stored, warehouses: list[Warehouse]
+    lake: Lake, warehouses: list[Warehouse]
 ) -> None:
+    pets = published(lake, *warehouses)
     indexed = PETS.to_metadata(sa.MetaData())
     sa.Index("ix_pets_name", indexed.c.name)
     later = Stored(pets.lake, indexed)
