@@ -46,14 +46,12 @@ def other_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "rename", refuse)
 
 
-def test_a_taken_file_moves_to_its_number(inbox: Inbox) -> None:
-    inbox.archive_file("posts", 7, put(inbox, b"content"))
-    assert contents(inbox.folder) == {}
-    assert contents(inbox.archive) == {"posts/00000007-posts.json": b"content"}
-
-
-@pytest.mark.usefixtures("other_device")
-def test_a_file_moves_to_an_archive_on_another_device(inbox: Inbox) -> None:
+@pytest.mark.parametrize("is_other_device", [False, True])
+def test_a_taken_file_moves_to_its_number(
+    inbox: Inbox, request: pytest.FixtureRequest, is_other_device: bool
+) -> None:
+    if is_other_device:
+        request.getfixturevalue("other_device")
     inbox.archive_file("posts", 7, put(inbox, b"content" * 300_000))
     assert contents(inbox.folder) == {}
     assert contents(inbox.archive) == {"posts/00000007-posts.json": b"content" * 300_000}
@@ -162,11 +160,6 @@ def test_archived_files_are_listed_by_number_whatever_else_lies_there(inbox: Inb
     assert inbox.archived("votes") == {}
 
 
-def test_the_delivered_name_comes_back_from_the_archived_one() -> None:
-    assert unit_name(12, "2022-01-posts.json") == "00000012-2022-01-posts.json"
-    assert delivered_name(Path("/a/00000012-2022-01-posts.json")) == "2022-01-posts.json"
-
-
 @pytest.mark.parametrize("letter", ["x", "é", "\N{PILE OF POO}"])
 def test_the_longest_name_fits_into_the_archive_and_keeps_its_ending(
     inbox: Inbox, letter: str
@@ -176,11 +169,13 @@ def test_the_longest_name_fits_into_the_archive_and_keeps_its_ending(
     (path,) = inbox.archived("posts").values()
     assert path.name.endswith(f"{letter}.json.gz")
     assert unit_name(1, delivered_name(path)) == path.name
+    assert delivered_name(Path("/a/00000012-2022-01-posts.json")) == "2022-01-posts.json"
 
 
-def test_a_copy_is_whole_or_not_there(tmp_path: Path) -> None:
+def test_a_copy_is_whole_or_not_there_and_replaces_what_a_crash_left(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(b"x" * 2_500_000)
+    (tmp_path / ".target.part").write_bytes(b"left by a crash")
     seen: list[int] = []
 
     def interrupt(count: int) -> None:
@@ -191,17 +186,8 @@ def test_a_copy_is_whole_or_not_there(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         copy_file(source, target, interrupt)
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["source"]
+    assert list(contents(tmp_path)) == ["source"]
     seen.clear()
     copy_file(source, target, seen.append)
-    assert target.read_bytes() == source.read_bytes()
+    assert contents(tmp_path) == dict.fromkeys(("source", "target"), source.read_bytes())
     assert sum(seen) == 2_500_000
-
-
-def test_a_copy_replaces_what_a_crash_left(tmp_path: Path) -> None:
-    source, target = tmp_path / "source", tmp_path / "target"
-    source.write_bytes(b"new")
-    (tmp_path / ".target.part").write_bytes(b"left by a crash, and longer")
-    copy_file(source, target)
-    assert target.read_bytes() == b"new"
-    assert not (tmp_path / ".target.part").exists()

@@ -133,7 +133,7 @@ EXAMPLES = {
 }
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.lists(st.sampled_from(sorted(PYTHON)).flatmap(near_values), max_size=60))
 @example([(field, written) for field, texts in EXAMPLES.items() for written in texts.split("|")])
 def test_texts_are_values_as_in_python(given_texts: Sequence[tuple[str, str]]) -> None:
