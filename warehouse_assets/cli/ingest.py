@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from warehouse_assets import runs
 from warehouse_assets.cli import terminal
 from warehouse_assets.cli.answers import lake_query
 from warehouse_assets.definitions import FILE_KINDS
-from warehouse_assets.ingest.file_kinds import left_behind, left_in_words
+from warehouse_assets.ingest.file_kinds import FileKind, left_behind, left_in_words
 from warehouse_assets.ingest.files import is_taken, rejected_whole
 from warehouse_assets.ingest.inbox import (
     InboxFile,
@@ -52,21 +51,19 @@ def ingest(files: Sequence[Path], **named: Sequence[Path]) -> None:
     usage; 130 after Ctrl-C, which ends it at once: run it again, and it goes on.
     """
     settings = Settings.from_environment()
-    told = [(path, table) for table, paths in named.items() for path in paths]
-    deliveries = _recognised([*((path, None) for path in files), *told])
+    given = [(path, _recognised(path)) for path in files]
+    given += [(path, _KINDS[name]) for name, paths in named.items() for path in paths]
     started = datetime.now(timezone.utc)
     with terminal.progress_shown():
-        delivered = _deliver(settings, deliveries)
-        assets = sorted({delivery.holds for delivery in deliveries}) or None
-        result = runs.materialize(settings, assets)
-    for path in delivered.known:
+        known, copies = _deliver(settings, given)
+        result = runs.materialize(settings, sorted({kind.name for _, kind in given}) or None)
+    for path in known:
         _say(f"{path} was taken before: its content is known.", terminal.out)
     _print_taken(settings, result, started)
-    for sentence in left_in_words(
-        left_behind(build_resources(settings)["inbox"].look(), FILE_KINDS)
-    ):
+    waiting = build_resources(settings)["inbox"].look()
+    for sentence in left_in_words(left_behind(waiting, FILE_KINDS)):
         _say(sentence)
-    refused = _print_refused(result, delivered)
+    refused = _print_refused(result, known, copies)
     terminal.print_failed_checks(runs.failed_checks(result))
     terminal.print_failed_steps(runs.failed_steps(result))
     if refused or not result.success:
@@ -83,47 +80,20 @@ def _say(text: str, where: Console = terminal.err) -> None:
     where.print(visible(text), markup=False)
 
 
-@dataclass(frozen=True)
-class _Delivery:
-    """A file to deliver, and the table it is for."""
-
-    path: Path
-    holds: str
-
-
-@dataclass(frozen=True)
-class _Delivered:
-    """What became of the files that were given, before any run.
-
-    Args:
-        known: files whose content was taken before.
-        refused: of those that were rejected as a whole then, the reason.
-        copies: the files in the inbox by their names there, and which files they are copies of.
-    """
-
-    known: Sequence[Path]
-    refused: Mapping[Path, str]
-    copies: Mapping[str, Path]
-
-
-def _recognised(files: Iterable[tuple[Path, str | None]]) -> list[_Delivery]:
-    """Find out which table each file is for, unless that is given with it.
+def _recognised(path: Path) -> FileKind:
+    """What a file holds.
 
     Raises:
-        click.UsageError: a file is not recognised; nothing has been copied.
+        click.UsageError: that is not known; nothing has been copied.
     """
-    deliveries = []
-    for path, table in files:
-        file = _look_at(path)
-        kinds = (name for name, kind in _KINDS.items() if kind.recognises(file))
-        found = table or next(kinds, None)
-        if found is None:
-            raise click.UsageError(
-                f"{path} is not recognised as {_any_of(_KINDS)}, by its name or its fields. "
-                f"Say what it is with {_any_of(f'--{name} FILE' for name in _KINDS)}."
-            )
-        deliveries.append(_Delivery(path, found))
-    return deliveries
+    file = _look_at(path)
+    for kind in _KINDS.values():
+        if kind.recognises(file):
+            return kind
+    raise click.UsageError(
+        f"{path} is not recognised as {_any_of(_KINDS)}, by its name or its fields. "
+        f"Say what it is with {_any_of(f'--{name} FILE' for name in _KINDS)}."
+    )
 
 
 def _any_of(words: Iterable[str]) -> str:
@@ -142,24 +112,27 @@ def _look_at(path: Path) -> InboxFile:
     return InboxFile.look_at(path.resolve(), path.name)
 
 
-def _deliver(settings: Settings, deliveries: Sequence[_Delivery]) -> _Delivered:
+def _deliver(
+    settings: Settings, given: Sequence[tuple[Path, FileKind]]
+) -> tuple[Mapping[Path, str], Mapping[str, Path]]:
     """Copy the files into the inbox, in their order; each is there whole or not at all.
 
     Those whose content has been taken before are not copied.
+
+    Returns:
+        Those files, each with the reason if it was rejected as a whole then; and the names of the
+        others in the inbox, with the files that they are copies of.
     """
     resources = build_resources(settings)
     inbox, lake = resources["inbox"], resources["lake"]
     inbox.prepare()
-    known, refused = [], {}
-    for delivery in deliveries:
-        kind, file = _KINDS[delivery.holds], _look_at(delivery.path)
-        if is_taken(lake, kind, file):
-            known.append(delivery.path)
-            if reason := rejected_whole(lake, kind, file):
-                refused[delivery.path] = reason
-    deliveries = [delivery for delivery in deliveries if delivery.path not in known]
-    total = sum(delivery.path.stat().st_size for delivery in deliveries)
-    done = 0
+    known = {
+        path: rejected_whole(lake, kind, file)
+        for path, kind in given
+        if is_taken(lake, kind, file := _look_at(path))
+    }
+    new = [(path, kind) for path, kind in given if path not in known]
+    done, total = 0, sum(path.stat().st_size for path, _ in new)
 
     def copied(count: int) -> None:
         nonlocal done
@@ -167,24 +140,24 @@ def _deliver(settings: Settings, deliveries: Sequence[_Delivery]) -> _Delivered:
         report(Progress("to the inbox", "copying", done, total, "bytes"))
 
     copies = {}
-    for delivery in deliveries:
-        size = delivery.path.stat().st_size
-        ingestion, target = None, _free(inbox.folder / _name(delivery))
-        if _KINDS[delivery.holds].answers:
-            ingestion = Ingestions(settings.ingestions).create(delivery.path.name, size)
+    for path, kind in new:
+        size = path.stat().st_size
+        ingestion, target = None, _free(inbox.folder / _name(path.name, kind))
+        if kind.answers:
+            ingestion = Ingestions(settings.ingestions).create(path.name, size)
             target = inbox.folder / ingestion.file_name
         remove = partial(partial_path(target).unlink, missing_ok=True)
         try:
             with when_told_to_end(remove):
-                copy_file(delivery.path, target, copied)
+                copy_file(path, target, copied)
         except OSError as error:
             if ingestion:
                 ingestion.tell("failed", reason=f"It could not be copied: {error}.")
             raise
         if ingestion:
             ingestion.tell("queued", bytes=size)
-        copies[_name_in_units(target)] = delivery.path
-    return _Delivered(known, refused, copies)
+        copies[_name_in_units(target)] = path
+    return known, copies
 
 
 def _name_in_units(path: Path) -> str:
@@ -210,24 +183,27 @@ def _print_taken(settings: Settings, result: dg.ExecuteInProcessResult, started:
         _print_rejected(settings, started)
 
 
-def _print_refused(result: dg.ExecuteInProcessResult, delivered: _Delivered) -> bool:
+def _print_refused(
+    result: dg.ExecuteInProcessResult, known: Mapping[Path, str], copies: Mapping[str, Path]
+) -> bool:
     """Print of which files nothing could be used, and why; returns whether the command failed.
 
     It fails if one of the files that it was given is among them; or any file if it was given none,
     and so was to take what waits.
     """
-    for path, reason in delivered.refused.items():
+    refused_before = {path: reason for path, reason in known.items() if reason}
+    for path, reason in refused_before.items():
         _say(f"{path} was rejected as a whole then: {reason}.")
     refused: dict[str, str] = {}
     for event in result.get_asset_materialization_events():
         files: Any = event.materialization.metadata.get("files_refused")
         refused.update(files.value if files is not None else {})
-    mine = len(delivered.refused)
+    originals = {unit: copies.get(delivered_name(Path(unit))) for unit in refused}
     for unit, reason in refused.items():
-        original = delivered.copies.get(delivered_name(Path(unit)))
-        mine += original is not None
-        _say(f"Nothing in {original or unit} could be used: {reason}.")
-    return bool(mine if delivered.copies or delivered.known else refused)
+        _say(f"Nothing in {originals[unit] or unit} could be used: {reason}.")
+    if not copies and not known:
+        return bool(refused)
+    return bool(refused_before) or any(originals.values())
 
 
 _WORDS = {
@@ -266,12 +242,11 @@ def _print_rejected(settings: Settings, started: datetime) -> None:
     terminal.print_table("Rejected", names, shown, len(reasons) - len(shown))
 
 
-def _name(delivery: _Delivery) -> str:
-    """A name by which the inbox knows what the file is."""
-    name, table = delivery.path.name, delivery.holds
-    is_told_by_name = name.lower().startswith(table) and delivery.path.suffix != ""
-    name = name if is_told_by_name else f"{table}-{name}"
-    suffixes = tuple(_KINDS[table].suffixes)
+def _name(name: str, kind: FileKind) -> str:
+    """A name by which the inbox knows what the file `name` is."""
+    is_told_by_name = name.lower().startswith(kind.name) and Path(name).suffix != ""
+    name = name if is_told_by_name else f"{kind.name}-{name}"
+    suffixes = tuple(kind.suffixes)
     return name if name.lower().removesuffix(".gz").endswith(suffixes) else f"{name}{suffixes[0]}"
 
 

@@ -3,9 +3,10 @@
 import math
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -169,38 +170,32 @@ def simulate(
 @contextmanager
 def _stopping() -> Iterator[Callable[[], bool]]:
     """Tell whether a signal has come that is to end the process; a second one ends it at once."""
-    came: list[int] = []
-    handlers = {
-        number: signal.getsignal(number)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) != signal.SIG_IGN  # as nohup has it
-    }
+    stopped = threading.Event()
+    with ExitStack() as handlers_before:
 
-    def put_back() -> None:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        def stop(number: int, _: object) -> None:
+            stopped.set()
+            handlers_before.close()
 
-    def stop(number: int, _: object) -> None:
-        came.append(number)
-        put_back()
-
-    for number in handlers:
-        signal.signal(number, stop)
-    try:
-        yield lambda: bool(came)
-    finally:
-        put_back()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            handler = signal.getsignal(number)
+            if handler != signal.SIG_IGN:  # as nohup has it
+                handlers_before.callback(signal.signal, number, handler)
+                signal.signal(number, stop)
+        yield stopped.is_set
 
 
 def _introduce(places: Places, address: str) -> None:
     """Say where the sources are and how the server is read."""
-    click.echo(f"Students:  {places.students}")
-    click.echo(f"Batches:   {places.batches}")
-    click.echo(f"Test runs: {places.log}")
-    click.echo(f"Deliveries: {places.deliveries}")
-    click.echo(f"The batches are served, too, at {address}/batches; to read them from there, set")
-    click.echo(f"BATCHES_URL={address}")
-    click.echo("Ctrl-C stops.")
+    click.echo(
+        f"Students:  {places.students}\n"
+        f"Batches:   {places.batches}\n"
+        f"Test runs: {places.log}\n"
+        f"Deliveries: {places.deliveries}\n"
+        f"The batches are served, too, at {address}/batches; to read them from there, set\n"
+        f"BATCHES_URL={address}\n"
+        "Ctrl-C stops."
+    )
 
 
 def _show(simulation: Simulation, stopped: Callable[[], bool]) -> None:
