@@ -75,6 +75,36 @@ class TableAsset:
     watch: Watch | None = None
 
 
+def source_asset(
+    table: Table,
+    source: dg.AssetSpec,
+    load: Callable[[Step], Loaded],
+    watch: Watch | None = None,
+    account: Callable[[Loaded], dict[str, Any]] = loaded_metadata,
+    files: FileKind | None = None,
+    kinds: set[str] | None = None,
+) -> TableAsset:
+    """The asset of a table that is loaded from a source.
+
+    Args:
+        source: what others make, as Dagster shows it.
+        load: loads what is new.
+        watch: looks whether something is.
+        account: what is told of a load.
+        files: the files of the inbox that it is loaded from.
+        kinds: what Dagster shows of it, if not what it shows of the source.
+    """
+
+    def make(step: Step) -> dg.MaterializeResult[Any]:
+        with step.publishing_rejected():
+            loaded = load(step)
+            _tell_loaded(step, loaded)
+            return step.finish(table, loaded.written, account(loaded))
+
+    definition = _asset(table, make, [source.key], kinds or source.kinds)
+    return TableAsset(table, definition, source, files, watch)
+
+
 def file_asset(kind: FileKind, format_name: str) -> TableAsset:
     """The asset of a table that is loaded from files of the inbox.
 
@@ -88,8 +118,9 @@ def file_asset(kind: FileKind, format_name: str) -> TableAsset:
         with taking_files(step.settings, kind, step.run_id) as told:
             return load_files(step.lake, step.inbox, kind, told)
 
-    definition = _loaded(kind.table, INBOX, {format_name}, load, files_metadata)
-    return TableAsset(kind.table, definition, INBOX, files=kind)
+    return source_asset(
+        kind.table, INBOX, load, account=files_metadata, files=kind, kinds={format_name}
+    )
 
 
 def log_asset(
@@ -112,20 +143,8 @@ def log_asset(
         reads = kind if isinstance(kind, LogKind) else kind(step)
         return load_log(step.lake, log(step.settings), reads)
 
-    definition = _loaded(table, source, source.kinds, load, log_metadata)
     watch = watch or file_watch(source.key.to_user_string(), log)
-    return TableAsset(table, definition, source, watch=watch)
-
-
-def source_asset(table: Table, source: dg.AssetSpec, load: Callable[[Step], Loaded]) -> TableAsset:
-    """The asset of a table that is loaded from a source which is in the settings.
-
-    Args:
-        source: what others make, as Dagster shows it.
-        load: loads what is new.
-    """
-    definition = _loaded(table, source, source.kinds, load, loaded_metadata)
-    return TableAsset(table, definition, source)
+    return source_asset(table, source, load, watch, log_metadata)
 
 
 def sql_source_asset(source: SqlSource, kind: str = "sql", is_watched: bool = True) -> TableAsset:
@@ -145,25 +164,7 @@ def sql_source_asset(source: SqlSource, kind: str = "sql", is_watched: bool = Tr
         is_given = source.setting in step.settings.given
         return load_sql(step.lake, source, source.url(step.settings), is_given)
 
-    definition = _loaded(source.table, database, database.kinds, load, loaded_metadata)
-    watch = sql_watch(source) if is_watched else None
-    return TableAsset(source.table, definition, database, watch=watch)
-
-
-def _loaded(
-    table: Table,
-    source: dg.AssetSpec,
-    kinds: set[str],
-    load: Callable[[Step], Loaded],
-    account: Callable[[Loaded], dict[str, Any]],
-) -> dg.AssetsDefinition:
-    def make(step: Step) -> dg.MaterializeResult[Any]:
-        with step.publishing_rejected():
-            loaded = load(step)
-            _tell_loaded(step, loaded)
-            return step.finish(table, loaded.written, account(loaded))
-
-    return _asset(table, make, [source.key], kinds)
+    return source_asset(source.table, database, load, sql_watch(source) if is_watched else None)
 
 
 def sql_asset(
