@@ -83,7 +83,7 @@ def back_up(settings: Settings, folder: Path) -> BackedUp:
         (folder / _MARK).unlink(missing_ok=True)
         for left in folder.rglob(f"*{_PARTIAL}"):  # by one that was killed
             left.unlink()
-        lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+        lake = Lake.of(settings)
         wanted: set[Path] = set()
         for table in map(lake.table, _RESULTS_BEFORE_SOURCES):
             wanted |= _copy_table(lake, table, folder / "lake" / table.name, done)

@@ -10,11 +10,13 @@ import dagster as dg
 
 import warehouse_assets.defs
 from warehouse_assets.errors import SettingError
+from warehouse_assets.ingest.inbox import Inbox
+from warehouse_assets.lake import Lake
 from warehouse_assets.orchestration.families import definitions_of, file_kinds, find_families
 from warehouse_assets.orchestration.history import dead_runs_sensor, keep_open
 from warehouse_assets.orchestration.maintenance import maintenance_job
-from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings, slips_in_words
+from warehouse_assets.warehouse import warehouse_at
 
 FAMILIES = find_families(warehouse_assets.defs)
 FILE_KINDS = file_kinds(FAMILIES)
@@ -37,7 +39,13 @@ _FOLLOW_SOURCES = dg.AutomationConditionSensorDefinition(
 
 def resources_of(settings: Settings, overrides: Mapping[str, Any]) -> Mapping[str, Any]:
     """What assets ask for, by name: what follows from `settings`, but for the `overrides`."""
-    resources = {**build_resources(settings), **overrides}
+    resources = {
+        "settings": settings,
+        "lake": Lake.of(settings),
+        "warehouse": warehouse_at(settings.warehouse_url),
+        "inbox": Inbox.of(settings),
+        **overrides,
+    }
     for family in FAMILIES:
         resources = {**family.resources(settings, resources["lake"]), **resources}
     return resources

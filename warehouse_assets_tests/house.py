@@ -47,8 +47,8 @@ class Home:
             **environment,
         }
         self.settings = Settings.from_environment(self.environment)
-        self.lake = Lake(self.settings.lake, self.settings.scratch, self.settings.memory_limit)
-        self.inbox = Inbox(self.settings.inbox, self.settings.archive, 0)
+        self.lake = Lake.of(self.settings)
+        self.inbox = Inbox.of(self.settings)
         self.warehouse = warehouse_at(self.settings.warehouse_url)
 
     def deliver(self, name: str, content: str | bytes | Iterable[Mapping[str, Any]]) -> Path:

@@ -26,12 +26,12 @@ def settings_of(home: Path, memory_limit: str = "") -> Settings:
 
 def lake_of(settings: Settings) -> Lake:
     """The lake of a warehouse."""
-    return Lake(settings.lake, settings.scratch, settings.memory_limit)
+    return Lake.of(settings)
 
 
 def inbox_of(settings: Settings, files: Sequence[Path] = ()) -> Inbox:
     """The inbox of a warehouse, `files` in it without being copied."""
-    inbox = Inbox(settings.inbox, settings.archive, settings.inbox_settle_seconds)
+    inbox = Inbox.of(settings)
     inbox.prepare()
     for file in files:
         os.link(file, inbox.folder / file.name)

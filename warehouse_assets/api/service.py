@@ -20,9 +20,8 @@ from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.lake import Lake, changed_at
-from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings
-from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.warehouse import warehouse_at
 
 _SECONDS_BETWEEN_LOOKS = 15.0
 
@@ -80,12 +79,11 @@ class Service:
     """
 
     def __init__(self, settings: Settings, runs: Runs) -> None:
-        resources = build_resources(settings)
         self.settings = settings
         self.runs = runs
-        self.lake: Lake = resources["lake"]
-        self.warehouse: Warehouse = resources["warehouse"]
-        self.inbox: Inbox = resources["inbox"]
+        self.lake = Lake.of(settings)
+        self.warehouse = warehouse_at(settings.warehouse_url)
+        self.inbox = Inbox.of(settings)
         self.stopped = threading.Event()
         self.database = database_of(self.warehouse, settings)
         self.ingestions = Ingestions(settings.ingestions)

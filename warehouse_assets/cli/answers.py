@@ -171,7 +171,7 @@ def _answer_of_area(
     if (region is None) == (box is None):
         raise click.UsageError("Say either --region NAME or --box MIN_LON,MIN_LAT,MAX_LON,MAX_LAT.")
     if box is not None:
-        lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+        lake = Lake.of(settings)
         weekly = weekly_trips_of_box(lake, _box(box), match, days)
         where = f"the box {box} ({match})"
     else:
@@ -260,7 +260,7 @@ def lake_query(
     Raises:
         click.ClickException: the query is wrong; the message is DuckDB's.
     """
-    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+    lake = Lake.of(settings)
     with lake.connect() as connection:
         for table in TABLES:
             lake.view_newest(connection, table)

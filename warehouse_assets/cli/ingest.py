@@ -18,6 +18,7 @@ from warehouse_assets.definitions import FILE_KINDS
 from warehouse_assets.ingest.file_kinds import FileKind, left_behind, left_in_words
 from warehouse_assets.ingest.files import is_taken, rejected_whole
 from warehouse_assets.ingest.inbox import (
+    Inbox,
     InboxFile,
     copy_file,
     delivered_name,
@@ -26,7 +27,7 @@ from warehouse_assets.ingest.inbox import (
 )
 from warehouse_assets.ingestions import Ingestions
 from warehouse_assets.interruption import InterruptibleCommand, when_told_to_end
-from warehouse_assets.orchestration.resources import build_resources
+from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, report
 from warehouse_assets.settings import Settings
 from warehouse_assets.terminal_text import visible
@@ -60,8 +61,7 @@ def ingest(files: Sequence[Path], **named: Sequence[Path]) -> None:
     for path in known:
         _say(f"{path} was taken before: its content is known.", terminal.out)
     _print_taken(settings, result, started)
-    waiting = build_resources(settings)["inbox"].look()
-    for sentence in left_in_words(left_behind(waiting, FILE_KINDS)):
+    for sentence in left_in_words(left_behind(Inbox.of(settings).look(), FILE_KINDS)):
         _say(sentence)
     refused = _print_refused(result, known, copies)
     terminal.print_failed_checks(runs.failed_checks(result))
@@ -123,8 +123,7 @@ def _deliver(
         Those files, each with the reason if it was rejected as a whole then; and the names of the
         others in the inbox, with the files that they are copies of.
     """
-    resources = build_resources(settings)
-    inbox, lake = resources["inbox"], resources["lake"]
+    inbox, lake = Inbox.of(settings), Lake.of(settings)
     inbox.prepare()
     known = {
         path: rejected_whole(lake, kind, file)

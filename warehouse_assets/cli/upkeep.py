@@ -62,7 +62,7 @@ def check(deep: bool) -> None:
 
 def _has_data(settings: Settings) -> bool:
     """Whether any table of the lake has a file, or is damaged, which its checks then say."""
-    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+    lake = Lake.of(settings)
     for table in map(lake.table, TABLES):
         try:
             handle = table.open_existing()
@@ -77,7 +77,7 @@ def _is_whole(settings: Settings) -> bool:
     """Compare files of the lake with their hashes, and the warehouse with the lake; print it."""
     from warehouse_assets.orchestration.maintenance import deep_check
 
-    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+    lake = Lake.of(settings)
     found = deep_check(lake, warehouse_at(settings.warehouse_url), settings)
     for problem in found.problems:
         terminal.err.print(problem, markup=False, soft_wrap=True)
@@ -97,7 +97,7 @@ def rebuild() -> None:
     over, too.
     """
     settings = Settings.from_environment()
-    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+    lake = Lake.of(settings)
     warehouse = warehouse_at(settings.warehouse_url)
     if aside := warehouse.move_aside_if_unreadable():
         terminal.out.print(f"The unreadable database was moved to {aside}.", markup=False)
@@ -129,7 +129,7 @@ def maintain() -> None:
     from warehouse_assets.orchestration.history import forget_runs
 
     settings = Settings.from_environment()
-    lake = Lake(settings.lake, settings.scratch, settings.memory_limit)
+    lake = Lake.of(settings)
     warehouse = warehouse_at(settings.warehouse_url)
     with runs.history(settings) as instance:
         forget_runs(instance, settings.run_retention_days)

@@ -21,6 +21,7 @@ import xxhash
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import SourceError, TransientError, naming
 from warehouse_assets.ingest.plain_text import UNPACKED_LIMIT
+from warehouse_assets.settings import Settings
 
 # How programs name a file that they have not finished writing.
 PARTIAL_SUFFIXES = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".filepart", ".swp")
@@ -131,6 +132,12 @@ class Inbox:
         self.archive = archive
         self.settle_seconds = settle_seconds
         self.unpacked_limit = unpacked_limit
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Inbox":
+        """The inbox that the settings name; nothing is opened."""
+        settle_seconds, limit = settings.inbox_settle_seconds, settings.unpacked_limit
+        return cls(settings.inbox, settings.archive, settle_seconds, limit)
 
     def prepare(self) -> None:
         """Make both folders and see that files can be moved from one to the other.

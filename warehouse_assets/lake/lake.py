@@ -17,6 +17,7 @@ from warehouse_assets.errors import BusyError, LakeError
 from warehouse_assets.lake.engine import Engine
 from warehouse_assets.lake.table import LakeTable
 from warehouse_assets.progress import tell
+from warehouse_assets.settings import Settings
 from warehouse_assets.tables import aggregated, aggregates, column_names, duckdb_type, identifiers
 
 LOCK_TIMEOUT_SECONDS = 3600
@@ -36,6 +37,11 @@ class Lake:
         self.folder = folder
         self.scratch = scratch
         self._engine = Engine(scratch, memory_limit)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Lake":
+        """The lake that the settings name; nothing is opened."""
+        return cls(settings.lake, settings.scratch, settings.memory_limit)
 
     def table(self, declaration: Table) -> LakeTable:
         """The table of the lake that `declaration` describes, whether it exists or not."""

@@ -14,13 +14,13 @@ import dagster as dg
 import pytest
 from sqlalchemy import URL, BigInteger, Column, Date, DateTime, Double, MetaData, Table, Text
 
+from warehouse_assets.definitions import build_defs
 from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets.ingest.log import json_log
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.sql_reader import SqlSource
 from warehouse_assets.ingest.validate import Rule, Validator, text
 from warehouse_assets.orchestration.assets import log_asset, sql_source_asset
-from warehouse_assets.orchestration.resources import build_resources
 from warehouse_assets.settings import Settings
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.ingest.csv_files import HEADER, trip
@@ -194,7 +194,7 @@ VISITS_ASSET = log_asset(
 
 def test_a_declared_log_is_loaded_as_it_grows(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     settings = Settings.from_environment({"WAREHOUSE_HOME": str(tmp_path)})
-    resources = build_resources(settings)
+    resources = build_defs({"settings": settings}).resources or {}
     log = tmp_path / "visits.log"
     lines = [
         '{"page": "/a", "seconds": 1.5, "day": "2026-11-30", "colour": "red"}',
@@ -275,7 +275,7 @@ def test_a_declared_table_is_loaded_checked_and_published(
         (3, "Cid", "much", "soon", "red"),
         (4, " ", -1, None, "red"),
     )
-    resources = build_resources(settings)
+    resources = build_defs({"settings": settings}).resources or {}
     result = dg.materialize([ORDERS_ASSET.definition], instance=instance, resources=resources)
 
     (event,) = result.asset_materializations_for_node("orders")
