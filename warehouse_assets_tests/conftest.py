@@ -12,7 +12,8 @@ import duckdb
 import pytest
 from sqlalchemy.pool import QueuePool
 
-from warehouse_assets.lake.engine import Engine
+from warehouse_assets.lake import lake as lake_module
+from warehouse_assets.lake.lake import start_duckdb
 from warehouse_assets.settings import SETTINGS, Settings
 from warehouse_assets_tests.house import House
 
@@ -44,7 +45,7 @@ def shared_duckdb(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB as a lake starts it; to start one takes longer than many tests."""
     memory_limit = Settings.from_environment({}).memory_limit
-    with Engine(tmp_path_factory.mktemp("scratch"), memory_limit).connect() as connection:
+    with start_duckdb(tmp_path_factory.mktemp("scratch"), memory_limit) as connection:
         yield connection
 
 
@@ -53,7 +54,7 @@ def one_duckdb(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Let all lakes of a process use one DuckDB, but where a test is marked with `own_duckdb`."""
     if request.node.get_closest_marker("own_duckdb") is None:
         shared = request.getfixturevalue("shared_duckdb")
-        monkeypatch.setattr(Engine, "_start", lambda _: shared.cursor())
+        monkeypatch.setattr(lake_module, "start_duckdb", lambda *_: shared.cursor())
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,16 @@
-"""The lake: Delta tables in a folder, their locks, and how the engine reads them.
+"""The lake: Delta tables in a folder, their locks, and DuckDB, which reads and computes.
 
 One table is in `table`; how tables change is in `write_modes`.
 """
 
+import os
+import shutil
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 from deltalake import DeltaTable
@@ -13,8 +18,7 @@ from deltalake.exceptions import DeltaError
 from filelock import FileLock, Timeout
 from sqlalchemy import Table
 
-from warehouse_assets.errors import BusyError, LakeError
-from warehouse_assets.lake.engine import Engine
+from warehouse_assets.errors import BusyError, LakeError, naming
 from warehouse_assets.lake.table import LakeTable
 from warehouse_assets.progress import tell
 from warehouse_assets.settings import Settings
@@ -23,20 +27,28 @@ from warehouse_assets.tables import aggregated, aggregates, column_names, duckdb
 LOCK_TIMEOUT_SECONDS = 3600
 LOCK_QUIET_SECONDS = 1.0
 
+# What Python, Dagster and Delta need beside DuckDB: measured at 250 to 400 MB in a run.
+_MEMORY_BESIDE_DUCKDB = 400 * 10**6
+SMALLEST_DUCKDB_MEMORY = 128 * 10**6
+
+_NUMBERS = count()
+
 
 class Lake:
-    """The Delta tables in one folder, and connections to the engine over them.
+    """The Delta tables in one folder, and one DuckDB over them, started when it is first used.
 
     Args:
         folder: where the tables are, a folder each.
-        scratch: folder for what the engine spills and sources spool; each process cleans up.
+        scratch: folder for what DuckDB spills and sources spool; each process cleans up.
         memory_limit: bytes that the whole process may use, within reason.
     """
 
     def __init__(self, folder: Path, scratch: Path, memory_limit: int) -> None:
         self.folder = folder
         self.scratch = scratch
-        self._engine = Engine(scratch, memory_limit)
+        self._memory_limit = memory_limit
+        self._duckdb: duckdb.DuckDBPyConnection | None = None
+        self._one_at_a_time = threading.Lock()
 
     @classmethod
     def of(cls, settings: Settings) -> "Lake":
@@ -47,13 +59,37 @@ class Lake:
         """The table of the lake that `declaration` describes, whether it exists or not."""
         return LakeTable(declaration, self.folder / str(declaration.name))
 
-    def connect(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        """A connection to the engine, with tables and views of its own."""
-        return self._engine.connect()
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to DuckDB, in UTC, with tables and views of its own.
 
-    def scratch_folder(self) -> AbstractContextManager[Path]:
+        All connections share the memory limit, the threads and the folder to spill into.
+        """
+        with self._one_at_a_time:
+            if self._duckdb is None:
+                self._duckdb = start_duckdb(self.scratch, self._memory_limit)
+            connection = self._duckdb.cursor()
+        # Views are of a database, not of a connection: each gets a database in memory.
+        own = f"connection_{next(_NUMBERS)}"
+        try:
+            connection.execute(f"ATTACH ':memory:' AS {own}")
+            connection.execute(f"USE {own}")
+            yield connection
+        finally:
+            with suppress(duckdb.Error):  # DuckDB broke, and has said so
+                connection.execute("USE memory")
+                connection.execute(f"DETACH {own}")
+            connection.close()
+
+    @contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
         """A folder of this process that is gone when the block ends."""
-        return self._engine.scratch_folder()
+        folder = _new_scratch(self.scratch, is_made=True)
+        try:
+            with naming(folder):
+                yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def view_newest(self, connection: duckdb.DuckDBPyConnection, declaration: Table) -> None:
         """Make the newest version readable in SQL; a table that does not exist is empty."""
@@ -148,6 +184,23 @@ class Lake:
             lock.release()
 
 
+def start_duckdb(scratch: Path, memory_limit: int) -> duckdb.DuckDBPyConnection:
+    """DuckDB within the memory limit, without network extensions."""
+    memory = max(memory_limit - _MEMORY_BESIDE_DUCKDB, SMALLEST_DUCKDB_MEMORY)
+    engine = duckdb.connect(
+        config={
+            "memory_limit": f"{memory}B",
+            # Made when something is spilled, gone when DuckDB closes.
+            "temp_directory": str(_new_scratch(scratch)),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    # A time without a zone, compared or cast, must not depend on the machine's zone.
+    engine.execute("SET GLOBAL TimeZone = 'UTC'")
+    return engine
+
+
 def view_changes(
     connection: duckdb.DuckDBPyConnection, handle: DeltaTable, since: int, name: str
 ) -> bool:
@@ -177,3 +230,30 @@ def _no_rows(connection: duckdb.DuckDBPyConnection, declaration: Table) -> duckd
         f'CAST(NULL AS {duckdb_type(column)}) AS "{column.name}"' for column in declaration.columns
     )
     return connection.sql(f"SELECT {columns} WHERE false")
+
+
+def _new_scratch(scratch: Path, is_made: bool = False) -> Path:
+    """A folder of this process for temporary files; those of dead processes are removed."""
+    for left in scratch.glob("*-*"):
+        process = left.name.partition("-")[0]
+        if process.isdigit() and not _is_alive(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = scratch / f"{os.getpid()}-{uuid4().hex[:8]}"
+    try:
+        (folder if is_made else scratch).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LakeError(
+            f"The folder {scratch} for temporary files cannot be written: {error.strerror}. "
+            "Check its permissions (setting WAREHOUSE_HOME)."
+        ) from error
+    return folder
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True

@@ -9,7 +9,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from warehouse_assets.lake.engine import Engine
+from warehouse_assets.lake import lake as lake_module
 from warehouse_assets_tests.house import House
 
 
@@ -25,7 +25,7 @@ class Homes:
         """The home of a warehouse that was filled; the history forgets its runs."""
         home = self.paths.mktemp("prepared") / "home"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Engine, "_start", lambda _: self.duckdb.cursor())
+            patch.setattr(lake_module, "start_duckdb", lambda *_: self.duckdb.cursor())
             fill(House(home, self.instance))
         self.instance.wipe()
         return home

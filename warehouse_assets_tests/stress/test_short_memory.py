@@ -6,7 +6,8 @@ from functools import cache
 import dagster as dg
 import pytest
 
-from warehouse_assets.lake import Lake, engine
+from warehouse_assets.lake import Lake
+from warehouse_assets.lake import lake as lake_module
 from warehouse_assets.runs import failed_steps
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.integration.state import state_of
@@ -32,7 +33,7 @@ def run_with(
 ) -> dg.ExecuteInProcessResult:
     """A run whose DuckDB may use so much memory."""
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "_SMALLEST_DUCKDB_MEMORY", megabytes * 10**6)
+        patch.setattr(lake_module, "SMALLEST_DUCKDB_MEMORY", megabytes * 10**6)
         tight = Lake(house.settings.lake, house.settings.scratch, memory_limit=0)
         return house.run(overrides={"lake": tight}, checks=False)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse_assets.defs import forum
-from warehouse_assets.lake.engine import Engine
+from warehouse_assets.lake import Lake
 
 _SQL = Path(forum.__file__).parent / "sql"
 
@@ -24,7 +24,7 @@ def answers(
     tables: Sequence[str], posts: Sequence[str | datetime], votes: Sequence[tuple[int, Any]]
 ) -> list[list[tuple[Any, ...]]]:
     """The rows of each of `tables`."""
-    with Engine(Path("scratch"), 10**9).connect() as connection:
+    with Lake(Path("lake"), Path("scratch"), 10**9).connect() as connection:
         connection.execute("CREATE TABLE posts (id BIGINT, creation_date TIMESTAMP)")
         connection.execute("CREATE TABLE votes (post_id BIGINT, creation_date TIMESTAMP)")
         connection.execute(

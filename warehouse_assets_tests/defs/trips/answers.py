@@ -9,7 +9,7 @@ import duckdb
 
 from warehouse_assets.defs.trips.answers import create_functions
 from warehouse_assets.defs.trips.tables import TRIPS
-from warehouse_assets.lake.engine import Engine
+from warehouse_assets.lake import Lake
 from warehouse_assets.tables import duckdb_type
 from warehouse_assets_tests.defs.trips.journeys import Trip, sql
 
@@ -17,7 +17,7 @@ from warehouse_assets_tests.defs.trips.journeys import Trip, sql
 @contextmanager
 def tables(trips: Sequence[Trip], zoom: int = 14) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the table of `trips`, all that follows from it and the functions."""
-    with Engine(Path("scratch"), 10**9).connect() as connection:
+    with Lake(Path("lake"), Path("scratch"), 10**9).connect() as connection:
         columns = ", ".join(f'"{c.name}" {duckdb_type(c)}' for c in TRIPS.columns)
         connection.execute(f"CREATE TABLE trips ({columns})")
         rows = ", ".join("(?, ?, ?, ?, ?, ?, ?, ?)" for _ in trips)
