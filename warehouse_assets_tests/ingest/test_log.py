@@ -1,6 +1,7 @@
 """Catching up with a log: what is taken, what is left, and what is told."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def test_new_lines_are_taken_once(log: Log) -> None:
     assert (third.records, third.position) == (1, 3 * SIZE + 1)
     assert log.students() == [(0, 1), (SIZE + 1, 2), (2 * SIZE + 1, 3)]
     assert log.told == []
+    assert (loaded_at(log.lake.table(TEST_RUNS).open(), "test_runs") or 0) > 1_700_000_000
 
 
 def test_a_line_without_its_end_is_left_for_next_time(log: Log) -> None:
@@ -54,17 +56,6 @@ def test_a_line_without_its_end_is_left_for_next_time(log: Log) -> None:
     log.write(b"\n")
     assert log.take().lag == 0
     assert log.students() == [(0, 1), (SIZE, 2)]
-
-
-def test_a_line_cut_within_a_character_is_left_for_next_time(log: Log) -> None:
-    line = '{"result": "1/2", "student_id", 1, "lesson_title": "Ü"}\n'.encode()
-    cut = line.index("Ü".encode()) + 1
-    log.write(line[:cut])
-    assert log.take().lag == cut
-    log.write(line[cut:])
-    log.take()
-    assert log.rows("lesson_title") == [("Ü",)]
-    assert log.rejected() == []
 
 
 def test_what_cannot_be_used_is_rejected_once(log: Log) -> None:
@@ -103,38 +94,26 @@ def test_a_log_is_taken_in_parts(log: Log) -> None:
     assert done[-1] == total - (SIZE - 1)
 
 
-def test_when_it_was_taken_is_remembered(log: Log) -> None:
-    log.write(ONE)
-    log.take()
-    assert (loaded_at(log.lake.table(TEST_RUNS).open(), "test_runs") or 0) > 1_700_000_000
-
-
-def test_a_log_at_the_default_place_may_be_missing(tmp_path: Path) -> None:
+def test_a_log_may_be_missing_at_its_default_place_alone(tmp_path: Path) -> None:
     log = Log(tmp_path, is_given=False)
-    assert log.take() == Loaded(is_missing=True)
-    assert log.told == [
-        f"There is no log at {log.path}, the default of TEST_RUNS_LOG: nothing to take."
-    ]
-    log.write(ONE)
-    assert log.take().records == 1
-    log.path.unlink()
-    assert log.take().is_missing
-
-
-def test_a_log_that_was_given_may_not_be_missing(log: Log) -> None:
-    with pytest.raises(SourceError, match=rf"no log at {log.path}.*TEST_RUNS_LOG"):
-        log.take()
-    log.write(ONE)
-    log.take()
-    log.path.unlink()
-    with pytest.raises(SourceError, match=rf"no log at {log.path}.*TEST_RUNS_LOG"):
-        log.take()
+    given = replace(log.source, is_given=True)
+    for line in (ONE, TWO):
+        assert log.take().is_missing
+        assert log.told == [
+            f"There is no log at {log.path}, the default of TEST_RUNS_LOG: nothing to take."
+        ]
+        with pytest.raises(SourceError, match=rf"no log at {log.path}.*TEST_RUNS_LOG"):
+            load_log(log.lake, given, TEST_RUN_LINES)
+        log.write(line)
+        assert log.take().records == 1
+        log.path.unlink()
+        log.told.clear()
 
 
 def test_a_log_may_be_a_link_and_have_any_name(tmp_path: Path) -> None:
     log = Log(tmp_path)
     log.path = log.path.with_name("te?st [*] 'run\udcff")
-    log.source = type(log.source)(log.path, True, "TEST_RUNS_LOG")
+    log.source = replace(log.source, path=log.path)
     target = log.path.with_name("target")
     log.path.symlink_to(target)
     log.write(ONE, b"bad\n")

@@ -145,12 +145,6 @@ def test_a_line_end_is_looked_for_behind_the_offset(source: LogSource) -> None:
         assert log.present.has_line(2)
 
 
-def test_a_log_that_is_a_folder_is_told(source: LogSource) -> None:
-    source.path.mkdir()
-    with pytest.raises(SourceError, match=r"runs\.log is not a file. Set TEST_RUNS_LOG to"):
-        names(source)
-
-
 def refuse(monkeypatch: pytest.MonkeyPatch, refused: Path) -> None:
     """Have the operating system refuse to open a file, even to the superuser."""
     original = Path.open
@@ -166,6 +160,10 @@ def refuse(monkeypatch: pytest.MonkeyPatch, refused: Path) -> None:
 def test_a_log_that_cannot_be_read_is_told(
     source: LogSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    source.path.mkdir()
+    with pytest.raises(SourceError, match=r"runs\.log is not a file. Set TEST_RUNS_LOG to"):
+        names(source)
+    source.path.rmdir()
     refuse(monkeypatch, put(source, ""))
     with pytest.raises(SourceError, match=r"cannot be read: Permission denied.*TEST_RUNS_LOG"):
         names(source)

@@ -9,8 +9,6 @@ from warehouse_assets_tests.crashes import Killed, dying_at, killed_at
 from warehouse_assets_tests.defs.school.line_model import expected
 from warehouse_assets_tests.ingest.logs import Log, run_line
 
-# Two parts of the log, with lines that are rejected in each and at its beginning.
-LINES = [b"bad 1\n", run_line(1), b"\n", run_line(2), b"bad 2\n", run_line(3), b"bad 3\n"]
 SIZE = len(run_line(1))
 
 STEPS = [
@@ -30,52 +28,22 @@ def log(tmp_path: Path) -> Log:
     return Log(tmp_path, part=2 * SIZE)
 
 
-def assert_everything_is_there_once(log: Log) -> None:
-    rows, rejected = expected(log.contents())
-    assert log.rows() == rows
-    assert log.rejected() == rejected
-    versions = log.versions()
-    log.take()
-    assert log.versions() == versions
-
-
-@pytest.mark.parametrize(
-    ("step", "call", "meanwhile"),
-    [
-        ("rejects committed", 1, "copy"),
-        ("rows committed", 1, "rotations"),
-        ("rejects committed", 2, "rotations"),
-    ],
-)
-def test_the_next_catch_up_continues_where_the_process_died(
-    log: Log, step: str, call: int, meanwhile: str
-) -> None:
-    log.write(*LINES, b"cut")
-    with killed_at(step, call):
-        log.take()
-    log.write(b" off\n", run_line(4), b"bad 4\n", run_line(5)[:-1])
-    if meanwhile == "copy":
-        log.rotate_by_copy()
-    else:
-        log.rotate()
-        log.write(b"bad 5\n", run_line(6))
-        log.rotate()
-    log.write(run_line(7), b"bad 6\n")
-    log.take()
-    assert_everything_is_there_once(log)
-
-
 def test_dying_again_and_again_changes_nothing(log: Log) -> None:
-    log.write(*LINES)
+    # Two parts of the log, with lines that are rejected in each and at its beginning.
+    log.write(b"bad 1\n", run_line(1), b"\n", run_line(2), b"bad 2\n", run_line(3), b"bad 3\n")
     for number, (step, call) in enumerate(STEPS):
         # A point at which nothing is left to do is not reached.
         with suppress(Killed), dying_at(step, call):
             log.take()
-        log.write(run_line(10 + number), b"bad\n")
+        log.write(run_line(10 + number), b"bad\n", b"cut")
         if number % 3 == 2:
             log.rotate()
+    log.write(b"\n")
     log.take()
-    assert_everything_is_there_once(log)
+    assert (log.rows(), log.rejected()) == expected(log.contents())
+    versions = log.versions()
+    log.take()
+    assert log.versions() == versions
 
 
 def test_dying_at_the_change_to_the_next_file_gives_it_the_same_positions(log: Log) -> None:
