@@ -59,21 +59,14 @@ docs: .venv/installed
 
 # The project beside its baselines, two hours; its table goes into docs/benchmarks.md.
 benchmarks: .venv/installed
-	$(PYTHON) -m venv .venv/rivals
-	.venv/rivals/bin/pip install --quiet --disable-pip-version-check \
-		--requirement requirements-benchmarks.lock
 	$(BIN)/python -m benchmarks --write
 
-# Newest versions that fit, for every supported Python, into requirements.lock, and into
-# requirements-benchmarks.lock with what the benchmarks compare with.
+# Newest versions that fit, for every supported Python.
 lock: .venv/installed
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --extra dev \
 		--no-emit-index-url --no-annotate --no-header \
 		--output-file requirements.lock pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --extra dev \
-		--extra benchmarks --no-emit-index-url --no-annotate --no-header \
-		--constraint requirements.lock --output-file requirements-benchmarks.lock pyproject.toml
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

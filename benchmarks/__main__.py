@@ -1,6 +1,5 @@
 """The command: `python -m benchmarks`, or `make benchmarks`."""
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -11,10 +10,9 @@ import click
 from benchmarks.data import Data
 from benchmarks.plan import CASES
 from benchmarks.report import report, write
-from benchmarks.runner import ROOT, Runner, installed
+from benchmarks.runner import ROOT, Runner
 
 _CACHE = Path(tempfile.gettempdir()) / "warehouse_assets_benchmarks"
-_RIVALS = Path(sys.prefix) / "rivals" / "bin" / "python"
 _NAMES = [case.name for case in CASES]
 _FEWEST_VOTES = 1000
 _FEWEST_TRIPS = 1000
@@ -47,14 +45,6 @@ _FEWEST_TRIPS = 1000
     show_default=True,
     help="Folder for files made once and for all that is written; several GB.",
 )
-@click.option(
-    "--rivals",
-    "python",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=_RIVALS,
-    show_default=True,
-    help="Python with requirements-benchmarks.lock, for what the project is compared with.",
-)
 @click.option("--write", "is_written", is_flag=True, help="Put the result into docs/benchmarks.md.")
 def main(
     votes: int,
@@ -62,20 +52,19 @@ def main(
     rounds: int,
     only: Sequence[str],
     folder: Path,
-    python: Path,
     is_written: bool,
 ) -> None:
     """Measure the project against its baselines, in turn, each in a fresh process."""
     folder.mkdir(parents=True, exist_ok=True)
-    data, python = Data(folder.absolute(), votes, trips), python.absolute()
+    data = Data(folder.absolute(), votes, trips)
     cases = [case for case in CASES if not only or case.name in only]
     for make in sorted({case.data for case in cases}):
         getattr(data, make)()
     with tempfile.TemporaryDirectory(prefix="run-", dir=data.folder) as work:
         tell = partial(click.echo, err=True)
-        runner = Runner(data, Path(work), rounds, tell, python, installed(python))
+        runner = Runner(data, Path(work), rounds, tell)
         outcomes = [runner.run(case) for case in cases]
-    text = report(outcomes, data, rounds, runner.versions)
+    text = report(outcomes, data, rounds)
     click.echo(text)
     if is_written:
         write(ROOT / "docs" / "benchmarks.md", text)

@@ -1,6 +1,6 @@
 """What a case is, and what is measured in it."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,7 +16,6 @@ class Subject:
         target: the most its median may be, as a multiple of the median of `against`.
         against: the name of another subject of the case; the first if it is not given.
         limit: the most seconds that it may take at the size that the documentation speaks of.
-        package: what it measures instead of the project, from the environment of the rivals.
     """
 
     name: str
@@ -25,13 +24,6 @@ class Subject:
     target: float | None = None
     against: str | None = None
     limit: float | None = None
-    package: str | None = None
-
-    def obstacle(self, installed: Container[str]) -> str | None:
-        """Why it is not measured where these packages are installed, or None."""
-        if self.package is None or self.package in installed:
-            return None
-        return f"{self.package} is not installed (`make benchmarks` does)"
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,101 @@
 """The cases: what is measured against what, and the ratio that is to be met."""
 
 from benchmarks.case import Case, Subject
-from benchmarks.reviews_plan import REVIEWS_CASES
-from benchmarks.trips_plan import TRIPS_CASES
 
 _LOADED_HOME = Subject("a warehouse with everything loaded", "runs.load_template")
+
+_DUCKDB_FILE = Subject("DuckDB's Parquet file of the trips", "trips_load.duckdb_template")
+_LAKE = Subject("a lake with the trips", "trips_load.lake_template")
+_HOME = (
+    Subject("a warehouse with the trips", "trips_runs.load_template"),
+    Subject("its maintenance", "trips_runs.maintain_template"),
+)
+_DUCKDB = "DuckDB over its Parquet file"
+
+_TRIPS_CASES = (
+    Case(
+        "trips_load",
+        "{trips} trips as CSV into an empty lake",
+        [
+            Subject("DuckDB: read_csv, split_part, Parquet", "trips_load.duckdb_alone"),
+            Subject("catch_up, archive included", "trips_load.catch_up_trips", target=1.2),
+        ],
+        data="make_trips",
+    ),
+    Case(
+        "trips_groups",
+        "the groups and the weeks of {trips} trips",
+        [
+            Subject("DuckDB: two queries, Parquet to Parquet", "trips_groups.duckdb_alone"),
+            Subject("the assets' tables, and the days", "trips_groups.computed", target=1.3),
+        ],
+        [_DUCKDB_FILE, _LAKE],
+        data="make_trips",
+    ),
+    Case(
+        "trips_next_file",
+        "one more file of {next_trips} trips: the whole run, everything published",
+        [
+            Subject("onto an empty lake", "trips_runs.only_file"),
+            Subject("onto {trips} trips", "trips_runs.next_file", target=3),
+        ],
+        _HOME,
+        data="make_trips",
+    ),
+    *(
+        Case(
+            f"trips_{name}",
+            f"the weekly average of {area} of {{trips}} trips, warm",
+            [
+                Subject(_DUCKDB, "trips_queries.duckdb_alone", {"match": match}),
+                Subject(
+                    "the service, over HTTP",
+                    "trips_queries.service",
+                    {"match": match},
+                    limit=limit,
+                ),
+            ],
+            [_DUCKDB_FILE, *_HOME],
+            data="make_trips",
+        )
+        for name, area, match, limit in (
+            ("region", "a region", "", 0.01),
+            ("origin", "a city district, where trips begin,", "origin", 0.5),
+            ("destination", "a city district, where trips end,", "destination", None),
+            ("both", "a city district, where trips begin and end,", "both", None),
+        )
+    ),
+)
+
+_ASKED = "10,000 requests for products and users, 16 connections, {reviews} reviews in"
+
+
+_REVIEWS_CASES = tuple(
+    Case(
+        f"reviews_{database}_by_hand",
+        f"{_ASKED} {name}, beside a bare handler by hand",
+        [
+            Subject(
+                f"Starlette, {driver}, over the days",
+                "reviews_requests.starlette",
+                {"database": database},
+            ),
+            Subject("warehouse serve", "reviews_requests.service", {"database": database}, 1.43),
+        ],
+        [
+            Subject(
+                f"a warehouse of reviews in {name}",
+                "reviews_homes.template",
+                {"database": database},
+            )
+        ],
+        data="make_nothing",
+    )
+    for database, name, driver in (
+        ("sqlite", "SQLite", "sqlite3"),
+        ("postgresql", "PostgreSQL", "psycopg2"),
+    )
+)
 
 CASES = (
     Case(
@@ -130,6 +221,6 @@ CASES = (
         ],
         [Subject("the feed", "deliveries_average.feed_template")],
     ),
-    *TRIPS_CASES,
-    *REVIEWS_CASES,
+    *_TRIPS_CASES,
+    *_REVIEWS_CASES,
 )

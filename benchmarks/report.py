@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +15,11 @@ BEGIN = "<!-- Written by `make benchmarks`: begin -->"
 END = "<!-- Written by `make benchmarks`: end -->"
 _SHORT, _LARGE = 0.05, 1000
 _LIBRARIES = ("dagster", "deltalake", "duckdb", "SQLAlchemy")
-_RIVALS = ("polars", "asyncpg")
 
 
-def report(outcomes: Sequence[Outcome], data: Data, rounds: int, rivals: Mapping[str, str]) -> str:
-    """The whole report; `rivals` has the versions of their packages."""
-    paragraphs = [f"{_machine(rivals)}\n\nMedians of {rounds} rounds, the greatest peak of memory."]
+def report(outcomes: Sequence[Outcome], data: Data, rounds: int) -> str:
+    """The whole report."""
+    paragraphs = [f"{_machine()}\n\nMedians of {rounds} rounds, the greatest peak of memory."]
     paragraphs += ["\n".join(_table(outcome, data)) for outcome in outcomes]
     return "\n\n".join(paragraphs)
 
@@ -32,12 +31,10 @@ def write(page: Path, text: str) -> None:
     page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
-def _machine(rivals: Mapping[str, str]) -> str:
+def _machine() -> str:
     """What it was measured on, and with which libraries."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    versions = {name: version(name) for name in _LIBRARIES}
-    versions |= {name: rivals[name] for name in _RIVALS if name in rivals}
-    libraries = ", ".join(f"{name} {number}" for name, number in versions.items())
+    libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
         f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores ({_cpu()}), "
         f"{memory:.0f} GiB of memory, {platform.system()}, Python {platform.python_version()}, "
@@ -66,8 +63,6 @@ def _table(outcome: Outcome, data: Data) -> Iterator[str]:
             f"{_target(measured.subject)} | "
             f"{measured.peak_bytes / 1e6:,.0f} MB | {measured.startup:.2f} |"
         )
-    for name, obstacle in outcome.skipped.items():
-        yield f"| {data.filled(name)} | {obstacle} | | | | | |"
     for measured in outcome.prepared:
         yield (
             f"| before, once: {data.filled(measured.subject.name)} | {_seconds(measured.seconds)} "

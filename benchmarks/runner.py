@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,6 @@ from benchmarks.case import Case, Subject
 from benchmarks.data import Data
 
 ROOT = Path(__file__).parents[1]
-_LIST = (
-    "import importlib.metadata as m, json; "
-    "print(json.dumps({d.metadata['Name'].lower(): d.version for d in m.distributions()}))"
-)
-
-
-def installed(python: Path) -> Mapping[str, str]:
-    """The versions of what is installed for `python`: nothing if there is no such file."""
-    if not python.exists():
-        return {}
-    listed = subprocess.run([python, "-c", _LIST], capture_output=True, text=True, check=True)
-    versions: dict[str, str] = json.loads(listed.stdout)
-    return versions
 
 
 @dataclass(frozen=True)
@@ -47,12 +34,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A case with what its preparation and its subjects took, and why others were not measured."""
+    """A case with what its preparation and its subjects took."""
 
     case: Case
     prepared: Sequence[Measured]
     measured: Sequence[Measured]
-    skipped: Mapping[str, str]
 
     def baseline(self, measured: Measured) -> Measured:
         """What `measured` is compared with."""
@@ -73,17 +59,12 @@ class Runner:
         folder: where everything happens; what a measurement leaves is removed.
         rounds: how often each subject is measured.
         tell: told what is being done.
-        python: the interpreter of what the project is compared with. That environment is not the
-            project's own: the project is measured with what people install.
-        versions: of what is installed there, by name in small letters.
     """
 
     data: Data
     folder: Path
     rounds: int
     tell: Callable[[str], object]
-    python: Path = Path()
-    versions: Mapping[str, str] = field(default_factory=dict)
     _prepared: set[str] = field(default_factory=set)
 
     @property
@@ -92,37 +73,30 @@ class Runner:
 
     def run(self, case: Case) -> Outcome:
         """Prepare the case where that has not been done, and measure its subjects in turn."""
-        subjects = [subject for subject in case.subjects if self._obstacle(subject) is None]
-        obstacles = {subject.name: self._obstacle(subject) for subject in case.subjects}
         prepared = []
         for step in case.prepare:
             key = f"{step.call} {step.options}"
-            if self._obstacle(step) is None and key not in self._prepared:
+            if key not in self._prepared:
                 self.tell(f"{case.name}: preparing {step.name}")
                 prepared.append(_summary(step, [self.measure(step)]))
                 self._prepared.add(key)
-        reports: list[list[dict[str, Any]]] = [[] for _ in subjects]
+        reports: list[list[dict[str, Any]]] = [[] for _ in case.subjects]
         for number in range(1, self.rounds + 1):
-            for subject, taken in zip(subjects, reports, strict=True):
+            for subject, taken in zip(case.subjects, reports, strict=True):
                 taken.append(self.measure(subject))
                 name = self.data.filled(subject.name)
                 seconds = taken[-1]["seconds"]
                 self.tell(f"{case.name}: round {number}, {name}: {seconds:.3f} s")
-        pairs = zip(subjects, reports, strict=True)
+        pairs = zip(case.subjects, reports, strict=True)
         return Outcome(
             case,
             [measured for measured in prepared if measured.seconds],
             [_summary(subject, taken) for subject, taken in pairs],
-            {name: obstacle for name, obstacle in obstacles.items() if obstacle is not None},
         )
-
-    def _obstacle(self, subject: Subject) -> str | None:
-        return subject.obstacle(self.versions)
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         """Measure the subject once; what its process reports, `benchmarks.subject` says."""
         module, function = subject.call.split(".")
-        python = sys.executable if subject.package is None else self.python
         folder = self.folder / uuid4().hex[:8]
         folder.mkdir(parents=True)
         self._templates.mkdir(exist_ok=True)
@@ -139,7 +113,7 @@ class Runner:
         }
         try:
             ended = subprocess.run(
-                [python, "-m", "benchmarks.subject"],
+                [sys.executable, "-m", "benchmarks.subject"],
                 input=json.dumps(order),
                 capture_output=True,
                 text=True,

@@ -29,6 +29,10 @@ _SECONDS_TO_WARM_UP = 10.0
 _REQUESTS = 10_000  # as many the seconds reported are for
 _IDS = 20_000  # of each kind, at most
 _IDS_COMPARED = 20
+_UVICORN = (
+    *("-m", "uvicorn", "--no-access-log", "--log-level", "error", "--port", "{port}"),
+    "benchmarks.subjects.reviews_starlette:app",
+)
 
 
 def service(context: Context, database: str) -> None:
@@ -38,22 +42,11 @@ def service(context: Context, database: str) -> None:
         _measure(context, WAREHOUSE_SERVE, settings)
 
 
-def starlette(context: Context) -> None:
-    """Measure a bare handler on `sqlite3`, over the tables of days."""
-    database = str(homes.home_of(context, "sqlite") / "warehouse.db")
-    _measure(context, _uvicorn("reviews_starlette"), {"DATABASE": database})
-
-
-def asyncpg(context: Context) -> None:
-    """Measure FastAPI and asyncpg by hand, over the tables of days."""
-    with homes.warehouse_of(context, "postgresql") as settings:
-        database = settings["WAREHOUSE_URL"]
-        _measure(context, _uvicorn("reviews_asyncpg"), {"DATABASE": database})
-
-
-def _uvicorn(module: str) -> list[str]:
-    options = ["--no-access-log", "--log-level", "error", "--port", "{port}"]
-    return ["-m", "uvicorn", *options, f"benchmarks.subjects.{module}:app"]
+def starlette(context: Context, database: str) -> None:
+    """Measure a bare handler over the tables of days in `database`."""
+    file = str(homes.home_of(context, "sqlite") / "warehouse.db")
+    with homes.warehouse_of(context, database) as settings:
+        _measure(context, _UVICORN, {"DATABASE": settings.get("WAREHOUSE_URL", file)})
 
 
 def _measure(context: Context, command: Sequence[str], settings: Mapping[str, str]) -> None:

@@ -3,20 +3,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from benchmarks import report
-from benchmarks.case import Case, Subject
 from benchmarks.data import Data
 from benchmarks.plan import CASES
-from benchmarks.runner import installed
 
 ROOT = Path(__file__).parents[2]
 
 
-def benchmarks(*options: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks", *options],
+def test_a_small_case_is_measured(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    sizes = ["--votes", "1000", "--trips", "2000", "--rounds", "1"]
+    command = [sys.executable, "-m", "benchmarks", *sizes, "--data", str(folder)]
+    ended = subprocess.run(
+        [*command, "--only", "trips_load"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -24,38 +23,26 @@ def benchmarks(*options: str | Path) -> subprocess.CompletedProcess[str]:
         timeout=120,
     )
 
-
-def test_a_small_case_is_measured_without_rivals_that_are_not_installed(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    sizes = ["--votes", "1000", "--trips", "2000", "--rounds", "1"]
-    ended = benchmarks(
-        *sizes, "--rivals", tmp_path / "python", "--data", folder, "--only", "trips_load"
-    )
-
     assert ended.returncode == 0, ended.stderr
     row = r"^\| catch_up, archive included \| \d+\.\d+ \| .* \| \d+\.\d\d \| 1\.2 \| [\d,]+ MB \|"
     assert re.search(row, ended.stdout, flags=re.MULTILINE)
     rows = dict(re.findall(r"^\| (\w+)[:,] .*? \| (.+?) \|", ended.stdout, flags=re.MULTILINE))
-    assert set(rows) == {"DuckDB", "catch_up", "polars"}
-    assert rows["polars"] == "polars is not installed (`make benchmarks` does)"
+    assert set(rows) == {"DuckDB", "catch_up"}
     names = {path.name for path in folder.iterdir()}
     # No votes are made for trips, and what a run leaves is removed.
     assert names == {"trips-2000.csv", "trips-next-2000.csv"}
 
 
-def assert_is_a_function(subject: Subject) -> None:
-    module, function = subject.call.split(".")
-    source = ROOT / "benchmarks" / "subjects" / f"{module}.py"
-    assert f"\ndef {function}(context: Context" in source.read_text(encoding="utf-8")
+def test_every_call_of_the_plan_is_a_function() -> None:
+    for call in {subject.call for case in CASES for subject in [*case.subjects, *case.prepare]}:
+        module, function = call.split(".")
+        source = ROOT / "benchmarks" / "subjects" / f"{module}.py"
+        assert f"\ndef {function}(context: Context" in source.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_call_of_the_plan_is_a_function(case: Case) -> None:
-    for subject in [*case.subjects, *case.prepare]:
-        assert_is_a_function(subject)
-
-
-def test_the_same_size_gives_the_same_data(tmp_path: Path) -> None:
+def test_the_same_size_gives_the_same_data_and_the_next_file_of_trips_others(
+    tmp_path: Path,
+) -> None:
     first, second = Data(tmp_path / "a", 1000, 2000), Data(tmp_path / "b", 1000, 2000)
     for data in (first, second):
         data.make_forum()
@@ -65,24 +52,11 @@ def test_the_same_size_gives_the_same_data(tmp_path: Path) -> None:
         content = getattr(first, name).read_bytes()
         assert content == getattr(second, name).read_bytes()
         assert content
-
-
-def test_the_next_file_of_trips_has_other_trips(tmp_path: Path) -> None:
-    data = Data(tmp_path, 1000, 2000)
-    data.make_trips()
-
-    header, *trips = data.trips_file.read_text().splitlines()
-    following = data.next_trips_file.read_text().splitlines()
+    header, *trips = first.trips_file.read_text().splitlines()
+    following = first.next_trips_file.read_text().splitlines()
     assert (len(trips), len(following)) == (2000, 2001)
     assert set(trips) & set(following) == set()
     assert header == following[0]
-
-
-def test_what_is_installed_is_asked_of_the_environment(tmp_path: Path) -> None:
-    versions = installed(Path(sys.executable))
-    assert versions["pytest"] == pytest.__version__
-    assert "sqlalchemy" in versions, "which is written SQLAlchemy"
-    assert installed(tmp_path / "none") == {}
 
 
 def test_the_report_goes_between_the_marks_of_the_page(tmp_path: Path) -> None:
