@@ -29,12 +29,15 @@ _logger = logging.getLogger(__name__)
 class Problem(BaseModel):
     """What went wrong, as RFC 9457 has it."""
 
-    type: str = Field("about:blank", description="Always about:blank: the status says it all.")
+    type: str = Field(
+        default="about:blank", description="Always about:blank: the status says it all."
+    )
     title: str = Field(description="The status in words.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What is wrong and what to do.")
     errors: list[dict[str, str]] | None = Field(
-        None, description="For 422: the values that cannot be used, each with `at` and `reason`."
+        default=None,
+        description="For 422: the values that cannot be used, each with `at` and `reason`.",
     )
 
 
@@ -55,16 +58,9 @@ def answer(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer that tells a problem."""
-    return JSONResponse(_document(status, detail, errors), status, headers, media_type=MEDIA_TYPE)
-
-
-def _document(
-    status: int, detail: str, errors: list[dict[str, str]] | None = None
-) -> dict[str, Any]:
-    problem = Problem(
-        type="about:blank", title=_title(status), status=status, detail=detail, errors=errors
-    )
-    return problem.model_dump(exclude_none=True)
+    problem = Problem(title=_title(status), status=status, detail=detail, errors=errors)
+    document = problem.model_dump(exclude_none=True)
+    return JSONResponse(document, status, headers, media_type=MEDIA_TYPE)
 
 
 def _title(status: int) -> str:
@@ -108,22 +104,20 @@ async def _of_broken_off(request: Request, error: Exception) -> Response:
     return answer(400, "The request was broken off before its body was whole.")
 
 
-async def _of_house(request: Request, error: Exception) -> Response:
-    _logger.warning("%s %s: %s", request.method, request.url.path, error)
-    if is_disk_full(error):
-        return answer(507, str(error))
-    # Where it is permanent, a person has to act first.
-    seconds = _SECONDS_UNTIL_ANOTHER_TRY * (6 if isinstance(error, PermanentError) else 1)
-    return answer(503, str(error), headers={"Retry-After": str(seconds)})
-
-
-async def _of_system(request: Request, error: Exception) -> Response:
-    if trouble_of_disk(error) is None and not is_disk_full(error):
+async def _of_trouble(request: Request, error: Exception) -> Response:
+    """What the warehouse says of itself, or the system of a disk."""
+    is_of_system, is_full, told = isinstance(error, OSError), is_disk_full(error), str(error)
+    if is_of_system and not is_full and trouble_of_disk(error) is None:
         raise error
     _logger.warning("%s %s: %s", request.method, request.url.path, error)
-    if is_disk_full(error):
-        return answer(507, "There is no space left on the disk of the service. Try again later.")
-    return answer(503, "The disk of the service cannot be written. Try again later.")
+    if is_of_system:  # its own words are of paths
+        what = "has no space left" if is_full else "cannot be written"
+        told = f"The disk of the service {what}. Try again later."
+    if is_full:
+        return answer(507, told)
+    # Where it is permanent, a person has to act first.
+    seconds = _SECONDS_UNTIL_ANOTHER_TRY * (6 if isinstance(error, PermanentError) else 1)
+    return answer(503, told, headers={"Retry-After": str(seconds)})
 
 
 async def _of_fault(request: Request, error: Exception) -> Response:
@@ -134,8 +128,8 @@ HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, An
     HTTPException: _of_status,
     RequestValidationError: _of_values,
     ClientDisconnect: _of_broken_off,
-    WarehouseAssetsError: _of_house,
-    OSError: _of_system,
+    WarehouseAssetsError: _of_trouble,
+    OSError: _of_trouble,
     Exception: _of_fault,
 }
 """What answers each error with a problem document."""

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -215,35 +215,24 @@ class Heard:
     data: Mapping[str, Any]
 
 
-@dataclass
-class Stream:
-    """The events of a stream, as they are heard."""
-
-    response: requests.Response
-    comments: list[str] = field(default_factory=list)
-
-    def __iter__(self) -> Iterator[Heard]:
-        found: dict[str, str] = {}
-        for raw in self.response.iter_lines(chunk_size=1):
-            line = raw.decode()
-            if line.startswith(":"):
-                self.comments.append(line)
-            elif line:
-                name, _, value = line.partition(": ")
-                found[name] = value
-            elif found:
-                yield Heard(int(found["id"]), found["event"], json.loads(found["data"]))
-                found = {}
-
-
 @contextmanager
-def listening_to(url: str, **options: Any) -> Iterator[Stream]:
-    """The stream of events at `url`."""
-    with (
-        client() as session,
-        session.get(url, stream=True, **{"timeout": 10, **options}) as response,
-    ):
-        yield Stream(response)
+def listening_to(url: str, **options: Any) -> Iterator[Iterator[Heard]]:
+    """The events of the stream at `url`, as they are heard."""
+    options = {"timeout": 10, **options}
+    with client() as session, session.get(url, stream=True, **options) as response:
+        assert response.headers["Content-Type"].startswith("text/event-stream")
+        yield _heard(response)
+
+
+def _heard(response: requests.Response) -> Iterator[Heard]:
+    found: dict[str, str] = {}
+    for raw in response.iter_lines(chunk_size=1):
+        name, _, value = raw.decode().partition(": ")
+        if name:
+            found[name] = value
+        elif "data" in found:
+            yield Heard(int(found["id"]), found["event"], json.loads(found["data"]))
+            found = {}
 
 
 def events_url(served: Served, ingestion: Ingestion) -> str:

@@ -123,18 +123,17 @@ class _Area(Formatted, Ranged, OfRegion):
             Refusal: neither, both, or half a box is given.
         """
         sides = (self.min_lon, self.min_lat, self.max_lon, self.max_lat)
-        if self.region is not None and sides == (None,) * 4:
+        given = [side for side in sides if side is not None]
+        if self.region is not None and not given:
             if self.match is not None:
                 reason = "It says which end of a trip is in the box, and there is none."
                 raise Refusal(422, reason, "match")
             return None
-        if self.region is not None or self.min_lon is None or self.min_lat is None:
+        if self.region is not None or len(given) < len(sides):
             reason = "Say either region, or min_lon, min_lat, max_lon and max_lat."
             raise Refusal(422, reason, "region")
-        if self.max_lon is None or self.max_lat is None:
-            raise Refusal(422, "The box needs max_lon and max_lat, too.", "max_lon")
         try:
-            return Box(self.min_lon, self.min_lat, self.max_lon, self.max_lat)
+            return Box(*given)
         except ValueError as error:
             raise Refusal(422, f"The box cannot be used: {error}.", "min_lon") from None
 
