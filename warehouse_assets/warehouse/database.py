@@ -116,10 +116,8 @@ class SqlDatabase(ABC):
         Raises:
             WarehouseError: the database was written from a lake at another place, too.
         """
-        table = self.use.origin
         with self.write() as connection:
-            table.metadata.create_all(connection)
-            known, this = _noted(connection, table), _Origin.of(lake, self.url)
+            known, this = self._origins(connection, lake)
             if known is not None and not known.is_of(this):
                 raise WarehouseError(
                     f"{self.use.name} {self} belongs to the lake in {known.shown(self.url)}; "
@@ -129,7 +127,7 @@ class SqlDatabase(ABC):
                     "has it made anew from this one, which it goes on with."
                 )
             if known != this:
-                _note(connection, table, this)
+                self._note(connection, this)
             yield connection
 
     def adopt(self, lake: Path) -> None:
@@ -142,12 +140,21 @@ class SqlDatabase(ABC):
         if not self.exists():
             return
         with self.write() as connection:
-            self.use.origin.metadata.create_all(connection)
-            known, this = _noted(connection, self.use.origin), _Origin.of(lake, self.url)
-            _note(connection, self.use.origin, this)
+            known, this = self._origins(connection, lake)
+            self._note(connection, this)
             if known is not None and not known.is_of(this):
                 for table in self.use.of_a_lake:
                     connection.execute(table.delete())
+
+    def _origins(self, connection: sa.Connection, lake: Path) -> tuple["_Origin | None", "_Origin"]:
+        """The lake that is noted, if one is, and that in a folder."""
+        self.use.origin.metadata.create_all(connection)
+        row = connection.execute(sa.select(self.use.origin)).one_or_none()
+        return None if row is None else _Origin(*row), _Origin.of(lake, self.url)
+
+    def _note(self, connection: sa.Connection, origin: "_Origin") -> None:
+        connection.execute(self.use.origin.delete())
+        connection.execute(self.use.origin.insert().values(vars(origin)))
 
 
 def origin_table(name: str, metadata: sa.MetaData) -> sa.Table:
@@ -198,18 +205,6 @@ class _Origin:
         if url.get_backend_name() == "sqlite":
             return os.path.normpath(_folder_of(url) / self.place)
         return f"{self.place} on {self.host}"
-
-
-def _noted(connection: sa.Connection, table: sa.Table) -> _Origin | None:
-    """The lake that is noted in `table`; None if none is."""
-    row = connection.execute(sa.select(table)).one_or_none()
-    return None if row is None else _Origin(row.place, row.host, row.lake_id, row.inode)
-
-
-def _note(connection: sa.Connection, table: sa.Table, origin: _Origin) -> None:
-    """Note a lake in `table`, in place of the one that was noted."""
-    connection.execute(table.delete())
-    connection.execute(table.insert().values(vars(origin)))
 
 
 def _folder_of(url: sa.URL) -> Path:

@@ -14,7 +14,7 @@ from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets.warehouse import Published, Warehouse, publish, warehouse_at, withdraw
-from warehouse_assets.warehouse.rows import copy
+from warehouse_assets.warehouse.rows import Rows
 from warehouse_assets_tests.lake.tables import KINDS, PETS, REX, TAGS, TOM, Row, Stored, with_column
 from warehouse_assets_tests.postgres import execute
 from warehouse_assets_tests.warehouse.copies import contents, publish_to, query, tables, url_of
@@ -228,14 +228,17 @@ def test_who_listens_hears_of_each_publishing_that_was_committed(
 
 
 def test_a_query_that_fails_half_way_copies_nothing(lake: Lake, warehouse: Warehouse) -> None:
-    target = sa.Table("numbers", sa.MetaData(), sa.Column("number", sa.BigInteger))
-    until_an_error = """SELECT CASE WHEN range < 400000 THEN range ELSE error('no more') END
-        FROM range(500000)"""
+    numbers = sa.Table("numbers", sa.MetaData(), sa.Column("number", sa.BigInteger))
 
     def copy_numbers() -> None:
         with warehouse.write() as connection, lake.connect() as engine:
-            target.create(connection)
-            copy(engine, until_an_error, connection, target)
+            engine.execute(
+                """CREATE VIEW numbers AS
+                SELECT CASE WHEN range < 400000 THEN range ELSE error('no more') END AS number
+                FROM range(500000)"""
+            )
+            numbers.create(connection)
+            Rows(engine, "numbers", connection, numbers).write_into(numbers)
 
     with pytest.raises(duckdb.Error, match="no more"):
         copy_numbers()
