@@ -266,10 +266,9 @@ def _refuse_foreign(places: Places) -> None:
     """Raise SourceError if one of the files was made by something else."""
     students = places.students
     if not _is_made_here(students):
-        if students.exists() and students.stat().st_size:
-            raise _foreign(students, "STUDENTS_DB")
-        for path, setting in ((places.batches, "BATCHES_URL"), (places.log, "TEST_RUNS_LOG")):
-            if path.exists():
+        settings = ("STUDENTS_DB", "BATCHES_URL", "TEST_RUNS_LOG")
+        for path, setting in zip(places.school, settings, strict=True):
+            if path.exists() and path.stat().st_size:
                 raise _foreign(path, setting)
         return
     with writing(students), closing(sqlite3.connect(students)) as connection:
