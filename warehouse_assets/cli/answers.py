@@ -18,7 +18,6 @@ from warehouse_assets.defs.trips.answers import (
     Box,
     Match,
     WeeklyTrips,
-    create_functions,
     regions,
     weekly_trips_of_box,
     weekly_trips_of_region,
@@ -264,7 +263,6 @@ def lake_query(
     with lake.connect() as connection:
         for table in TABLES:
             lake.view_newest(connection, table)
-        create_functions(connection)
         try:
             connection.execute(query, parameters)
             yield [column[0] for column in connection.description or []], _rows(connection)

@@ -8,12 +8,10 @@ begin on Mondays.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any, Literal
 
-import duckdb
 import sqlalchemy as sa
 
 from warehouse_assets.defs.trips.tables import (
@@ -30,7 +28,6 @@ from warehouse_assets.times import ANY_DAY, Days
 Match = Literal["origin", "destination", "both"]
 """Which end of a trip has to be in a box."""
 
-_FUNCTIONS = Path(__file__).parent / "sql" / "functions"
 _WEEK = timedelta(days=7)
 _EAST, _NORTH = 180, 90  # the greatest longitude and latitude, in degrees
 
@@ -153,41 +150,21 @@ def weekly_trips_of_box(
     """The trips of a box by week, from the trips themselves, in the newest version of the lake."""
     with lake.connect() as connection:
         lake.view_newest(connection, TRIPS)
-        create_functions(connection, ["weekly_trips_in_box"])
         rows = connection.execute(
-            """FROM weekly_trips_in_box($min_lon, $min_lat, $max_lon, $max_lat,
-            match := $match, first_day := $first, last_day := $last)""",
-            {
-                "min_lon": box.min_lon,
-                "min_lat": box.min_lat,
-                "max_lon": box.max_lon,
-                "max_lat": box.max_lat,
-                "match": match,
-                "first": days.first,
-                "last": days.last,
-            },
+            """SELECT CAST(date_trunc('week', started_at) AS DATE), count(*) FROM trips
+            WHERE ($match = 'destination' OR (
+                    origin_lon BETWEEN $min_lon AND $max_lon
+                    AND origin_lat BETWEEN $min_lat AND $max_lat))
+                AND ($match = 'origin' OR (
+                    destination_lon BETWEEN $min_lon AND $max_lon
+                    AND destination_lat BETWEEN $min_lat AND $max_lat))
+                AND ($first IS NULL OR started_at >= CAST($first AS DATE))
+                AND ($last IS NULL OR started_at < CAST($last AS DATE) + INTERVAL 1 DAY)
+            GROUP BY 1""",
+            {**asdict(box), "match": match, "first": days.first, "last": days.last},
         ).fetchall()
     return WeeklyTrips.of(rows, days)
 
-
-def create_functions(
-    connection: duckdb.DuckDBPyConnection, names: Sequence[str] | None = None
-) -> None:
-    """Make the SQL functions of `sql/functions`, or those called `names`, known.
-
-    The tables of the lake that they read must be readable under their names.
-    """
-    for name in names or FUNCTIONS:
-        connection.execute((_FUNCTIONS / f"{name}.sql").read_text(encoding="utf-8"))
-
-
-FUNCTIONS = (
-    "weekly_trips_in_box",
-    "weekly_trips_in_region",
-    "weekly_average_in_box",
-    "weekly_average_in_region",
-)
-"""The SQL functions, in the order in which they need one another."""
 
 ORDER = [TRIP_GROUPS.c[name] for name in ("trips", *key_names(TRIP_GROUPS))]
 """The columns by which groups are ordered: most trips first, then by their key."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import duckdb
 
-from warehouse_assets.defs.trips.answers import create_functions
 from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets.lake import Lake
 from warehouse_assets.tables import duckdb_type
@@ -16,7 +15,7 @@ from warehouse_assets_tests.defs.trips.journeys import Trip, sql
 
 @contextmanager
 def tables(trips: Sequence[Trip], zoom: int = 14) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with the table of `trips`, all that follows from it and the functions."""
+    """A connection with the table of `trips`, and all that follows from it."""
     with Lake(Path("lake"), Path("scratch"), 10**9).connect() as connection:
         columns = ", ".join(f'"{c.name}" {duckdb_type(c)}' for c in TRIPS.columns)
         connection.execute(f"CREATE TABLE trips ({columns})")
@@ -33,7 +32,6 @@ def tables(trips: Sequence[Trip], zoom: int = 14) -> Iterator[duckdb.DuckDBPyCon
         connection.execute("CREATE TABLE constants AS SELECT CAST(? AS DOUBLE) AS tiles", [2**zoom])
         for name in ("daily_trips", "weekly_trips", "trip_groups"):
             connection.execute(f"CREATE TABLE {name} AS {sql(name)}")
-        create_functions(connection)
         yield connection
 
 

@@ -21,7 +21,6 @@ from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIPS, WEEKLY_TRIPS
 from warehouse_assets.lake import Lake, rearrange
 from warehouse_assets.times import Days
 from warehouse_assets_tests.defs.trips import journeys
-from warehouse_assets_tests.defs.trips.answers import tables
 from warehouse_assets_tests.defs.trips.journeys import Trip, random_trips, weekly_average
 from warehouse_assets_tests.house import House
 
@@ -118,36 +117,6 @@ def test_ranges_of_days_by_hand() -> None:
         for first, last, trips, weeks, average in RANGES:
             weekly = weekly_trips_of_region(connection, "Prague", days(first, last))
             assert figures(weekly) == (trips, weeks, average), (first, last)
-
-
-def test_the_sql_functions_agree_with_the_ranges_by_hand() -> None:
-    with tables(FIVE) as connection:
-        for first, last, trips, weeks, average in RANGES:
-            limits = {"first": first, "last": last}
-            for function, area in (
-                ("weekly_average_in_region", "'Prague'"),
-                ("weekly_average_in_box", "-180, -90, 180, 90"),
-            ):
-                (row,) = connection.execute(
-                    f"FROM {function}({area}, first_day := $first, last_day := $last)", limits
-                ).fetchall()
-                assert row[:3] == (pytest.approx(average), weeks or None, trips), (function, limits)
-
-
-def test_the_sql_functions_can_be_called_with_names_and_dates() -> None:
-    with tables(FIVE) as connection:
-        (row,) = connection.execute(
-            "FROM weekly_average_in_region('Prague', last_day := DATE '2019-01-12')"
-        ).fetchall()
-        assert row == (1.5, 2, 3, date(2018, 12, 31), date(2019, 1, 7))
-        assert connection.execute("FROM weekly_trips_in_region('Prague')").fetchall() == [
-            (date(2018, 12, 31), 1),
-            (date(2019, 1, 7), 3),
-            (date(2019, 1, 28), 1),
-        ]
-        assert connection.execute("FROM weekly_average_in_region('Nowhere')").fetchall() == [
-            (None, None, 0, None, None)
-        ]
 
 
 def test_a_region_may_be_called_anything_and_without_trips_it_is_none() -> None:
