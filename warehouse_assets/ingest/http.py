@@ -50,6 +50,8 @@ _HINTS: dict[int, str] = {
 }
 _CREDENTIALS = re.compile(r"(?<=://)([^/?#]*)@")
 _SHORTEST_SECONDS = 0.01  # for what is to be tried at all
+_CONNECT_SECONDS = 10.0
+_FIRST_WAIT, _MOST_WAIT = 1.0, 30.0  # seconds; doubled from one attempt to the next
 _random = SystemRandom()
 _T = TypeVar("_T")
 
@@ -62,11 +64,8 @@ class Patience:
         attempts: of one page.
         seconds: for a page, with all attempts and the waits between them.
         setting: the setting that `seconds` comes from, for messages.
-        connect_seconds: for a connection.
         read_seconds: for the next byte.
         total_seconds: for one attempt, however its answer trickles in.
-        first_wait: seconds before the second attempt, doubled before each further one.
-        most_wait: the longest of these waits; a server may ask for longer ones (`Retry-After`).
         most_bytes: the longest answer that is read, unpacked.
         sleep: waits for seconds.
     """
@@ -74,11 +73,8 @@ class Patience:
     attempts: int = 6
     seconds: float = 120.0
     setting: str = ""
-    connect_seconds: float = 10.0
     read_seconds: float = 30.0
     total_seconds: float = 60.0
-    first_wait: float = 1.0
-    most_wait: float = 30.0
     most_bytes: int = 64 * 2**20
     sleep: Callable[[float], None] = time.sleep
 
@@ -88,15 +84,6 @@ class Patience:
         return cls(
             seconds=seconds, setting=setting, read_seconds=seconds / 4, total_seconds=seconds / 2
         )
-
-    def wait(self, state: RetryCallState) -> float:
-        """Seconds to wait after an attempt failed."""
-        failure = state.outcome and state.outcome.exception()
-        if isinstance(failure, _FailedError) and failure.asked_wait is not None:
-            return failure.asked_wait
-        longest = min(self.first_wait * 2.0 ** (state.attempt_number - 1), self.most_wait)
-        # Those who failed together should not come again together.
-        return longest * _random.uniform(0.5, 1.0)
 
 
 class _FailedError(Exception):
@@ -141,7 +128,7 @@ class HttpPages:
         retry = Retrying(
             retry=retry_if_exception_type(_FailedError),
             stop=stop_after_attempt(patience.attempts) | stop_before_delay(patience.seconds),
-            wait=patience.wait,
+            wait=_wait,
             before_sleep=self._tell_of_failure,
             sleep=patience.sleep,
             reraise=True,
@@ -179,27 +166,19 @@ class HttpPages:
     def _answer(
         self, parameters: Mapping[str, str], seconds: float
     ) -> tuple[requests.Response, bytes]:
-        deadline = time.monotonic() + seconds
-        limits = (self._patience.connect_seconds, self._patience.read_seconds)
+        deadline, body, most = time.monotonic() + seconds, bytearray(), self._patience.most_bytes
+        limits = min(_CONNECT_SECONDS, seconds), min(self._patience.read_seconds, seconds)
         with self._session.get(
-            self._address,
-            params=parameters,
-            timeout=(min(limits[0], seconds), min(limits[1], seconds)),
-            stream=True,
+            self._address, params=parameters, timeout=limits, stream=True
         ) as response:
-            return response, self._body(response, deadline)
-
-    def _body(self, response: requests.Response, deadline: float) -> bytes:
-        body = bytearray()
-        # Each read takes what is there: a server that drips cannot hold it up.
-        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
-            body += chunk
-            if len(body) > self._patience.most_bytes:
-                limit = self._patience.most_bytes
-                raise self._error(f"its answer is longer than {limit:,} bytes")
-            if time.monotonic() > deadline:
-                raise FutureTimeoutError
-        return bytes(body)
+            # Each read takes what is there: a server that drips cannot hold it up.
+            while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+                body += chunk
+                if len(body) > most:
+                    raise self._error(f"its answer is longer than {most:,} bytes")
+                if time.monotonic() > deadline:
+                    raise FutureTimeoutError
+            return response, bytes(body)
 
     def _check_status(self, response: requests.Response, body: bytes) -> None:
         code = response.status_code
@@ -236,6 +215,16 @@ class HttpPages:
             f"the setting {self._setting} is its address. What was read before is kept; the next "
             "run continues there."
         )
+
+
+def _wait(state: RetryCallState) -> float:
+    """Seconds to wait after an attempt failed."""
+    failure = state.outcome and state.outcome.exception()
+    if isinstance(failure, _FailedError) and failure.asked_wait is not None:
+        return failure.asked_wait
+    longest = min(_FIRST_WAIT * 2.0 ** (state.attempt_number - 1), _MOST_WAIT)
+    # Those who failed together should not come again together.
+    return longest * _random.uniform(0.5, 1.0)
 
 
 def _within(seconds: float, work: Callable[[], _T]) -> _T:

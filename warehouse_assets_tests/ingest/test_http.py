@@ -47,7 +47,6 @@ class Asked:
         patience = Patience(
             **{
                 "attempts": 4,
-                "connect_seconds": 1.0,
                 "read_seconds": 0.15,
                 "sleep": self.waits.append,
                 **limits,
@@ -122,10 +121,10 @@ def test_what_may_pass_is_tried_again(server: Server, failure: Answer, words: st
 
 def test_waits_grow_up_to_a_limit_and_differ(server: Server) -> None:
     server.usual = reply(b"", 500)
-    asked = Asked(server, attempts=8, first_wait=1.0, most_wait=10.0)
+    asked = Asked(server, attempts=8)
     with pytest.raises(SourceError, match="tried 8 times"):
         asked.page()
-    for wait, longest in zip(asked.waits, [1, 2, 4, 8, 10, 10, 10], strict=True):
+    for wait, longest in zip(asked.waits, [1, 2, 4, 8, 16, 30, 30], strict=True):
         assert longest / 2 <= wait <= longest
     assert len(set(asked.waits)) > 5
 
