@@ -121,22 +121,17 @@ def test_a_database_that_may_not_be_read_is_told() -> None:
         Path(name).chmod(0o755)
 
 
-def test_a_lock_is_waited_for(path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as writer:
-        writer.execute("BEGIN EXCLUSIVE")
-        threading.Timer(0.2, lambda: writer.execute("COMMIT")).start()
-        assert numbers(path, limits=Limits(patience_seconds=60)) == [1, 2, 3]
-
-
 def test_a_lock_is_told_of_and_not_waited_for_without_end(path: Path, tmp_path: Path) -> None:
     told: list[str] = []
-    limits = Limits(patience_seconds=1.5)
-    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+    limits = Limits(patience_seconds=1.2)
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
-        message = r"locked by another program for more than 1\.5 sec"
+        message = r"locked by another program for more than 1\.2 sec"
         with heard_by(told.append), pytest.raises(BusyError, match=message):
             list(SqliteReader(path, source(limits=limits), tmp_path).pages())
-    assert told == [f"Waiting for another program that has locked {path}."]
+        assert told == [f"Waiting for another program that has locked {path}."]
+        threading.Timer(0.2, lambda: writer.execute("COMMIT")).start()
+        assert numbers(path, limits=Limits(patience_seconds=60)) == [1, 2, 3]
 
 
 def test_a_database_that_is_changed_all_the_time_cannot_be_copied(path: Path) -> None:
