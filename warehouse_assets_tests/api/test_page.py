@@ -66,37 +66,33 @@ class Page:
     def __init__(self, browser: webdriver.Chrome, served: Served) -> None:
         self.browser = browser
         self.served = served
-        self._console()  # what former pages said
+        self.console()  # what former pages said
         browser.get(served.address)
 
     def element(self, name: str) -> WebElement:
         return self.browser.find_element(By.ID, name)
 
-    def text(self, name: str) -> str:
-        return self.element(name).text
+    def awaits(self, name: str, text: str) -> None:
+        """Wait until an element shows a text."""
+        eventually(lambda: text in self.element(name).text)
 
     def send(self, file: Path) -> None:
         self.element("file").send_keys(str(file))
         self.element("submit").click()
 
-    def the_ingestion(self) -> Ingestion:
-        eventually(self.served.service.ingestions.all)
+    def ingestion(self, number: int = 1) -> Ingestion:
+        """The newest ingestion, when there are so many."""
+        eventually(lambda: len(self.served.service.ingestions.all()) == number)
         return self.served.service.ingestions.all()[0]
 
-    def bar(self) -> str | None:
-        return self.element("bar").get_attribute("value")
+    def awaits_row(self, *cells: str) -> None:
+        """Wait until the row of the latest file begins with these cells."""
+        eventually(lambda: self.browser.execute_script(_FIRST_ROW)[: len(cells)] == [*cells])
 
-    def first_row(self) -> list[str]:
-        """The cells of the latest file."""
-        return [str(text) for text in self.browser.execute_script(_FIRST_ROW)]
-
-    def complaints(self) -> list[str]:
-        """What the browser's console complains of, but for pictures that are not there yet."""
-        return [said for said in self._console() if ".svg" not in said]
-
-    def _console(self) -> list[str]:
+    def console(self) -> list[str]:
+        """What the browser complains of, but for pictures that are not there yet."""
         entries = self.browser.execute("getLog", {"type": "browser"})["value"]
-        return [str(entry["message"]) for entry in entries]
+        return [str(entry["message"]) for entry in entries if ".svg" not in str(entry["message"])]
 
 
 @pytest.fixture
@@ -116,60 +112,54 @@ def test_files_of_others_are_seen_and_an_upload_is_watched_to_its_end(
 ) -> None:
     other = page.served.create("of others.csv")
     page.browser.refresh()
-    eventually(lambda: page.first_row()[:2] == ["of others.csv", "received"])
+    page.awaits_row("of others.csv", "received")
     other.tell("progress", rows=12_345, rejected=0)
-    eventually(lambda: page.first_row()[1:4] == ["being read", "12,345", "0"])
+    page.awaits_row("of others.csv", "being read", "12,345", "0")
     other.tell("succeeded", rows=12_346, rejected=0)
 
     page.send(file)
-    eventually(lambda: len(page.served.service.ingestions.all()) == 2)
-    ingestion = page.the_ingestion()
-    eventually(lambda: page.text("live-state") == "waiting for a run")
-    assert page.text("live-name") == file.name
-
+    ingestion = page.ingestion(2)
+    page.awaits("live-state", "waiting for a run")
+    assert page.element("live-name").text == file.name
     ingestion.tell("started", run_id="1")
-    ingestion.tell(
-        "progress", rows=1_000, rejected=2, bytes=25_000, bytes_total=100_000, rate=12_500
-    )
-    eventually(lambda: page.bar() == "25")
-    assert page.text("live-state") == "being read"
-    assert page.text("figures") == "1,000 rows, 25.0 kB of 100 kB, 2 rejected, 12.5 kB per second"
+    figures = {"bytes": 25_000, "bytes_total": 100_000, "rate": 12_500}
+    ingestion.tell("progress", rows=1_000, rejected=2, **figures)
+    eventually(lambda: page.element("bar").get_attribute("value") == "25")
+    assert page.element("live-state").text == "being read"
+    told = "1,000 rows, 25.0 kB of 100 kB, 2 rejected, 12.5 kB per second"
+    assert page.element("figures").text == told
 
     ingestion.tell("stored", rows=4_000, rejected=2)
     ingestion.tell("published", table="weekly_trips")
     ingestion.tell("succeeded", rows=4_000, rejected=2, is_known=False)
-    eventually(lambda: page.text("live-state") == "done")
-    assert page.bar() == "100"
-    assert page.text("figures") == "4,000 rows, 2 rejected"
+    page.awaits("live-state", "done")
+    assert page.element("bar").get_attribute("value") == "100"
+    assert page.element("figures").text == "4,000 rows, 2 rejected"
     steps = page.element("steps").find_elements(By.TAG_NAME, "li")
     assert [step.text for step in steps] == ["received", "stored", "weekly_trips", "done"]
-    eventually(lambda: page.first_row()[:4] == [file.name, "done", "4,000", "2"])
+    page.awaits_row(file.name, "done", "4,000", "2")
     assert page.element("submit").is_enabled()
-    assert page.complaints() == []
+    assert page.console() == []
 
 
 def test_what_fails_is_told_in_words_before_it_is_sent_or_afterwards(
     page: Page, file: Path, tmp_path: Path
 ) -> None:
-    eventually(lambda: "At most 10.0 MB" in page.text("limit"))
+    page.awaits("limit", "At most 10.0 MB")
     large, empty = tmp_path / "large.csv", tmp_path / "empty.csv"
     with large.open("wb") as stream:
         stream.truncate(10_000_001)
     empty.touch()
 
     page.send(large)
-    eventually(lambda: "at most 10.0 MB are taken" in page.text("reason"))
+    page.awaits("reason", "at most 10.0 MB are taken")
     page.send(empty)
-    eventually(lambda: "the file is empty" in page.text("reason"))
+    page.awaits("reason", "the file is empty")
     assert page.served.service.ingestions.all() == []
     page.send(file)
-    page.the_ingestion().tell("failed", reason="The column region is <missing>.")
-    eventually(lambda: page.text("live-state") == "failed")
-    assert page.text("reason") == "The column region is <missing>."
-
-
-def has_received(page: Page, files: int) -> bool:
-    return len(page.served.service.ingestions.all()) == files
+    page.ingestion().tell("failed", reason="The column region is <missing>.")
+    page.awaits("live-state", "failed")
+    assert page.element("reason").text == "The column region is <missing>."
 
 
 def test_pictures_are_shown_anew_after_each_file(page: Page, file: Path) -> None:
@@ -184,10 +174,8 @@ def test_pictures_are_shown_anew_after_each_file(page: Page, file: Path) -> None
         weekly.append([(f"Region {number}", date(2018, 5, 28), "funny_car", 7, at)])
         publish(lake, page.served.service.warehouse, lake.table(WEEKLY_TRIPS))
         page.send(file)
-        eventually(partial(has_received, page, number))
-        ingestion = page.the_ingestion()
-        ingestion.tell("succeeded", rows=100, rejected=0, is_known=False)
-        eventually(lambda: page.text("live-state") == "done")
+        page.ingestion(number).tell("succeeded", rows=100, rejected=0, is_known=False)
+        page.awaits("live-state", "done")
         eventually(lambda: page.browser.execute_script(_PICTURE) not in seen)
         seen.add(page.browser.execute_script(_PICTURE))
 
