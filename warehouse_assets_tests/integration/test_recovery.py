@@ -1,20 +1,32 @@
 """What was lost or moved comes back: every warehouse ends as an undisturbed one."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from warehouse_assets_tests.house import House
-from warehouse_assets_tests.integration.state import State, deliver_second, state_of
+from warehouse_assets_tests.integration.state import State, deliver_first, deliver_second, state_of
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory: pytest.TempPathFactory, shared_instance: dg.DagsterInstance) -> Path:
+    """The homes `first` and `second`: of a warehouse that took one delivery, and both."""
+    folder = tmp_path_factory.mktemp("homes")
+    first = House(folder / "first", shared_instance)
+    deliver_first(first)
+    assert first.run(checks=False).success
+    second = House(Path(shutil.copytree(first.settings.home, folder / "second")), shared_instance)
+    deliver_second(second)
+    assert second.run(checks=False).success
+    return folder
 
 
 @pytest.fixture
-def filled(house: House, second_home: Path) -> House:
-    """A warehouse that took both deliveries."""
-    shutil.copytree(second_home, house.settings.home)
-    return house
+def undisturbed(homes: Path, instance: dg.DagsterInstance) -> State:
+    """What a warehouse holds that took both deliveries without being disturbed."""
+    return state_of(House(homes / "second", instance))
 
 
 def test_an_undisturbed_run_holds_what_was_delivered(undisturbed: State) -> None:
@@ -29,31 +41,11 @@ def test_an_undisturbed_run_holds_what_was_delivered(undisturbed: State) -> None
     assert len(undisturbed["archive"]) == 7
 
 
-def _warehouse(house: House) -> None:
-    for path in house.settings.home.glob("warehouse.db*"):
-        path.unlink()
-
-
-def _lake(house: House) -> None:
+def test_a_lake_that_is_lost_is_made_again_of_the_archive_before_what_waits(
+    house: House, homes: Path, undisturbed: State
+) -> None:
+    shutil.copytree(homes / "first", house.settings.home)
     shutil.rmtree(house.settings.lake)
-
-
-@pytest.mark.parametrize("lose", [_warehouse, _lake])
-def test_what_is_deleted_is_made_again_by_the_next_run(
-    filled: House, undisturbed: State, lose: Callable[[House], None]
-) -> None:
-    lose(filled)
-
-    assert filled.run(checks=False).success
-
-    assert state_of(filled) == undisturbed
-
-
-def test_a_lake_made_again_takes_what_waits_after_what_is_in_the_archive(
-    house: House, first_home: Path, undisturbed: State
-) -> None:
-    shutil.copytree(first_home, house.settings.home)
-    _lake(house)
     deliver_second(house)
 
     assert house.run(checks=False).success
@@ -61,10 +53,13 @@ def test_a_lake_made_again_takes_what_waits_after_what_is_in_the_archive(
     assert state_of(house) == undisturbed
 
 
-def test_a_home_can_be_moved(filled: House, undisturbed: State, tmp_path: Path) -> None:
-    shutil.move(filled.settings.home, tmp_path / "moved")
-    moved = House(tmp_path / "moved", filled.instance)
+def test_a_home_that_was_moved_makes_again_the_warehouse_that_it_lost_and_nothing_else(
+    homes: Path, undisturbed: State, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    moved = House(Path(shutil.copytree(homes / "second", tmp_path / "moved")), instance)
     versions = moved.versions()
+    for path in moved.settings.home.glob("warehouse.db*"):
+        path.unlink()
 
     assert moved.run(checks=False).success
 

@@ -1,7 +1,7 @@
 """Little memory: a load completes by spilling to disk, or ends in words with nothing half done."""
 
 import json
-from functools import cache
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -17,17 +17,6 @@ pytestmark = pytest.mark.own_duckdb
 _VOTES = 60_000
 
 
-@cache
-def many_votes() -> bytes:
-    votes = (vote(number, number % 5000) for number in range(1, _VOTES + 1))
-    return "\n".join(map(json.dumps, votes)).encode()
-
-
-def deliver_many(house: House) -> None:
-    house.deliver("votes.jsonl", many_votes())
-    house.deliver("posts.jsonl", [post(number) for number in range(1, 2000)])
-
-
 def run_with(
     house: House, megabytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> dg.ExecuteInProcessResult:
@@ -38,10 +27,16 @@ def run_with(
         return house.run(overrides={"lake": tight}, checks=False)
 
 
-def test_a_load_that_needs_more_memory_than_there_is_says_so_and_is_made_up_for(
-    house: House, monkeypatch: pytest.MonkeyPatch
+def test_a_load_that_needs_too_much_memory_says_so_and_one_that_just_fits_gives_the_same(
+    house: House, tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deliver_many(house)
+    roomy = House(tmp_path / "roomy", instance)
+    votes = [vote(number, number % 5000) for number in range(1, _VOTES + 1)]
+    posts = [post(number) for number in range(1, 2000)]
+    content = "\n".join(map(json.dumps, votes))
+    for one in (house, roomy):
+        one.deliver("votes.jsonl", content)
+        one.deliver("posts.jsonl", posts)
 
     result = run_with(house, 24, monkeypatch)
 
@@ -54,22 +49,10 @@ def test_a_load_that_needs_more_memory_than_there_is_says_so_and_is_made_up_for(
     assert house.waiting() == ["posts.jsonl", "votes.jsonl"]
     assert house.archived() == []
 
-    assert house.run(checks=False).success
-
-    assert len(house.stored("votes", "id")) == _VOTES
-    assert house.waiting() == []
-    assert list(house.settings.scratch.iterdir()) == []
-
-
-def test_a_load_that_just_fits_gives_the_same_as_with_all_memory(
-    house: House, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    roomy = House(house.settings.home.with_name("roomy"), instance)
-    for one in (house, roomy):
-        deliver_many(one)
-
     # The smallest memory that settings allow.
     assert run_with(house, 128, monkeypatch).success
     assert roomy.run(checks=False).success
 
+    assert len(house.stored("votes", "id")) == _VOTES
     assert state_of(house) == state_of(roomy)
+    assert list(house.settings.scratch.iterdir()) == []
