@@ -2,7 +2,6 @@
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -11,8 +10,10 @@ import pytest
 import warehouse_assets
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.definitions import build_defs, defs
+from warehouse_assets.defs.school.tables import LESSON_TITLES, LESSONS
 from warehouse_assets.errors import SettingError
 from warehouse_assets.settings import Settings
+from warehouse_assets.tables import aggregates
 
 _RAW = {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries"}
 _SQL = {"sql", "duckdb", "deltalake"}
@@ -59,44 +60,7 @@ EXTERNAL = {
 AVERAGE = "average_delivery_duration"
 SOURCES = _RAW
 
-# Of each table what its family declares; those in capitals block what depends on it. Of every table
-# are KEY_IS_UNIQUE and REQUIRED_COLUMNS_ARE_FILLED, the first not where there is no key (-).
-CHECKS = """
-posts: dates_are_plausible answers_have_questions counts_are_not_negative
-votes: dates_are_plausible posts_are_known
-votes_per_post_per_week: VALUES_ARE_PLAUSIBLE votes_add_up
-mean_votes_per_post_per_week: VALUES_ARE_PLAUSIBLE no_week_is_missing
-outlier_weeks: VALUES_ARE_PLAUSIBLE
-students: batches_are_known
-batches: batches_grow
-test_runs: results_are_possible totals_agree students_are_known
-lessons:
-lesson_titles: lessons_have_one_title
-lesson_completions: VALUES_ARE_PLAUSIBLE runs_add_up
-batch_completions: VALUES_ARE_PLAUSIBLE every_batch_is_there
-trips: - PLACES_ARE_ON_EARTH times_are_plausible
-daily_trips: - VALUES_ARE_PLAUSIBLE trips_add_up
-weekly_trips: VALUES_ARE_PLAUSIBLE trips_add_up
-trip_groups: - VALUES_ARE_PLAUSIBLE trips_add_up
-reviews: ratings_are_possible dates_agree times_are_plausible reviews_are_different ids_are_given
-product_reviews_daily: VALUES_ARE_PLAUSIBLE reviews_add_up
-reviewer_reviews_daily: VALUES_ARE_PLAUSIBLE reviews_add_up
-deliveries: STEPS_ARE_KNOWN
-delivery_durations: VALUES_ARE_PLAUSIBLE averages_agree
-rejected_records:
-unknown_fields:
-"""
 _OF_SOURCES = {"has_no_unknown_fields", "rejected_share_is_low", "source_is_fresh"}
-
-
-def _expected_checks(*, blocking: bool) -> Mapping[str, set[str]]:
-    expected = {AVERAGE: set[str]()}
-    for name, _, words in (line.partition(":") for line in CHECKS.strip().splitlines()):
-        found = {*words.split(), "REQUIRED_COLUMNS_ARE_FILLED"}
-        found |= {"KEY_IS_UNIQUE"} if "-" not in found else set()
-        found |= _OF_SOURCES if name in SOURCES else set()
-        expected[name] = {word.lower() for word in found - {"-"} if word.isupper() is blocking}
-    return expected
 
 
 def _names(keys: object) -> set[str]:
@@ -133,16 +97,22 @@ def test_a_computed_asset_shows_its_select_and_links_to_it() -> None:
     assert spec.metadata["sql"].value == f"```sql\n{select}\n```"
 
 
-def test_checks_that_block_what_follows_and_others_and_that_each_says_what_holds() -> None:
+def test_every_table_has_the_checks_of_its_declaration_and_of_its_source() -> None:
     graph = defs.resolve_asset_graph()
-    found: dict[bool, dict[str, set[str]]] = {
-        b: {name: set() for name in ASSETS} for b in (False, True)
-    }
-    for key in graph.asset_check_keys:
-        check = graph.get(key)
-        found[check.blocking][key.asset_key.to_user_string()].add(key.name)
-        assert check.description
-    assert found == {blocking: _expected_checks(blocking=blocking) for blocking in (False, True)}
+    assert all(graph.get(key).description for key in graph.asset_check_keys)
+    for table in TABLES:
+        keys = [k for k in graph.asset_check_keys if k.asset_key == dg.AssetKey(str(table.name))]
+        blocking = {key.name for key in keys if graph.get(key).blocking}
+        has_key = bool(table.primary_key.columns) and not aggregates(table)
+        assert "required_columns_are_filled" in blocking
+        assert ("key_is_unique" in blocking) is has_key
+        others = {key.name for key in keys} - blocking
+        assert _OF_SOURCES & others == (_OF_SOURCES if table.name in SOURCES else set())
+        # Values of what is computed must be plausible.
+        assert ("values_are_plausible" in blocking) is (
+            graph.get(dg.AssetKey(str(table.name))).code_version is not None
+            and table not in (LESSONS, LESSON_TITLES)
+        )
 
 
 def test_computed_assets_follow_their_sources_and_those_of_sources_do_not() -> None:

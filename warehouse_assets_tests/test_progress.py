@@ -41,21 +41,11 @@ def shares_of(percents: list[float], last: float = -1.0) -> list[float]:
     return told
 
 
-def test_percents_are_told_as_shares() -> None:
-    assert shares_of([12.5, 50.0, 100.0])[:3] == [0.125, 0.5, 1.0]
-
-
-def test_before_the_first_statement_nothing_is_told() -> None:
+def test_percents_of_the_first_statement_are_told_as_shares_up_to_1() -> None:
+    assert shares_of([12.5, 50.0, 100.4])[:3] == [0.125, 0.5, 1.0]
     assert shares_of([0.0, 0.0, 25.0])[:1] == [0.25]
-
-
-def test_of_what_follows_the_first_statement_nothing_is_told() -> None:
     assert shares_of([50.0, 100.0], last=10.0) == [0.5, 1.0]
     assert shares_of([50.0, 100.0]) == [0.5, 1.0]
-
-
-def test_no_more_than_everything_is_told() -> None:
-    assert shares_of([100.4])[0] == 1.0
 
 
 def test_nothing_is_printed_by_duckdb_itself() -> None:

@@ -106,51 +106,8 @@ def read(**environment: str) -> Settings:
     return Settings.from_environment(environment)
 
 
-def test_the_defaults() -> None:
-    here = Path.cwd()
-    assert read().model_dump() == {
-        "home": here / "data",
-        "lake": here / "data" / "lake",
-        "warehouse_url": f"sqlite:///{here}/data/warehouse.db",
-        "inbox": here / "data" / "inbox",
-        "archive": here / "data" / "archive",
-        "students_db": here / "data" / "sources" / "students.db",
-        "batches_url": f"{here}/data/sources/batches.json",
-        "batches_overlap_hours": 1.0,
-        "batches_timeout_seconds": 120.0,
-        "batches_pages_per_run": 1000,
-        "test_runs_log": here / "data" / "sources" / "test_runs.log",
-        "reviews_url": f"sqlite:///{here}/data/sources/reviews.db",
-        "deliveries_feed": here / "data" / "sources" / "deliveries.jsonl",
-        "state_url": f"sqlite:///{here}/data/state.db",
-        "delivery_open_hours": 24,
-        "publishes_large_tables": False,
-        "trip_groups_zoom": 14,
-        "memory_limit": 4_000_000_000,
-        "unpacked_limit": 100_000_000_000,
-        "inbox_settle_seconds": 2,
-        "rejected_share_limit": 0.1,
-        "freshness_hours": 192,
-        "time_travel_days": 7,
-        "run_retention_days": 30,
-        "catch_up_cron": "0 * * * *",
-        "maintenance_cron": "30 3 * * *",
-        "api_host": "127.0.0.1",
-        "api_port": 8642,
-        "api_url": "http://127.0.0.1:8642",
-        "api_keys": (),
-        "api_keys_file": here / "data" / "api_keys",
-        "api_requests_per_minute": 0,
-        "api_connections": 8,
-        "api_lock_timeout_seconds": 2,
-        "api_statement_timeout_seconds": 30,
-        "upload_limit": 50_000_000_000,
-        "webhook_hosts": frozenset({"127.0.0.1", "localhost"}),
-    }
-    assert read().given == frozenset()
-
-
 def test_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.from_environment().home == Path.cwd() / "data"
     monkeypatch.setenv("MEMORY_LIMIT", "2GB")
     assert Settings.from_environment().memory_limit == 2_000_000_000
 
@@ -165,14 +122,10 @@ def test_everything_follows_the_home_that_is_not_set_by_itself(tmp_path: Path) -
     assert settings.dagster_home == tmp_path / "dagster"
 
 
-@pytest.mark.parametrize("variable", [setting.variable for setting in SETTINGS])
-def test_an_empty_variable_counts_as_not_set(variable: str) -> None:
-    assert read(**{variable: ""}) == read()
-
-
-def test_every_setting_has_a_variable_of_its_own_and_a_meaning() -> None:
+def test_every_setting_has_a_variable_of_its_own_a_meaning_and_if_empty_its_default() -> None:
     assert len({setting.variable for setting in SETTINGS}) == len(SETTINGS)
     assert all(setting.meaning.endswith(".") for setting in SETTINGS)
+    assert read(**{setting.variable: "" for setting in SETTINGS}) == read()
 
 
 @pytest.mark.parametrize(
@@ -194,12 +147,6 @@ def test_databases_are_files_of_sqlite_or_databases_of_postgresql(variable: str)
     assert (
         getattr(read(**{variable: "sqlite:////srv/a.db?x=1"}), field) == "sqlite:////srv/a.db?x=1"
     )
-
-
-def test_a_password_in_an_address_that_cannot_be_used_is_not_told() -> None:
-    with pytest.raises(SettingError, match=r"mysql://kim:\*\*\*@host") as raised:
-        read(WAREHOUSE_URL="mysql://kim:secret@host/db")
-    assert "secret" not in str(raised.value)
 
 
 def test_the_lake_may_be_given_as_the_uri_of_a_folder() -> None:
@@ -226,27 +173,19 @@ def test_the_warehouse_is_a_sqlite_file(
     assert settings.warehouse_url == used.format(here=here)
 
 
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("4GB", 4 * 10**9),
-        ("4G", 4 * 10**9),
-        ("4 gb", 4 * 10**9),
-        (" 1.5GB ", 1_500_000_000),
-        ("512MB", 512 * 10**6),
-        ("512MiB", 512 * 2**20),
-        ("1GiB", 2**30),
-        ("1Gi", 2**30),
-        ("2TB", 2 * 10**12),
-        ("1TiB", 2**40),
-        ("600000KB", 6 * 10**8),
-        ("600000KiB", 6 * 10**5 * 1024),
-        ("600000000", 600_000_000),
-        ("600000000B", 600_000_000),
-    ],
-)
-def test_sizes(text: str, size: int) -> None:
-    assert read(MEMORY_LIMIT=text).memory_limit == size
+def test_sizes() -> None:
+    sizes = {
+        "4G": 4 * 10**9,
+        "4 gb": 4 * 10**9,
+        " 1.5GB ": 1_500_000_000,
+        "512MiB": 512 * 2**20,
+        "1Gi": 2**30,
+        "2TB": 2 * 10**12,
+        "600000KB": 6 * 10**8,
+        "600000KiB": 6 * 10**5 * 1024,
+        "600000000": 600_000_000,
+    }
+    assert {text: read(MEMORY_LIMIT=text).memory_limit for text in sizes} == sizes
 
 
 @pytest.mark.parametrize(

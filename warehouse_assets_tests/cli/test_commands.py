@@ -14,19 +14,6 @@ from warehouse_assets.settings import Settings
 from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.house import House, vote
 
-HELP = {
-    "ingest": "Take FILES (of posts, votes or trips), then compute and publish what follows",
-    "answers": "Show the answers, from the warehouse: all of them, or the tables and questions",
-    "sql": "Run QUERY, in DuckDB's SQL, over the tables of the lake.",
-    "backup": "Copy what must be kept into FOLDER, consistently, while runs go on.",
-    "rebuild": "Write the whole warehouse anew from the lake.",
-    "maintain": "Make the lake small and quick to open, and the warehouse's statistics current.",
-    "check": "Make every asset check and show what failed.",
-    "samples": "Make sample sources: posts, votes, trips",
-    "serve": "Serve the API",
-    "simulate": "Let a school live, until Ctrl-C: its sources grow while the warehouse reads them.",
-}
-
 
 def help_of(*arguments: str) -> str:
     result = CliRunner().invoke(main, [*arguments, "--help"], terminal_width=120)
@@ -42,16 +29,14 @@ def test_the_help_of_every_command_begins_with_a_sentence() -> None:
     assert [what for _, what in COMMANDS.values() if not what.endswith(".")] == []
 
 
-@pytest.mark.parametrize("name", HELP)
-def test_the_help_of_a_command_says_what_it_does(name: str) -> None:
-    assert HELP[name] in help_of(name)
-
-
 def test_the_help_lists_every_command_and_where_settings_are_described() -> None:
     text = help_of()
 
     assert [name for name, (_, what) in COMMANDS.items() if f"{name} {what}" not in text] == []
     assert "Settings are environment variables; docs/settings.md lists them." in text
+    for name in ("ingest", "check", "simulate"):
+        assert "Exit code: 0" in help_of(name)
+    assert "0.1.0" in CliRunner().invoke(main, ["--version"]).output
 
 
 @pytest.mark.parametrize(
@@ -67,22 +52,12 @@ def test_examples_in_the_help_are_each_on_a_line(name: str, example: str) -> Non
     assert example in [" ".join(line.split()) for line in lines]
 
 
-@pytest.mark.parametrize("name", ["ingest", "check", "simulate"])
-def test_commands_that_can_fail_tell_their_exit_codes(name: str) -> None:
-    assert "Exit code: 0" in help_of(name)
-
-
-def test_the_version_is_that_of_the_package() -> None:
-    assert "0.1.0" in CliRunner().invoke(main, ["--version"]).output
-
-
 @pytest.mark.parametrize(
     ("variable", "value", "arguments"),
     [
         ("MEMORY_LIMIT", "lots", ["check"]),
         ("WAREHOUSE_URL", "oracle://host/db", ["ingest"]),
-        ("REJECTED_SHARE_LIMIT", "7", ["answers"]),
-        ("MEMORY_LIMIT", "lots", ["sql", "SELECT 1"]),
+        ("REJECTED_SHARE_LIMIT", "7", ["sql", "SELECT 1"]),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(
@@ -132,49 +107,28 @@ def settings(tmp_path: Path) -> Settings:
     return Settings.from_environment({"WAREHOUSE_HOME": str(tmp_path / "home")})
 
 
-def test_the_history_of_runs_is_kept_below_home(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", "")
-
-    with runs.history(settings(tmp_path)) as instance:
-        assert instance.root_directory == str(tmp_path / "home" / "dagster")
-        assert not instance.telemetry_enabled
-    assert os.environ["DAGSTER_HOME"] == str(tmp_path / "home" / "dagster")
-
-
-def test_the_history_of_runs_is_kept_where_dagster_home_says(
+def test_the_history_of_runs_is_kept_below_home_or_where_dagster_home_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine").mkdir()
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "mine"))
-
-    with runs.history(settings(tmp_path)) as instance:
-        assert instance.root_directory == str(tmp_path / "mine")
-    assert not (tmp_path / "home").exists()
-
-
-@pytest.mark.parametrize("value", ["relative", "/nowhere/at/all"])
-def test_a_dagster_home_that_cannot_be_used_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
-) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", value)
-
-    with (
-        pytest.raises(SettingError, match=f"The setting DAGSTER_HOME cannot be used: .*{value}"),
-        runs.history(settings(tmp_path)),
-    ):
-        pass
+    for value, kept in (("mine", "mine"), ("", "home/dagster")):
+        monkeypatch.setenv("DAGSTER_HOME", value and str(tmp_path / value))
+        with runs.history(settings(tmp_path)) as instance:
+            assert instance.root_directory == str(tmp_path / kept)
+        assert (tmp_path / "home").exists() is (value == "")
+    assert not instance.telemetry_enabled
+    assert os.environ["DAGSTER_HOME"] == str(tmp_path / "home" / "dagster")
 
 
-def test_a_home_that_cannot_be_made_is_named(
+def test_a_history_that_cannot_be_kept_is_told_with_its_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", "")
     (tmp_path / "home").write_text("a file")
-
-    with (
-        pytest.raises(SettingError, match="set DAGSTER_HOME or WAREHOUSE_HOME"),
-        runs.history(settings(tmp_path)),
+    for value, words in (
+        ("relative", "The setting DAGSTER_HOME cannot be used: .*relative"),
+        ("/nowhere/at/all", "The setting DAGSTER_HOME cannot be used: .*/nowhere/at/all"),
+        ("", "set DAGSTER_HOME or WAREHOUSE_HOME"),
     ):
-        pass
+        monkeypatch.setenv("DAGSTER_HOME", value)
+        with pytest.raises(SettingError, match=words), runs.history(settings(tmp_path)):
+            pass

@@ -88,7 +88,10 @@ def test_files_that_were_taken_before_or_are_rejected_as_a_whole_are_over_at_onc
     house.deliver("trips.csv", journeys.content([Trip()]))
     take(house)
     known, useless = begin(house), begin(house, "region,origin_coord\nPrague,POINT (1 2)\n")
+    house.deliver("votes.jsonl", [vote(1, 1)])
 
+    take(house, VOTES_FILES)
+    assert (told(known), told(useless)) == (["received"], ["received"])
     take(house)
 
     assert told(known) == ["received", "succeeded"]
@@ -112,38 +115,20 @@ def test_files_taken_together_have_no_share_and_each_has_its_own_figures(house: 
         assert stored_["awaits"] == list(TRIPS_FILES.answers)
 
 
-def test_only_the_files_of_its_own_kind_are_told_of(house: House) -> None:
-    ingestion = begin(house)
-    house.deliver("votes.jsonl", [vote(1, 1)])
-
-    take(house, VOTES_FILES)
-
-    assert told(ingestion) == ["received"]
-
-
 def test_the_second_of_two_files_awaits_what_the_first_one_does(house: House) -> None:
     first, second = stored(house), stored(house)
 
-    publish(house, "daily_trips", "weekly_trips")
+    publish(house, "daily_trips", "weekly_trips", "votes", "daily_trips")
+    with publishing(house.settings, "trip_groups"):
+        later = stored(house)
     third = stored(house)
     publish(house, "trip_groups")
 
     for ingestion in (first, second):
         assert told(ingestion) == ["received", "stored", *ANSWERS, "succeeded"]
         assert last(ingestion) == {"rows": 7, "rejected": 2, "is_known": False}
-    assert told(third) == ["received", "stored", "trip_groups"]
-
-
-def test_only_what_awaits_a_table_and_was_in_the_lake_before_is_told_and_once(
-    house: House,
-) -> None:
-    before = stored(house)
-    with publishing(house.settings, "daily_trips"):
-        later = stored(house)
-    publish(house, "votes", "daily_trips")
-
-    assert told(before) == ["received", "stored", "daily_trips"]
-    assert told(later) == ["received", "stored", "daily_trips"]
+    # What was not in the lake before is not told of it.
+    assert told(later) == told(third) == ["received", "stored", "trip_groups"]
 
 
 def test_what_is_stored_again_is_awaited_again(house: House) -> None:

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from warehouse_assets.definitions import build_defs
 from warehouse_assets.errors import SourceError
@@ -56,26 +55,21 @@ def test_ticks_from_an_empty_inbox_to_files_taken(house: House) -> None:
 
     house.deliver("posts.jsonl", [post(1), post(2)])
     assert sensor.tick() == {"take_forum_inbox"}, "a file that changed is another one"
+    house.deliver("strange.json", '{"name": "x"}')
+    assert sensor.tick() == {"take_forum_inbox"}, "a run rejects it"
 
 
-@pytest.mark.parametrize("name", ["orders.csv", "read me.txt", "votes.zip", "votes"])
-def test_a_file_that_nobody_takes_is_named_with_what_is_taken(house: House, name: str) -> None:
-    house.deliver(name, "order,amount\n1,2\n")
+def test_a_file_that_nobody_takes_is_named_with_what_is_taken(house: House) -> None:
+    house.deliver("votes.zip", "order,amount\n1,2\n")
     house.deliver(".hidden.csv", "order,amount\n")
     house.deliver("orders.csv.part", "order,amount\n")
 
     told = Sensor(house).tick()
 
-    assert str(told).startswith(f"Files are still being written. {name} stays in the inbox: nobody")
+    assert str(told).startswith("Files are still being written. votes.zip stays in the inbox: nob")
     for taken in ("posts (.json", "votes (.json", "trips (.csv"):
         assert taken in str(told)
     assert str(told).count("stays in the inbox") == 1
-
-
-def test_a_file_that_is_neither_posts_nor_votes_starts_a_run_that_rejects_it(house: House) -> None:
-    house.deliver("strange.json", '{"name": "x"}')
-
-    assert Sensor(house).tick() == {"take_forum_inbox"}
 
 
 def test_a_file_that_has_just_been_written_to_waits(house: House) -> None:
@@ -107,13 +101,12 @@ def test_a_source_that_cannot_be_looked_at_is_told_and_stops_no_other(house: Hou
     assert sensor.tick() == NOTHING, "it was not forgotten that a run was started for the file"
 
 
-@pytest.mark.parametrize("cursor", ["not json", "7", "[1]", '{"forum_inbox": 7}', "123 456 789"])
-def test_a_cursor_that_cannot_be_read_counts_as_none(house: House, cursor: str) -> None:
+def test_a_cursor_that_cannot_be_read_counts_as_none(house: House) -> None:
     house.deliver("votes.jsonl", [vote(1, 1)])
     sensor = Sensor(house)
-    sensor.cursor = cursor
-
-    assert sensor.tick() == {"take_forum_inbox"}
+    for cursor in ("not json", "7", "[1]", '{"forum_inbox": 7}', "123 456 789"):
+        sensor.cursor = cursor
+        assert sensor.tick() == {"take_forum_inbox"}
     assert sensor.tick() == NOTHING
 
 
