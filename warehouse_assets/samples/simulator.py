@@ -17,6 +17,7 @@ from warehouse_assets.samples.school_sources import SchoolSources, locked
 JOURNALS = ("rollback", "wal", "alternating")
 
 _TICK_SECONDS = 0.05
+_REPORT_SECONDS = 1.0  # between two pauses of `Simulation.run`
 _SECONDS_OF_A_LOCK = (0.2, 1.5)
 _LARGEST_GROUP = 1000
 _MOST_DELIVERIES = 2000.0  # steps in a second
@@ -39,7 +40,6 @@ class Plan:
         journal: of the students' database, one of `JOURNALS`.
         disturbed_every: seconds between failures of each kind, and between journals, from the
             fewest to the most.
-        report_every: seconds between two pauses of `Simulation.run`.
     """
 
     rate: float = 20.0
@@ -51,7 +51,6 @@ class Plan:
     keep: int = _ROTATED_LOGS
     journal: str = "rollback"
     disturbed_every: tuple[float, float] = (3.0, 15.0)
-    report_every: float = 1.0
 
 
 class Simulation:
@@ -126,7 +125,7 @@ class Simulation:
             if not due:
                 time.sleep(_TICK_SECONDS)
             now = time.monotonic()
-            if now - reported >= plan.report_every:
+            if now - reported >= _REPORT_SECONDS:
                 reported = now
                 yield
 
