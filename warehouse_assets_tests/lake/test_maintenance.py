@@ -93,20 +93,6 @@ def test_large_files_in_order_are_left_alone_until_enough_has_come(
     assert walks.rows() == sorted(dogs(0, 125))
 
 
-def test_the_cost_of_many_additions_grows_with_them_times_a_logarithm(
-    lake: Lake, walks: Stored
-) -> None:
-    written = 0
-    for number in range(16):
-        walks.append(dogs(10 * number, 10))
-        written += rearrange(lake, walks.table)
-
-    # Rewriting all each time would be 10 x (1 + 2 + … + 16) = 1360.
-    assert written < 800
-    assert walks.rows() == sorted(dogs(0, 160))
-    assert len(walks.registered()) <= 3
-
-
 def test_reading_a_box_of_clustered_rows_touches_few_parts_of_the_file(lake: Lake) -> None:
     spots = Stored(lake, SPOTS)
     with lake.connect() as connection:

@@ -85,12 +85,6 @@ BY_KEY = {
         [(1, "new", 1.0, 6), TOM],
         "arrival",
     ),
-    "of several arrivals the greatest counts and of each the last row": Case(
-        PETS,
-        [([(1, "c", 3.0, 3), (1, "d", 3.5, 3), (1, "a", 1.0, 1), (1, "b", 2.0, 2)], (1, 0))],
-        [(1, "d", 3.5, 3)],
-        "arrival",
-    ),
     "the same values keep the arrival they first came with": Case(
         PETS,
         [
@@ -108,15 +102,6 @@ BY_KEY = {
             ([(1, "b", 1.0, 2), (1, "a", 1.0, 3), (1, "a", 1.0, 4)], (0, 1)),
         ],
         [(1, "a", 1.0, 3)],
-        "arrival",
-    ),
-    "an arrival that comes too late does not hide a newer one": Case(
-        PETS,
-        [
-            ([(1, "a", 1.0, 5), (2, "x", 1.0, 5)], (2, 0)),
-            ([(1, "b", 1.0, 4), (1, "b", 1.0, 6), (2, "y", 1.0, 3), (2, "x", 1.0, 6)], (0, 1)),
-        ],
-        [(1, "b", 1.0, 6), (2, "x", 1.0, 5)],
         "arrival",
     ),
 }
