@@ -55,7 +55,7 @@ class Accepted(BaseModel):
 class IngestionStatus(Accepted):
     """How far an ingestion has come."""
 
-    name: str = Field(description="What its sender calls the file.", examples=["trips.csv"])
+    name: str = Field("", description="What its sender calls the file.", examples=["trips.csv"])
     status: str = Field(
         description="The last event but `progress`: received, queued, started, stored, published, "
         "succeeded or failed.",
@@ -69,13 +69,13 @@ class IngestionStatus(Accepted):
     is_over: bool = Field(description="Whether nothing more is expected.")
     received_at: datetime | None = Field(description="When its first byte came.")
     updated_at: datetime | None = Field(description="When something happened last.")
-    bytes: int | None = Field(description="Size of the file, as it was sent.")
-    rows: int | None = Field(description="Rows taken so far.")
-    rejected: int | None = Field(description="Rows rejected so far, with line and reason.")
-    is_known: bool = Field(description="Whether its content had been taken before.")
+    bytes: int | None = Field(None, description="Size of the file, as it was sent.")
+    rows: int | None = Field(None, description="Rows taken so far.")
+    rejected: int | None = Field(None, description="Rows rejected so far, with line and reason.")
+    is_known: bool = Field(False, description="Whether its content had been taken before.")
     tables: list[str] = Field(description="Tables that have been published since.")
     reason: str | None = Field(description="Why it failed.")
-    run_id: str | None = Field(description="The run in Dagster that takes it.")
+    run_id: str | None = Field(None, description="The run in Dagster that takes it.")
     last_event: int = Field(description="Number of the last event.")
 
 
@@ -221,19 +221,16 @@ def _status(request: Request, ingestion: Ingestion) -> IngestionStatus:
             tables.append(str(data.get("table")))
         figures |= data
     return IngestionStatus(
-        **_accepted(request, ingestion).model_dump(),
-        name=figures.get("name", ""),
-        status=last,
-        phase=None if last in ENDS else phase,
-        is_over=last in ENDS,
-        received_at=told[0].at if told else None,
-        updated_at=told[-1].at if told else None,
-        bytes=figures.get("bytes"),
-        rows=figures.get("rows"),
-        rejected=figures.get("rejected"),
-        is_known=bool(figures.get("is_known")),
-        tables=tables,
-        reason=figures.get("reason") if last == "failed" else None,
-        run_id=figures.get("run_id"),
-        last_event=told[-1].number if told else 0,
+        **figures
+        | _accepted(request, ingestion).model_dump()
+        | {
+            "status": last,
+            "phase": None if last in ENDS else phase,
+            "is_over": last in ENDS,
+            "received_at": told[0].at if told else None,
+            "updated_at": told[-1].at if told else None,
+            "tables": tables,
+            "reason": figures.get("reason") if last == "failed" else None,
+            "last_event": told[-1].number if told else 0,
+        }
     )
