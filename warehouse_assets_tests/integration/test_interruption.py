@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import signal
 import sqlite3
@@ -15,7 +16,7 @@ import pytest
 
 from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets_tests.house import House
-from warehouse_assets_tests.integration.processes import fork, run_command, run_forked
+from warehouse_assets_tests.integration.processes import fork, run_command
 
 _SECONDS_UNTIL_IT_HANGS = 120
 _LINE = "Stopped. Nothing is half done: the same command, run again, goes on from here."
@@ -28,7 +29,8 @@ class Terminal:
     def __init__(self, house: House, *command: str | Path) -> None:
         self._ours, theirs = pty.openpty()
         words = [str(word) for word in command]
-        environment = {**os.environ, **house.environment}
+        size = {"TERM": "xterm", "COLUMNS": "200", "LINES": "40"}
+        environment = {**os.environ, **house.environment, **size}
         self.process: BaseProcess = fork(_run_in_terminal, os.ttyname(theirs), words, environment)
         self._theirs = theirs
         self.shown = ""
@@ -123,14 +125,27 @@ def test_ingest_ends_and_run_again_takes_every_row_once(
     assert terminal.shown.rfind("\x1b[?25h") > terminal.shown.rfind("\x1b[?25l")
     assert _statuses(house) == ["CANCELED"]
 
-    code, output = run_forked(house, tmp_path / "again", "warehouse", "ingest", trips)
+    with terminal_of(house, "warehouse", "ingest", trips) as terminal:
+        assert terminal.exit_code() == 0, terminal.shown
 
-    assert code == 0, output
+    assert_told_in_order(terminal.shown)
     assert house.published("weekly_trips", "region, trips") == [("Prague", 5000)]
     assert house.waiting() == []
     assert len(house.archived()) == 1
     assert list(house.settings.scratch.iterdir()) == []
     assert _statuses(house) == ["CANCELED", "SUCCESS"]
+
+
+def assert_told_in_order(shown: str) -> None:
+    """The terminal showed what was done with each table, and for how long."""
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown))
+    found = (re.match(r"(\w+ing \w+) .*\d:\d\d:\d\d$", line) for line in lines)
+    activities = [activity[1] for activity in found if activity]
+    for table in ("daily_trips", "trip_groups", "weekly_trips"):
+        computing, publishing = f"computing {table}", f"publishing {table}"
+        assert computing in activities, shown
+        last_of_computing = len(activities) - activities[::-1].index(computing)
+        assert last_of_computing <= activities.index(publishing)
 
 
 def _rows(house: House) -> int:
