@@ -25,12 +25,13 @@ from deltalake import DeltaTable
 from sqlalchemy import Table
 
 from warehouse_assets.crash_points import crash_point
+from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.file_kinds import Unit
 from warehouse_assets.ingest.inbox import unit_name
 from warehouse_assets.ingest.staging import REJECTED, STAGED, keep_unknown_fields
 from warehouse_assets.ingest.validate import POSITION
 from warehouse_assets.lake import Lake, LakeTable, Transactions, Written, append, merge
-from warehouse_assets.progress import Progress, heard_by, query_progress, report
+from warehouse_assets.progress import Progress, heard_by, query_progress, report, tell
 from warehouse_assets.tables import REJECTED_RECORDS, column_names, identifiers, key_names
 
 
@@ -291,6 +292,21 @@ class Source(ABC):
         return Rejects(units, {readings: number}, "FROM _new_rejected", rejected - new)
 
 
+def note_missing(place: str, setting: str, is_given: bool) -> Loaded:
+    """Tell that a source is missing: `place` is what is not there, and where.
+
+    Raises:
+        SourceError: it may not be, for the setting of its place was given.
+    """
+    if is_given:
+        raise SourceError(
+            f"There is no {place}, where the setting {setting} says that it is. See why it is "
+            "gone, or correct the setting."
+        )
+    tell(f"There is no {place}, the default of {setting}: nothing to take.")
+    return Loaded(is_missing=True)
+
+
 def upsert(
     lake: Lake,
     connection: duckdb.DuckDBPyConnection,
@@ -322,14 +338,10 @@ def upsert(
 
 def loaded_now(source: str) -> Transactions:
     """What a table remembers of the moment at which something of `source` was loaded."""
-    return {_loaded_at_app_id(source): time.time_ns() // 10**6}
+    return {f"{source}/taken_at": time.time_ns() // 10**6}
 
 
 def loaded_at(handle: DeltaTable, source: str) -> float | None:
     """When something of `source` was last loaded, in seconds since 1970; None if never."""
-    milliseconds = handle.transaction_version(_loaded_at_app_id(source))
+    milliseconds = handle.transaction_version(f"{source}/taken_at")
     return None if milliseconds is None else milliseconds / 1000
-
-
-def _loaded_at_app_id(source: str) -> str:
-    return f"{source}/taken_at"

@@ -14,7 +14,6 @@ import duckdb
 from deltalake import DeltaTable
 from sqlalchemy import Table
 
-from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.json_records import stage_json
 from warehouse_assets.ingest.lines import Lines, arrow_table
 from warehouse_assets.ingest.load import (
@@ -24,6 +23,7 @@ from warehouse_assets.ingest.load import (
     Rejects,
     Source,
     loaded_now,
+    note_missing,
 )
 from warehouse_assets.ingest.log_files import (
     Checkpoint,
@@ -135,24 +135,6 @@ def _next_base(end: int, file: LogFile, rejected: Checkpoint | None) -> tuple[in
     return rejected.position + 1, rejected.position
 
 
-def refuse_missing(source: LogSource, name: str = "log") -> str:
-    """What is told where there is no log and need not be one.
-
-    Args:
-        name: what people call the log.
-
-    Raises:
-        SourceError: there has to be one.
-    """
-    path, setting = source.path, source.setting
-    if source.is_given:
-        raise SourceError(
-            f"There is no {name} at {path}, and no rotated one beside it goes on from where it "
-            f"was left. See why it is gone, or set {setting} to the file that grows."
-        )
-    return f"There is no {name} at {path}, the default of {setting}: nothing to take."
-
-
 @dataclass(frozen=True)
 class LogKind:
     """A log that is loaded in one way.
@@ -217,10 +199,12 @@ class _Log(Source):
                 place = find_place(log, held, rejected)
                 segment = place.segment
                 if segment is None:
-                    if not place.files:
-                        tell(refuse_missing(self.source))
-                    lag = place.waiting if place.files else 0
-                    self.loaded = replace(self.loaded, is_missing=not place.files, lag=lag)
+                    if place.files:
+                        self.loaded = replace(self.loaded, lag=place.waiting)
+                    else:
+                        missing = f"log at {self.source.path}"
+                        note_missing(missing, self.source.setting, self.source.is_given)
+                        self.loaded = replace(self.loaded, is_missing=True)
                     return
                 is_present = segment.file is log.present
                 self._tell_where(segment, is_present)

@@ -16,9 +16,8 @@ import xxhash
 from deltalake import DeltaTable
 from sqlalchemy import Integer
 
-from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.lines import MOST_LINE_BYTES
-from warehouse_assets.ingest.load import Loaded, Part, Source, loaded_now, upsert
+from warehouse_assets.ingest.load import Loaded, Part, Source, loaded_now, note_missing, upsert
 from warehouse_assets.ingest.postgres import PostgresReader
 from warehouse_assets.ingest.sql_reader import Page, SqlSource
 from warehouse_assets.ingest.sqlite import SqliteReader
@@ -40,7 +39,7 @@ from warehouse_assets.lake import (
     register,
     replace,
 )
-from warehouse_assets.progress import Progress, report, tell
+from warehouse_assets.progress import Progress, report
 from warehouse_assets.tables import column_names, identifiers, key_names
 
 _CHARACTERS_OF_A_LONG_RECORD = 1000
@@ -79,8 +78,8 @@ class _SqlTable(Source):
             closing(_reader(self.source, self.url, scratch)) as reader,
         ):
             if not reader.exists():
-                _refuse_missing(self.source, reader, self.is_given)
-                self.loaded = Loaded(is_missing=True)
+                setting = self.source.setting
+                self.loaded = note_missing(reader.place, setting, self.is_given)
                 return
             handle, checkpoints = self.lake.table(self.source.table).open(), {}
             # The cheapest come first.
@@ -109,15 +108,6 @@ def _reader(source: SqlSource, url: sa.URL | str, scratch: Path) -> _Reader:
     if parsed.get_backend_name() == "sqlite":
         return SqliteReader(Path(parsed.database or ""), source, scratch)
     return PostgresReader(parsed, source)
-
-
-def _refuse_missing(source: SqlSource, reader: _Reader, is_given: bool) -> None:
-    if is_given:
-        raise SourceError(
-            f"There is no {reader.place}, where the setting {source.setting} says that the "
-            f"{source.name} are. Correct the setting, or put the database there."
-        )
-    tell(f"No {source.name} to read: there is no {reader.place} (setting {source.setting}).")
 
 
 def _definition(source: SqlSource) -> int:

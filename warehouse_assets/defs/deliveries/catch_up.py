@@ -18,7 +18,8 @@ from warehouse_assets.defs.deliveries.average import LATE, NOTHING_OPEN, Running
 from warehouse_assets.defs.deliveries.state import Snapshot, state_database
 from warehouse_assets.defs.deliveries.tables import DELIVERIES
 from warehouse_assets.errors import BusyError, SourceError, naming
-from warehouse_assets.ingest.log import checkpoint_of, find_place, refuse_missing
+from warehouse_assets.ingest.load import note_missing
+from warehouse_assets.ingest.log import checkpoint_of, find_place
 from warehouse_assets.ingest.log_files import LogSource, open_log
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import tell
@@ -169,7 +170,8 @@ class DeliveryAverage:
                 waiting, is_over = self._advance(connection)
                 crash_point("state to be committed", "deliveries")
             if waiting is None:
-                tell(refuse_missing(self.source, "feed"))
+                source = self.source
+                note_missing(f"feed at {source.path}", source.setting, source.is_given)
                 return Change(before, self.snapshot(), is_missing=True)
             if is_over or is_enough():
                 return Change(before, self.snapshot(), waiting, is_cut=not is_over)

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 from warehouse_assets.defs.school.tables import BATCHES
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.json_records import Records, json_array
-from warehouse_assets.ingest.load import Loaded, Part, Source
+from warehouse_assets.ingest.load import Loaded, Part, Source, note_missing
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, report, tell
@@ -113,14 +113,8 @@ class _Batches(Source):
         try:
             body = path.read_bytes()
             batches = json_array(body)
-        except FileNotFoundError as error:
-            if self.is_given:
-                raise SourceError(
-                    f"There is no file at {path}, where the setting {SETTING} says that the "
-                    "batches are. Correct the setting, or put the file there."
-                ) from error
-            tell(f"No batches to read: there is nothing at {path} (setting {SETTING}).")
-            self.loaded = Loaded(is_missing=True)
+        except FileNotFoundError:
+            self.loaded = note_missing(f"file of batches at {path}", SETTING, self.is_given)
             return
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else f"it holds {error}"
