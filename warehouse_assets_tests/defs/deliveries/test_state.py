@@ -224,14 +224,6 @@ def test_takers_at_once_of_which_some_are_killed_count_each_record_once(feed: Fe
     assert come_to(now, expected([*steps, (11, 1, now.newest - MINUTE), (11, 4, now.newest)]))
 
 
-def test_readers_and_others_are_not_held_up_by_a_transaction(feed: Feed) -> None:
-    feed.write([(1, 1, NOON)])
-    feed.average.catch_up()
-    with feed.another().database.write():
-        # Waiting for it would end in an error.
-        assert feed.average.snapshot().open == 1
-
-
 def test_the_state_of_another_lake_is_refused_until_it_is_adopted(
     feed: Feed, tmp_path: Path
 ) -> None:
