@@ -3,9 +3,10 @@
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from typing import Any
 
 import duckdb
-from sqlalchemy import Table
+from sqlalchemy import Column, Table
 
 from warehouse_assets.ingest.load import loaded_at
 from warehouse_assets.ingest.staging import known_fields
@@ -65,6 +66,45 @@ def no_rows(
         return f"{query} {datetime.now(timezone.utc).date()}" if depends_on_time else query
 
     return Check(name, description, evaluate, reads, definition, is_warning, blocks)
+
+
+def values_are_plausible(table: Table, description: str, is_wrong: str) -> Check:
+    """A check, which blocks, that for no row of `table` the SQL condition `is_wrong` holds."""
+    query = f"SELECT * FROM {table.name} WHERE {is_wrong}"
+    return no_rows("values_are_plausible", description, query, blocks=True)
+
+
+def times_are_plausible(
+    column: Column[Any], year: int, shown: str = "*", name: str = "times_are_plausible"
+) -> Check:
+    """A check that warns of times before a year, or later than a day from now, for time zones.
+
+    Args:
+        shown: the columns of violating rows.
+    """
+    return no_rows(
+        name,
+        f"{column.name} is from {year} on and not in the future.",
+        f"""SELECT {shown} FROM {column.table.name} WHERE {column.name} < TIMESTAMP '{year}-01-01'
+            OR {column.name} > now() AT TIME ZONE 'UTC' + INTERVAL 1 DAY""",
+        depends_on_time=True,
+        is_warning=True,
+    )
+
+
+def adds_up(column: Column[Any], whole: Table) -> Check:
+    """A check that warns where a sum is not that of `whole`, or, if it has none, its rows."""
+    name, table = column.name, column.table.name
+    total = f"sum({name})" if name in whole.columns else "count(*)"
+    return no_rows(
+        f"{name}_add_up",
+        f"The {name} of all rows add up to those of {whole.name}: each counts once.",
+        f"""SELECT * FROM (SELECT coalesce(sum({name}), 0) AS {name}_here FROM {table}),
+            (SELECT coalesce({total}, 0) AS {name}_there FROM {whole.name})
+        WHERE {name}_here <> {name}_there""",
+        reads=[whole],
+        is_warning=True,
+    )
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -18,7 +18,7 @@ from warehouse_assets.orchestration.assets import log_asset, sql_asset
 from warehouse_assets.orchestration.checks import Check, CheckContext, CheckResult
 from warehouse_assets.orchestration.families import Family
 from warehouse_assets.orchestration.sources import Resources, Seen, Watch
-from warehouse_assets.orchestration.standard_checks import no_rows
+from warehouse_assets.orchestration.standard_checks import no_rows, values_are_plausible
 from warehouse_assets.orchestration.step import Step, in_step
 
 _AVERAGE = "average_delivery_duration"
@@ -141,11 +141,10 @@ CHECKS: dict[Table, list[Check]] = {
         ),
     ],
     DELIVERY_DURATIONS: [
-        no_rows(
-            "values_are_plausible",
+        values_are_plausible(
+            DELIVERY_DURATIONS,
             "No delivery ends before it begins.",
-            "SELECT * FROM delivery_durations WHERE duration_seconds < 0",
-            blocks=True,
+            "duration_seconds < 0",
         ),
         Check(
             "averages_agree",

@@ -21,7 +21,12 @@ from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets.orchestration.assets import file_asset, sql_asset
 from warehouse_assets.orchestration.checks import Check
 from warehouse_assets.orchestration.families import Family
-from warehouse_assets.orchestration.standard_checks import no_rows
+from warehouse_assets.orchestration.standard_checks import (
+    adds_up,
+    no_rows,
+    times_are_plausible,
+    values_are_plausible,
+)
 
 _PLAIN = (".json", ".jsonl", ".ndjson")
 SUFFIXES = tuple(suffix + packed for suffix in _PLAIN for packed in ("", ".gz"))
@@ -85,15 +90,9 @@ UNRECOGNISED_FILES = FileKind(
 
 
 def _dates_are_plausible(table: Table) -> Check:
-    # The supplier's software did not exist before 2008; a day ahead allows for time zones.
-    return no_rows(
-        "dates_are_plausible",
-        "creation_date is from 2008 on and not in the future.",
-        f"""SELECT id, creation_date FROM {table.name}
-        WHERE creation_date < TIMESTAMP '2008-01-01'
-            OR creation_date > now() AT TIME ZONE 'UTC' + INTERVAL 1 DAY""",
-        depends_on_time=True,
-        is_warning=True,
+    # The supplier's software did not exist before 2008.
+    return times_are_plausible(
+        table.c.creation_date, 2008, "id, creation_date", "dates_are_plausible"
     )
 
 
@@ -127,32 +126,20 @@ CHECKS: dict[Table, list[Check]] = {
         ),
     ],
     VOTES_PER_POST_PER_WEEK: [
-        no_rows(
-            "values_are_plausible",
+        values_are_plausible(
+            VOTES_PER_POST_PER_WEEK,
             "votes is 1 or more and week_start is a Monday.",
-            """SELECT * FROM votes_per_post_per_week
-            WHERE votes < 1 OR isodow(week_start) <> 1""",
-            blocks=True,
+            "votes < 1 OR isodow(week_start) <> 1",
         ),
-        no_rows(
-            "votes_add_up",
-            "The votes of all weeks add up to the votes there are.",
-            """SELECT * FROM (SELECT coalesce(sum(votes), 0) AS votes_of_weeks
-                FROM votes_per_post_per_week), (SELECT count(*) AS votes FROM votes)
-            WHERE votes_of_weeks <> votes""",
-            reads=[VOTES],
-            is_warning=True,
-        ),
+        adds_up(VOTES_PER_POST_PER_WEEK.c.votes, VOTES),
     ],
     MEAN_VOTES_PER_POST_PER_WEEK: [
-        no_rows(
-            "values_are_plausible",
+        values_are_plausible(
+            MEAN_VOTES_PER_POST_PER_WEEK,
             "Weeks begin on Mondays; no count is negative; a post voted on has a vote at least.",
-            """SELECT * FROM mean_votes_per_post_per_week
-            WHERE isodow(week_start) <> 1 OR posts_voted_on < 0 OR votes < posts_voted_on
+            """isodow(week_start) <> 1 OR posts_voted_on < 0 OR votes < posts_voted_on
                 OR posts_existing < 0 OR mean_votes_per_post_voted_on < 1
                 OR mean_votes_per_post_existing < 0""",
-            blocks=True,
         ),
         no_rows(
             "no_week_is_missing",
@@ -164,11 +151,10 @@ CHECKS: dict[Table, list[Check]] = {
         ),
     ],
     OUTLIER_WEEKS: [
-        no_rows(
-            "values_are_plausible",
+        values_are_plausible(
+            OUTLIER_WEEKS,
             "week_number is from 0 to 53 and votes is 1 or more.",
-            "SELECT * FROM outlier_weeks WHERE week_number NOT BETWEEN 0 AND 53 OR votes < 1",
-            blocks=True,
+            "week_number NOT BETWEEN 0 AND 53 OR votes < 1",
         ),
     ],
 }

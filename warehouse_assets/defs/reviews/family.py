@@ -15,7 +15,12 @@ from warehouse_assets.ingest.validate import Rule, Validator, text
 from warehouse_assets.orchestration.assets import sql_asset, sql_source_asset
 from warehouse_assets.orchestration.checks import Check
 from warehouse_assets.orchestration.families import Family
-from warehouse_assets.orchestration.standard_checks import no_rows
+from warehouse_assets.orchestration.standard_checks import (
+    adds_up,
+    no_rows,
+    times_are_plausible,
+    values_are_plausible,
+)
 from warehouse_assets.times import is_blank
 
 _FIELDS = [column.name for column in REVIEWS.columns if "field" in column.info]
@@ -97,25 +102,11 @@ _STARS = " + ".join(f"stars_{n}" for n in STARS)
 
 
 def _values_are_plausible(table: Table) -> Check:
-    return no_rows(
-        "values_are_plausible",
+    return values_are_plausible(
+        table,
         "reviews is 1 or more; none of its parts is greater or negative, nor the stars together.",
-        f"""SELECT * FROM {table.name}
-        WHERE reviews < 1 OR rated_reviews NOT BETWEEN 0 AND reviews
+        f"""reviews < 1 OR rated_reviews NOT BETWEEN 0 AND reviews
             OR verified_reviews NOT BETWEEN 0 AND reviews OR {_STARS} > rated_reviews""",
-        blocks=True,
-    )
-
-
-def _reviews_add_up(table: Table) -> Check:
-    return no_rows(
-        "reviews_add_up",
-        "The reviews add up to the rows of reviews: every one counts once.",
-        f"""SELECT * FROM (SELECT coalesce(sum(reviews), 0) AS reviews_here FROM {table.name}),
-            (SELECT count(*) AS reviews_there FROM reviews)
-        WHERE reviews_here <> reviews_there""",
-        reads=[REVIEWS],
-        is_warning=True,
     )
 
 
@@ -137,15 +128,7 @@ CHECKS: dict[Table, list[Check]] = {
                     IS DISTINCT FROM CAST(reviewed_at AS DATE)""",
             is_warning=True,
         ),
-        no_rows(
-            "times_are_plausible",
-            "reviewed_at is from 1990 on and not in the future.",
-            """SELECT reviewed_at, "reviewerID", "productID" FROM reviews
-            WHERE reviewed_at < TIMESTAMP '1990-01-01'
-                OR reviewed_at > now() AT TIME ZONE 'UTC' + INTERVAL 1 DAY""",
-            depends_on_time=True,
-            is_warning=True,
-        ),
+        times_are_plausible(REVIEWS.c.reviewed_at, 1990, 'reviewed_at, "reviewerID", "productID"'),
         no_rows(
             "reviews_are_different",
             "No review is there twice, the same in all that the source says of it.",
@@ -163,11 +146,11 @@ CHECKS: dict[Table, list[Check]] = {
     ],
     PRODUCT_REVIEWS_DAILY: [
         _values_are_plausible(PRODUCT_REVIEWS_DAILY),
-        _reviews_add_up(PRODUCT_REVIEWS_DAILY),
+        adds_up(PRODUCT_REVIEWS_DAILY.c.reviews, REVIEWS),
     ],
     REVIEWER_REVIEWS_DAILY: [
         _values_are_plausible(REVIEWER_REVIEWS_DAILY),
-        _reviews_add_up(REVIEWER_REVIEWS_DAILY),
+        adds_up(REVIEWER_REVIEWS_DAILY.c.reviews, REVIEWS),
     ],
 }
 

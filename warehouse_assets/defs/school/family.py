@@ -38,7 +38,7 @@ from warehouse_assets.orchestration.assets import (
 )
 from warehouse_assets.orchestration.checks import Check
 from warehouse_assets.orchestration.families import Family
-from warehouse_assets.orchestration.standard_checks import no_rows
+from warehouse_assets.orchestration.standard_checks import adds_up, no_rows, values_are_plausible
 from warehouse_assets.orchestration.step import Step
 from warehouse_assets.settings import Settings
 from warehouse_assets.times import BLANK, is_blank
@@ -154,31 +154,19 @@ CHECKS: dict[Table, list[Check]] = {
         ),
     ],
     LESSON_COMPLETIONS: [
-        no_rows(
-            "values_are_plausible",
+        values_are_plausible(
+            LESSON_COMPLETIONS,
             "runs is 1 or more, and there is a lesson_id or a lesson_title.",
-            """SELECT * FROM lesson_completions
-            WHERE runs < 1 OR (lesson_id IS NULL AND lesson_title IS NULL)""",
-            blocks=True,
+            "runs < 1 OR (lesson_id IS NULL AND lesson_title IS NULL)",
         ),
-        no_rows(
-            "runs_add_up",
-            "The runs of all students and lessons add up to the test runs there are.",
-            """SELECT * FROM (SELECT coalesce(sum(runs), 0) AS runs_of_lessons
-                FROM lesson_completions), (SELECT count(*) AS runs FROM test_runs)
-            WHERE runs_of_lessons <> runs""",
-            reads=[TEST_RUNS],
-            is_warning=True,
-        ),
+        adds_up(LESSON_COMPLETIONS.c.runs, TEST_RUNS),
     ],
     BATCH_COMPLETIONS: [
-        no_rows(
-            "values_are_plausible",
+        values_are_plausible(
+            BATCH_COMPLETIONS,
             "Of the students of a batch at most all completed 3 lessons; ranks begin with 1.",
-            """SELECT * FROM batch_completions
-            WHERE students_with_3_lessons NOT BETWEEN 0 AND students OR batch_rank < 1
+            """students_with_3_lessons NOT BETWEEN 0 AND students OR batch_rank < 1
                 OR share_with_3_lessons NOT BETWEEN 0 AND 1""",
-            blocks=True,
         ),
         no_rows(
             "every_batch_is_there",
