@@ -15,50 +15,33 @@ from warehouse_assets.errors import SettingError
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import aggregates
 
-_RAW = {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries"}
+LOADED = {"posts", "votes", "students", "batches", "test_runs", "trips", "reviews", "deliveries"}
 _SQL = {"sql", "duckdb", "deltalake"}
 
-# asset: (group, what it depends on, kinds)
-ASSETS = {
-    "posts": ("forum", {"inbox"}, {"json", "deltalake"}),
+# Some of each kind: group, what it depends on, kinds.
+SHOWN = {
     "votes": ("forum", {"inbox"}, {"json", "deltalake"}),
-    "votes_per_post_per_week": ("forum", {"votes"}, _SQL),
     "mean_votes_per_post_per_week": ("forum", {"posts", "votes_per_post_per_week"}, _SQL),
-    "outlier_weeks": ("forum", {"votes"}, _SQL),
     "students": ("school", {"students_database"}, {"sqlite", "deltalake"}),
     "batches": ("school", {"batches_server"}, {"json", "deltalake"}),
     "test_runs": ("school", {"test_runs_log"}, {"log", "deltalake"}),
-    "lessons": ("school", {"test_runs"}, _SQL),
-    "lesson_titles": ("school", {"test_runs"}, _SQL),
-    "lesson_completions": ("school", {"test_runs", "lesson_titles", "lessons"}, _SQL),
-    "batch_completions": ("school", {"batches", "students", "lesson_completions"}, _SQL),
     "trips": ("trips", {"inbox"}, {"csv", "deltalake"}),
-    "daily_trips": ("trips", {"trips"}, _SQL),
     "weekly_trips": ("trips", {"daily_trips"}, _SQL),
-    "trip_groups": ("trips", {"trips"}, _SQL),
     "reviews": ("reviews", {"reviews_database"}, {"sql", "deltalake"}),
-    "product_reviews_daily": ("reviews", {"reviews"}, _SQL),
-    "reviewer_reviews_daily": ("reviews", {"reviews"}, _SQL),
     "deliveries": ("deliveries", {"deliveries_feed"}, {"log", "deltalake"}),
-    "delivery_durations": ("deliveries", {"deliveries"}, _SQL),
     "average_delivery_duration": ("deliveries", {"deliveries"}, {"python", "log"}),
-    "rejected_records": ("quality", _RAW, {"deltalake"}),
-    "unknown_fields": ("quality", _RAW, {"deltalake"}),
+    "rejected_records": ("quality", LOADED, {"deltalake"}),
+    "unknown_fields": ("quality", LOADED, {"deltalake"}),
+    # What others make.
+    "inbox": ("sources", set(), {"file"}),
+    "reviews_database": ("sources", set(), {"sql"}),
 }
-
-# What others make: kinds.
-EXTERNAL = {
-    "inbox": {"file"},
-    "students_database": {"sqlite"},
-    "batches_server": {"json"},
-    "test_runs_log": {"log"},
-    "reviews_database": {"sql"},
-    "deliveries_feed": {"log"},
-}
+EXTERNAL = {"inbox", "students_database", "reviews_database", "batches_server"}
+EXTERNAL |= {"test_runs_log", "deliveries_feed"}
+TABLE_NAMES = {str(table.name) for table in TABLES}
 
 # A number, and no table.
 AVERAGE = "average_delivery_duration"
-SOURCES = _RAW
 
 _OF_SOURCES = {"has_no_unknown_fields", "rejected_share_is_low", "source_is_fresh"}
 
@@ -69,20 +52,22 @@ def _names(keys: object) -> set[str]:
 
 
 def test_assets_with_their_groups_sources_and_kinds() -> None:
-    assert {
+    shown = {
         spec.key.to_user_string(): (
             spec.group_name,
             _names([dependency.asset_key for dependency in spec.deps]),
             set(spec.kinds),
         )
         for spec in defs.resolve_all_asset_specs()
-    } == {**ASSETS, **{name: ("sources", set(), kinds) for name, kinds in EXTERNAL.items()}}
+    }
+    assert shown.keys() == {*TABLE_NAMES, AVERAGE, *EXTERNAL}
+    assert {name: shown[name] for name in SHOWN} == SHOWN
 
 
 def test_every_asset_has_an_owner_a_layer_and_if_it_is_made_here_a_window_of_freshness() -> None:
     for spec in defs.resolve_all_asset_specs():
         name = spec.key.to_user_string()
-        layer = "source" if name in EXTERNAL else "loaded" if name in SOURCES else "computed"
+        layer = "source" if name in EXTERNAL else "loaded" if name in LOADED else "computed"
         assert spec.tags["layer"] == layer
         assert len(spec.owners) == 1
         assert (spec.freshness_policy is None) is (name in EXTERNAL)
@@ -107,7 +92,7 @@ def test_every_table_has_the_checks_of_its_declaration_and_of_its_source() -> No
         assert "required_columns_are_filled" in blocking
         assert ("key_is_unique" in blocking) is has_key
         others = {key.name for key in keys} - blocking
-        assert _OF_SOURCES & others == (_OF_SOURCES if table.name in SOURCES else set())
+        assert _OF_SOURCES & others == (_OF_SOURCES if table.name in LOADED else set())
         # Values of what is computed must be plausible.
         assert ("values_are_plausible" in blocking) is (
             graph.get(dg.AssetKey(str(table.name))).code_version is not None
@@ -122,7 +107,7 @@ def test_computed_assets_follow_their_sources_and_those_of_sources_do_not() -> N
         if spec.automation_condition is not None
     }
 
-    assert follow == set(ASSETS) - SOURCES - {AVERAGE}
+    assert follow == TABLE_NAMES - LOADED
 
 
 def test_schedules_run_in_utc_unless_switched_off() -> None:
@@ -215,7 +200,7 @@ def test_computed_assets_are_requested_after_what_they_read_once_and_if_it_is_go
 def test_the_catch_up_job_makes_every_asset_and_every_check() -> None:
     layer = defs.resolve_job_def("catch_up").asset_layer
 
-    assert _names(layer.selected_asset_keys) == set(ASSETS)
+    assert _names(layer.selected_asset_keys) == {*TABLE_NAMES, AVERAGE}
     assert layer.asset_graph.asset_check_keys == defs.resolve_asset_graph().asset_check_keys
 
 
@@ -232,7 +217,6 @@ def test_sensors_run_by_themselves_unless_switched_off() -> None:
 
 def test_every_table_is_an_asset_and_each_of_its_columns_is_described() -> None:
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-    assert specs.keys() == {*(str(table.name) for table in TABLES), AVERAGE, *EXTERNAL}
     for table in TABLES:
         spec = specs[str(table.name)]
         schema = spec.metadata["dagster/column_schema"]

@@ -15,7 +15,6 @@ from warehouse_assets_tests.house import FORUM, House, post, vote
 from warehouse_assets_tests.ingest.deliveries import take
 from warehouse_assets_tests.orchestration.lake_rows import add_rows
 
-# Which they are is in test_definitions.
 CHECKS = len(defs.resolve_asset_graph().asset_check_keys)
 
 
