@@ -1,10 +1,57 @@
-"""What a line of the log of test runs says, or why it cannot be used."""
+"""What a line of the log of test runs says, or why it cannot be used, as a model says, too."""
 
 import json
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
 from itertools import accumulate
 from typing import Any
 
-from warehouse_assets_tests.defs.school.lines import StagedLines, stage_lines
+import duckdb
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from warehouse_assets.defs.school.family import TEST_RUN_LINES
+from warehouse_assets.defs.school.tables import TEST_RUNS
+from warehouse_assets.ingest.lines import LineReader
+from warehouse_assets.ingest.staging import REJECTED, STAGED
+from warehouse_assets.tables import column_names, identifiers
+from warehouse_assets_tests.defs.school.line_model import expected
+from warehouse_assets_tests.ingest.stored import WHY
+
+
+@dataclass(frozen=True)
+class StagedLines:
+    """Good rows by position, and rejected lines as position, reason, raw."""
+
+    rows: list[tuple[Any, ...]]
+    rejected: list[tuple[int, str, str]]
+
+    @property
+    def values(self) -> list[tuple[Any, ...]]:
+        """The rows without their positions."""
+        return [row[1:] for row in self.rows]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why lines were rejected."""
+        return [reason for _, reason, _ in self.rejected]
+
+
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
+
+
+def stage_lines(content: bytes) -> StagedLines:
+    """Read the lines of a file with this content; the last may lack its line end."""
+    with _engine().cursor() as cursor:
+        TEST_RUN_LINES.stage(cursor, LineReader(BytesIO(content), len(content)).read())
+        names = identifiers(column_names(TEST_RUNS))
+        rows = cursor.execute(f"SELECT {names} FROM {STAGED} ORDER BY 1").fetchall()
+        query = f"SELECT position, {WHY}, raw FROM {REJECTED} ORDER BY 1"
+        return StagedLines(rows, cursor.execute(query).fetchall())
+
 
 GOOD = '{"result": "2 out of 2", "student_id", 3, "lesson_id": "4"}'
 GOOD_VALUES = (3, 4, None, 2, 2, True)
@@ -127,3 +174,92 @@ def test_line_ends_of_windows_and_a_byte_order_mark_are_tolerated() -> None:
     assert staged.values == [GOOD_VALUES, GOOD_VALUES]
     assert [row[0] for row in staged.rows] == [0, 3 + len(GOOD) + 2]
     assert staged.rejected == [(3 + 2 * (len(GOOD) + 2), "not valid JSON", "x")]
+
+
+def test_many_lines_in_many_blocks() -> None:
+    def text(number: int) -> str:
+        if number % 1000 == 7:
+            return f"bad {number}"
+        return (
+            f'{{"result": "1/2", "student_id", {number}, "lesson_title": "{"ü" * (number % 9)}x"}}'
+        )
+
+    content = "".join(text(number) + "\n" for number in range(25_000)).encode()
+    staged = stage_lines(content)
+    rows, rejected = expected([content])
+    assert staged.rows == rows
+    assert [(position, raw) for position, _, raw in staged.rejected] == rejected
+    assert len(rejected) == 25
+
+
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(-9, 99), st.integers(-(2**65), 2**65), words,
+    st.sampled_from([1.0, 2.5, "1.5", "0x10", "007", "+7", "3.0", "1e3", "٣", ""]),
+)  # fmt: skip
+results = st.one_of(
+    st.builds("{}{}{}".format, st.integers(0, 3), st.sampled_from(["/", " out of ", " / "]),
+              st.integers(0, 3)),
+    st.sampled_from(["-1/2", "1/2/3", "1 of 2", "", "1/x"]), scalars,
+)  # fmt: skip
+# Strings in lists that read like keys may be taken for some.
+others = st.one_of(scalars, st.lists(st.integers(0, 9), max_size=2), st.just({"student_id": 5}))
+names = st.sampled_from(["result", "student_id", "lesson_id", "lesson_title", "ü,"])
+titles = st.one_of(names, words, st.sampled_from(['", "student_id", 1', ', "result",', ""]))
+spaces = st.sampled_from(["", " ", " ", "\t"])
+
+
+@st.composite
+def written_lines(draw: st.DrawFn) -> bytes:
+    """An object with the fields in any order, with commas or colons, spaced in any way."""
+    fields = draw(
+        st.permutations(
+            [
+                ("result", results),
+                ("student_id", st.one_of(st.integers(0, 9), scalars)),
+                ("lesson_id", st.one_of(st.integers(0, 9).map(str), scalars)),
+                ("lesson_title", st.one_of(titles, scalars)),
+                ("other", others),
+            ]
+        )
+    )
+    is_ascii, members = draw(st.booleans()), []
+    for name, values in fields[: draw(st.integers(2, 5))]:
+        mark = ":" if name == "other" else draw(st.sampled_from(":,"))
+        value = json.dumps(draw(values), ensure_ascii=is_ascii)
+        before, after = draw(spaces), draw(spaces)
+        members.append(f'{before}"{name}"{draw(spaces)}{mark}{after}{value}')
+    return ("{" + f"{draw(spaces)},".join(members) + "}").encode()
+
+
+usual_lines = st.builds(
+    lambda student, title: (
+        line(student_id=student, lesson_title=title, lesson_id=...)
+        .replace('"student_id":', '"student_id",')
+        .encode()
+    ),
+    st.integers(0, 9),
+    titles,
+)
+cut_lines = st.builds(
+    lambda whole, share: whole[: int(len(whole) * share)], written_lines(), st.floats(0, 1)
+)
+junk = st.one_of(
+    st.binary(max_size=8),
+    st.sampled_from([b"", b"", b" ", b"\t\r", b"\r", b"{}", b"[1]", b"null", b"\xff", b"\0", b"{"]),
+)
+any_lines = st.one_of(usual_lines, written_lines(), cut_lines, junk).map(
+    lambda content: content.replace(b"\n", b"\\n")
+)
+ends = st.sampled_from([b"\n", b"\n", b"\r\n"])
+
+
+@settings(max_examples=16, deadline=None)
+@given(st.lists(st.tuples(any_lines, ends), min_size=1, max_size=12))
+def test_the_reader_and_a_model_agree_on_every_line(written: list[tuple[bytes, bytes]]) -> None:
+    content = b"".join(text + end for text, end in written)
+    staged = stage_lines(content)
+    rows, rejected = expected([content])
+    assert staged.rows == rows
+    assert [(position, raw) for position, _, raw in staged.rejected] == rejected
+    assert all(staged.reasons)
