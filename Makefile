@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Many commands are started, and each would compile the whole package.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run ui test stress check format docs benchmarks lock clean
+.PHONY: run ui test test-cluster stress check format docs benchmarks lock clean
 .DEFAULT_GOAL := run
 
 .venv/installed: requirements.lock pyproject.toml setup.py
@@ -37,6 +37,19 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/installed
 	$(BIN)/pytest --numprocesses 3 --dist worksteal --quiet
 
+# Every table computed by an engine of its own, in an environment of its own: its client brings
+# pandas, which DuckDB then imports in every command.
+test-cluster: .venv/cluster/installed
+	.venv/cluster/bin/pytest --quiet warehouse_assets_tests/cluster \
+		warehouse_assets_tests/orchestration/test_computation.py
+
+.venv/cluster/installed: .venv/installed requirements-cluster.lock
+	$(PYTHON) -m venv .venv/cluster
+	.venv/cluster/bin/pip install --quiet --disable-pip-version-check \
+		--requirement requirements-cluster.lock
+	.venv/cluster/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
 # Kills and crowds for a while; the short form is part of the tests.
 MINUTES ?= 20
 stress: .venv/installed
@@ -67,6 +80,9 @@ lock: .venv/installed
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --extra dev \
 		--no-emit-index-url --no-annotate --no-header \
 		--output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --extra dev \
+		--extra cluster --extra sail --no-emit-index-url --no-annotate --no-header \
+		--constraint requirements.lock --output-file requirements-cluster.lock pyproject.toml
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

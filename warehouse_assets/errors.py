@@ -65,6 +65,10 @@ class WarehouseError(PermanentError):
     """The SQL database cannot be used."""
 
 
+class EngineError(PermanentError):
+    """The server that computes tables does not answer, after several tries, or refuses a SELECT."""
+
+
 class TransientError(WarehouseAssetsError):
     """Trying again may help."""
 

@@ -113,6 +113,13 @@ def _postgresql_url(text: str) -> str:
     return named.render_as_string(hide_password=False)
 
 
+def _engine_url(text: str) -> str:
+    """An address of a Spark Connect server, or nothing."""
+    if text and not re.match(r"sc://[^/:;]+(:\d{1,5})?(/|$)", text):
+        raise ValueError("it must be the address of a Spark Connect server, sc://HOST:PORT")
+    return text
+
+
 def _size(text: str) -> int:
     """Bytes, from a number and a unit such as GB or MiB."""
     match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*([KMGT]I?)?B?", text.strip().upper())
@@ -152,7 +159,8 @@ def _hosts(text: str) -> frozenset[str]:
 
 LocalPath = Annotated[Path, BeforeValidator(_path)]
 LakeFolder = Annotated[Path, BeforeValidator(_lake_folder)]
-# These may hold a password.
+# These may hold a password or a token.
+EngineUrl = Annotated[str, BeforeValidator(_engine_url), Field(repr=False)]
 BatchesUrl = Annotated[str, BeforeValidator(_batches_url), Field(repr=False)]
 DatabaseUrl = Annotated[str, BeforeValidator(_database_url), Field(repr=False)]
 Size = Annotated[int, BeforeValidator(_size)]

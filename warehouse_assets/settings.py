@@ -58,6 +58,12 @@ class Settings(BaseModel):
         "WAREHOUSE_HOME", "data", "Folder of everything not set by itself."
     )
     lake: kinds.LakeFolder = _setting("LAKE_URI", "{home}/lake", "Folder of the Delta tables.")
+    engine_url: kinds.EngineUrl = _setting(
+        "ENGINE_URL",
+        "",
+        "A Spark Connect server (`sc://HOST:PORT`) that computes tables by their SELECTs, over the "
+        "same lake; empty: DuckDB does. It needs the extra `cluster`.",
+    )
     warehouse_url: kinds.DatabaseUrl = _setting(
         "WAREHOUSE_URL",
         "sqlite:///{home}/warehouse.db",

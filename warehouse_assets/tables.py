@@ -61,6 +61,11 @@ def delta_schema(table: Table) -> Schema:
     return Schema([delta_field(column) for column in table.columns])
 
 
+def spark_types(table: Table) -> dict[str, str]:
+    """The type of each column of `table` in Spark's SQL, where Delta's names mean the same."""
+    return {str(column.name): _lake_type(column)[1] for column in table.columns}
+
+
 def delta_field(column: Column[object]) -> Field:
     """The Delta field of `column`, described by the column's comment."""
     kind = PrimitiveType(_lake_type(column)[1])

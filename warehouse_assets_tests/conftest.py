@@ -16,6 +16,10 @@ from warehouse_assets.lake import lake as lake_module
 from warehouse_assets.lake.lake import start_duckdb
 from warehouse_assets.settings import SETTINGS, Settings
 from warehouse_assets_tests.house import House
+from warehouse_assets_tests.sail import Sail
+
+# Of an engine of its own: `make test-cluster` runs these.
+collect_ignore = [] if importlib.util.find_spec("pysail") else ["cluster"]
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +78,18 @@ def _keep_connections(storage: Any) -> None:
     engine.pool = QueuePool(lambda: engine.dialect.connect(*arguments, **options))
 
 
+@pytest.fixture(scope="session")
+def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that computes tables, where one is installed; else DuckDB does."""
+    if importlib.util.find_spec("pysail") is None:
+        yield ""
+        return
+    server = Sail(tmp_path_factory.mktemp("sail") / "log")
+    server.start()
+    yield server.url
+    server.kill()
+
+
 @pytest.fixture
 def instance(shared_instance: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
     """A Dagster history, empty when the test begins."""
@@ -82,6 +98,6 @@ def instance(shared_instance: dg.DagsterInstance) -> Iterator[dg.DagsterInstance
 
 
 @pytest.fixture
-def house(tmp_path: Path, instance: dg.DagsterInstance) -> House:
+def house(tmp_path: Path, instance: dg.DagsterInstance, engine_url: str) -> House:
     """An empty warehouse."""
-    return House(tmp_path / "home", instance)
+    return House(tmp_path / "home", instance, ENGINE_URL=engine_url)

@@ -17,7 +17,7 @@ from deltalake.transaction import RemoveAction
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import LakeError, is_disk_full
-from warehouse_assets.lake.files import WrittenFile, discard, keep_hashes
+from warehouse_assets.lake.files import Rows, WrittenFile, WrittenRows, discard, keep_hashes
 from warehouse_assets.lake.table import LakeTable, conflict
 from warehouse_assets.tables import duckdb_type
 
@@ -101,8 +101,9 @@ def commit_properties(
     )
 
 
-def cast_query(table: LakeTable, query: str) -> str:
-    """`query` with the columns of `table`, in their order and of their types."""
+def cast_query(table: LakeTable, rows: Rows) -> str:
+    """A SELECT of `rows` with the columns of `table`, in their order and of their types."""
+    query = rows.query if isinstance(rows, WrittenRows) else rows
     columns = ", ".join(
         f'CAST("{column.name}" AS {duckdb_type(column)}) AS "{column.name}"'
         for column in table.declaration.columns

@@ -5,9 +5,10 @@ file; vacuuming leaves names that begin with `_`. A file whose hash is lost, for
 an older release wrote it, is one without a hash, until maintenance keeps one.
 """
 
+import glob
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -50,6 +51,22 @@ class WrittenFile:
     rows: int
 
 
+@dataclass(frozen=True)
+class WrittenRows:
+    """Rows that another engine has written beside the table's files.
+
+    Args:
+        query: a SELECT that reads them, with the table's columns.
+    """
+
+    files: Sequence[WrittenFile]
+    query: str
+
+
+Rows = str | WrittenRows
+"""What a write mode takes: a SELECT with (at least) the table's columns, or written rows."""
+
+
 def write_parquet(
     connection: duckdb.DuckDBPyConnection,
     table: LakeTable,
@@ -87,15 +104,37 @@ def write_parquet(
         path.unlink()
         return []
     crash_point("Parquet written", table.name)
-    action = AddAction(
-        path=name,
-        size=size,
-        partition_values={},
-        modification_time=int(time.time() * 1000),
-        data_change=data_change,
-        stats=json.dumps(_delta_statistics(table, records, columns)),
-    )
-    return [WrittenFile(action, records)]
+    by_name = {name.strip('"'): figures for name, figures in columns.items()}
+    return [_written(table, path, records, size, by_name, data_change)]
+
+
+def adopt_parquet(
+    connection: duckdb.DuckDBPyConnection, table: LakeTable, folder: Path
+) -> list[WrittenFile]:
+    """Move files that another engine wrote into `folder` beside those of the table.
+
+    Their columns are those of the table. As of `write_parquet`, they are not yet part of it.
+    """
+    files: list[WrittenFile] = []
+    for path in sorted(folder.glob("*.parquet")):
+        # A footer has figures of each part of the file; what it does not say is not counted.
+        of_columns = connection.execute(
+            """SELECT path_in_schema, sum(num_values), sum(stats_null_count),
+                min(TRY_CAST(stats_min_value AS BIGINT)), max(TRY_CAST(stats_max_value AS BIGINT))
+            FROM parquet_metadata(?) GROUP BY path_in_schema""",
+            [glob.escape(str(path))],
+        ).fetchall()
+        records = int(of_columns[0][1]) if of_columns else 0
+        if not records:
+            continue
+        named = {
+            name: {"null_count": nulls, **({} if least is None else {"min": least, "max": most})}
+            for name, _, nulls, least, most in of_columns
+            if nulls is not None
+        }
+        moved = path.rename(table.path / f"part-{uuid4()}.parquet")
+        files.append(_written(table, moved, records, moved.stat().st_size, named))
+    return files
 
 
 def discard(table: LakeTable, files: Sequence[WrittenFile]) -> None:
@@ -178,27 +217,42 @@ def verify_and_adopt(table: LakeTable) -> None:
     fresh.replace(table.path / HASHES)
 
 
-def _delta_statistics(
-    table: LakeTable, records: int, columns: dict[str, dict[str, str]]
-) -> dict[str, object]:
-    """Delta's statistics of one file from DuckDB's, whose column names are quoted.
+def _written(
+    table: LakeTable,
+    path: Path,
+    records: int,
+    size: int,
+    columns: Mapping[str, Mapping[str, str | int]],
+    data_change: bool = True,
+) -> WrittenFile:
+    """A file of the table with Delta's statistics of it.
 
     Smallest and greatest values are given of whole numbers only: that is what merges by key
-    use to leave files out, and the only type whose text is the same in both.
+    use to leave files out, and the only type whose text is the same in all engines.
+
+    Args:
+        columns: by name: `null_count`, and `min` and `max` where there are any.
     """
-    by_name = {name.strip('"'): figures for name, figures in columns.items()}
-    nulls = {name: int(figures["null_count"]) for name, figures in by_name.items()}
     whole = [
-        (column.name, by_name[column.name])
+        (column.name, columns[column.name])
         for column in table.declaration.columns
-        if isinstance(column.type, Integer) and "min" in by_name.get(column.name, {})
+        if isinstance(column.type, Integer) and "min" in columns.get(column.name, {})
     ]
-    return {
+    statistics = {
         "numRecords": records,
-        "nullCount": nulls,
+        "nullCount": {name: int(figures["null_count"]) for name, figures in columns.items()},
         "minValues": {name: int(figures["min"]) for name, figures in whole},
         "maxValues": {name: int(figures["max"]) for name, figures in whole},
     }
+    action = AddAction(
+        path=path.name,
+        size=size,
+        partition_values={},
+        modification_time=int(time.time() * 1000),
+        data_change=data_change,
+        stats=json.dumps(statistics),
+    )
+    return WrittenFile(action, records)
 
 
 def _kept(table: LakeTable) -> dict[str, str]:

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Table
 
 from warehouse_assets.errors import BusyError, LakeError, naming
+from warehouse_assets.lake.spark import SparkServer
 from warehouse_assets.lake.table import LakeTable
 from warehouse_assets.progress import tell
 from warehouse_assets.settings import Settings
@@ -31,6 +32,13 @@ LOCK_QUIET_SECONDS = 1.0
 _MEMORY_BESIDE_DUCKDB = 400 * 10**6
 SMALLEST_DUCKDB_MEMORY = 128 * 10**6
 
+# What the SELECTs of tables need of Spark's functions and DuckDB calls otherwise.
+_AS_IN_SPARK = """
+CREATE MACRO unix_micros(t) AS epoch_us(t);
+CREATE MACRO explode(l) AS unnest(l);
+CREATE MACRO sequence(a, b) AS generate_series(a, b);
+"""
+
 _NUMBERS = count()
 
 
@@ -41,19 +49,28 @@ class Lake:
         folder: where the tables are, a folder each.
         scratch: folder for what DuckDB spills and sources spool; each process cleans up.
         memory_limit: bytes that the whole process may use, within reason.
+        engine_url: of the Spark Connect server that computes tables; None means DuckDB.
     """
 
-    def __init__(self, folder: Path, scratch: Path, memory_limit: int) -> None:
+    def __init__(
+        self, folder: Path, scratch: Path, memory_limit: int, engine_url: str | None = None
+    ) -> None:
         self.folder = folder
         self.scratch = scratch
         self._memory_limit = memory_limit
         self._duckdb: duckdb.DuckDBPyConnection | None = None
         self._one_at_a_time = threading.Lock()
+        self.server = SparkServer(engine_url) if engine_url else None
 
     @classmethod
     def of(cls, settings: Settings) -> "Lake":
         """The lake that the settings name; nothing is opened."""
-        return cls(settings.lake, settings.scratch, settings.memory_limit)
+        return cls(settings.lake, settings.scratch, settings.memory_limit, settings.engine_url)
+
+    @property
+    def computed_by(self) -> str:
+        """What runs the SELECTs of tables, in words."""
+        return f"Spark Connect at {self.server.place}" if self.server else "DuckDB"
 
     def table(self, declaration: Table) -> LakeTable:
         """The table of the lake that `declaration` describes, whether it exists or not."""
@@ -74,6 +91,7 @@ class Lake:
         try:
             connection.execute(f"ATTACH ':memory:' AS {own}")
             connection.execute(f"USE {own}")
+            connection.execute(_AS_IN_SPARK)
             yield connection
         finally:
             with suppress(duckdb.Error):  # DuckDB broke, and has said so
@@ -109,8 +127,17 @@ class Lake:
         Raises:
             LakeError: a file of the table cannot be read.
         """
-        name = name or str(declaration.name)
         files = self.table(declaration).files(handle) if handle else []
+        self.view_rows(connection, declaration, files, name or str(declaration.name))
+
+    def view_rows(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        declaration: Table,
+        files: Sequence[str],
+        name: str,
+    ) -> None:
+        """As `view_files`, but partial rows of an aggregated table are read as one."""
         if not aggregates(declaration):
             self.view_files(connection, declaration, files, name)
             return

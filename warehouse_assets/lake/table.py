@@ -114,8 +114,8 @@ class LakeTable:
         """The paths of the files of the version that `handle` stands at, as patterns for DuckDB."""
         return self.paths(names_of(handle))
 
-    def files_added(self, handle: DeltaTable, since: int) -> list[str] | None:
-        """The paths of the files added after the version `since`, as patterns for DuckDB.
+    def names_added(self, handle: DeltaTable, since: int) -> list[str] | None:
+        """The names of the files added after the version `since`.
 
         None if others were removed meanwhile, or if that is no longer known.
         """
@@ -124,7 +124,7 @@ class LakeTable:
         except DeltaError:
             return None
         now = names_of(handle)
-        return None if before - set(now) else self.paths(n for n in now if n not in before)
+        return None if before - set(now) else [name for name in now if name not in before]
 
     def paths(self, names: Iterable[str]) -> list[str]:
         """The paths of files of the table, as patterns for DuckDB."""

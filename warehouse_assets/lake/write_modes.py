@@ -10,6 +10,7 @@ writes anew.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import duckdb
 from arro3.core import Table as ArrowTable
@@ -25,7 +26,14 @@ from warehouse_assets.lake.commit import (
     full_disk_explained,
     register,
 )
-from warehouse_assets.lake.files import keep_hashes, write_parquet
+from warehouse_assets.lake.files import (
+    Rows,
+    WrittenFile,
+    WrittenRows,
+    discard,
+    keep_hashes,
+    write_parquet,
+)
 from warehouse_assets.lake.lake import Lake
 from warehouse_assets.lake.table import LakeTable, conflict, names_of
 from warehouse_assets.tables import column_names, identifiers, key_names, value_names
@@ -44,18 +52,17 @@ def append(
     connection: duckdb.DuckDBPyConnection,
     table: LakeTable,
     handle: DeltaTable,
-    query: str,
+    rows: Rows,
     transactions: Transactions,
 ) -> Written:
-    """Add the rows of `query` to the table.
+    """Add `rows` to the table.
 
     The commit is made even when there are no rows, if there are transactions to remember.
 
     Args:
-        connection: where `query` can be run.
-        query: a SELECT with (at least) the table's columns, by name.
+        connection: where a SELECT can be run.
     """
-    files = write_parquet(connection, table, cast_query(table, query))
+    files = _files_of(connection, table, rows)
     return register(table, handle, files, transactions)
 
 
@@ -63,11 +70,11 @@ def overwrite(
     connection: duckdb.DuckDBPyConnection,
     table: LakeTable,
     handle: DeltaTable,
-    query: str,
+    rows: Rows,
     transactions: Transactions,
 ) -> Written:
-    """Make the table hold the rows of `query`, as of `append`; nothing is compared."""
-    files = write_parquet(connection, table, cast_query(table, query))
+    """Make the table hold `rows`; nothing is compared."""
+    files = _files_of(connection, table, rows)
     return register(table, handle, files, transactions, mode="overwrite")
 
 
@@ -120,22 +127,23 @@ def replace(
     lake: Lake,
     table: LakeTable,
     handle: DeltaTable,
-    query: str,
+    rows: Rows,
     transactions: Transactions,
     within: tuple[str, str] | None = None,
 ) -> Written:
-    """Make the table hold exactly the rows of `query`, which is read once.
+    """Make the table hold exactly `rows`, which are read once.
 
     Args:
         within: a column of the table and a relation with a column of that name: rows with other
-            values in it stay as they are. `query` gives none of them.
+            values in it stay as they are. None of `rows` is of them.
     """
-    rows = cast_query(table, query)
     if not handle.file_uris():
-        files = write_parquet(connection, table, rows)
+        files = _files_of(connection, table, rows)
         return register(table, handle, files, transactions) if files else Written()
 
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE _new AS {rows}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE _new AS {cast_query(table, rows)}")
+    if isinstance(rows, WrittenRows):
+        discard(table, rows.files)
     keys, columns = key_names(table.declaration), identifiers(column_names(table.declaration))
     key_list = identifiers(keys)
     lake.view(connection, table.declaration, handle)
@@ -158,6 +166,14 @@ def replace(
     is_small = within is not None or _bytes(connection, table, handle) <= MOST_BYTES_FOR_DELTA_MERGE
     whole = f"FROM _new {kept}"
     return _commit_changes(connection, table, handle, whole, counted, transactions, is_small)
+
+
+def _files_of(
+    connection: duckdb.DuckDBPyConnection, table: LakeTable, rows: Rows
+) -> Sequence[WrittenFile]:
+    if isinstance(rows, WrittenRows):
+        return rows.files
+    return write_parquet(connection, table, cast_query(table, rows))
 
 
 def _latest(

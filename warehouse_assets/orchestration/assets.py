@@ -207,7 +207,8 @@ def sql_asset(
                 else:
                     written = compute(step.lake, stored, reads, query, computed_per)
             lineage = column_lineage(step.lake.folder / ".lineage", table, reads, query)
-            return step.finish(table, written, {"dagster/column_lineage": lineage})
+            account = {"computed_by": step.lake.computed_by, "dagster/column_lineage": lineage}
+            return step.finish(table, written, account)
 
     definition = _asset(
         table,

@@ -13,11 +13,14 @@ from deltalake import DeltaTable
 from sqlalchemy import Table
 
 from warehouse_assets.lake import (
+    Computation,
     Lake,
     LakeTable,
     Transactions,
     Written,
     append,
+    computing,
+    names_of,
     overwrite,
     replace,
     view_changes,
@@ -48,21 +51,17 @@ def compute(
     outdated = [app for app, at in computed_from.items() if handle.transaction_version(app) != at]
     if not outdated:
         return Written()
-    with lake.connect() as connection:
-        for read, opened in inputs:
-            lake.view(connection, read, opened)
+    with lake.connect() as connection, computing(lake, connection, table) as computation:
         first, opened = inputs[0]
         seen = handle.transaction_version(_app_id(first, opened))
         within = None
         if per is not None and seen is not None and outdated == [_app_id(first, opened)]:
             within = _touched(connection, opened, seen, per)
-        if within is not None:
-            lake.view(connection, first, opened, name="_all")
-            connection.execute(
-                f'CREATE OR REPLACE VIEW "{first.name}" AS FROM _all SEMI JOIN {_TOUCHED} '
-                f'USING ("{per}")'
-            )
-        return replace(connection, lake, table, handle, query, computed_from, within)
+        computation.read(first, names_of(opened), within)
+        for read, opened in inputs[1:]:
+            computation.read(read, names_of(opened))
+        rows = computation.rows(query)
+        return replace(connection, lake, table, handle, rows, computed_from, within)
 
 
 def compute_added(
@@ -84,31 +83,38 @@ def compute_added(
         seen = None
     if seen == source.version():
         return Written()
-    with lake.connect() as connection:
+    with lake.connect() as connection, computing(lake, connection, table) as computation:
         if constants:
             connection.execute(
-                f"CREATE TEMP TABLE {CONSTANTS} AS SELECT "
+                "CREATE TEMP TABLE _constants AS SELECT "
                 + ", ".join(f'CAST(? AS DOUBLE) AS "{name}"' for name in constants),
                 list(constants.values()),
             )
-        is_part = seen is not None and _view_added(lake, connection, read, source, seen)
+            computation.read_relation(CONSTANTS, "FROM _constants")
+        is_part = seen is not None and _read_added(
+            connection, computation, lake.table(read), source, seen
+        )
         if not is_part:
-            lake.view(connection, read, source)
+            computation.read(read, names_of(source))
         transactions = {app_id: source.version(), "sql": definition}
         write = append if is_part or not handle.file_uris() else overwrite
-        return write(connection, table, handle, query, transactions)
+        return write(connection, table, handle, computation.rows(query), transactions)
 
 
-def _view_added(
-    lake: Lake, connection: duckdb.DuckDBPyConnection, read: Table, source: DeltaTable, seen: int
+def _read_added(
+    connection: duckdb.DuckDBPyConnection,
+    computation: Computation,
+    read: LakeTable,
+    source: DeltaTable,
+    seen: int,
 ) -> bool:
-    """Make the rows of `read` added since the version `seen` readable under its name.
+    """Have the SELECT read the rows of `read` added since the version `seen`.
 
     Returns False if that is not known, or if rows have been changed or removed.
     """
-    files = lake.table(read).files_added(source, seen)
-    if files is not None:
-        lake.view_files(connection, read, files, str(read.name))
+    names = read.names_added(source, seen)
+    if names is not None:
+        computation.read(read.declaration, names)
         return True
     # Maintenance has written rows into other files.
     if not view_changes(connection, source, seen, "_changed"):
@@ -116,8 +122,8 @@ def _view_added(
     others = connection.execute("SELECT 1 FROM _changed WHERE _change_type <> 'insert' LIMIT 1")
     if others.fetchall():
         return False
-    columns = identifiers(column_names(read))
-    connection.execute(f'CREATE OR REPLACE VIEW "{read.name}" AS SELECT {columns} FROM _changed')
+    columns = identifiers(column_names(read.declaration))
+    computation.read_relation(read.name, f"SELECT {columns} FROM _changed")
     return True
 
 

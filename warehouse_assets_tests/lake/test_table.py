@@ -119,19 +119,19 @@ def test_a_file_in_place_of_the_lake_or_a_table_is_explained(lake: Lake, name: s
         lake.table(PETS).open()
 
 
-def test_files_added_since_a_version_are_known_until_others_are_removed(pets: Stored) -> None:
+def test_names_added_since_a_version_are_known_until_others_are_removed(pets: Stored) -> None:
     pets.append([REX])
     seen = pets.version()
     pets.append([TOM])
     handle = pets.table.open()
 
-    added = pets.table.files_added(handle, seen)
+    added = pets.table.names_added(handle, seen)
     assert added is not None
     assert len(added) == 1
-    assert pets.table.files_added(handle, handle.version()) == []
-    assert pets.table.files_added(handle, handle.version() + 1) is None
+    assert pets.table.names_added(handle, handle.version()) == []
+    assert pets.table.names_added(handle, handle.version() + 1) is None
     handle.optimize.compact()
-    assert pets.table.files_added(pets.table.open(), seen) is None
+    assert pets.table.names_added(pets.table.open(), seen) is None
 
 
 def test_old_rows_are_null_in_a_new_column_which_is_merged_and_replaced(

@@ -1,6 +1,7 @@
 """A computed table is the same whether all was computed again or only what is new or touched."""
 
 import shutil
+import socket
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS
+from warehouse_assets.errors import PermanentError
 from warehouse_assets.lake import Lake, Written, maintain, rearrange
 from warehouse_assets.orchestration.computation import compute, compute_added
 from warehouse_assets.tables import WholeNumber
@@ -57,8 +59,8 @@ QUERY = """SELECT sales.shop, day, min(town) AS town, count(*) AS sales
 class Town:
     """Sales and shops, and what is computed from them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.lake = Lake(folder / "lake", folder / "tmp", 10**9)
+    def __init__(self, folder: Path, engine_url: str) -> None:
+        self.lake = Lake(folder / "lake", folder / "tmp", 10**9, engine_url)
         self.sales = Stored(self.lake, SALES)
         self.shops = Stored(self.lake, SHOPS)
         self.result = Stored(self.lake, SALES_PER_DAY)
@@ -76,8 +78,8 @@ class Town:
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Town:
-    town = Town(tmp_path)
+def town(tmp_path: Path, engine_url: str) -> Town:
+    town = Town(tmp_path, engine_url)
     town.shops.replace([("north", "Ulm"), ("south", "Bonn")])
     town.sales.merge([(1, "north", 1), (2, "north", 2), (3, "south", 1)])
     town.compute()
@@ -144,6 +146,24 @@ def test_what_may_touch_any_row_has_all_computed_again(
     assert town.result.rows() == town.expected()
 
 
+def test_an_engine_that_is_not_there_is_named_and_changes_nothing(
+    tmp_path: Path, engine_url: str
+) -> None:
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{nobody_listens.getsockname()[1]}"
+        town = Town(tmp_path, f"sc://{place}/;token=secret")
+        town.sales.merge([(1, "north", 1)])
+        # Without its client, which only `make test-cluster` installs, it cannot even be asked.
+        said = f"engine at {place} did not" if engine_url else r"pip install '.\[cluster\]'"
+        for _ in range(2):
+            with pytest.raises(PermanentError, match=said) as raised:
+                town.compute()
+            assert "secret" not in str(raised.value)
+    assert town.result.rows() == []
+    assert list(town.result.table.path.glob("*.parquet")) == []
+
+
 def test_another_query_has_all_computed_again(town: Town, computed_whole: list[bool]) -> None:
     town.sales.merge([(4, "south", 9)])
     town.compute(QUERY.replace("count(*)", "10 * count(*)"))
@@ -165,10 +185,10 @@ _DELIVERIES = st.lists(
 @settings(max_examples=5, deadline=None)
 @given(_DELIVERIES)
 def test_any_deliveries_give_what_counting_gives(
-    deliveries: Sequence[tuple[Mapping[int, tuple[str, int]], bool]],
+    engine_url: str, deliveries: Sequence[tuple[Mapping[int, tuple[str, int]], bool]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        town = Town(Path(folder))
+        town = Town(Path(folder), engine_url)
         town.shops.replace([("north", "Ulm"), ("west", "Kiel")])
         for rows, is_computed in deliveries:
             town.sales.merge([(number, shop, day) for number, (shop, day) in rows.items()])

@@ -42,7 +42,10 @@ SELECT
     customer,
     opened_at,
     occurred_at AS delivered_at,
-    CAST(date_diff('microsecond', opened_at, occurred_at) AS DOUBLE) / 1000000 AS duration_seconds,
+    CAST(
+        unix_micros(CAST(occurred_at AS TIMESTAMP)) - unix_micros(CAST(opened_at AS TIMESTAMP))
+        AS DOUBLE
+    ) / 1000000 AS duration_seconds,
     log_position
 FROM counted
 WHERE delivery_step = 4 AND step_before = 1 AND opened_at >= horizon_at

@@ -1,31 +1,20 @@
--- A row for every week from the first vote to the last. The weeks are counted out of the digits
--- of a number, up to 10^6 weeks: engines do not share a function that makes a series of dates.
-WITH digits AS (
-    SELECT digit FROM (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)) AS d (digit)
-),
-
-span AS (
-    SELECT min(week_start) AS first_week, max(week_start) AS last_week
+-- A row for every week from the first vote to the last.
+WITH span AS (
+    SELECT
+        min(week_start) AS first_week,
+        unix_micros(CAST(max(week_start) AS TIMESTAMP))
+        - unix_micros(CAST(min(week_start) AS TIMESTAMP)) AS microseconds
     FROM votes_per_post_per_week
 ),
 
 numbers AS (
-    SELECT
-        a.digit + 10 * b.digit + 100 * c.digit
-        + 1000 * d.digit + 10000 * e.digit + 100000 * f.digit AS number
-    FROM digits AS a
-    CROSS JOIN digits AS b
-    CROSS JOIN digits AS c
-    CROSS JOIN digits AS d
-    CROSS JOIN digits AS e
-    CROSS JOIN digits AS f
+    SELECT first_week, explode(sequence(0, CAST(microseconds / 604800000000 AS INT))) AS number
+    FROM span
 ),
 
 weeks AS (
-    SELECT first_week + 7 * number AS week_start
-    FROM span
-    CROSS JOIN numbers
-    WHERE first_week + 7 * number <= last_week
+    SELECT first_week + CAST(7 * number AS INT) AS week_start
+    FROM numbers
 ),
 
 votes_per_week AS (

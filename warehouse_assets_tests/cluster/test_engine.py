@@ -1,0 +1,82 @@
+"""Tables computed by an engine of its own are those that DuckDB computes."""
+
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+
+from warehouse_assets.catalogue import TABLES
+from warehouse_assets.tables import column_names, identifiers
+from warehouse_assets_tests.cluster.sources import ROUNDS, Sources
+from warehouse_assets_tests.crashes import hooked
+from warehouse_assets_tests.house import House
+from warehouse_assets_tests.sail import Sail
+
+_ALL = tuple(str(table.name) for table in TABLES)
+_COMPUTED = {
+    "batch_completions",
+    "daily_trips",
+    "delivery_durations",
+    "lesson_completions",
+    "lesson_titles",
+    "lessons",
+    "mean_votes_per_post_per_week",
+    "outlier_weeks",
+    "product_reviews_daily",
+    "reviewer_reviews_daily",
+    "trip_groups",
+    "votes_per_post_per_week",
+    "weekly_trips",
+}
+
+
+def _everything(house: House) -> dict[str, list[tuple[object, ...]]]:
+    """The rows of all tables of the lake, without times of rejection."""
+    found = {}
+    for table in TABLES:
+        names = [n for n in column_names(table) if n not in {"rejected_at", "first_seen_at"}]
+        found[str(table.name)] = house.stored(str(table.name), identifiers(names))
+    return found
+
+
+def _writers(house: House) -> dict[str, set[str]]:
+    """By computed table, what has written its files, as their footers say."""
+    found = {}
+    for name in _COMPUTED:
+        files = [str(path) for path in (house.settings.lake / name).glob("*.parquet")]
+        rows = duckdb.execute("SELECT created_by FROM parquet_file_metadata(?)", [files]).fetchall()
+        found[name] = {created_by.partition(" ")[0] for (created_by,) in rows}
+    return found
+
+
+def test_all_tables_are_the_same_as_duckdbs_though_the_engine_dies_in_every_round(
+    tmp_path: Path, instance: dg.DagsterInstance, sail: Sail
+) -> None:
+    sources = Sources(tmp_path)
+    there = House(tmp_path / "there", instance, ENGINE_URL=sail.url, **sources.environment)
+    with dg.DagsterInstance.ephemeral() as other:
+        here = House(tmp_path / "here", other, **sources.environment)
+        # The engine dies after it has computed one of these, with others to come.
+        for number, last in enumerate(["daily_trips", "lessons", "votes_per_post_per_week"], 1):
+            sources.grow(number)
+            for house in (here, there):
+                sources.deliver(number, house.settings.inbox)
+            assert here.run(*_ALL, checks=False).success
+
+            def die(point: str, table: str, last: str = last) -> None:
+                if (point, table) == ("computed by an engine", last):
+                    sail.kill()
+
+            with hooked(die):
+                failed = there.run(*_ALL, checks=False)
+            assert not failed.success
+            said = [str(e.event_specific_data) for e in failed.all_events if e.is_step_failure]
+            assert any(f"The engine at {sail.url.removeprefix('sc://')} did not" in s for s in said)
+            sail.start()
+            assert there.run(*_ALL, checks=False).success
+
+            assert _everything(there) == _everything(here)
+        assert number == ROUNDS
+    assert set().union(*_writers(here).values()) <= {"DuckDB", "parquet-rs"}
+    assert all(writers & {"datafusion"} for writers in _writers(there).values())
+    assert not list(there.settings.lake.glob("*/computing-*"))
