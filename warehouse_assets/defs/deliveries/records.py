@@ -26,8 +26,7 @@ _NAMES = {
     "Timestamp": ("Timestamp", "timestamp"),
 }
 _ALL_NAMES = {spelling for spellings in _NAMES.values() for spelling in spellings}
-MOST_FIELDS = 100
-"""How many names of unknown fields are told."""
+_MOST_FIELDS = 100  # names of unknown fields that are told
 _WHOLE = re.compile(rf"{BLANK}*[+-]?[0-9]{{1,19}}{BLANK}*")
 _MOST_CHARACTERS_SHOWN = 60
 _decode = json.JSONDecoder().decode
@@ -94,7 +93,7 @@ def read_line(text: str, latest: datetime, unknown: set[str] | None = None) -> S
         _refuse_repeated(text)
     if unknown is not None and type(record) is dict and not record.keys() <= _ALL_NAMES:
         names = (name for name in record if name not in _ALL_NAMES | unknown)
-        unknown.update(islice(names, MOST_FIELDS - len(unknown)))
+        unknown.update(islice(names, _MOST_FIELDS - len(unknown)))
     return checked(record, latest)
 
 
