@@ -91,23 +91,6 @@ def packed(content: Any) -> Answer:
     return reply(gzip.compress(json.dumps(content).encode()), Content_Encoding="gzip")
 
 
-def chunked(content: Any, pieces: int = 3) -> Answer:
-    """Answers with JSON in pieces, without saying how long it is."""
-    body = json.dumps(content).encode()
-    size = len(body) // pieces + 1
-
-    def answer(handler: Handler, request: Request) -> None:
-        handler.send_response(200)
-        handler.send_header("Transfer-Encoding", "chunked")
-        handler.end_headers()
-        for start in range(0, len(body), size):
-            piece = body[start : start + size]
-            handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-        handler.wfile.write(b"0\r\n\r\n")
-
-    return answer
-
-
 def cut(content: Any, promised: int = 0) -> Answer:
     """Answers with the first half of a JSON text, and closes the connection.
 
@@ -132,16 +115,6 @@ def reset(handler: Handler, request: Request) -> None:
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.connection.close()
     handler.close_connection = True
-
-
-def stall(handler: Handler, request: Request) -> None:
-    """Sends the beginning of an answer, and then nothing more."""
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    handler.wfile.write(b"[")
-    handler.wfile.flush()
-    handler.server.told.stopped.wait(10)
 
 
 def silent(handler: Handler, request: Request) -> None:

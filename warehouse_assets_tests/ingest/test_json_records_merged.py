@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from warehouse_assets.defs.school.tables import STUDENTS
 from warehouse_assets.ingest.json_records import Records
@@ -114,46 +112,3 @@ def test_what_cannot_be_used_is_rejected_once(lake: Lake) -> None:
     assert rejected(lake, "unit, position, reason")[-1] == last
     other = STUDENTS.to_metadata(type(STUDENTS.metadata)(), name="pupils")
     assert take(lake, student("x"), validator=Validator(other)).rejected == 1
-
-
-GOOD: dict[str, list[Any]] = {
-    "id": [1, 2, 3, "2", "3.0"],
-    "name": [None, "", "Ann", 5, TIME, [1]],
-    "batch_id": [None, "", 7, "8", 9.0],
-    "created_at": [None, "", TIME, "2026-11-20"],
-}
-BAD: dict[str, list[Any]] = {
-    "id": [None, "", "x", [1]],
-    "name": [],
-    "batch_id": ["x", 1.5, [1]],
-    "created_at": ["x", 5, "2026-13-01"],
-}
-records = st.fixed_dictionaries(
-    {"id": st.sampled_from([*GOOD["id"] * 4, *BAD["id"]])},
-    optional={
-        name: st.sampled_from([*GOOD[name] * 3, *BAD[name]])
-        for name in ("name", "batch_id", "created_at")
-    },
-)
-
-
-@settings(max_examples=4, deadline=None)
-@given(readings=st.lists(st.lists(records, max_size=8), min_size=1, max_size=3))
-@example(readings=[[{"id": "x", "name": [1]}, {"name": [1], "id": "x"}]])
-def test_every_record_is_a_row_or_rejected(
-    tmp_path_factory: pytest.TempPathFactory, readings: Sequence[Sequence[dict[str, Any]]]
-) -> None:
-    lake = make_lake(tmp_path_factory.mktemp("lake"))
-    names: dict[int, str | None] = {}
-    bad: set[str] = set()
-    for reading in readings:
-        take(lake, *reading)
-        for content in reading:
-            if any(value in BAD[field] for field, value in content.items()):
-                bad.add(json.dumps(content))  # a record is the same if its text is
-            else:
-                name = content.get("name")
-                names[int(float(content["id"]))] = None if name is None else str(name)
-    assert dict(stored(lake, STUDENTS, "id, name")) == names
-    raws = [json.dumps(json.loads(raw)) for _, _, raw in rejected(lake)]
-    assert sorted(raws) == sorted(bad)
