@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from warehouse_assets.databases import postgresql_engine
 from warehouse_assets.errors import BusyError, SourceError
-from warehouse_assets.ingest.sql_reader import Page, SqlSource, decoded, found_name
+from warehouse_assets.ingest.sql_source import Page, SqlSource, decoded, found_name
 
 _KINDS = "'r', 'p', 'v', 'm', 'f'"  # tables, plain and of parts, views, stored ones, foreign tables
 # What these hold is in this server: nothing elsewhere changes it.

@@ -19,7 +19,7 @@ from sqlalchemy import Integer
 from warehouse_assets.ingest.lines import MOST_LINE_BYTES
 from warehouse_assets.ingest.load import Loaded, Part, Source, loaded_now, note_missing, upsert
 from warehouse_assets.ingest.postgres import PostgresReader
-from warehouse_assets.ingest.sql_reader import Page, SqlSource
+from warehouse_assets.ingest.sql_source import Page, SqlSource
 from warehouse_assets.ingest.sqlite import SqliteReader
 from warehouse_assets.ingest.staging import (
     FIELDS,

@@ -30,7 +30,7 @@ from tenacity import (
 )
 
 from warehouse_assets.errors import BusyError, SourceError, WarehouseAssetsError
-from warehouse_assets.ingest.sql_reader import (
+from warehouse_assets.ingest.sql_source import (
     Page,
     SqlSource,
     decoded,

@@ -23,7 +23,7 @@ from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.log import LogKind, load_log
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.sql import load_sql
-from warehouse_assets.ingest.sql_reader import SqlSource
+from warehouse_assets.ingest.sql_source import SqlSource
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.orchestration.checks import declare_reads, refuse_if_blocked
 from warehouse_assets.orchestration.computation import compute, compute_added

@@ -14,7 +14,7 @@ from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.ingest.file_kinds import FileKind, left_behind, left_in_words
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.sql import glance
-from warehouse_assets.ingest.sql_reader import SqlSource
+from warehouse_assets.ingest.sql_source import SqlSource
 from warehouse_assets.progress import heard_by
 from warehouse_assets.settings import Settings
 from warehouse_assets.terminal_text import visible

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
-from warehouse_assets.ingest.sql_reader import Limits, SqlSource
+from warehouse_assets.ingest.sql_source import Limits, SqlSource
 from warehouse_assets.ingest.sqlite import SqliteReader
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.settings import Settings

@@ -21,7 +21,7 @@ from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.files import load_files
 from warehouse_assets.ingest.sql import load_sql
-from warehouse_assets.ingest.sql_reader import Limits
+from warehouse_assets.ingest.sql_source import Limits
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake
 from warehouse_assets.tables import REJECTED_RECORDS

@@ -11,7 +11,7 @@ from warehouse_assets.defs.school.tables import STUDENTS
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.load import Loaded, loaded_at
 from warehouse_assets.ingest.sql import load_sql
-from warehouse_assets.ingest.sql_reader import Limits
+from warehouse_assets.ingest.sql_source import Limits
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets_tests.crashes import hooked

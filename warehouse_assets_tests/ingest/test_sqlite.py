@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from warehouse_assets.errors import BusyError, SourceError
-from warehouse_assets.ingest.sql_reader import Limits
+from warehouse_assets.ingest.sql_source import Limits
 from warehouse_assets.ingest.sqlite import SqliteReader
 from warehouse_assets.progress import heard_by
 from warehouse_assets_tests.ingest.sqlite_databases import (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest.sql_reader import Limits
+from warehouse_assets.ingest.sql_source import Limits
 from warehouse_assets_tests.ingest.sqlite_databases import (
     STUDENTS,
     TIME,

@@ -18,7 +18,7 @@ from warehouse_assets.definitions import build_defs
 from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets.ingest.log import json_log
 from warehouse_assets.ingest.log_files import LogSource
-from warehouse_assets.ingest.sql_reader import SqlSource
+from warehouse_assets.ingest.sql_source import SqlSource
 from warehouse_assets.ingest.validate import Rule, Validator, text
 from warehouse_assets.orchestration.assets import log_asset, sql_source_asset
 from warehouse_assets.settings import Settings

@@ -10,7 +10,7 @@ from warehouse_assets.defs.reviews.tables import (
     REVIEWS,
     STARS,
 )
-from warehouse_assets.ingest.sql_reader import SqlSource
+from warehouse_assets.ingest.sql_source import SqlSource
 from warehouse_assets.ingest.validate import Rule, Validator, text
 from warehouse_assets.orchestration.assets import sql_asset, sql_source_asset
 from warehouse_assets.orchestration.checks import Check

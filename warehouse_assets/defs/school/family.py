@@ -28,7 +28,7 @@ from warehouse_assets.defs.school.tables import (
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.log import json_log
 from warehouse_assets.ingest.log_files import LogSource
-from warehouse_assets.ingest.sql_reader import SqlSource
+from warehouse_assets.ingest.sql_source import SqlSource
 from warehouse_assets.ingest.validate import Rule, Validator, text
 from warehouse_assets.orchestration.assets import (
     log_asset,

@@ -10,7 +10,7 @@ import pytest
 from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.ingest.sql import load_sql
-from warehouse_assets.ingest.sql_reader import Limits
+from warehouse_assets.ingest.sql_source import Limits
 from warehouse_assets.lake import Lake
 from warehouse_assets_tests.defs.reviews.databases import COLUMNS, KINDS, Database
 

@@ -9,7 +9,7 @@ import pytest
 from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.sql import glance
-from warehouse_assets.ingest.sql_reader import Limits
+from warehouse_assets.ingest.sql_source import Limits
 from warehouse_assets.lake import Lake
 from warehouse_assets.orchestration.sources import sql_watch
 from warehouse_assets.settings import Settings
