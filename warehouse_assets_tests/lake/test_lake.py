@@ -213,17 +213,23 @@ def test_a_file_in_place_of_the_scratch_folder_is_explained(lake: Lake) -> None:
 @pytest.mark.parametrize(
     ("limit", "for_duckdb"), [(4 * 10**9, 3.6e9), (10**9, 600e6), (512 * 10**6, 128e6)]
 )
-def test_duckdb_leaves_memory_to_the_rest_of_the_process_and_fetches_no_extensions(
-    tmp_path: Path, limit: int, for_duckdb: float
+def test_duckdb_leaves_memory_to_the_rest_of_the_process_and_is_in_utc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, for_duckdb: float
 ) -> None:
-    settings = ("memory_limit", "autoinstall_known_extensions", "autoload_known_extensions")
+    settings = (
+        "memory_limit",
+        "autoinstall_known_extensions",
+        "autoload_known_extensions",
+        "TimeZone",
+    )
     query = ", ".join(f"current_setting('{setting}')" for setting in settings)
+    monkeypatch.setenv("TZ", "America/New_York")
     with Lake(tmp_path / "lake", tmp_path / "tmp", limit).connect() as connection:
-        ((memory, *extensions),) = connection.execute(f"SELECT {query}").fetchall()
+        ((memory, *others),) = connection.execute(f"SELECT {query}").fetchall()
     number, unit = memory.split()
     in_bytes = float(number) * {"MiB": 2**20, "GiB": 2**30}[unit]
     assert in_bytes == pytest.approx(for_duckdb, rel=0.05)
-    assert extensions == [False, False]
+    assert others == [False, False, "UTC"]
 
 
 @pytest.mark.own_duckdb

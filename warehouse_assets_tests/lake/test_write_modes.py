@@ -6,7 +6,7 @@ import duckdb
 import pytest
 from sqlalchemy import Table
 
-from warehouse_assets.lake import Lake, Written, append
+from warehouse_assets.lake import Lake, Written, append, write_modes
 from warehouse_assets_tests.lake.tables import ADA, KINDS, PETS, REX, TAGS, TOM, VISITS, Row, Stored
 
 MONDAY, TUESDAY = date(2024, 1, 1), date(2024, 1, 2)
@@ -119,26 +119,24 @@ def test_the_table_holds_exactly_the_rows_given(
         assert known == (held, None if held is None else 7)
 
 
-def test_a_large_table_is_rewritten_whatever_changes(
-    pets: Stored, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("most_rows", "most_bytes", "is_merged"), [(3, 10**9, True), (2, 10**9, False), (3, 0, False)]
+)
+def test_many_changes_and_those_of_a_large_table_are_files_written_anew(
+    pets: Stored,
+    monkeypatch: pytest.MonkeyPatch,
+    most_rows: int,
+    most_bytes: int,
+    is_merged: bool,
 ) -> None:
-    monkeypatch.setattr("warehouse_assets.lake.write_modes.MOST_BYTES_FOR_DELTA_MERGE", 0)
-    pets.replace([REX, TOM])
-    assert changed(pets.replace([(1, "Max", 1.0, 1), ADA])) == (1, 1, 1)
-    assert pets.rows() == [(1, "Max", 1.0, 1), ADA]
-    assert not (pets.table.path / "_change_data").exists()
-
-
-@pytest.mark.parametrize("most", [2, 3])
-def test_just_above_the_threshold_files_are_rewritten(
-    pets: Stored, monkeypatch: pytest.MonkeyPatch, most: int
-) -> None:
-    monkeypatch.setattr("warehouse_assets.lake.write_modes.MOST_ROWS_FOR_DELTA_MERGE", most)
+    monkeypatch.setattr(write_modes, "MOST_ROWS_FOR_DELTA_MERGE", most_rows)
+    monkeypatch.setattr(write_modes, "MOST_BYTES_FOR_DELTA_MERGE", most_bytes)
     pets.replace([REX, TOM])
     # One update, one insert and one delete: three differences.
-    pets.replace([(1, "Max", 1.0, 1), ADA])
+    assert changed(pets.replace([(1, "Max", 1.0, 1), ADA])) == (1, 1, 1)
+    assert pets.rows() == [(1, "Max", 1.0, 1), ADA]
     # Delta's merge writes a change feed of its own; a rewrite does not.
-    assert (pets.table.path / "_change_data").exists() == (most == 3)
+    assert (pets.table.path / "_change_data").exists() == is_merged
 
 
 def test_rows_outside_of_what_is_replaced_stay(visits: Stored, either_way: str) -> None:
