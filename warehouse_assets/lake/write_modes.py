@@ -200,27 +200,19 @@ def _latest(
         newer = f'''ANTI JOIN "{table.name}" AS old
             ON {same_key} AND {staged}.{arrival} <= old.{arrival}'''
     return f"""(
+        WITH arrived AS (
+            SELECT {columns} FROM {staged} SEMI JOIN _repeated USING ({key_list}) {newer}
+            QUALIFY row_number() OVER (
+                PARTITION BY {key_list}, {arrival} ORDER BY {staged}.rowid DESC) = 1
+        ),
+        compared AS (
+            SELECT *, row_number() OVER arrivals = 1 OR row({identifiers(values)})
+                IS DISTINCT FROM lag(row({identifiers(values)})) OVER arrivals AS _is_change
+            FROM arrived WINDOW arrivals AS (PARTITION BY {key_list} ORDER BY {arrival})
+        )
         SELECT {columns}, 1 AS _versions FROM {staged} ANTI JOIN _repeated USING ({key_list})
         UNION ALL
-        SELECT {columns}, _versions FROM (
-            SELECT *, count(*) FILTER (_is_change) OVER (PARTITION BY {key_list}) AS _versions
-            FROM (
-                SELECT *, _is_first OR row({identifiers(values)}) IS DISTINCT FROM
-                    lag(row({identifiers(values)})) OVER arrivals AS _is_change
-                FROM (
-                    SELECT *, row_number() OVER (PARTITION BY {key_list} ORDER BY {arrival}) = 1
-                        AS _is_first
-                    FROM (
-                        SELECT {columns} FROM {staged} SEMI JOIN _repeated USING ({key_list})
-                        {newer}
-                        QUALIFY row_number() OVER (
-                            PARTITION BY {key_list}, {arrival} ORDER BY {staged}.rowid DESC) = 1
-                    )
-                )
-                WINDOW arrivals AS (PARTITION BY {key_list} ORDER BY {arrival})
-            )
-        )
-        WHERE _is_change
+        SELECT {columns}, count(*) OVER (PARTITION BY {key_list}) FROM compared WHERE _is_change
         QUALIFY row_number() OVER (PARTITION BY {key_list} ORDER BY {arrival} DESC) = 1
     )"""
 
