@@ -10,7 +10,6 @@ import binascii
 import hashlib
 import ipaddress
 import logging
-import os
 import re
 import secrets
 import time
@@ -141,10 +140,11 @@ def add_key(path: Path, name: str = "") -> str:
     line = hash_of(key) + (f" # {name}" if name else "") + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, _ONLY_OWN), "r+b") as f:
-            os.fchmod(f.fileno(), _ONLY_OWN)
-            is_cut = f.seek(0, os.SEEK_END) and f.seek(-1, os.SEEK_END) >= 0 and f.read(1) != b"\n"
-            f.write((b"\n" if is_cut else b"") + line.encode())
+        path.touch(_ONLY_OWN)
+        path.chmod(_ONLY_OWN)
+        is_cut = path.read_bytes()[-1:] not in {b"", b"\n"}
+        with path.open("ab") as file:
+            file.write((b"\n" if is_cut else b"") + line.encode())
     except OSError as error:
         raise SettingError(
             f"The file {path} of the setting API_KEYS_FILE cannot be written: {error.strerror}."

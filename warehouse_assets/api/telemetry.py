@@ -79,31 +79,31 @@ class Metrics:
     """What is counted of one service."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self._registry = CollectorRegistry()
         self._requests = Counter(
             "warehouse_requests",
             "Requests answered.",
             ["method", "route", "status"],
-            registry=self.registry,
+            registry=self._registry,
         )
         self._seconds = Histogram(
             "warehouse_request_seconds",
             "Time from a request to the end of its answer.",
             ["method", "route"],
             buckets=_BUCKETS,
-            registry=self.registry,
+            registry=self._registry,
         )
         self._kept = Counter(
             "warehouse_kept_answers",
             "Answers about reviews, by whether they had been kept (hit) or were made (miss).",
             ["outcome"],
-            registry=self.registry,
+            registry=self._registry,
         )
         self._ages = Gauge(
             "warehouse_data_age_seconds",
             "Time since rows of a family of data were last written to the lake.",
             ["family"],
-            registry=self.registry,
+            registry=self._registry,
         )
         self._hits = self._kept.labels("hit")
         self._misses = self._kept.labels("miss")
@@ -134,4 +134,4 @@ class Metrics:
         for family, moment in changed.items():
             if moment is not None:
                 self._ages.labels(family).set(time.time() - moment)
-        return generate_latest(self.registry)
+        return generate_latest(self._registry)

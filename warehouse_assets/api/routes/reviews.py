@@ -129,6 +129,7 @@ class _Page(_Days):
 _ID = {"description": "The id, percent-encoded.", "min_length": 1, "max_length": _LONGEST_ID}
 ProductId = Annotated[str, Path(**_ID, examples=["B000FA64PK"])]
 UserId = Annotated[str, Path(**_ID, examples=["A1F6404F1VG29J"])]
+_IS_VERIFIED = (bool | None, Field(description="Whether the purchase was verified."))
 _SUMMARY: Any = {
     "response_model": Summary,
     "responses": in_both_formats(
@@ -138,7 +139,7 @@ _SUMMARY: Any = {
 }
 _REVIEWS: Any = {
     "response_model": page_model(
-        "reviews", row_model("Review", _REVIEW, is_verified=(bool | None, ...)), id=(str, ...)
+        "reviews", row_model("Review", _REVIEW, is_verified=_IS_VERIFIED), id=(str, ...)
     ),
     "responses": in_both_formats(
         ",".join(_REVIEW) + "\r\nB000FA64PK,A1F6404F1VG29J,…\r\n",
