@@ -4,21 +4,24 @@ Only wiring: no data is opened, read or written here.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import dagster as dg
 
-import warehouse_assets.defs
+from warehouse_assets import catalogue
 from warehouse_assets.errors import SettingError
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake
-from warehouse_assets.orchestration.families import definitions_of, file_kinds, find_families
+from warehouse_assets.orchestration.families import Family, definitions_of, file_kinds
 from warehouse_assets.orchestration.history import dead_runs_sensor, keep_open
 from warehouse_assets.orchestration.maintenance import maintenance_job
 from warehouse_assets.settings import Settings, slips_in_words
 from warehouse_assets.warehouse import warehouse_at
 
-FAMILIES = find_families(warehouse_assets.defs)
+FAMILIES: list[Family] = [
+    import_module(f"warehouse_assets.defs.{name}.family").FAMILY for name in catalogue.FAMILIES
+]
 FILE_KINDS = file_kinds(FAMILIES)
 """All files that are taken from the inbox."""
 

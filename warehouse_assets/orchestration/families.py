@@ -1,15 +1,13 @@
 """A family of data as it is declared, and the part of the asset graph that follows from it.
 
-A family is a package with a module `family` that holds a `FAMILY`. Nothing else names it.
+A family is a folder of `defs` with a module `family` that holds a `FAMILY`, and a module `tables`.
+Nothing else names it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from importlib import import_module
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import dagster as dg
@@ -87,12 +85,6 @@ class Family:
                 has_no_unknown_fields(asset.table),
                 source_is_fresh(),
             )
-
-
-def find_families(package: ModuleType) -> list[Family]:
-    """The families among the packages in `package`, by their names."""
-    found = sorted(file.parent.name for file in Path(package.__path__[0]).glob("*/family.py"))
-    return [import_module(f"{package.__name__}.{name}.family").FAMILY for name in found]
 
 
 def file_kinds(families: Sequence[Family]) -> tuple[FileKind, ...]:
