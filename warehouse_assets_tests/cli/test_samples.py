@@ -36,46 +36,36 @@ NO_OTHERS = tuple(
 SMALL = ("--votes", "40", "--trips", "30", "--students", "20", "--seed", "7", *NO_OTHERS)
 
 
-def test_samples_go_where_the_settings_look_for_them(command: Command, house: House) -> None:
+def test_samples_go_where_the_settings_look_for_them_once(command: Command, house: House) -> None:
     result = command("samples", *SMALL)
 
+    made = result.stdout.splitlines()
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.splitlines() == [
+    assert made == [
         *(str(house.settings.inbox / name) for name in (*FORUM, *TRIPS)),
         *(str(house.settings.home / "sources" / name) for name in SCHOOL),
     ]
-    assert house.waiting() == FILES
-    assert len(students(Places.of(house.settings))) == 20
+    places = Places.of(house.settings)
+    assert (house.waiting(), len(students(places))) == (FILES, 20)
 
-
-def test_samples_go_into_another_folder(command: Command, house: House, tmp_path: Path) -> None:
-    folder = tmp_path / "new" / "folder"
-
-    result = command("samples", *SMALL, "--into", folder)
-
-    assert result.exit_code == 0
-    assert result.stdout.splitlines() == [str(folder / name) for name in (*FORUM, *TRIPS, *SCHOOL)]
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, *SCHOOL])
-    assert not house.settings.home.exists()
-
-
-def test_no_students_are_no_school(command: Command, house: House) -> None:
-    result = command("samples", *SMALL, "--students", "0")
-
-    assert [Path(line).name for line in result.stdout.splitlines()] == [*FORUM, *TRIPS]
-    assert [path.name for path in house.settings.home.iterdir()] == ["inbox"]
-
-
-def test_samples_made_twice_are_there_once(command: Command, house: House) -> None:
-    made = command("samples", *SMALL).stdout.splitlines()
-    log = log_bytes(Places.of(house.settings))
-
+    log = log_bytes(places)
     again = command("samples", *SMALL, "--students", "30")
 
     assert (again.exit_code, again.stdout) == (0, "")
     assert again.stderr == f"There already, and left as they are: {', '.join(made)}\n"
-    assert log_bytes(Places.of(house.settings)) == log
-    assert house.waiting() == FILES
+    assert (house.waiting(), log_bytes(places)) == (FILES, log)
+
+
+def test_samples_go_into_another_folder_and_no_students_are_no_school(
+    command: Command, house: House, tmp_path: Path
+) -> None:
+    folder = tmp_path / "new" / "folder"
+    for more, new in ((("--students", "0"), [*FORUM, *TRIPS]), ((), SCHOOL)):
+        result = command("samples", *SMALL, "--into", folder, *more)
+        assert result.exit_code == 0
+        assert result.stdout.splitlines() == [str(folder / name) for name in new]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, *SCHOOL])
+    assert not house.settings.home.exists()
 
 
 def test_sources_of_ones_own_are_never_touched(command: Command, tmp_path: Path) -> None:
