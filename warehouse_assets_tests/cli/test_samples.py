@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from warehouse_assets.cli.samples import samples
-from warehouse_assets.samples.batch_server import BatchServer
 from warehouse_assets.samples.files import Places
+from warehouse_assets.samples.simulator import BatchServer
 from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.integration.processes import start
