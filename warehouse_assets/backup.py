@@ -28,6 +28,7 @@ from warehouse_assets.errors import BusyError, SettingError, naming
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.lake.files import HASHES
+from warehouse_assets.lake.table import names_of
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS
 
@@ -113,7 +114,7 @@ def back_up(settings: Settings, folder: Path) -> BackedUp:
 
 def _refuse_wrong(settings: Settings, folder: Path) -> None:
     for part in (settings.lake, settings.inbox, settings.archive):
-        if folder.resolve().is_relative_to(part.resolve()) or part.resolve() == folder.resolve():
+        if folder.resolve().is_relative_to(part.resolve()):
             raise SettingError(f"{folder} is in {part}, of which it is to be a backup.")
         if part.resolve().is_relative_to(folder.resolve()):
             raise SettingError(f"{folder} holds {part} itself. Give a folder beside it.")
@@ -152,7 +153,7 @@ def _copy_version(table: LakeTable, target: Path, done: BackedUp) -> set[Path]:
     if handle is None:
         return set()
     version = handle.version()
-    data = [table.path / Path(uri).name for uri in handle.file_uris()]
+    data = [table.path / name for name in names_of(handle)]
     hashes = [path for path in [table.path / HASHES] if path.exists()]
     log = [path for path in (table.path / _LOG).iterdir() if _is_of_log(path, version)]
     # The first lines of the log last: without them there is no table, and no half one.
