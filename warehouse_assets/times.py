@@ -19,8 +19,8 @@ BLANKS = " \t\n\v\f\r"
 BLANK = r"[ \t\n\v\f\r]"
 """A regular expression for one of them, in Python as in DuckDB."""
 
-TIMES = "TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
-"""SQL for the first and the last time that can be stored everywhere, as BETWEEN takes them."""
+# The first and the last time that can be stored everywhere.
+_TIMES = "TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
 
 _HOURS = r"(?:[01][0-9]|2[0-3])"
 _OFFSET = r"[+-](?:(?:0[0-9]|1[0-3])(?::?[0-5][0-9])?|14(?::?00)?)"
@@ -33,10 +33,6 @@ _is_usual = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     rf"[T ]{_HOURS}:[0-5][0-9]:[0-5][0-9](?:\.(?:[0-9]{{3}}){{1,2}})?"
 ).fullmatch
-
-_DIGIT = "[0-9]"
-_DATE = f"{4 * _DIGIT}-[01]{_DIGIT}-[0-3]{_DIGIT}"
-_SECONDS = f":[0-5]{_DIGIT}:[0-5]{_DIGIT}"
 
 
 def read_time(text: str) -> datetime | None:
@@ -71,21 +67,23 @@ def is_blank(text: str) -> str:
     return f"coalesce({trimmed(text)}, '') = ''"
 
 
-def time_expression(text: str) -> str:
+def time_expression(text: str, cast: str) -> str:
     """SQL for the time that a text is, as `read_time` tells it; null if it is none.
 
     Args:
         text: the name of the column of the text.
+        cast: the name of a column of what DuckDB casts it to, a TIMESTAMP or null.
     """
-    # The usual forms are told apart first, by what costs no more than the cast: the regular
-    # expression takes ten times as long. DuckDB's cast alone guesses at years of two digits,
-    # ignores zones and takes 24:00:00.
-    usual = " ".join(
-        f"WHEN {text} GLOB '{_DATE}[T ]{hour}{behind}' AND {text} >= '0001' "
-        f"THEN TRY_CAST({text} AS TIMESTAMP)"
-        for behind in (f"{_SECONDS}.{3 * _DIGIT}", _SECONDS)
-        for hour in (f"[01]{_DIGIT}", "2[0-3]")
+    # DuckDB's cast alone guesses at years of two digits, ignores zones and takes 24:00:00. But of a
+    # text that it would write so, but for the T and zeros at the end, it has not guessed; and to
+    # see that takes a tenth of the time that the regular expression takes.
+    written, plain = f"CAST({cast} AS VARCHAR)", f"replace({text}, 'T', ' ')"
+    conditions = (
+        f"{written} = {text}",
+        f"{plain} = {written} || '.000'",
+        f"{plain} IN ({written}, {written} || '0', {written} || '00')",
     )
+    usual = " ".join(f"WHEN {each} AND {cast} BETWEEN {_TIMES} THEN {cast}" for each in conditions)
     moment = (
         "TRY_CAST(concat(p.day, ' ', CASE p.minute WHEN '' THEN '00:00' ELSE p.minute END, ':', "
         "CASE p.second WHEN '' THEN '00' ELSE p.second END, '.', left(p.fraction || '0', 6)) "
@@ -101,7 +99,7 @@ def time_expression(text: str) -> str:
         "['day', 'minute', 'second', 'fraction', 'zone'])"
     )
     unusual = f"list_transform([{parts}], lambda p: {moment} - {minutes})"
-    within = f"list_filter({unusual}, lambda moment: moment BETWEEN {TIMES})[1]"
+    within = f"list_filter({unusual}, lambda moment: moment BETWEEN {_TIMES})[1]"
     return f"CASE {usual} ELSE {within} END"
 
 

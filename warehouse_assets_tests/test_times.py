@@ -44,6 +44,9 @@ GOOD = {
     "2018-05-28T09:03:40.5": "2018-05-28 09:03:40.500000",
     "2018-05-28T09:03:40.678": "2018-05-28 09:03:40.678000",
     "2018-05-28T23:03:40.678": "2018-05-28 23:03:40.678000",
+    "2018-05-28T09:03:40.000": "2018-05-28 09:03:40",
+    "2018-05-28T09:03:40.120": "2018-05-28 09:03:40.120000",
+    "2018-05-28 09:03:40.500": "2018-05-28 09:03:40.500000",
     "2018-05-28 09:03:40,678": "2018-05-28 09:03:40.678000",
     "2018-05-28T09:03:40.123456": "2018-05-28 09:03:40.123456",
     "2018-05-28T09:03:40.999999999": "2018-05-28 09:03:40.999999",
@@ -224,7 +227,9 @@ def _engine() -> duckdb.DuckDBPyConnection:
 def in_sql(texts: Sequence[str]) -> list[datetime | None]:
     """The times that SQL reads."""
     found = _engine().execute(
-        f"SELECT {time_expression('x')} FROM (SELECT unnest(CAST(? AS VARCHAR[])) AS x)", [texts]
+        f"""SELECT {time_expression("x", "y")} FROM (SELECT x, TRY_CAST(x AS TIMESTAMP) AS y
+            FROM (SELECT unnest(CAST(? AS VARCHAR[])) AS x))""",
+        [texts],
     )
     return [at for (at,) in found.fetchall()]
 

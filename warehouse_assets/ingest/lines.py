@@ -1,7 +1,7 @@
 """Lines of a stream of bytes, each with where it begins: for Python, or for DuckDB by Arrow.
 
 A line is good for any reader: it is valid UTF-8, and without the NUL bytes and byte-order marks
-that may stand before it (see `stray_bytes`). One that cannot be is given with the reason. Lines are
+that may stand before it (see `plain_text`). One that cannot be is given with the reason. Lines are
 read about a mebibyte at a time, and one longer than any record is never held as a whole.
 """
 

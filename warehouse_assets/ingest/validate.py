@@ -43,7 +43,7 @@ from typing import Any
 from sqlalchemy import Boolean, Column, Date, DateTime, Double, Integer, Table, Text
 
 from warehouse_assets.tables import column_names, duckdb_type, identifiers
-from warehouse_assets.times import BLANK, TIMES, is_blank, time_expression, trimmed
+from warehouse_assets.times import BLANK, is_blank, time_expression, trimmed
 
 POSITION = "_position"
 """Column of a relation of texts: where the record is."""
@@ -78,7 +78,7 @@ _FORMS = (
     (Integer, _Form("a whole number", r"[+-]?([0-9]+|[0-9]{1,15}\.0+)")),
     (Boolean, _Form("true or false")),
     (Double, _Form("a number", _NUMBER, "isfinite({})")),
-    (DateTime, _Form("a date and time", within=f"{{}} BETWEEN {TIMES}")),
+    (DateTime, _Form("a date and time")),
     (
         Date,
         _Form(
@@ -316,12 +316,10 @@ class _Field:
                 f"CASE WHEN {word} IN ('true', '1') THEN true "
                 f"WHEN {word} IN ('false', '0') THEN false END"
             )
+        if isinstance(column.type, DateTime):
+            return time_expression(self._text, self._cast)
         form, as_written = _form(column), f"CAST({self._cast} AS VARCHAR) = {self._text}"
         within = form.within.format(self._cast)
-        if isinstance(column.type, DateTime):
-            # With a T DuckDB would not write it, and what it writes takes longer than to see that.
-            is_usual = f"NOT contains({self._text}, 'T') AND {as_written} AND {within}"
-            return f"CASE WHEN {is_usual} THEN {self._cast} ELSE {time_expression(self._text)} END"
         is_like = f"regexp_full_match({self._text}, '{BLANK}*(?:{form.pattern}){BLANK}*')"
         return f"CASE WHEN {within} AND ({as_written} OR {is_like}) THEN {self._cast} END"
 
