@@ -23,6 +23,9 @@ def judge(content: bytes) -> tuple[list[tuple[Any, ...]], list[tuple[int, str]]]
     """The trips in a file, and number and text of each (first) line that is no trip."""
     text = content.decode("utf-8", errors="surrogateescape").replace("\0", _NUL)
     lines = re.findall(r"[^\n]*\n|[^\n]+$", text.removeprefix("\ufeff"))
+    for number, line in enumerate(lines):  # also within quotes
+        if line.lstrip(f"{_NUL}\ufeff ") != line.lstrip(" "):
+            lines[number] = line.lstrip(f"{_NUL}\ufeff ")
     number = 0
     while number < len(lines) and not lines[number].strip():
         number += 1
@@ -36,8 +39,6 @@ def judge(content: bytes) -> tuple[list[tuple[Any, ...]], list[tuple[int, str]]]
     good, bad = [], []
     number += 1
     while number < len(lines):
-        if lines[number].lstrip(f"{_NUL}\ufeff ") != lines[number].lstrip(" "):
-            lines[number] = lines[number].lstrip(f"{_NUL}\ufeff ")
         if not lines[number].strip():
             number += 1
             continue
