@@ -69,8 +69,6 @@ def outcomes(
         run_in(house, of, checks=False)
         if maintains:
             maintained(home)
-            # Where files were rearranged, it notes the versions that it has seen.
-            run_in(house, of, checks=False)
         last = outcome_of(house, of)
         run_in(house, of, checks=False)
         return last, outcome_of(house, of)
