@@ -116,9 +116,9 @@ def test_what_a_server_grants_to_users_sessions_and_schemas(own_cats: Warehouse)
         assert told == []  # writers of different schemas do not wait for each other
 
     for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
-        execute(url, f"ALTER DATABASE {database} SET {limit} = '100ms'")
+        execute(url, f"ALTER DATABASE {database} SET {limit} = '1s'")
     with warehouse_at(url).write() as connection:
-        connection.exec_driver_sql("SELECT pg_sleep(0.15)")
+        connection.exec_driver_sql("SELECT pg_sleep(1.1)")
 
     execute(url, f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     with pytest.raises(WarehouseError, match=r"read-only transaction.*standby"):

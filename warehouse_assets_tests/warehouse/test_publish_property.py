@@ -113,10 +113,9 @@ def two_databases() -> tuple[str, str]:
     return postgres_url(), postgres_url()
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-@given(history=steps)
+@given(kind=st.sampled_from(["sqlite", "postgresql"]), history=steps)
 @settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_published_now_and_then_equals_published_once(
     request: pytest.FixtureRequest, kind: str, history: list[Any]
