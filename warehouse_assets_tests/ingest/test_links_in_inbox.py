@@ -15,7 +15,7 @@ from warehouse_assets.defs.forum.family import UNRECOGNISED_FILES, VOTES_FILES
 from warehouse_assets.defs.trips.family import TRIPS_FILES
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.file_kinds import FileKind, Unit, left_behind
-from warehouse_assets.ingest.inbox import FileChangedError, Inbox, InboxFile, Waiting, copy_file
+from warehouse_assets.ingest.inbox import FileChangedError, Inbox, Waiting, copy_file
 from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.ingest.deliveries import take
@@ -103,15 +103,6 @@ def _swap(path: Path, secret: Path) -> Callable[[], object]:
     path.rename(aside)
     path.symlink_to(secret)
     return lambda: aside.rename(path)
-
-
-def test_a_digest_is_of_the_file_itself(tmp_path: Path, secret: Path) -> None:
-    path = tmp_path / "votes.jsonl"
-    path.write_text("{}")
-    file = InboxFile.look_at(path)
-    _swap(path, secret)
-    with pytest.raises(FileChangedError):
-        file.digest()
 
 
 def test_pipes_sockets_and_folders_are_left_alone_and_named(house: House) -> None:
