@@ -83,6 +83,9 @@ lock: .venv/installed
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --extra dev \
 		--extra cluster --extra sail --no-emit-index-url --no-annotate --no-header \
 		--constraint requirements.lock --output-file requirements-cluster.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade \
+		--no-emit-index-url --no-annotate --no-header \
+		--constraint requirements.lock --output-file deploy/requirements.lock pyproject.toml
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

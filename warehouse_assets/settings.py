@@ -69,6 +69,12 @@ class Settings(BaseModel):
         "sqlite:///{home}/warehouse.db",
         "The SQL database that people query: a SQLite file, or `postgresql://USER@HOST/DATABASE`.",
     )
+    warehouse_read_url: kinds.DatabaseUrl = _setting(
+        "WAREHOUSE_READ_URL",
+        "{warehouse_url}",
+        "The same database as `warehouse serve` reads it: by a user who may only read, or from a "
+        "standby.",
+    )
     inbox: kinds.LocalPath = _setting("INBOX", "{home}/inbox", "Folder in which files arrive.")
     archive: kinds.LocalPath = _setting("ARCHIVE", "{home}/archive", "Folder of the files taken.")
     students_db: kinds.LocalPath = _setting(

@@ -20,6 +20,7 @@ WRONG = [
     ("ARCHIVE", "~nobody-of-that-name", "home folder"),
     ("STUDENTS_DB", "~nobody-of-that-name", "home folder"),
     ("TEST_RUNS_LOG", "~nobody-of-that-name", "home folder"),
+    ("WAREHOUSE_READ_URL", "mysql://h/d", "an SQLAlchemy URL"),
     ("WAREHOUSE_URL", "postgresql://", "PostgreSQL"),
     ("WAREHOUSE_URL", "mysql://host/db", "SQLite file"),
     ("STATE_URL", "state.db", "SQLite file"),

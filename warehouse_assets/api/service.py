@@ -82,7 +82,7 @@ class Service:
         self.settings = settings
         self.runs = runs
         self.lake = Lake.of(settings)
-        self.warehouse = warehouse_at(settings.warehouse_url)
+        self.warehouse = warehouse_at(settings.warehouse_read_url)
         self.inbox = Inbox.of(settings)
         self.stopped = threading.Event()
         self.database = database_of(self.warehouse, settings)

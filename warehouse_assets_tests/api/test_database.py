@@ -161,6 +161,28 @@ def test_a_standby_is_read_and_complains_of_nothing(
     )
 
 
+def test_a_user_who_may_only_read_is_enough(tmp_path: Path) -> None:
+    house = ReviewHouse(tmp_path, "postgresql")
+    url = house.settings.warehouse_url
+    execute(
+        url,
+        "CREATE ROLE only_reads LOGIN",
+        "GRANT USAGE ON SCHEMA public TO only_reads",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO only_reads",
+    )
+    house.take([review(1, productID="B1")])
+    reading = url.replace("//postgres@", "//only_reads@")
+    with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+        execute(reading, "DELETE FROM product_reviews_daily")
+    settings = settings_of(tmp_path, WAREHOUSE_URL=url, WAREHOUSE_READ_URL=reading)
+    with serving(settings) as served:
+        assert count(served) == 1
+        assert statuses(served) == {200}
+        assert get(served, "/health/ready").status_code == 200
+        house.take([review(2, productID="B1")])
+        eventually(lambda: count(served) == 2)
+
+
 def test_a_server_that_does_not_let_in_is_said_and_used_again_later(house: ReviewHouse) -> None:
     name = house.warehouse.url.database
     with house.served() as served:

@@ -88,7 +88,12 @@ def test_the_deployment_names_every_variable_that_has_to_be_set_and_holds_no_sec
     compose = (ROOT / "deploy" / "compose.yaml").read_text("utf-8")
     example = (ROOT / "deploy" / "env.example").read_text("utf-8")
     required = {part.split(":?")[0] for part in compose.split("${")[1:] if ":?" in part}
-    assert required == {"POSTGRES_PASSWORD", "WAREHOUSE_PASSWORD", "API_KEYS"}
+    assert required == {
+        "POSTGRES_PASSWORD",
+        "WAREHOUSE_PASSWORD",
+        "READER_PASSWORD",
+        "API_KEYS",
+    }
     assert {f"{name}=" for name in required} <= set(example.splitlines())
     services = yaml.safe_load(compose)["services"]
     assert set(services) == {"postgres", "webserver", "daemon", "service"}
