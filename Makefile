@@ -41,7 +41,7 @@ test: .venv/installed
 # pandas, which DuckDB then imports in every command.
 test-cluster: .venv/cluster/installed
 	.venv/cluster/bin/pytest --quiet warehouse_assets_tests/cluster \
-		warehouse_assets_tests/orchestration/test_computation.py
+		warehouse_assets_tests/orchestration/test_computation*.py
 
 .venv/cluster/installed: .venv/installed requirements-cluster.lock
 	$(PYTHON) -m venv .venv/cluster
