@@ -1,5 +1,7 @@
 """The cases: what is measured against what, and the ratio that is to be met."""
 
+from importlib.util import find_spec
+
 from benchmarks.case import Case, Subject
 
 _LOADED_HOME = Subject("a warehouse with everything loaded", "runs.load_template")
@@ -31,6 +33,22 @@ _TRIPS_CASES = (
         ],
         [_DUCKDB_FILE, _LAKE],
         data="make_trips",
+    ),
+    *(
+        [
+            Case(
+                "trips_engine",
+                "the days, weeks and groups of {trips} trips, computed by another engine",
+                [
+                    Subject("DuckDB, in the process", "trips_groups.computed"),
+                    Subject("Sail, on the same machine", "trips_groups.on_sail", target=2),
+                ],
+                [_LAKE],
+                data="make_trips",
+            )
+        ]
+        if find_spec("pysail")
+        else []
     ),
     Case(
         "trips_next_file",

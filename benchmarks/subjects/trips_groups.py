@@ -11,10 +11,12 @@ import duckdb
 
 import warehouse_assets.defs.trips
 from benchmarks.context import Context
-from benchmarks.subjects.homes import copy_home, lake_of, settings_of
+from benchmarks.subjects.homes import copy_home, environment, lake_of, settings_of
 from benchmarks.subjects.trips_sql import GROUPS, TILES, WEEKS
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS, WEEKLY_TRIPS
 from warehouse_assets.orchestration.computation import compute, compute_added
+from warehouse_assets.settings import Settings
+from warehouse_assets_tests.sail import Sail
 
 _SQL = Path(warehouse_assets.defs.trips.__file__).parent / "sql"
 
@@ -36,7 +38,21 @@ def duckdb_alone(context: Context) -> None:
 
 def computed(context: Context) -> None:
     """Measure what the assets compute."""
-    settings = settings_of(context.folder / "home")
+    _compute(context, settings_of(context.folder / "home"))
+
+
+def on_sail(context: Context) -> None:
+    """Measure the same on an engine of its own on this machine, which is running already."""
+    server = Sail(context.folder / "sail.log")
+    server.start()
+    try:
+        home = environment(context.folder / "home")
+        _compute(context, Settings.from_environment({**home, "ENGINE_URL": server.url}))
+    finally:
+        server.kill()
+
+
+def _compute(context: Context, settings: Settings) -> None:
     copy_home(context.templates / "trips-lake", settings.home)
     lake = lake_of(settings)
     queries = {

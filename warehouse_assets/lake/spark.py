@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -54,12 +55,17 @@ class SparkServer:
         """
         if self._opened is not None and self._opened[0] == os.getpid():
             return self._opened[1]
+        main = sys.modules["__main__"]
+        if not hasattr(main, "__file__"):
+            # The client takes such a process, forked or of `python -c`, for its own tests: ends it.
+            main.__file__ = "<none>"
         from pyspark.sql.connect.client import DefaultChannelBuilder
         from pyspark.sql.connect.client.retries import DefaultPolicy
         from pyspark.sql.connect.session import SparkSession
 
         channel = DefaultChannelBuilder(self._url, _CHANNEL)
         session = SparkSession.builder.channelBuilder(channel).create()
+        self._opened = os.getpid(), session
         session.client.set_retry_policies(
             [
                 DefaultPolicy(
@@ -70,7 +76,6 @@ class SparkServer:
             ]
         )
         session.conf.set("spark.sql.session.timeZone", "UTC")
-        self._opened = os.getpid(), session
         return session
 
     @contextmanager
@@ -98,7 +103,7 @@ class SparkServer:
                 warnings.filterwarnings("ignore", r"\[RETRIES_EXCEEDED\]")
                 yield
         except PySparkException as error:
-            self._opened = None  # the next one opens another session
+            self._close()
             # Of a connection there is a page; what is wrong with it is in one of its lines.
             details = re.search(r'details = "(.*)"', str(error))
             said = " ".join((details[1] if details else str(error)).split())[:500].rstrip(".")
@@ -109,3 +114,12 @@ class SparkServer:
             if details:
                 self._failed = time.monotonic(), failure
             raise failure from error
+
+    def _close(self) -> None:
+        """Let the next computation open another session."""
+        if self._opened is not None:
+            _, session = self._opened
+            # Else the client would try to end it until this process may exit.
+            session.client.set_retry_policies([])
+            session.client.close()
+            self._opened = None
