@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from warehouse_assets_tests.ports import free_port
+
 _SECONDS_TO_START = 60
 
 
@@ -14,9 +16,7 @@ class Sail:
 
     def __init__(self, log: Path) -> None:
         self._log = log
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = int(free.getsockname()[1])
+        self._port = free_port()
         self.url = f"sc://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
 

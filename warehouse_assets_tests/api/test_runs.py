@@ -1,5 +1,4 @@
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from warehouse_assets_tests.api.serving import (
 )
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.integration.processes import BIN, fork
+from warehouse_assets_tests.ports import free_port
 
 # A run that notes its beginning, and ends when its file is there; the first ones die then.
 _STAND_IN = """
@@ -123,8 +123,7 @@ def test_the_command_takes_uploads_by_runs_that_dagster_records_and_leaves_nothi
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = House(tmp_path / "home", dg.DagsterInstance.ephemeral(), INBOX_SETTLE_SECONDS="2")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     address = f"http://127.0.0.1:{port}"
     with command(house.environment, "--port", port) as process, client() as web:
         assert process.stdout.readline().split()[4] == address

@@ -1,6 +1,5 @@
 """Pages over HTTP: what is tried again, how long is waited, and what is said in the end."""
 
-import socket
 import time
 from base64 import b64decode
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from warehouse_assets_tests.ingest.http_server import (
     serving,
     silent,
 )
+from warehouse_assets_tests.ports import free_port
 
 PAGE = [{"id": 1, "name": "ö"}, {"id": 2}]
 HTML = b"<!DOCTYPE html><html><body>Down for maintenance</body></html>"
@@ -198,9 +198,7 @@ def test_numbers_that_python_cannot_hold_do_not_break_the_page(server: Server) -
 
 
 def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"http://me:secret@127.0.0.1:{port}/x"
     waits: list[float] = []
     told: list[str] = []

@@ -17,6 +17,7 @@ import dagster as dg
 from warehouse_assets.runs import failed_steps
 from warehouse_assets.samples.files import Places
 from warehouse_assets_tests.defs.school.schoolhouse import SchoolHouse
+from warehouse_assets_tests.ports import free_port
 from warehouse_assets_tests.samples.school_truth import truth
 from warehouse_assets_tests.stress.warm import (
     SECONDS_BEFORE_IT_HANGS,
@@ -24,7 +25,6 @@ from warehouse_assets_tests.stress.warm import (
     command,
     compare,
     demand,
-    free_port,
     wait_until,
 )
 

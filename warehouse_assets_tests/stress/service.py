@@ -39,12 +39,12 @@ from warehouse_assets_tests.defs.reviews.databases import Database, Review, revi
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.journeys import Trip
 from warehouse_assets_tests.house import House
+from warehouse_assets_tests.ports import free_port
 from warehouse_assets_tests.postgres import postgres_url
 from warehouse_assets_tests.stress.warm import (
     Child,
     DifferenceError,
     command,
-    free_port,
     wait_until,
 )
 

@@ -8,7 +8,6 @@ a Dagster instance: what those leave behind, threads above all, does not survive
 import os
 import pickle
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -63,12 +62,6 @@ def wait_until(is_so: Callable[[], object], is_alive: Callable[[], bool], otherw
     while not is_so():
         demand(is_alive() and time.monotonic() < until, otherwise)
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @contextmanager
