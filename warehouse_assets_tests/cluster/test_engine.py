@@ -39,6 +39,14 @@ def _everything(house: House) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
+def _said_to_compute(run: dg.ExecuteInProcessResult) -> set[object]:
+    """What a run that succeeded says to have computed the tables."""
+    assert run.success
+    return {
+        run.asset_materializations_for_node(t)[0].metadata["computed_by"].value for t in _COMPUTED
+    }
+
+
 def _writers(house: House) -> dict[str, set[str]]:
     """By computed table, what has written its files, as their footers say."""
     found = {}
@@ -61,7 +69,8 @@ def test_all_tables_are_the_same_as_duckdbs_though_the_engine_dies_in_every_roun
             sources.grow(number)
             for house in (here, there):
                 sources.deliver(number, house.settings.inbox)
-            assert here.run(*_ALL, checks=False).success
+            done = here.run(*_ALL, checks=False)
+            assert _said_to_compute(done) == {"DuckDB"}
 
             def die(point: str, table: str, last: str = last) -> None:
                 if (point, table) == ("computed by an engine", last):
@@ -71,9 +80,11 @@ def test_all_tables_are_the_same_as_duckdbs_though_the_engine_dies_in_every_roun
                 failed = there.run(*_ALL, checks=False)
             assert not failed.success
             said = [str(e.event_specific_data) for e in failed.all_events if e.is_step_failure]
-            assert any(f"The engine at {sail.url.removeprefix('sc://')} did not" in s for s in said)
+            place = sail.url.removeprefix("sc://")
+            assert any(f"The engine at {place} did not" in words for words in said)
             sail.start()
-            assert there.run(*_ALL, checks=False).success
+            done = there.run(*_ALL, checks=False)
+            assert _said_to_compute(done) == {f"Spark Connect at {place}"}
 
             assert _everything(there) == _everything(here)
         assert number == ROUNDS
