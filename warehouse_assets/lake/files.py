@@ -245,7 +245,7 @@ def _written(
         "maxValues": {name: int(figures["max"]) for name, figures in whole},
     }
     action = AddAction(
-        path=path.name,
+        path=str(path.relative_to(table.path)),
         size=size,
         partition_values={},
         modification_time=int(time.time() * 1000),

@@ -205,8 +205,9 @@ def conflict(name: str) -> ConflictError:
 
 
 def names_of(handle: DeltaTable) -> list[str]:
-    """The names of the files of the version that `handle` stands at."""
-    return [uri.rpartition("/")[2] for uri in handle.file_uris()]
+    """The names of the files of the version that `handle` stands at, relative to its folder."""
+    folder = handle.table_uri.removeprefix("file://")
+    return [uri.removeprefix(folder) for uri in handle.file_uris()]
 
 
 def changed_at(handle: DeltaTable) -> float | None:
