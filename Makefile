@@ -81,7 +81,7 @@ lock: .venv/installed
 		--no-emit-index-url --no-annotate --no-header \
 		--output-file requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --extra dev \
-		--extra cluster --extra sail --no-emit-index-url --no-annotate --no-header \
+		--extra cluster --extra sail --extra moto --no-emit-index-url --no-annotate --no-header \
 		--constraint requirements.lock --output-file requirements-cluster.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade \
 		--no-emit-index-url --no-annotate --no-header \

@@ -1,5 +1,6 @@
 """An engine, which is a process of its own: Sail, that speaks Spark Connect."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +42,11 @@ class Sail:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def hang(self) -> None:
+        """Stop it with SIGSTOP: the system goes on to accept connections for it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def _listens(self) -> bool:
         with socket.socket() as probe:

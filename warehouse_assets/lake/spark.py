@@ -19,14 +19,18 @@ from warehouse_assets.errors import EngineError, SettingError
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
-# A server that died refuses each try at once: with these pauses the error comes within half a
-# minute, and a server that restarts meanwhile is found again.
-_TRIES, _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 3, 500, 10_000
-# A machine that vanished does not even refuse.
+# A server that died refuses each try at once: with these pauses the error comes within a quarter
+# of a minute, and a server that restarts meanwhile is found again.
+_TRIES, _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 3, 500, 5_000
+# One that hangs, or whose machine vanished, does not even refuse: it is asked, and gone where it
+# does not answer in time. One that computes answers, be it after 10 s: Sail was seen to. Without
+# the last two of these gRPC waits for a minute, and after two questions asks but once a minute.
 _CHANNEL = [
     ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.min_reconnect_backoff_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),
+    ("grpc.http2.max_pings_without_data", 0),
 ]
 _SECONDS_OF_A_FAILURE = 30
 
