@@ -1,14 +1,15 @@
 """Every table there is, and every question it answers, family by family."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Column, Table
 
 import warehouse_assets.defs
-from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS
+from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS, key_names
 
 _DECLARED = {
     file.parent.name: import_module(f"warehouse_assets.defs.{file.parent.name}.tables")
@@ -54,3 +55,19 @@ QUESTIONS = tuple(
     for family in _DECLARED.values()
     for name, text, reads in getattr(family, "QUESTIONS", ())
 )
+
+
+def reads_of(asked: Table | Question) -> Sequence[Table]:
+    """The tables that an answer is read from: what a question names, or the table itself."""
+    return asked.reads if isinstance(asked, Question) else [asked]
+
+
+def tables_of(answers: Iterable[Table | Question]) -> list[Table]:
+    """The tables that answers are read from, each once."""
+    return list(dict.fromkeys(table for asked in answers for table in reads_of(asked)))
+
+
+def order_of(table: Table) -> list[Column[Any]]:
+    """The columns that the rows of an answer are in the order of; together they are of one row."""
+    named: Sequence[str] = table.info.get("order") or ()
+    return [table.c[name] for name in dict.fromkeys((*named, *key_names(table)))]

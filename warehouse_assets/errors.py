@@ -5,7 +5,9 @@
     │   ├── SettingError      a setting has a value that cannot be used
     │   ├── SourceError       a source, the inbox or the archive cannot be read or written
     │   ├── LakeError         a table of the lake is not what it should be
-    │   └── WarehouseError    the SQL database cannot be used
+    │   ├── WarehouseError    the SQL database cannot be used
+    │   ├── UsageError        there is not, or cannot be, what was asked for
+    │   └── GoneError         what was asked for was there, and is no longer kept
     └── TransientError        trying again may help
         ├── ConflictError     another writer committed to the same table first
         └── BusyError         a lock was not released in time
@@ -63,6 +65,14 @@ class LakeError(PermanentError):
 
 class WarehouseError(PermanentError):
     """The SQL database cannot be used."""
+
+
+class UsageError(PermanentError):
+    """There is not, or cannot be, what was asked for."""
+
+
+class GoneError(PermanentError):
+    """What was asked for was there, and is no longer kept; the message says since when all is."""
 
 
 class EngineError(PermanentError):

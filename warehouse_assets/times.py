@@ -11,7 +11,7 @@ then cannot be stored everywhere, and is no time either. Only the standard libra
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 
 BLANKS = " \t\n\v\f\r"
 """What is ignored around a time, a number, a point and a name."""
@@ -53,6 +53,16 @@ def read_time(text: str) -> datetime | None:
         return moment - shift if offset[0] == "+" else moment + shift
     except (ValueError, OverflowError):
         return None
+
+
+def utc_now() -> datetime:
+    """The time now in UTC, without a zone, as times are in all tables."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+def of_milliseconds(milliseconds: float) -> datetime:
+    """The time so long after 1970 began, in UTC, without a zone."""
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).replace(tzinfo=None)
 
 
 def trimmed(text: str) -> str:

@@ -13,7 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from warehouse_assets.errors import (
+    GoneError,
     PermanentError,
+    UsageError,
     WarehouseAssetsError,
     is_disk_full,
     trouble_of_disk,
@@ -120,6 +122,14 @@ async def _of_trouble(request: Request, error: Exception) -> Response:
     return answer(503, told, headers={"Retry-After": str(seconds)})
 
 
+async def _of_usage(request: Request, error: Exception) -> Response:
+    return answer(422, str(error))
+
+
+async def _of_gone(request: Request, error: Exception) -> Response:
+    return answer(410, str(error))
+
+
 async def _of_fault(request: Request, error: Exception) -> Response:
     return answer(500, "The service has met an error of its own. Its log tells more.")
 
@@ -128,6 +138,8 @@ HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, An
     HTTPException: _of_status,
     RequestValidationError: _of_values,
     ClientDisconnect: _of_broken_off,
+    UsageError: _of_usage,
+    GoneError: _of_gone,
     WarehouseAssetsError: _of_trouble,
     OSError: _of_trouble,
     Exception: _of_fault,

@@ -16,8 +16,10 @@ from types import GenericAlias
 from typing import IO, Annotated, Any, Literal
 from urllib.parse import urlencode
 
+import duckdb
 import pydantic_core
 import sqlalchemy as sa
+from anyio.to_thread import run_sync
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field, WithJsonSchema, create_model
@@ -26,9 +28,14 @@ from starlette.types import Scope
 from warehouse_assets.api.database import Reading
 from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.service import service_of
+from warehouse_assets.errors import UsageError
+from warehouse_assets.history.as_of import handles_of, read_moment, view
 from warehouse_assets.warehouse import PublishedVersion
 
 Format = Literal["json", "csv"]
+Connection = sa.Connection | duckdb.DuckDBPyConnection
+"""What an answer is read from: the warehouse, or the lake."""
+
 UNCHANGED: Any = {304: {"description": "What `If-None-Match` names is still the answer."}}
 """The description of the answer to who knows it already, for the `responses` of a route."""
 
@@ -154,6 +161,36 @@ async def answer(
         return make(reading)
 
     return await service_of(request).database.read(names, work, is_short)
+
+
+async def answer_as_of(
+    request: Request,
+    tables: Sequence[sa.Table],
+    as_of: str | None,
+    make: Callable[[Connection], Response],
+) -> Response:
+    """As `answer`, or what `make` makes of the tables in the lake as they were published once.
+
+    Raises:
+        UsageError: `as_of` means nothing, or a time to come.
+        GoneError: what there was then is no longer kept.
+    """
+    if as_of is None:
+        return await answer(request, tables, lambda reading: make(reading.connection))
+    service = service_of(request)
+
+    def made() -> Response:
+        handles = handles_of(
+            service.lake, service.warehouse, read_moment(service.lake, as_of), tables
+        )
+        for name, handle in handles.items():
+            if handle is None:
+                raise UsageError(f"There was no {name} yet at {as_of}.")
+        with service.lake.connect() as connection:
+            view(service.lake, connection, tables, handles)
+            return make(connection)
+
+    return await run_sync(made)
 
 
 def versions_of(scope: Scope) -> Sequence[PublishedVersion] | None:

@@ -1,6 +1,6 @@
 """The commands `answers` and `sql`: what the warehouse answers, and what a query over the lake."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,15 @@ import click
 import duckdb
 import sqlalchemy as sa
 
-from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, TABLES, Question
+from warehouse_assets.catalogue import (
+    ANSWER_TABLES,
+    QUESTIONS,
+    TABLES,
+    Question,
+    order_of,
+    reads_of,
+    tables_of,
+)
 from warehouse_assets.cli import terminal
 from warehouse_assets.cli.terminal import examples
 from warehouse_assets.defs.trips.answers import (
@@ -24,16 +32,23 @@ from warehouse_assets.defs.trips.answers import (
 )
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS
 from warehouse_assets.errors import WarehouseError
+from warehouse_assets.history.as_of import fetch, handles_of, read_moment, view
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import column_names
 from warehouse_assets.times import Days
 from warehouse_assets.warehouse import warehouse_at
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _SIDES_OF_A_BOX = 4
 _ROWS_AT_ONCE = 10_000
+
+
+as_of_option = click.option(
+    "--as-of",
+    metavar="MOMENT",
+    help="As it was published then: a time, a day (its end), `yesterday`, a version, or a label.",
+)
 
 
 class Answer(NamedTuple):
@@ -75,9 +90,11 @@ class Answer(NamedTuple):
 )
 @click.option("--from", "first", type=_DAY, help="First day, YYYY-MM-DD.")
 @click.option("--to", "last", type=_DAY, help="Last day, included.")
+@as_of_option
 def answers(
     names: Sequence[str],
     limit: int,
+    as_of: str | None,
     region: str | None,
     box: str | None,
     match: Any,
@@ -89,6 +106,8 @@ def answers(
     if region is not None or box is not None or first or last:
         if tuple(names) not in {(), ("trips",)}:
             raise click.UsageError("--region, --box, --from and --to are of `answers trips`.")
+        if as_of is not None:
+            raise click.UsageError("--as-of is of tables and questions, not of a region or a box.")
         try:
             days = Days(first and first.date(), last and last.date())
         except ValueError as error:
@@ -97,36 +116,60 @@ def answers(
         terminal.print_table(answer.title, answer.names, answer.rows, answer.more)
         terminal.out.print(average, markup=False)
         return
-    for answer in _answers(settings, names, limit):
+    for answer in _answers(settings, names, limit, as_of):
         # Words instead of names: long names would be broken anywhere.
         headings = [name.replace("_", " ") for name in answer.names]
         terminal.print_table(answer.title, headings, answer.rows, answer.more)
 
 
-def _answers(settings: Settings, names: Sequence[str], limit: int) -> Iterator[Answer]:
+def _answers(
+    settings: Settings, names: Sequence[str], limit: int, as_of: str | None
+) -> Iterator[Answer]:
     """The answer tables of the warehouse and the questions, or those called `names`.
 
     Raises:
         click.UsageError: there is no table or question of that name.
         WarehouseError: there is no warehouse, or it cannot be read.
     """
+    chosen = [asked_for(name) for name in names] or [*ANSWER_TABLES, *QUESTIONS]
+    with _reading(settings, chosen, as_of) as (connection, known):
+        for asked in chosen:
+            if not all(str(table.name) in known for table in reads_of(asked)):
+                yield Answer(f"{_title(asked)}: not published yet", [], [], 0)
+            else:
+                yield _answer(connection, asked, limit)
+
+
+@contextmanager
+def _reading(
+    settings: Settings, chosen: Sequence[sa.Table | Question], as_of: str | None
+) -> Iterator[tuple[sa.Connection | duckdb.DuckDBPyConnection, Collection[str]]]:
+    """What answers are read from, and the tables that it has: the warehouse, or once the lake."""
+    warehouse = warehouse_at(settings.warehouse_url)
+    if as_of is None:
+        with warehouse.read() as published:
+            yield published, sa.inspect(published).get_table_names()
+        return
+    lake, tables = Lake.of(settings), tables_of(chosen)
+    handles = handles_of(lake, warehouse, read_moment(lake, as_of), tables)
+    with lake.connect() as connection:
+        view(lake, connection, tables, handles)
+        yield connection, [name for name, handle in handles.items() if handle is not None]
+
+
+def asked_for(name: str) -> sa.Table | Question:
+    """The table or the question of a name.
+
+    Raises:
+        click.UsageError: there is none.
+    """
     by_name: dict[str, sa.Table | Question] = {str(table.name): table for table in TABLES}
     by_name |= {question.name: question for question in QUESTIONS}
-    unknown = [name for name in names if name not in by_name]
-    if unknown:
+    if name not in by_name:
         raise click.UsageError(
-            f"There is no table or question {unknown[0]}. There are: {', '.join(by_name)}."
+            f"There is no table or question {name}. There are: {', '.join(by_name)}."
         )
-    with warehouse_at(settings.warehouse_url).read() as connection:
-        for asked in [by_name[name] for name in names] or [*ANSWER_TABLES, *QUESTIONS]:
-            reads = asked.reads if isinstance(asked, Question) else [asked]
-            inspector = sa.inspect(connection)
-            if not all(inspector.has_table(str(table.name)) for table in reads):
-                yield Answer(f"{_title(asked)}: not published yet", [], [], 0)
-            elif isinstance(asked, Question):
-                yield _answer_of_question(connection, asked, limit)
-            else:
-                yield _answer_of_table(connection, asked, limit)
+    return by_name[name]
 
 
 def _title(asked: sa.Table | Question) -> str:
@@ -136,12 +179,16 @@ def _title(asked: sa.Table | Question) -> str:
     return f"{question} ({asked.name})" if question else str(asked.name)
 
 
-def _answer_of_question(connection: sa.Connection, question: Question, limit: int) -> Answer:
-    query = question.path.read_text(encoding="utf-8")
-    # There are no parameters, for which a driver would look after each %.
-    result = connection.execution_options(no_parameters=True).exec_driver_sql(query)
-    names, rows = list(result.keys()), [tuple(map(_plain, row)) for row in result]
-    return Answer(_title(question), names, rows[:limit], max(len(rows) - limit, 0))
+def _answer(
+    connection: sa.Connection | duckdb.DuckDBPyConnection, asked: sa.Table | Question, limit: int
+) -> Answer:
+    if isinstance(asked, Question):
+        names, rows = fetch(connection, asked.path.read_text(encoding="utf-8"))
+        shown = [tuple(map(_plain, row)) for row in rows[:limit]]
+        return Answer(_title(asked), names, shown, len(rows) - len(shown))
+    _, ((count,),) = fetch(connection, sa.select(sa.func.count()).select_from(asked))
+    names, rows = fetch(connection, sa.select(asked).order_by(*order_of(asked)).limit(limit))
+    return Answer(_title(asked), names, rows, count - len(rows))
 
 
 def _plain(value: object) -> object:
@@ -149,14 +196,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value
-
-
-def _answer_of_table(connection: sa.Connection, table: sa.Table, limit: int) -> Answer:
-    count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-    order = table.info.get("order") or [column.name for column in table.primary_key.columns]
-    query = sa.select(table).order_by(*(table.c[name] for name in order)).limit(limit)
-    rows = [tuple(row) for row in connection.execute(query)]
-    return Answer(_title(table), column_names(table), rows, count - len(rows))
 
 
 def _answer_of_area(
@@ -235,12 +274,13 @@ def _box(text: str) -> Box:
     show_default=True,
     help="Rows to show in a table.",
 )
-def sql(query: str, shape: str, limit: int) -> None:
+@as_of_option
+def sql(query: str, shape: str, limit: int, as_of: str | None) -> None:
     """Run QUERY, in DuckDB's SQL, over the tables of the lake."""
     if not query.strip():
         raise click.UsageError("There is no query.")
     settings = Settings.from_environment()
-    with lake_query(settings, query) as (names, rows):
+    with lake_query(settings, query, as_of=as_of) as (names, rows):
         if shape == "csv":
             terminal.write_csv(names, rows)
         elif shape == "json":
@@ -252,7 +292,10 @@ def sql(query: str, shape: str, limit: int) -> None:
 
 @contextmanager
 def lake_query(
-    settings: Settings, query: str, parameters: Sequence[object] = ()
+    settings: Settings,
+    query: str,
+    parameters: Sequence[object] = (),
+    as_of: str | None = None,
 ) -> Iterator[tuple[list[str], Iterator[tuple[Any, ...]]]]:
     """The columns and rows of `query` over the lake's tables, each readable by its name.
 
@@ -261,8 +304,12 @@ def lake_query(
     """
     lake = Lake.of(settings)
     with lake.connect() as connection:
-        for table in TABLES:
-            lake.view_newest(connection, table)
+        if as_of is None:
+            for table in TABLES:
+                lake.view_newest(connection, table)
+        else:
+            moment, warehouse = read_moment(lake, as_of), warehouse_at(settings.warehouse_url)
+            view(lake, connection, TABLES, handles_of(lake, warehouse, moment, TABLES))
         try:
             connection.execute(query, parameters)
             yield [column[0] for column in connection.description or []], _rows(connection)

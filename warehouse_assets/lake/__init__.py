@@ -9,10 +9,19 @@ from warehouse_assets.lake.files import Verified, WrittenFile, discard, verify
 from warehouse_assets.lake.lake import Lake, view_changes
 from warehouse_assets.lake.maintenance import Maintained, maintain, rearrange
 from warehouse_assets.lake.table import LakeTable, changed_at, names_of
+from warehouse_assets.lake.versions import (
+    Labelled,
+    give_label,
+    labelled,
+    open_at,
+    remove_label,
+    version_at,
+)
 from warehouse_assets.lake.write_modes import append, merge, overwrite, replace
 
 __all__ = [
     "Computation",
+    "Labelled",
     "Lake",
     "LakeTable",
     "Maintained",
@@ -24,13 +33,18 @@ __all__ = [
     "changed_at",
     "computing",
     "discard",
+    "give_label",
+    "labelled",
     "maintain",
     "merge",
     "names_of",
+    "open_at",
     "overwrite",
     "rearrange",
     "register",
+    "remove_label",
     "replace",
     "verify",
+    "version_at",
     "view_changes",
 ]

@@ -1,7 +1,7 @@
 """Keeping a table of the lake small, cheap to read and quick to open.
 
 Nothing that a reader can see changes: no row, and no version within the time that readers may
-travel back. The change data feed tells nothing of it either.
+travel back, nor one with a label. The change data feed tells nothing of it either.
 
 Rows are written into other files, so that reading them costs less: aggregated tables are folded,
 partial rows of one key becoming one; tables that are clustered are sorted by where on the earth
@@ -25,7 +25,9 @@ from warehouse_assets.lake.commit import cast_query, register
 from warehouse_assets.lake.files import verify_and_adopt, write_parquet
 from warehouse_assets.lake.lake import Lake
 from warehouse_assets.lake.table import REARRANGED, LakeTable, conflict
+from warehouse_assets.lake.versions import Labelled, labelled
 from warehouse_assets.tables import aggregated, aggregates, identifiers, key_names
+from warehouse_assets.times import utc_now
 
 _HOURS_OF_A_DAY = 24
 _LOG_RETENTION = "delta.logRetentionDuration"
@@ -63,19 +65,23 @@ def maintain(lake: Lake, table: LakeTable, keep_days: int) -> Maintained:
         ConflictError: another process committed meanwhile; nothing is lost by trying again.
         LakeError: a file is damaged; the table stays as it is.
     """
+    kept = [one for one in labelled(lake) if one.table == table.name]
     with lake.lock(table.name):
         verify_and_adopt(table)
     before = len(table.open().file_uris())
     rearrange(lake, table)
     with lake.lock(table.name):
         try:
-            _keep_log(table.open(), keep_days)
+            handle = table.open()
+            kept = [one for one in kept if one.lake_table_id == str(handle.metadata().id)]
+            _keep_log(handle, max([keep_days, *map(_days_since, kept)]))
             crash_point("files to be vacuumed", table.name)
             removed = table.open().vacuum(
                 retention_hours=keep_days * _HOURS_OF_A_DAY,
                 enforce_retention_duration=False,
                 dry_run=False,
                 full=True,
+                keep_versions=[one.version for one in kept],
             )
         except CommitFailedError as error:
             raise conflict(table.name) from error
@@ -125,6 +131,11 @@ def rearrange(lake: Lake, table: LakeTable) -> int:
         )
         crash_point("files rearranged", table.name)
         return done.inserted
+
+
+def _days_since(labelled: Labelled) -> int:
+    """Days for which the log goes back to the checkpoint that was made with a label."""
+    return (utc_now() - labelled.at).days + 2
 
 
 def _keep_log(handle: DeltaTable, days: int) -> None:

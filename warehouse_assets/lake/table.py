@@ -6,10 +6,11 @@ How it is read in SQL is in `lake`, how it changes in `write_modes`.
 import glob
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from deltalake import DeltaTable
@@ -216,13 +217,13 @@ def changed_at(handle: DeltaTable) -> float | None:
     None if the log, which maintenance trims, no longer says. Maintenance and new columns do not
     count; a delivery that changed no row does.
     """
-    commits = (
-        commit
-        for commit in handle.history()
-        if commit.get("operation") in _CHANGES_OF_ROWS and not commit.get(REARRANGED)
-    )
-    newest = next(commits, None)
+    newest = next(filter(changes_rows, handle.history()), None)
     return None if newest is None else float(newest["timestamp"]) / 1000
+
+
+def changes_rows(commit: Mapping[str, Any]) -> bool:
+    """Whether a commit, as the log tells of it, may have changed rows."""
+    return commit.get("operation") in _CHANGES_OF_ROWS and not commit.get(REARRANGED)
 
 
 def _entry(log: Path, version: int) -> Path:

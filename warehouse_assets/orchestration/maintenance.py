@@ -6,6 +6,7 @@ Such damage is of files, and of rows that somebody changed by hand.
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -18,7 +19,8 @@ from warehouse_assets.lake import Lake, LakeTable, Maintained, maintain, verify
 from warehouse_assets.orchestration.history import forget_runs
 from warehouse_assets.orchestration.step import in_step
 from warehouse_assets.settings import Settings
-from warehouse_assets.warehouse import Warehouse
+from warehouse_assets.times import utc_now
+from warehouse_assets.warehouse import Warehouse, forget_publications
 from warehouse_assets.warehouse.compare import difference
 
 _DAYS_OF_A_JOURNAL = 30
@@ -49,6 +51,9 @@ def maintain_all(
                 if warehouse.exists():
                     problems += rows_problems(lake, warehouse, table, settings, False)
     crash_point("warehouse to be maintained", "")
+    if warehouse.exists():
+        with warehouse.write_from(lake.folder) as connection:
+            forget_publications(connection, utc_now() - timedelta(days=settings.time_travel_days))
     warehouse.maintain()
     crash_point("warehouse maintained", "")
     if problems:

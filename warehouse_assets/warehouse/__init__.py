@@ -5,6 +5,8 @@ from warehouse_assets.warehouse.warehouse import (
     PUBLISHED,
     PublishedVersion,
     Warehouse,
+    forget_publications,
+    published_at,
     published_versions,
     warehouse_at,
 )
@@ -16,7 +18,9 @@ __all__ = [
     "Published",
     "PublishedVersion",
     "Warehouse",
+    "forget_publications",
     "publish",
+    "published_at",
     "published_versions",
     "warehouse_at",
     "withdraw",

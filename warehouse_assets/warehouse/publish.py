@@ -15,7 +15,14 @@ from deltalake import DeltaTable
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake import Lake, LakeTable, view_changes
 from warehouse_assets.tables import aggregated, aggregates, column_names, identifiers, key_names
-from warehouse_assets.warehouse.warehouse import COLUMNS, PUBLISHED, Warehouse, published_version
+from warehouse_assets.warehouse.warehouse import (
+    COLUMNS,
+    PUBLISHED,
+    PublishedVersion,
+    Warehouse,
+    note_published,
+    published_version,
+)
 from warehouse_assets.warehouse.writer import AFTER, Published, Writer
 
 CHANNEL = "warehouse_published"
@@ -89,10 +96,7 @@ def withdraw(lake: Lake, warehouse: Warehouse, table: sa.Table) -> None:
 
 
 def _write_note(connection: sa.Connection, table: LakeTable, identity: str, version: int) -> None:
-    connection.execute(PUBLISHED.delete().where(PUBLISHED.c.table_name == table.name))
-    connection.execute(
-        PUBLISHED.insert().values(table_name=table.name, lake_table_id=identity, version=version)
-    )
+    note_published(connection, PublishedVersion(table.name, identity, version))
     _tell(connection, table.name)
 
 

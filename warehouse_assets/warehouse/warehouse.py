@@ -3,11 +3,13 @@
 How tables are published is in `publish`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from warehouse_assets.times import utc_now
 from warehouse_assets.warehouse.database import SqlDatabase, Use, origin_table
 from warehouse_assets.warehouse.postgresql import PostgresqlDatabase
 from warehouse_assets.warehouse.sqlite import SqliteDatabase
@@ -21,6 +23,16 @@ PUBLISHED = sa.Table(
     sa.Column("lake_table_id", sa.Text, nullable=False, comment="Which lake it came from."),
     sa.Column("version", sa.BigInteger, nullable=False, comment="Version in the lake."),
 )
+
+PUBLICATIONS = sa.Table(
+    "_publications",
+    _NOTES,
+    sa.Column("table_name", sa.Text, primary_key=True, comment="Table of the warehouse."),
+    sa.Column("published_at", sa.DateTime, primary_key=True, comment="When it was, in UTC."),
+    sa.Column("lake_table_id", sa.Text, nullable=False, comment="Which lake it came from."),
+    sa.Column("version", sa.BigInteger, nullable=False, comment="Version in the lake."),
+)
+"""What was published when, for as long as one may travel back."""
 
 LAKE = origin_table("_lake", _NOTES)
 
@@ -40,7 +52,7 @@ _WAREHOUSE = Use(
     "the lake is the record: `warehouse rebuild` moves the file aside and writes a new one",
     782391,
     LAKE,
-    [PUBLISHED],
+    [PUBLISHED, PUBLICATIONS],
 )
 
 Warehouse = SqlDatabase
@@ -93,3 +105,45 @@ def published_versions(
 def published_version(connection: sa.Connection, table: str) -> PublishedVersion | None:
     """The version of a table that is published; None if it is not."""
     return next(iter(published_versions(connection, [table])), None)
+
+
+def note_published(connection: sa.Connection, published: PublishedVersion) -> None:
+    """Note, in the transaction that writes its rows, which version of a table is published now."""
+    note = {
+        "table_name": published.table,
+        "lake_table_id": published.lake_table_id,
+        "version": published.version,
+    }
+    connection.execute(PUBLISHED.delete().where(PUBLISHED.c.table_name == published.table))
+    connection.execute(PUBLISHED.insert().values(note))
+    connection.execute(PUBLICATIONS.insert().values(**note, published_at=utc_now()))
+
+
+def published_at(connection: sa.Connection, moment: datetime) -> Mapping[str, PublishedVersion]:
+    """The version of each table that was published at a moment, which is in UTC.
+
+    Those of which the database does not know are left out: it was made later, or by a release that
+    kept no record.
+    """
+    if not connection.dialect.has_table(connection, PUBLICATIONS.name):
+        return {}
+    rows = connection.execute(
+        sa.select(PUBLICATIONS.c.table_name, PUBLICATIONS.c.lake_table_id, PUBLICATIONS.c.version)
+        .where(PUBLICATIONS.c.published_at <= moment)
+        .order_by(PUBLICATIONS.c.published_at)
+    )
+    return {row[0]: PublishedVersion(*row) for row in rows}
+
+
+def forget_publications(connection: sa.Connection, before: datetime) -> None:
+    """Forget what was published before a moment, but for what still was at it."""
+    later = PUBLICATIONS.alias()
+    connection.execute(
+        PUBLICATIONS.delete().where(
+            sa.exists().where(
+                later.c.table_name == PUBLICATIONS.c.table_name,
+                later.c.published_at > PUBLICATIONS.c.published_at,
+                later.c.published_at <= before,
+            )
+        )
+    )

@@ -104,7 +104,10 @@ def test_after_a_kill_the_old_rows_are_seen_and_the_next_publishing_completes(
         assert process.exitcode == -signal.SIGKILL
         assert contents(warehouse) == before
         assert query(warehouse, "SELECT version FROM _published") == [(1,)]
+        assert query(warehouse, "SELECT version FROM _publications") == [(1,)]
     assert publish_to(warehouse, pets).rows_written == 302
+    when = "SELECT version FROM _publications ORDER BY published_at"
+    assert query(warehouse, when) == [(1,), (2,)]
     assert contents(warehouse) == in_a_new_database(warehouse, pets, tmp_path)
 
 

@@ -10,20 +10,21 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.database import Reading
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute, check, cursor_of, kind_of, read_cursor
 from warehouse_assets.api.response import (
+    Connection,
     Format,
     Formatted,
-    answer,
+    answer_as_of,
     formatted,
     in_both_formats,
     long_csv,
     plain,
 )
-from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, Question
-from warehouse_assets.tables import column_names, key_names
+from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, Question, order_of
+from warehouse_assets.history.as_of import fetch
+from warehouse_assets.tables import column_names
 
 router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)
 
@@ -100,6 +101,12 @@ class _Page(Formatted):
         description=f"Rows on a page; by default {_ROWS_ON_A_PAGE} as JSON, all as CSV.",
     )
     after: str | None = Field(None, description="`next` of the page before.")
+    as_of: str | None = Field(
+        None,
+        description="As it was published then: a time, a day (its end), the number of a version, "
+        "or a label.",
+        examples=["2026-11-20T10:00:00Z"],
+    )
 
 
 def _question(asked: sa.Table | Question) -> str:
@@ -151,40 +158,40 @@ async def answer_of(
     if isinstance(asked, Question):
         return await _answer_of_question(request, asked, said)
     table, format_, limit = asked, said.wanted(request), said.limit or _ROWS_ON_A_PAGE
-    named: Sequence[str] = table.info.get("order") or ()
-    # Together they are of one row only.
-    order = [table.c[name] for name in dict.fromkeys((*named, *key_names(table)))]
+    order = order_of(table)
     query = sa.select(table).order_by(*order)
     if said.after is not None:
         place = read_cursor(said.after, map(kind_of, order))
         query = query.where(sa.tuple_(*order) > sa.tuple_(*place))
 
-    def make(reading: Reading) -> Response:
+    def make(connection: Connection) -> Response:
         if format_ == "csv" and said.limit is None and said.after is None:
-            many = reading.connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
+            if isinstance(connection, sa.Connection):
+                many: Any = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
+            else:
+                _, many = fetch(connection, query)
             return long_csv(request, column_names(table), many)
-        rows = [tuple(row) for row in reading.connection.execute(query.limit(limit + 1))]
+        _, rows = fetch(connection, query.limit(limit + 1))
         following = None
         if len(rows) > limit:
             end = dict(zip(column_names(table), rows[limit - 1], strict=True))
             following = cursor_of([end[column.name] for column in order])
         return _page_of(request, format_, table, _columns(table), rows[:limit], following)
 
-    return await answer(request, [table], make)
+    return await answer_as_of(request, [table], said.as_of, make)
 
 
 async def _answer_of_question(request: Request, question: Question, said: _Page) -> Response:
-    check(request.query_params, ["format"])  # its answer has one page
+    check(request.query_params, ["format", "as_of"])  # its answer has one page
     format_ = said.wanted(request)
 
-    def make(reading: Reading) -> Response:
-        result = reading.connection.exec_driver_sql(question.path.read_text(encoding="utf-8"))
-        names = list(result.keys())
-        rows = [[_value(*pair) for pair in zip(names, row, strict=True)] for row in result]
+    def make(connection: Connection) -> Response:
+        names, found = fetch(connection, question.path.read_text(encoding="utf-8"))
+        rows = [[_value(*pair) for pair in zip(names, row, strict=True)] for row in found]
         columns = [{"name": name, "type": None, "description": None} for name in names]
         return _page_of(request, format_, question, columns, rows)
 
-    return await answer(request, question.reads, make)
+    return await answer_as_of(request, question.reads, said.as_of, make)
 
 
 def _value(name: str, value: Any) -> Any:
