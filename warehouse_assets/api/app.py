@@ -20,6 +20,7 @@ from warehouse_assets.api.routes import (
     answers,
     deliveries,
     ingestions,
+    past,
     reviews,
     trips,
 )
@@ -39,6 +40,7 @@ Errors are problem documents (RFC 9457, `application/problem+json`)."""
 _ROUTERS = (
     reviews.router,  # nearly all that is asked
     answers.router,
+    past.router,
     trips.router,
     ingestions.router,
     deliveries.router,

@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "ingest": ("ingest", "Take files, then compute and publish what follows from them."),
     "answers": ("answers", "Show the answers, from the warehouse."),
     "sql": ("answers", "Run a query, in DuckDB's SQL, over the tables of the lake."),
+    "changes": ("past", "Show what changed in a table or an answer."),
     "label": ("past", "Keep the tables as they are now beyond TIME_TRAVEL_DAYS."),
     "check": ("upkeep", "Make every asset check and show what failed."),
     "rebuild": ("upkeep", "Write the whole warehouse anew from the lake."),

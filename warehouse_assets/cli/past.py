@@ -1,16 +1,68 @@
-"""The commands about what was: `label`."""
+"""The commands about what was: `changes` and `label`."""
 
 import click
 
-from warehouse_assets.catalogue import TABLES
+from warehouse_assets.catalogue import TABLES, reads_of
 from warehouse_assets.cli import terminal
+from warehouse_assets.cli.answers import asked_for
 from warehouse_assets.cli.terminal import examples
 from warehouse_assets.errors import UsageError
 from warehouse_assets.history.as_of import check_label, handles_of, read_moment
+from warehouse_assets.history.changes import Change, changes_between
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake, give_label, labelled, remove_label
 from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import warehouse_at
+
+
+@click.command(
+    "changes",
+    cls=InterruptibleCommand,
+    epilog=examples(
+        "warehouse changes outlier_weeks --since yesterday",
+        "warehouse changes batch_completions --since 2026-Q4 --until 2026-11-20T10:00",
+    ),
+)
+@click.argument("name")
+@click.option(
+    "--since",
+    metavar="MOMENT",
+    default="yesterday",
+    show_default=True,
+    help="What was before: a time, a day (its beginning), a version, or a label.",
+)
+@click.option("--until", metavar="MOMENT", default="now", show_default=True, help="What was after.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Rows to show."
+)
+def changes(name: str, since: str, until: str, limit: int) -> None:
+    """Show which rows of NAME, a table or a question, were added, changed or removed."""
+    settings, asked = Settings.from_environment(), asked_for(name)
+    lake, warehouse = Lake.of(settings), warehouse_at(settings.warehouse_url)
+    before, after = (
+        handles_of(lake, warehouse, read_moment(lake, text, is_since), reads_of(asked))
+        for text, is_since in ((since, True), (until, False))
+    )
+    with lake.connect() as connection:
+        found = changes_between(lake, connection, asked, before, after, limit)
+    if not found.total:
+        terminal.out.print(f"{name}: nothing changed.", markup=False)
+        return
+    title = f"{name}: {found.added:,} added, {found.changed:,} changed, {found.removed:,} removed"
+    rows = [[one.kind, *old_to_new(one)] for one in found.rows]
+    headings = ["", *(column.replace("_", " ") for column in found.names)]
+    terminal.print_table(title, headings, rows, found.total - len(rows))
+
+
+def old_to_new(change: Change) -> list[object]:
+    """The values of a row, and of those that changed both."""
+    before, after = change.before or change.after or {}, change.after or change.before or {}
+    return [
+        after[name]
+        if before[name] == after[name]
+        else f"{terminal.words(before[name])} → {terminal.words(after[name])}"
+        for name in after
+    ]
 
 
 @click.command(

@@ -110,10 +110,13 @@ def write_json_lines(names: Sequence[str], rows: Iterable[Sequence[object]]) -> 
 
 
 def _cell(value: object) -> Text:
-    return Text("null", "dim") if value is None else Text(visible(_words(value)))
+    return Text("null", "dim") if value is None else Text(visible(words(value)))
 
 
-def _words(value: object) -> str:
+def words(value: object) -> str:
+    """A value as people read it."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

@@ -166,6 +166,7 @@ class Process:
 def served_by_a_process(folder: Path) -> Iterator[Process]:
     """A service in a process of its own; it is ended with the block if need be."""
     output, told = folder.with_suffix(".out"), folder.with_suffix(".address")
+    told.unlink(missing_ok=True)  # of one before
     process = fork(_serve, {**os.environ, "WAREHOUSE_HOME": str(folder)}, output, told)
     try:
         eventually(lambda: told.exists() and told.read_text().endswith("\n"))

@@ -1,18 +1,26 @@
-"""Answers as they were."""
+"""Answers as they were, how they changed, and as they change."""
 
+import json
+import random
 import shutil
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from warehouse_assets.defs.forum.tables import OUTLIER_WEEKS
 from warehouse_assets.lake import Lake, maintain
 from warehouse_assets.warehouse import publish, warehouse_at
 from warehouse_assets_tests.api.serving import (
+    Process,
     Served,
     assert_is_problem,
+    client,
     pages,
+    served_by_a_process,
     serving,
     settings_of,
 )
@@ -63,3 +71,105 @@ def test_what_cannot_be_asked_for_is_refused(moments: tuple[Served, list[str]]) 
     assert_is_problem(served.client.get(url + "1"), 410, "Version 1", "The oldest that there is")
     shutil.rmtree(served.service.lake.folder)
     assert_is_problem(served.client.get(url + "today"), 422, "no outlier_weeks yet")
+
+
+def test_changes_are_told_with_old_and_new_values(moments: tuple[Served, list[str]]) -> None:
+    served, (first, _) = moments
+    url = f"{served.address}/answers/outlier_weeks/changes"
+    found = served.client.get(url, params={"since": first}).json()
+
+    assert (found["added"], found["changed"], found["removed"]) == (1, 1, 1)
+    assert [(row["change"], row["before"], row["after"]) for row in found["rows"]] == [
+        (
+            "changed",
+            {"year": 2022, "week_number": 0, "votes": 1},
+            {"year": 2022, "week_number": 0, "votes": 2},
+        ),
+        ("removed", {"year": 2022, "week_number": 1, "votes": 12}, None),
+        ("added", None, {"year": 2022, "week_number": 2, "votes": 30}),
+    ]
+    as_csv = served.client.get(url, params={"since": first, "format": "csv", "limit": "1"}).text
+    assert as_csv == (
+        "change,year,week_number,votes,year_before,week_number_before,votes_before\r\n"
+        "changed,2022,0,2,2022,0,1\r\n"
+    )
+    assert served.client.get(url, params={"since": "2", "until": "2"}).json()["rows"] == []
+    # Before yesterday there was nothing: all is new.
+    assert served.client.get(url).json()["added"] == 3
+    assert_is_problem(served.client.get(f"{url}?since=2999-01-01"), 422, "future")
+
+
+class _Client:
+    """Has the answer `outlier_weeks` by applying the events of its stream."""
+
+    def __init__(self) -> None:
+        self.weeks: dict[tuple[int, int], int] = {}
+        self.kinds: list[str] = []
+        self.last = ""
+
+    def hear(self, process: Process, until: Callable[[], bool]) -> None:
+        """Listen, and apply what comes, until it has happened."""
+        url = f"{process.address}/answers/outlier_weeks/events"
+        headers = {"Last-Event-ID": self.last} if self.last else {}
+        with (
+            client() as session,
+            session.get(url, stream=True, headers=headers, timeout=60) as stream,
+        ):
+            heard = events_of(stream)
+            while not until():
+                self._apply(*next(heard))
+
+    def _apply(self, kind: str, data: Any, number: str) -> None:
+        self.kinds.append(kind)
+        self.last = number
+        if kind == "rows":
+            self.weeks = {(row["year"], row["week_number"]): row["votes"] for row in data["rows"]}
+            return
+        for row in data["rows"]:
+            key = row["after"] or row["before"]
+            self.weeks.pop((key["year"], key["week_number"]), None)
+            if row["after"]:
+                self.weeks[key["year"], key["week_number"]] = key["votes"]
+
+
+def test_who_applies_the_events_has_the_answer_whatever_is_killed(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "home")
+    lake, warehouse = Lake.of(settings), warehouse_at(settings.warehouse_url)
+    stored, weeks = Stored(lake, OUTLIER_WEEKS), dict[tuple[int, int], int]()
+    chance, listener = random.Random(7), _Client()
+
+    def change() -> None:
+        for number in chance.sample(range(30), 5):
+            weeks[2022, number] = chance.randrange(1000)
+        for gone in chance.sample(sorted(weeks), 2):
+            del weeks[gone]
+        stored.replace([(*key, votes) for key, votes in weeks.items()])
+        publish(lake, warehouse, stored.table)
+
+    for number in range(4):
+        change()  # while nobody listens
+        with served_by_a_process(settings.home) as process:
+            for _ in range(2):
+                listener.hear(process, lambda: listener.weeks == weeks)
+                change()
+            listener.hear(process, lambda: listener.weeks == weeks)
+            process.tell_to_end(signal.SIGKILL)
+        if number == 2:
+            change()
+            maintain(lake, stored.table, 0)  # what the listener knows is gone: it begins anew
+    with served_by_a_process(settings.home) as process, client() as session:
+        rows = session.get(f"{process.address}/answers/outlier_weeks").json()["rows"]
+    assert {(r["year"], r["week_number"]): r["votes"] for r in rows} == listener.weeks == weeks
+    assert [n for n, kind in enumerate(listener.kinds) if kind == "rows"] == [0, 9]
+
+
+def events_of(stream: requests.Response) -> Iterator[tuple[str, Any, str]]:
+    """Kind, data and id of each event of a stream."""
+    found: dict[str, str] = {}
+    for raw in stream.iter_lines(chunk_size=1):
+        name, _, value = raw.decode().partition(": ")
+        if name:
+            found[name] = value
+        elif "data" in found:
+            yield found["event"], json.loads(found["data"]), found["id"]
+            found = {}

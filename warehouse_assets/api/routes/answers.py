@@ -137,6 +137,17 @@ _DESCRIPTIONS = [
 ]
 
 
+def answer_called(name: str) -> sa.Table | Question:
+    """The answer of a name.
+
+    Raises:
+        Refusal: there is none.
+    """
+    if name not in _ASKED:
+        raise Refusal(404, "There is no answer of that name; /answers tells which there are.")
+    return _ASKED[name]
+
+
 @router.get("", response_model=Answers, responses=_OF_LIST)
 async def answers(request: Request, said: Annotated[Formatted, Query()]) -> Response:
     """The answers there are, with what they answer and their columns."""
@@ -152,9 +163,7 @@ async def answer_of(
     said: Annotated[_Page, Query()],
 ) -> Response:
     """The rows of an answer, in its order."""
-    asked = _ASKED.get(name)
-    if asked is None:
-        raise Refusal(404, "There is no answer of that name; /answers tells which there are.")
+    asked = answer_called(name)
     if isinstance(asked, Question):
         return await _answer_of_question(request, asked, said)
     table, format_, limit = asked, said.wanted(request), said.limit or _ROWS_ON_A_PAGE

@@ -1,0 +1,52 @@
+"""`warehouse changes` and `warehouse label`."""
+
+import pytest
+
+from warehouse_assets_tests.cli.conftest import Command
+from warehouse_assets_tests.cli.test_answers import cells
+from warehouse_assets_tests.history.rounds import moment
+from warehouse_assets_tests.house import House, vote
+
+
+@pytest.mark.usefixtures("filled")
+def test_changes_show_old_and_new_values(command: Command, house: House) -> None:
+    before = moment()
+    house.deliver("votes-2.jsonl", [vote(11, 1), vote(12, 3)])
+    assert house.run("votes", "votes_per_post_per_week", checks=False).success
+
+    result = command("changes", "votes_per_post_per_week", "--since", before)
+
+    assert "1 added, 1 changed, 0 removed" in result.output
+    assert cells(result.output) == [
+        ["changed", "1", "2022-01-03", "9 → 10"],
+        ["added", "3", "2022-01-03", "1"],
+    ]
+    assert "nothing changed" in command("changes", "posts", "--since", before).output
+    few = command("changes", "votes", "--since", "today", "--limit", "1")
+    assert "12 added" in few.output
+    assert "… and 11 more rows" in few.output
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_label_is_given_shown_used_and_removed(command: Command, house: House) -> None:
+    assert command("label", "2026-Q4").exit_code == 0
+    house.deliver("votes-2.jsonl", [vote(11, 1)])
+    assert house.run("votes", checks=False).success
+
+    count = "SELECT count(*) FROM votes"
+    assert cells(command("sql", count, "--as-of", "2026-Q4").output) == [["10"]]
+    assert cells(command("sql", count).output) == [["11"]]
+    assert command("answers", "votes", "--as-of", "2026-Q4").output.count("2022-01") == 10
+    assert [row[0] for row in cells(command("label").output)] == ["2026-Q4"]
+    assert command("label", "2026-Q4", "--remove").exit_code == 0
+    gone = command("sql", count, "--as-of", "2026-Q4")
+    assert (gone.exit_code, "is no moment" in gone.stderr) == (1, True)
+
+
+def test_there_must_be_something_to_label(command: Command) -> None:
+    result = command("label", "empty")
+    assert result.exit_code == 1
+    assert "no table yet" in result.stderr
+    assert command("label", "2026-11-20").exit_code == 1
+    assert command("answers", "--as-of", "now", "--region", "Prague").exit_code == 2
+    assert command("changes", "nothing").exit_code == 2
