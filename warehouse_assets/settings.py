@@ -135,6 +135,12 @@ class Settings(BaseModel):
         "no",
         "Whether `test_runs` and `trips`, which grow without end, are published, too.",
     )
+    partition_by_week: bool = _setting(
+        "PARTITION_BY_WEEK",
+        "no",
+        "Whether files of `votes`, `trips` and `votes_per_post_per_week` are by week in the lake; "
+        "maintenance brings tables that exist to what it says.",
+    )
     trip_groups_zoom: kinds.Zoom = _setting(
         "TRIP_GROUPS_ZOOM",
         "14",

@@ -56,9 +56,19 @@ def duckdb_type(column: Column[object]) -> str:
     return _lake_type(column)[0]
 
 
-def delta_schema(table: Table) -> Schema:
-    """The Delta schema of `table`; every field is nullable, so that checks judge the data."""
-    return Schema([delta_field(column) for column in table.columns])
+WEEK = "week"
+"""The column by which Delta tells files of weeks apart; no table declares one of this name."""
+
+
+def delta_schema(table: Table, is_by_week: bool = False) -> Schema:
+    """The Delta schema of `table`; every field is nullable, so that checks judge the data.
+
+    Args:
+        is_by_week: whether files are by week, so that the schema has `WEEK`, too.
+    """
+    comment = f"Monday of the week of {table.info.get('week_of')}."
+    week = Field(WEEK, PrimitiveType("date"), nullable=True, metadata={"comment": comment})
+    return Schema([*map(delta_field, table.columns), *([week] if is_by_week else [])])
 
 
 def spark_types(table: Table) -> dict[str, str]:
@@ -70,6 +80,21 @@ def delta_field(column: Column[object]) -> Field:
     """The Delta field of `column`, described by the column's comment."""
     kind = PrimitiveType(_lake_type(column)[1])
     return Field(column.name, kind, nullable=True, metadata={"comment": column.comment or ""})
+
+
+def week_of(table: Table, relation: str = "") -> str | None:
+    """SQL for the Monday of the week that a row of `table` is of; None if its rows have no week.
+
+    The table names the column of the row's time or day in `info["week_of"]`; a row with null in it
+    is of the first week that a time can be of.
+
+    Args:
+        relation: what the columns are of, with a dot, where that must be said.
+    """
+    column = table.info.get("week_of")
+    if column is None:
+        return None
+    return f"coalesce(CAST(date_trunc('week', {relation}{column}) AS DATE), DATE '0001-01-01')"
 
 
 def column_names(table: Table) -> list[str]:

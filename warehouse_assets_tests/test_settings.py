@@ -58,6 +58,7 @@ WRONG = [
     ("BATCHES_PAGES_PER_RUN", "0", "from 1 to"),
     ("BATCHES_PAGES_PER_RUN", "all", "a whole number"),
     ("PUBLISH_LARGE_TABLES", "maybe", "yes or no"),
+    ("PARTITION_BY_WEEK", "weekly", "yes or no"),
     ("TIME_TRAVEL_DAYS", "1.5", "a whole number"),
     ("TIME_TRAVEL_DAYS", "-1", "from 0 to 3660"),
     ("TIME_TRAVEL_DAYS", "99999", "from 0 to 3660"),

@@ -134,6 +134,7 @@ class _Reader:
         self.table = table.declaration
         self.is_merged = bool(self.table.primary_key.columns)
         self.validator = Validator(self.table)
+        self._is_by_week = not self.is_merged and table.is_by_week()
 
     def read(self, units: Sequence[Unit], spool: Path) -> list[WrittenFile]:
         """Write or stage the good records of `units`; reject the others."""
@@ -247,7 +248,13 @@ class _Reader:
         """Keep the rows of `query`: in files, or for a table with a key in `STAGED`."""
         if not self.is_merged:
             rows = cast_query(self.lake_table, query)
-            return write_parquet(self.connection, self.lake_table, rows, has_short_values=True)
+            return write_parquet(
+                self.connection,
+                self.lake_table,
+                rows,
+                has_short_values=True,
+                is_by_week=self._is_by_week,
+            )
         names = identifiers(list(dict.fromkeys([*column_names(self.table), "arrival"])))
         self.connection.execute(f"INSERT INTO {STAGED} BY NAME SELECT {names} FROM ({query})")
         return []

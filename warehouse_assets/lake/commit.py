@@ -68,6 +68,10 @@ def register(
     """
     if not (files or transactions or replaced) and mode == "append":
         return Written()
+    expected = handle.metadata().partition_columns
+    if any(list(file.action.partition_values) != expected for file in files):
+        discard(table, files)  # maintenance has laid the table out otherwise meanwhile
+        raise conflict(table.name)
     try:
         with full_disk_explained(table):
             keep_hashes(table, [file.action.path for file in files])

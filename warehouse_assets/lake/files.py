@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +22,8 @@ from sqlalchemy import Integer
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import LakeError
 from warehouse_assets.lake.table import LakeTable, names_of
-from warehouse_assets.tables import LongText
+from warehouse_assets.lake.weeks import partition
+from warehouse_assets.tables import WEEK, LongText, week_of
 
 # DuckDB holds whole row groups in memory, several of them, before it writes them. Its own number
 # is 122,880, which a quarter serves as well; with 4 KB in each row only the smaller number stays
@@ -74,6 +76,8 @@ def write_parquet(
     kind: str = "part",
     data_change: bool = True,
     has_short_values: bool = False,
+    is_by_week: bool = False,
+    week: date | None = None,
 ) -> list[WrittenFile]:
     """Write the rows of `query` beside the table's files; no rows make no file.
 
@@ -84,28 +88,40 @@ def write_parquet(
         data_change: whether the rows are new to the table, or take the place of the same rows.
         has_short_values: whether rows are some 100 bytes and many, so that it pays to write them
             in greater parts and in the newer encodings of Parquet.
+        is_by_week: whether the table's files are by week: then a file is made for each.
+        week: the week that all rows are of, where files are by week and their order is to be kept.
     """
-    name = f"{kind}-{uuid4()}.parquet"
-    path = table.path / name
+    begin = f"{kind}-{uuid4()}"
+    folder = table.path if week is None else table.path / f"{WEEK}={week.isoformat()}"
+    folder.mkdir(exist_ok=True)
     is_long = any(isinstance(column.type, LongText) for column in table.declaration.columns)
     size_of_group = _ROWS_OF_A_GROUP_WITH_LONG_TEXT if is_long else _ROWS_OF_A_GROUP
     usual = f"COMPRESSION zstd, ROW_GROUP_SIZE {size_of_group}"
     options = _OF_SHORT_VALUES if has_short_values else usual
+    target = folder if is_by_week else folder / f"{begin}.parquet"
+    if is_by_week:
+        query = f"SELECT *, {week_of(table.declaration)} AS {WEEK} FROM ({query})"
+        options += f", PARTITION_BY ({WEEK}), FILENAME_PATTERN '{begin}-{{uuid}}', APPEND"
     crash_point("Parquet to be written", table.name)
     try:
         rows = connection.execute(
-            f"COPY ({query}) TO ? (FORMAT parquet, {options}, RETURN_STATS)", [str(path)]
+            f"COPY ({query}) TO ? (FORMAT parquet, {options}, RETURN_STATS)", [str(target)]
         ).fetchall()
     except duckdb.Error:
-        path.unlink(missing_ok=True)
+        for path in folder.glob(f"{WEEK}=*/{begin}-*" if is_by_week else f"{begin}.parquet"):
+            path.unlink(missing_ok=True)
         raise
-    ((_, records, size, _, columns, *_),) = rows  # one for each file
-    if records == 0:
-        path.unlink()
-        return []
-    crash_point("Parquet written", table.name)
-    by_name = {name.strip('"'): figures for name, figures in columns.items()}
-    return [_written(table, path, records, size, by_name, data_change)]
+    files = []
+    for uri, records, size, _, columns, partition_keys, *_ in rows:  # one for each file
+        if records == 0:
+            Path(uri).unlink()
+            continue
+        by_name = {name.strip('"'): figures for name, figures in columns.items()}
+        partitions = partition(week) or partition_keys or {}
+        files.append(_written(table, Path(uri), records, size, by_name, partitions, data_change))
+    if files:
+        crash_point("Parquet written", table.name)
+    return files
 
 
 def adopt_parquet(
@@ -133,7 +149,7 @@ def adopt_parquet(
             if nulls is not None
         }
         moved = path.rename(table.path / f"part-{uuid4()}.parquet")
-        files.append(_written(table, moved, records, moved.stat().st_size, named))
+        files.append(_written(table, moved, records, moved.stat().st_size, named, {}))
     return files
 
 
@@ -223,6 +239,7 @@ def _written(
     records: int,
     size: int,
     columns: Mapping[str, Mapping[str, str | int]],
+    partitions: Mapping[str, str | None],
     data_change: bool = True,
 ) -> WrittenFile:
     """A file of the table with Delta's statistics of it.
@@ -232,6 +249,7 @@ def _written(
 
     Args:
         columns: by name: `null_count`, and `min` and `max` where there are any.
+        partitions: the week that it is of, in Delta's words, if files are by week.
     """
     whole = [
         (column.name, columns[column.name])
@@ -247,7 +265,7 @@ def _written(
     action = AddAction(
         path=str(path.relative_to(table.path)),
         size=size,
-        partition_values={},
+        partition_values=partitions,
         modification_time=int(time.time() * 1000),
         data_change=data_change,
         stats=json.dumps(statistics),

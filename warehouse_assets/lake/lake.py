@@ -50,14 +50,21 @@ class Lake:
         scratch: folder for what DuckDB spills and sources spool; each process cleans up.
         memory_limit: bytes that the whole process may use, within reason.
         engine_url: of the Spark Connect server that computes tables; None means DuckDB.
+        is_by_week: whether tables that declare `is_kept_by_week` have files by week.
     """
 
     def __init__(
-        self, folder: Path, scratch: Path, memory_limit: int, engine_url: str | None = None
+        self,
+        folder: Path,
+        scratch: Path,
+        memory_limit: int,
+        engine_url: str | None = None,
+        is_by_week: bool = False,
     ) -> None:
         self.folder = folder
         self.scratch = scratch
         self._memory_limit = memory_limit
+        self._is_by_week = is_by_week
         self._duckdb: duckdb.DuckDBPyConnection | None = None
         self._one_at_a_time = threading.Lock()
         self.server = SparkServer(engine_url) if engine_url else None
@@ -65,7 +72,13 @@ class Lake:
     @classmethod
     def of(cls, settings: Settings) -> "Lake":
         """The lake that the settings name; nothing is opened."""
-        return cls(settings.lake, settings.scratch, settings.memory_limit, settings.engine_url)
+        return cls(
+            settings.lake,
+            settings.scratch,
+            settings.memory_limit,
+            settings.engine_url,
+            settings.partition_by_week,
+        )
 
     @property
     def computed_by(self) -> str:
@@ -74,7 +87,8 @@ class Lake:
 
     def table(self, declaration: Table) -> LakeTable:
         """The table of the lake that `declaration` describes, whether it exists or not."""
-        return LakeTable(declaration, self.folder / str(declaration.name))
+        keeps_weeks = self._is_by_week and bool(declaration.info.get("is_kept_by_week"))
+        return LakeTable(declaration, self.folder / str(declaration.name), keeps_weeks)
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -164,7 +178,10 @@ class Lake:
             _no_rows(connection, declaration).create_view(name, replace=True)
             return
         with self.table(declaration).reading():
-            stored = connection.read_parquet(list(files), union_by_name=len(files) > 1)
+            # What folders are called tells nothing of the rows.
+            stored = connection.read_parquet(
+                list(files), union_by_name=len(files) > 1, hive_partitioning=False
+            )
         names = column_names(declaration)
         if set(stored.columns) >= set(names):
             stored.select(identifiers(names)).create_view(name, replace=True)

@@ -5,27 +5,29 @@ travel back, nor one with a label. The change data feed tells nothing of it eith
 
 Rows are written into other files, so that reading them costs less: aggregated tables are folded,
 partial rows of one key becoming one; tables that are clustered are sorted by where on the earth
-their rows are; of all others, small files are put together. What is large and in order is left
-alone, so that the cost is that of what came since, times the logarithm of the table's size. DuckDB
-does it, within its memory limit, which Delta's own compaction does not keep.
+their rows are; of all others, small files are put together; of files by week those of each week.
+What is large and in order is left alone, so that the cost is that of what came since, times the
+logarithm of the table's size. DuckDB does it, within its memory limit, which Delta's own compaction
+does not keep.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from datetime import date
 
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
-from deltalake.transaction import RemoveAction
 from sqlalchemy import Table
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake.commit import cast_query, register
-from warehouse_assets.lake.files import verify_and_adopt, write_parquet
+from warehouse_assets.lake.files import WrittenFile, verify_and_adopt, write_parquet
 from warehouse_assets.lake.lake import Lake
+from warehouse_assets.lake.layout import relayout
 from warehouse_assets.lake.table import REARRANGED, LakeTable, conflict
 from warehouse_assets.lake.versions import Labelled, labelled
+from warehouse_assets.lake.weeks import TableFile, files_in, is_by_week
 from warehouse_assets.tables import aggregated, aggregates, identifiers, key_names
 from warehouse_assets.times import utc_now
 
@@ -105,27 +107,28 @@ def rearrange(lake: Lake, table: LakeTable) -> int:
     """
     with lake.lock(table.name):
         handle = table.open()
+        if is_by_week(handle) != table.keeps_weeks:
+            relayout(lake, table, handle)
+            handle = table.open()
         kind, query = _arrangement(table.declaration)
-        files = _worth_rearranging(handle, kind)
-        if not files:
+        of_weeks: dict[date | None, list[TableFile]] = {}
+        for file in files_in(handle):
+            of_weeks.setdefault(file.week, []).append(file)
+        parts = [part for files in of_weeks.values() if (part := _worth_rearranging(files, kind))]
+        if not parts:
             return 0
+        written: list[WrittenFile] = []
         with lake.connect() as connection:
-            paths = table.paths(file.name for file in files)
-            lake.view_files(connection, table.declaration, paths, "_part")
-            crash_point("files to be rearranged", table.name)
-            query = cast_query(table, query)
-            written = write_parquet(connection, table, query, kind, data_change=False)
+            for files in parts:
+                paths = table.paths(file.name for file in files)
+                lake.view_files(connection, table.declaration, paths, "_part")
+                crash_point("files to be rearranged", table.name)
+                rows = cast_query(table, query)
+                written += write_parquet(
+                    connection, table, rows, kind, data_change=False, week=files[0].week
+                )
         now = int(time.time() * 1000)
-        replaced = [
-            RemoveAction(
-                file.name,
-                data_change=False,
-                deletion_timestamp=now,
-                size=file.size,
-                partition_values={},
-            )
-            for file in files
-        ]
+        replaced = [file.removal(now, data_change=False) for files in parts for file in files]
         done = register(
             table, handle, written, {}, replaced=replaced, metadata={REARRANGED: "true"}
         )
@@ -144,27 +147,22 @@ def _keep_log(handle: DeltaTable, days: int) -> None:
         handle.alter.set_table_properties({_LOG_RETENTION: wanted})
 
 
-class _File(NamedTuple):
-    """A file of the table's newest version."""
-
-    name: str
-    size: int
-    rows: int
-
-    def is_in_order(self, kind: str) -> bool:
-        return self.name.startswith(kind) or (kind == _COMPACTED and self.size >= LARGE)
+def _is_in_order(file: TableFile, kind: str) -> bool:
+    is_large = kind == _COMPACTED and file.size >= LARGE
+    return is_large or file.name.rpartition("/")[2].startswith(kind)
 
 
-def _worth_rearranging(handle: DeltaTable, kind: str) -> Sequence[_File]:
-    """The files that are not in order, and those in order that are not much larger than them."""
-    actions = handle.get_add_actions()
-    figures = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
-    files = [_File(*values) for values in zip(*figures, strict=True)]
-    chosen = [file for file in files if not file.is_in_order(kind)]
+def _worth_rearranging(files: Sequence[TableFile], kind: str) -> Sequence[TableFile]:
+    """The files that are not in order, and those in order that are not much larger than them.
+
+    Args:
+        files: those of the table, or of one of its weeks.
+    """
+    chosen = [file for file in files if not _is_in_order(file, kind)]
     if not chosen:
         return []
     rows = sum(file.rows for file in chosen)
-    for file in sorted((f for f in files if f.is_in_order(kind)), key=lambda f: f.rows):
+    for file in sorted((f for f in files if _is_in_order(f, kind)), key=lambda f: f.rows):
         if file.rows > _MOST_TIMES_LARGER * rows:
             break
         chosen.append(file)

@@ -6,9 +6,10 @@ How it is read in SQL is in `lake`, how it changes in `write_modes`.
 import glob
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from sqlalchemy import Table
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import ConflictError, LakeError
-from warehouse_assets.tables import delta_field, delta_schema
+from warehouse_assets.lake.weeks import files_in, is_by_week
+from warehouse_assets.tables import WEEK, delta_field, delta_schema
 
 _CHANGES_OF_ROWS = {"WRITE", "MERGE"}  # by Delta's names
 REARRANGED = "isRearranged"
@@ -46,10 +48,16 @@ _COMES_AGAIN_IN_PART = {
 
 @dataclass(frozen=True)
 class LakeTable:
-    """One Delta table of the lake: its declaration and its folder."""
+    """One Delta table of the lake: its declaration and its folder.
+
+    Args:
+        keeps_weeks: whether its files are to be by week; those of a table that exists are what they
+            are until it is maintained.
+    """
 
     declaration: Table
     path: Path
+    keeps_weeks: bool = False
 
     @property
     def name(self) -> str:
@@ -87,8 +95,9 @@ class LakeTable:
             crash_point("table to be created", self.name)
             handle = DeltaTable.create(
                 self.path.as_uri(),
-                delta_schema(self.declaration),
+                delta_schema(self.declaration, self.keeps_weeks),
                 mode="ignore",
+                partition_by=[WEEK] if self.keeps_weeks else None,
                 name=self.name,
                 description=self.declaration.comment,
                 configuration={"delta.enableChangeDataFeed": "true"},
@@ -110,6 +119,11 @@ class LakeTable:
             if missing:
                 handle.alter.add_columns([delta_field(column) for column in missing])
             return handle
+
+    def is_by_week(self) -> bool:
+        """Whether its files are by week; of a table that does not exist, whether they will be."""
+        handle = self.open_existing()
+        return self.keeps_weeks if handle is None else is_by_week(handle)
 
     def files(self, handle: DeltaTable) -> list[str]:
         """The paths of the files of the version that `handle` stands at, as patterns for DuckDB."""
@@ -144,7 +158,7 @@ class LakeTable:
             LakeError: one of them cannot be read.
         """
         if handle is None:
-            if next(self.path.glob("*.parquet"), None) is not None:
+            if next(self.path.rglob("*.parquet"), None) is not None:
                 raise self._unreadable("it has Parquet files but no _delta_log")
             return
         for entry in self._log.glob("*.json"):
@@ -205,8 +219,14 @@ def conflict(name: str) -> ConflictError:
     )
 
 
-def names_of(handle: DeltaTable) -> list[str]:
-    """The names of the files of the version that `handle` stands at, relative to its folder."""
+def names_of(handle: DeltaTable, weeks: Collection[date] | None = None) -> list[str]:
+    """The names of the files of the version that `handle` stands at, relative to its folder.
+
+    Args:
+        weeks: Mondays; of a table whose files are by week only those of these weeks.
+    """
+    if weeks is not None and is_by_week(handle):
+        return [file.name for file in files_in(handle, weeks)]
     folder = handle.table_uri.removeprefix("file://")
     return [uri.removeprefix(folder) for uri in handle.file_uris()]
 

@@ -10,7 +10,9 @@ writes anew.
 """
 
 import dataclasses
+import time
 from collections.abc import Sequence
+from datetime import date
 
 import duckdb
 from arro3.core import Table as ArrowTable
@@ -36,7 +38,15 @@ from warehouse_assets.lake.files import (
 )
 from warehouse_assets.lake.lake import Lake
 from warehouse_assets.lake.table import LakeTable, conflict, names_of
-from warehouse_assets.tables import column_names, identifiers, key_names, value_names
+from warehouse_assets.lake.weeks import files_in, is_by_week
+from warehouse_assets.tables import (
+    WEEK,
+    column_names,
+    identifiers,
+    key_names,
+    value_names,
+    week_of,
+)
 
 # Delta's merge holds its source outside DuckDB's memory limit; beyond this DuckDB rewrites.
 MOST_ROWS_FOR_DELTA_MERGE = 100_000
@@ -62,7 +72,7 @@ def append(
     Args:
         connection: where a SELECT can be run.
     """
-    files = _files_of(connection, table, rows)
+    files = _files_of(connection, table, handle, rows)
     return register(table, handle, files, transactions)
 
 
@@ -74,7 +84,7 @@ def overwrite(
     transactions: Transactions,
 ) -> Written:
     """Make the table hold `rows`; nothing is compared."""
-    files = _files_of(connection, table, rows)
+    files = _files_of(connection, table, handle, rows)
     return register(table, handle, files, transactions, mode="overwrite")
 
 
@@ -113,13 +123,14 @@ def merge(
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE _changes AS
         SELECT {identifiers(names, "new.")}, false AS _is_deleted,
-            old."{keys[0]}" IS NOT NULL AS _is_known
+            old."{keys[0]}" IS NOT NULL AS _is_known, {_week_before(table, handle)}
         FROM {latest} AS new LEFT JOIN "{table.name}" AS old USING ({identifiers(keys)})
         WHERE old."{keys[0]}" IS NULL OR ({newer}({differs}))"""
     )
     whole = f"""SELECT {identifiers(names)} FROM "{table.name}" ANTI JOIN _changes
         USING ({identifiers(keys)}) UNION ALL SELECT {identifiers(names)} FROM _changes"""
-    return _commit_changes(connection, table, handle, whole, _counted(connection), transactions)
+    counted = _counted(connection)
+    return _commit_changes(connection, lake, table, handle, whole, counted, transactions)
 
 
 def replace(
@@ -138,7 +149,7 @@ def replace(
             values in it stay as they are. None of `rows` is of them.
     """
     if not handle.file_uris():
-        files = _files_of(connection, table, rows)
+        files = _files_of(connection, table, handle, rows)
         return register(table, handle, files, transactions) if files else Written()
 
     connection.execute(f"CREATE OR REPLACE TEMP TABLE _new AS {cast_query(table, rows)}")
@@ -147,33 +158,44 @@ def replace(
     keys, columns = key_names(table.declaration), identifiers(column_names(table.declaration))
     key_list = identifiers(keys)
     lake.view(connection, table.declaration, handle)
-    old, kept = f'"{table.name}"', ""
+    old, kept, before = f'"{table.name}"', "", _week_before(table, handle)
     if within is not None:
         column, values = within
         old = f'(FROM "{table.name}" SEMI JOIN {values} USING ("{column}"))'
         kept = f'UNION ALL FROM "{table.name}" ANTI JOIN {values} USING ("{column}")'
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE _changes AS
-        SELECT new.*, false AS _is_deleted, old."{keys[0]}" IS NOT NULL AS _is_known
+        SELECT new.*, false AS _is_deleted, old."{keys[0]}" IS NOT NULL AS _is_known, {before}
         FROM (SELECT {columns} FROM _new EXCEPT SELECT {columns} FROM {old} AS old) AS new
         LEFT JOIN "{table.name}" AS old USING ({key_list})
         UNION ALL
-        SELECT {columns}, true, true FROM {old} AS old ANTI JOIN _new USING ({key_list})"""
+        SELECT {columns}, true, true, {before}
+        FROM {old} AS old ANTI JOIN _new USING ({key_list})"""
     )
     counted = _counted(connection)
     if not counted.rows_changed:
         return Written()
     is_small = within is not None or _bytes(connection, table, handle) <= MOST_BYTES_FOR_DELTA_MERGE
     whole = f"FROM _new {kept}"
-    return _commit_changes(connection, table, handle, whole, counted, transactions, is_small)
+    return _commit_changes(connection, lake, table, handle, whole, counted, transactions, is_small)
 
 
 def _files_of(
-    connection: duckdb.DuckDBPyConnection, table: LakeTable, rows: Rows
+    connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable, rows: Rows
 ) -> Sequence[WrittenFile]:
-    if isinstance(rows, WrittenRows):
+    by_week = is_by_week(handle)
+    if isinstance(rows, WrittenRows) and not by_week:
         return rows.files
-    return write_parquet(connection, table, cast_query(table, rows))
+    files = write_parquet(connection, table, cast_query(table, rows), is_by_week=by_week)
+    if isinstance(rows, WrittenRows):
+        discard(table, rows.files)
+    return files
+
+
+def _week_before(table: LakeTable, handle: DeltaTable) -> str:
+    """A column of `_changes`: the week that the row `old` is of, where files are by week."""
+    week = week_of(table.declaration, "old.") if is_by_week(handle) else None
+    return f"{week or 'CAST(NULL AS DATE)'} AS _week_before"
 
 
 def _latest(
@@ -228,6 +250,7 @@ def _counted(connection: duckdb.DuckDBPyConnection) -> Written:
 
 def _commit_changes(
     connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
     table: LakeTable,
     handle: DeltaTable,
     whole: str,
@@ -235,9 +258,11 @@ def _commit_changes(
     transactions: Transactions,
     is_small: bool = True,
 ) -> Written:
-    """Commit what is in `_changes`: added, merged by Delta, or in a table written anew.
+    """Commit what is in `_changes`: added, merged by Delta, or in files written anew.
 
-    `_changes` has the table's columns, each key once, and says of it `_is_deleted` and `_is_known`.
+    `_changes` has the table's columns, each key once, and says of it `_is_deleted`, `_is_known`
+    and `_week_before`. Of a table whose files are by week only those of the weeks that a changed
+    row was of, or is now, are written anew.
 
     Args:
         whole: a SELECT of all rows that the table holds afterwards.
@@ -246,10 +271,47 @@ def _commit_changes(
     """
     if counted.updated + counted.deleted == 0:
         return append(connection, table, handle, "FROM _changes", transactions)
+    weeks = _changed_weeks(connection, table) if is_by_week(handle) else None
     if is_small and counted.rows_changed <= MOST_ROWS_FOR_DELTA_MERGE:
-        return _merge(connection, table, handle, transactions)
-    written = overwrite(connection, table, handle, whole, transactions)
+        return _merge(connection, table, handle, transactions, weeks)
+    if weeks is None:
+        written = overwrite(connection, table, handle, whole, transactions)
+    else:
+        written = _overwrite_weeks(connection, lake, table, handle, whole, transactions, weeks)
     return dataclasses.replace(counted, bytes_written=written.bytes_written)
+
+
+def _changed_weeks(connection: duckdb.DuckDBPyConnection, table: LakeTable) -> set[date]:
+    """The weeks that the rows of `_changes` were of, and are of now."""
+    found = connection.execute(
+        f"""SELECT {week_of(table.declaration)} FROM _changes
+        UNION SELECT _week_before FROM _changes WHERE _is_known"""
+    )
+    return {week for (week,) in found.fetchall()}
+
+
+def _overwrite_weeks(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    table: LakeTable,
+    handle: DeltaTable,
+    whole: str,
+    transactions: Transactions,
+    weeks: set[date],
+) -> Written:
+    """Have the table's files of `weeks` hold the rows that `whole` has of them."""
+    replaced = files_in(handle, weeks)
+    paths = table.paths(file.name for file in replaced)
+    lake.view_rows(connection, table.declaration, paths, table.name)  # which `whole` reads
+    query = f"FROM ({whole}) WHERE {week_of(table.declaration)} IN ({_dates(weeks)})"
+    files = _files_of(connection, table, handle, query)
+    now = int(time.time() * 1000)
+    removals = [file.removal(now, data_change=True) for file in replaced]
+    return register(table, handle, files, transactions, replaced=removals)
+
+
+def _dates(weeks: set[date]) -> str:
+    return ", ".join(f"DATE '{week.isoformat()}'" for week in sorted(weeks))
 
 
 def _merge(
@@ -257,12 +319,18 @@ def _merge(
     table: LakeTable,
     handle: DeltaTable,
     transactions: Transactions,
+    weeks: set[date] | None,
 ) -> Written:
-    """Let Delta merge what is in `_changes`."""
+    """Let Delta merge what is in `_changes`, which touches these weeks if files are by week."""
     names, keys = column_names(table.declaration), key_names(table.declaration)
+    columns, predicates = "", [f'old."{key}" = new."{key}"' for key in keys]
+    if weeks is not None:
+        columns = f", {week_of(table.declaration)} AS {WEEK}"
+        predicates.append(f"old.{WEEK} IN ({_dates(weeks)})")
+        names = [*names, WEEK]
     values = {name: f'new."{name}"' for name in names}
     before = set(names_of(handle))
-    changes = "SELECT * EXCLUDE (_is_known) FROM _changes"
+    changes = f"SELECT * EXCLUDE (_is_known, _week_before){columns} FROM _changes"
     crash_point("merge to be written", table.name)
     try:
         with full_disk_explained(table):
@@ -271,7 +339,7 @@ def _merge(
                     # Read to its end first: Delta leaves the last batch unread, and DuckDB then
                     # takes no further statement.
                     ArrowTable(connection.sql(changes)),
-                    predicate=" AND ".join(f'old."{key}" = new."{key}"' for key in keys),
+                    predicate=" AND ".join(predicates),
                     source_alias="new",
                     target_alias="old",
                     # The source is small: Delta may look at it to see which files it can touch.

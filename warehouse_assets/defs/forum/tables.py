@@ -106,7 +106,7 @@ VOTES = Table(
         nullable=False,
     ),
     _arrival(),
-    info={"made_from": "archive"},
+    info={"made_from": "archive", "week_of": "creation_date", "is_kept_by_week": True},
     comment="Votes on posts, of every kind; of each the newest version delivered.",
 )
 
@@ -121,6 +121,7 @@ VOTES_PER_POST_PER_WEEK = Table(
         "votes", BigInteger, nullable=False, comment="Votes of any kind cast on it in that week."
     ),
     comment="How many votes each post got in each week; only weeks in which it got any.",
+    info={"week_of": "week_start", "is_kept_by_week": True},
     sqlite_with_rowid=False,
 )
 
@@ -155,7 +156,7 @@ MEAN_VOTES_PER_POST_PER_WEEK = Table(
     ),
     comment="The mean votes per post of every week from the first vote to the last, weeks "
     "without votes included.",
-    info={"answers": "What is the mean votes per post per week?"},
+    info={"answers": "What is the mean votes per post per week?", "week_of": "week_start"},
     sqlite_with_rowid=False,
 )
 

@@ -106,6 +106,7 @@ def _daily(name: str, id_name: str, id_comment: str, comment: str) -> Table:
             comment="Those with a rating, by which `rating_sum` is to be divided for the average.",
         ),
         comment=comment,
+        info={"week_of": "review_date"},
         sqlite_with_rowid=False,
     )
 

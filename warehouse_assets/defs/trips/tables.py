@@ -53,7 +53,13 @@ TRIPS = Table(
         comment="Number of the inbox file that it came in; the archive has the file under it.",
     ),
     comment="Trips, one row each; they have no key, and what a file says twice counts twice.",
-    info={"made_from": "archive", "is_large": True, "clustered_by": ("origin_lon", "origin_lat")},
+    info={
+        "made_from": "archive",
+        "is_large": True,
+        "clustered_by": ("origin_lon", "origin_lat"),
+        "week_of": "started_at",
+        "is_kept_by_week": True,
+    },
 )
 
 DAILY_TRIPS = Table(
@@ -77,6 +83,7 @@ DAILY_TRIPS = Table(
         comment="Time of the latest of them.",
     ),
     comment="How many trips each region had each day, by datasource; only days with trips.",
+    info={"week_of": "day"},
     sqlite_with_rowid=False,
 )
 
@@ -97,6 +104,7 @@ WEEKLY_TRIPS = Table(
     info={
         "answers": "How many trips did each region have per week?",
         "picture": "/trips/weeks.svg",
+        "week_of": "week_start",
     },
     sqlite_with_rowid=False,
 )

@@ -1,0 +1,109 @@
+"""Laying a table out anew: the same rows in files by week, or no longer by week."""
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from deltalake import DeltaTable
+
+from warehouse_assets.crash_points import crash_point
+from warehouse_assets.lake.commit import cast_query, full_disk_explained
+from warehouse_assets.lake.files import discard, keep_hashes, write_parquet
+from warehouse_assets.lake.lake import Lake
+from warehouse_assets.lake.table import REARRANGED, LakeTable, conflict
+from warehouse_assets.lake.weeks import files_in, partition
+from warehouse_assets.tables import WEEK, delta_schema
+
+
+def relayout(lake: Lake, table: LakeTable, handle: DeltaTable) -> None:
+    """Bring the files of a table to what `table.keeps_weeks` says, in one commit.
+
+    The table keeps its identity, its rows and its transactions, and its change data feed tells
+    nothing of it. The caller holds the table's lock.
+
+    Raises:
+        ConflictError: another process committed meanwhile; the table is as it was.
+    """
+    crash_point("table to be laid out", table.name)
+    with lake.connect() as connection:
+        lake.view_files(connection, table.declaration, table.files(handle), "_part")
+        written = write_parquet(
+            connection,
+            table,
+            cast_query(table, "FROM _part"),
+            data_change=False,
+            is_by_week=table.keeps_weeks,
+        )
+    now, metadata = int(time.time() * 1000), handle.metadata()
+    schema = delta_schema(table.declaration, table.keeps_weeks)
+    entry = [
+        {"commitInfo": {"timestamp": now, "operation": "WRITE", REARRANGED: "true"}},
+        {
+            "metaData": {
+                "id": str(metadata.id),
+                "name": metadata.name,
+                "description": metadata.description,
+                "format": {"provider": "parquet", "options": {}},
+                "schemaString": schema.to_json(),
+                "partitionColumns": [WEEK] if table.keeps_weeks else [],
+                "createdTime": metadata.created_time,
+                "configuration": metadata.configuration,
+            }
+        },
+        *(
+            {
+                "remove": {
+                    "path": file.name,
+                    "deletionTimestamp": now,
+                    "dataChange": False,
+                    "extendedFileMetadata": True,
+                    "partitionValues": partition(file.week),
+                    "size": file.size,
+                }
+            }
+            for file in files_in(handle)
+        ),
+        *(
+            {
+                "add": {
+                    "path": file.action.path,
+                    "partitionValues": file.action.partition_values,
+                    "size": file.action.size,
+                    "modificationTime": file.action.modification_time,
+                    "dataChange": False,
+                    "stats": file.action.stats,
+                }
+            }
+            for file in written
+        ),
+    ]
+    try:
+        with full_disk_explained(table):
+            keep_hashes(table, [file.action.path for file in written])
+            crash_point("layout to be committed", table.name)
+            _commit(table.path / "_delta_log", handle.version() + 1, entry)
+    except FileExistsError as error:
+        discard(table, written)
+        raise conflict(table.name) from error
+    crash_point("layout committed", table.name)
+
+
+def _commit(log: Path, version: int, entry: Sequence[Mapping[str, Any]]) -> None:
+    """Make an entry of a log, whole or not at all; Delta's own writer cannot change a partitioning.
+
+    Raises:
+        FileExistsError: there is one of that version.
+    """
+    unfinished = log / f"_commit_{uuid4()}.json.tmp"
+    try:
+        with unfinished.open("w", encoding="utf-8") as stream:
+            stream.write("".join(f"{json.dumps(action)}\n" for action in entry))
+            stream.flush()
+            os.fsync(stream.fileno())
+        (log / f"{version:020}.json").hardlink_to(unfinished)
+    finally:
+        unfinished.unlink(missing_ok=True)
