@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 _BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES |= {f"{unit}I": 1024**power for power, unit in enumerate("KMGT", start=1)}
@@ -157,6 +157,13 @@ def _hosts(text: str) -> frozenset[str]:
     return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
 
 
+def _part_of_day(hours: int) -> int:
+    """Hours that divide a day."""
+    if hours not in {1, 2, 3, 4, 6, 8, 12, 24}:
+        raise ValueError("it must be 1, 2, 3, 4, 6, 8, 12 or 24 hours")
+    return hours
+
+
 LocalPath = Annotated[Path, BeforeValidator(_path)]
 LakeFolder = Annotated[Path, BeforeValidator(_lake_folder)]
 # These may hold a password or a token.
@@ -174,6 +181,7 @@ Seconds = Annotated[float, Field(ge=0, le=3600)]
 Timeout = Annotated[float, Field(ge=1, le=86_400)]  # in seconds
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[int, Field(ge=0, le=3660)]
+PartOfDay = Annotated[int, AfterValidator(_part_of_day)]  # in hours
 Zoom = Annotated[int, Field(ge=0, le=24)]  # of Web-Mercator tiles
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=0, le=10**9)]

@@ -133,7 +133,8 @@ class Settings(BaseModel):
     publishes_large_tables: bool = _setting(
         "PUBLISH_LARGE_TABLES",
         "no",
-        "Whether `test_runs` and `trips`, which grow without end, are published, too.",
+        "Whether `test_runs`, `deliveries`, `trips` and `trip_groups_fine`, which grow without "
+        "end, are published, too.",
     )
     partition_by_week: bool = _setting(
         "PARTITION_BY_WEEK",
@@ -143,9 +144,15 @@ class Settings(BaseModel):
     )
     trip_groups_zoom: kinds.Zoom = _setting(
         "TRIP_GROUPS_ZOOM",
-        "14",
-        "Zoom of the Web-Mercator tiles that make trips similar; with another one "
-        "`trip_groups` is computed anew.",
+        "10",
+        "Zoom of the Web-Mercator tiles by which `trip_groups` has trips as similar; with another "
+        "one it is computed anew. Other ones can be asked for at any time.",
+    )
+    trip_groups_hours: kinds.PartOfDay = _setting(
+        "TRIP_GROUPS_HOURS",
+        "4",
+        "Hours of the parts of the day by which `trip_groups` has trips as similar: 1, 2, 3, 4, 6, "
+        "8, 12 or 24; as TRIP_GROUPS_ZOOM.",
     )
     memory_limit: kinds.Memory = _setting(
         "MEMORY_LIMIT", "4GB", "Memory that one run may use, in bytes."

@@ -119,6 +119,14 @@ def identifiers(names: Sequence[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{name}"' for name in names)
 
 
+def cast_columns(table: Table) -> str:
+    """The columns of `table` in a SELECT of columns of these names, cast to their types."""
+    return ", ".join(
+        f'CAST("{column.name}" AS {duckdb_type(column)}) AS "{column.name}"'
+        for column in table.columns
+    )
+
+
 def aggregates(table: Table) -> dict[str, str]:
     """How partial rows of `table` become one: `sum`, `min` or `max` of each column but the key.
 

@@ -67,6 +67,8 @@ WRONG = [
     ("TRIP_GROUPS_ZOOM", "-1", "from 0 to 24"),
     ("TRIP_GROUPS_ZOOM", "\N{SUPERSCRIPT TWO}", "a whole number"),
     ("TRIP_GROUPS_ZOOM", "25", "from 0 to 24"),
+    ("TRIP_GROUPS_HOURS", "5", "1, 2, 3, 4, 6, 8, 12 or 24 hours"),
+    ("TRIP_GROUPS_HOURS", "0", "1, 2, 3, 4, 6, 8, 12 or 24 hours"),
     ("API_PORT", "http", "a whole number"),
     ("API_PORT", "0", "from 1 to 65535"),
     ("API_PORT", "65536", "from 1 to 65535"),

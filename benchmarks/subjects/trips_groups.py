@@ -1,7 +1,7 @@
 """The groups of similar trips and the trips per week, against plain queries of DuckDB.
 
 The baseline asks the Parquet file that DuckDB alone has made, and writes Parquet. The project
-computes all three tables that follow from the trips, `daily_trips` among them, from the lake into
+computes all four tables that follow from the trips, `daily_trips` among them, from the lake into
 the lake, as its assets do.
 """
 
@@ -12,8 +12,15 @@ import duckdb
 import warehouse_assets.defs.trips
 from benchmarks.context import Context
 from benchmarks.subjects.homes import copy_home, environment, lake_of, settings_of
-from benchmarks.subjects.trips_sql import GROUPS, TILES, WEEKS
-from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS, WEEKLY_TRIPS
+from benchmarks.subjects.trips_sql import GROUPS, WEEKS
+from warehouse_assets.defs.trips.groups import constants_of, fine_zoom
+from warehouse_assets.defs.trips.tables import (
+    DAILY_TRIPS,
+    TRIP_GROUPS,
+    TRIP_GROUPS_FINE,
+    TRIPS,
+    WEEKLY_TRIPS,
+)
 from warehouse_assets.orchestration.computation import compute, compute_added
 from warehouse_assets.settings import Settings
 from warehouse_assets_tests.sail import Sail
@@ -57,17 +64,21 @@ def _compute(context: Context, settings: Settings) -> None:
     lake = lake_of(settings)
     queries = {
         table: (_SQL / f"{table.name}.sql").read_text(encoding="utf-8")
-        for table in (DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS)
+        for table in (DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS_FINE, TRIP_GROUPS)
     }
+    zoom = fine_zoom(settings)
     with context.measuring():
         compute_added(lake, lake.table(DAILY_TRIPS), TRIPS, queries[DAILY_TRIPS], {})
         compute(lake, lake.table(WEEKLY_TRIPS), [DAILY_TRIPS], queries[WEEKLY_TRIPS])
-        zoom = {"tiles": float(TILES)}
-        compute_added(lake, lake.table(TRIP_GROUPS), TRIPS, queries[TRIP_GROUPS], zoom)
+        fine = lake.table(TRIP_GROUPS_FINE)
+        compute_added(lake, fine, TRIPS, queries[TRIP_GROUPS_FINE], constants_of(zoom, zoom, 1))
+        constants = constants_of(settings.trip_groups_zoom, zoom, settings.trip_groups_hours)
+        query = queries[TRIP_GROUPS]
+        compute_added(lake, lake.table(TRIP_GROUPS), TRIP_GROUPS_FINE, query, constants)
     with lake.connect() as connection:
-        for table in (WEEKLY_TRIPS, TRIP_GROUPS):
+        for table in (WEEKLY_TRIPS, TRIP_GROUPS_FINE):
             lake.view_newest(connection, table)
-        _check(context, connection, "weekly_trips", "trip_groups")
+        _check(context, connection, "weekly_trips", "trip_groups_fine")
 
 
 def _check(

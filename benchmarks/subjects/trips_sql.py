@@ -41,4 +41,4 @@ SELECT region, {_tile_x("origin")}, {_tile_y("origin")}, {_tile_x("destination")
     {_tile_y("destination")}, CAST(extract(hour FROM started_at) AS BIGINT) AS hour_of_day,
     count(*) AS trips, min(started_at) AS first_trip_at, max(started_at) AS last_trip_at
 FROM {{trips}} GROUP BY 1, 2, 3, 4, 5, 6"""
-"""`trip_groups`."""
+"""`trip_groups_fine`."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import duckdb
@@ -21,17 +21,9 @@ from warehouse_assets.catalogue import (
     tables_of,
 )
 from warehouse_assets.cli import terminal
-from warehouse_assets.cli.terminal import examples
-from warehouse_assets.defs.trips.answers import (
-    Box,
-    Match,
-    WeeklyTrips,
-    regions,
-    weekly_trips_of_box,
-    weekly_trips_of_region,
-)
-from warehouse_assets.defs.trips.tables import DAILY_TRIPS
-from warehouse_assets.errors import WarehouseError
+from warehouse_assets.cli.terminal import Answer, examples
+from warehouse_assets.cli.trips import answer_of_area, answer_of_groups, read_box
+from warehouse_assets.defs.trips.groups import HOURS, Filter, Likeness
 from warehouse_assets.history.as_of import fetch, handles_of, read_moment, view
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
@@ -40,7 +32,6 @@ from warehouse_assets.times import Days
 from warehouse_assets.warehouse import warehouse_at
 
 _DAY = click.DateTime(["%Y-%m-%d"])
-_SIDES_OF_A_BOX = 4
 _ROWS_AT_ONCE = 10_000
 
 
@@ -51,24 +42,13 @@ as_of_option = click.option(
 )
 
 
-class Answer(NamedTuple):
-    """The first rows of a table that answers a question; `more` rows are left out.
-
-    One that has not been published has no columns.
-    """
-
-    title: str
-    names: Sequence[str]
-    rows: Sequence[Sequence[object]]
-    more: int
-
-
 @click.command(
     "answers",
     cls=InterruptibleCommand,
     epilog=examples(
         "warehouse answers trips --region Prague --from 2018-05-01",
         "warehouse answers trips --box 14.40,50.05,14.45,50.10 --match both",
+        "warehouse answers groups --zoom 12 --hours 6 --region Prague",
     ),
 )
 @click.argument("names", nargs=-1)
@@ -79,8 +59,8 @@ class Answer(NamedTuple):
     show_default=True,
     help="Rows to show of each answer.",
 )
-@click.option("--region", help="Of trips: the weekly average of this region.")
-@click.option("--box", help="Of trips: that of this box, MIN_LON,MIN_LAT,MAX_LON,MAX_LAT.")
+@click.option("--region", help="Of trips and groups: this region.")
+@click.option("--box", help="Of trips and groups: this box, MIN_LON,MIN_LAT,MAX_LON,MAX_LAT.")
 @click.option(
     "--match",
     type=click.Choice(["origin", "destination", "both"]),
@@ -91,6 +71,21 @@ class Answer(NamedTuple):
 @click.option("--from", "first", type=_DAY, help="First day, YYYY-MM-DD.")
 @click.option("--to", "last", type=_DAY, help="Last day, included.")
 @as_of_option
+@click.option(
+    "--zoom",
+    type=click.IntRange(0, 24),
+    help="Of groups: zoom of the tiles.  [default: TRIP_GROUPS_ZOOM]",
+)
+@click.option(
+    "--hours",
+    type=click.Choice([str(hours) for hours in HOURS]),
+    help="Of groups: hours of a part of the day.  [default: TRIP_GROUPS_HOURS]",
+)
+@click.option(
+    "--merge",
+    type=click.Choice(["neighbours"]),
+    help="Of groups: those whose tiles and parts of the day touch are one.",
+)
 def answers(
     names: Sequence[str],
     limit: int,
@@ -100,21 +95,43 @@ def answers(
     match: Any,
     first: datetime | None,
     last: datetime | None,
+    zoom: int | None,
+    hours: str | None,
+    merge: str | None,
 ) -> None:
-    """Show the answers, from the warehouse: all of them, or the tables and questions NAMES."""
+    """Show the answers, from the warehouse: all of them, or the tables and questions NAMES.
+
+    `groups` are those of similar trips, which are as similar as you say, from the lake.
+    """
     settings = Settings.from_environment()
-    if region is not None or box is not None or first or last:
-        if tuple(names) not in {(), ("trips",)}:
-            raise click.UsageError("--region, --box, --from and --to are of `answers trips`.")
+    is_of_groups = tuple(names) == ("groups",)
+    if not is_of_groups and (zoom is not None or hours or merge):
+        raise click.UsageError("--zoom, --hours and --merge are of `answers groups`.")
+    if is_of_groups or region is not None or box is not None or first or last:
+        if tuple(names) not in {(), ("trips",), ("groups",)}:
+            raise click.UsageError(
+                "--region, --box, --from and --to are of `answers trips` and `answers groups`."
+            )
         if as_of is not None:
-            raise click.UsageError("--as-of is of tables and questions, not of a region or a box.")
+            raise click.UsageError(
+                "--as-of is of tables and questions, not of groups, a region or a box."
+            )
         try:
             days = Days(first and first.date(), last and last.date())
         except ValueError as error:
             raise click.UsageError(f"{error}.") from None
-        average, answer = _answer_of_area(settings, region, box, match, days, limit)
+        if is_of_groups:
+            likeness = Likeness(
+                settings.trip_groups_zoom if zoom is None else zoom,
+                int(hours or settings.trip_groups_hours),
+                merge is not None,
+            )
+            wanted = Filter(region, None, days, None if box is None else read_box(box), match)
+            words, answer = answer_of_groups(settings, likeness, wanted, limit)
+        else:
+            words, answer = answer_of_area(settings, region, box, match, days, limit)
         terminal.print_table(answer.title, answer.names, answer.rows, answer.more)
-        terminal.out.print(average, markup=False)
+        terminal.out.print(words, markup=False)
         return
     for answer in _answers(settings, names, limit, as_of):
         # Words instead of names: long names would be broken anywhere.
@@ -196,57 +213,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value
-
-
-def _answer_of_area(
-    settings: Settings, region: str | None, box: str | None, match: Match, days: Days, limit: int
-) -> tuple[str, Answer]:
-    """The weekly average of a region or a box in words, and the trips by week.
-
-    Raises:
-        click.UsageError: there is no such region, or the box is none, or there are both.
-    """
-    if (region is None) == (box is None):
-        raise click.UsageError("Say either --region NAME or --box MIN_LON,MIN_LAT,MAX_LON,MAX_LAT.")
-    if box is not None:
-        lake = Lake.of(settings)
-        weekly = weekly_trips_of_box(lake, _box(box), match, days)
-        where = f"the box {box} ({match})"
-    else:
-        weekly, where = _of_region(settings, str(region), days), f"the region {region}"
-    words = "No trips."
-    if weekly.average is not None:
-        words = (
-            f"{weekly.average:,.4f} trips per week: {weekly.trips:,} trips in "
-            f"{len(weekly.weeks):,} weeks from {weekly.weeks[0][0]} to {weekly.weeks[-1][0]}."
-        )
-    title = f"How many trips did {where} have per week?"
-    more = max(len(weekly.weeks) - limit, 0)
-    return words, Answer(title, ["week start", "trips"], weekly.weeks[:limit], more)
-
-
-def _of_region(settings: Settings, region: str, days: Days) -> WeeklyTrips:
-    with warehouse_at(settings.warehouse_url).read() as connection:
-        if not sa.inspect(connection).has_table(str(DAILY_TRIPS.name)):
-            raise WarehouseError(
-                "The trips have not been published yet. Take files of trips (`warehouse ingest "
-                "FILE`), or materialise the assets of the group trips."
-            )
-        weekly = weekly_trips_of_region(connection, region, days)
-        if weekly is None:
-            known = ", ".join(regions(connection)) or "none yet"
-            raise click.UsageError(f"There is no region {region!r}. The regions are: {known}.")
-    return weekly
-
-
-def _box(text: str) -> Box:
-    sides = text.split(",")
-    if len(sides) != _SIDES_OF_A_BOX:
-        raise click.UsageError(f"The box {text!r} is not four numbers with commas between them.")
-    try:
-        return Box(*map(float, sides))
-    except ValueError as error:
-        raise click.UsageError(f"The box {text!r} cannot be used: {error}.") from None
 
 
 @click.command(

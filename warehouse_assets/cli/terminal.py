@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -52,6 +52,18 @@ Rows = Sequence[Sequence[object]]
 def examples(*lines: str) -> str:
     """Commands for the end of a help text, each on a line of its own."""
     return "\b\n" + "\n".join(lines)
+
+
+class Answer(NamedTuple):
+    """The first rows of a table that answers a question; `more` rows are left out.
+
+    One that has not been published has no columns.
+    """
+
+    title: str
+    names: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    more: int
 
 
 def print_table(title: str, headings: Sequence[str], rows: Rows, more: int = 0) -> None:

@@ -19,7 +19,7 @@ from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.lake.files import Rows, WrittenFile, WrittenRows, discard, keep_hashes
 from warehouse_assets.lake.table import LakeTable, conflict
-from warehouse_assets.tables import duckdb_type
+from warehouse_assets.tables import cast_columns
 
 Transactions = Mapping[str, int]
 """Application id -> version. The id names a part of a source, the version is its number."""
@@ -108,11 +108,7 @@ def commit_properties(
 def cast_query(table: LakeTable, rows: Rows) -> str:
     """A SELECT of `rows` with the columns of `table`, in their order and of their types."""
     query = rows.query if isinstance(rows, WrittenRows) else rows
-    columns = ", ".join(
-        f'CAST("{column.name}" AS {duckdb_type(column)}) AS "{column.name}"'
-        for column in table.declaration.columns
-    )
-    return f"SELECT {columns} FROM ({query})"
+    return f"SELECT {cast_columns(table.declaration)} FROM ({query})"
 
 
 @contextmanager

@@ -87,8 +87,8 @@ def test_a_region_or_a_box_is_asked_for_with_days_and_ends_of_trips(trips: Serve
 
 
 def groups(served: Served, **values: Any) -> list[dict[str, Any]]:
-    """The groups of all pages."""
-    found = pages(served, "/trips/groups", **values)
+    """The groups of all pages, of the finest likeness."""
+    found = pages(served, "/trips/groups", zoom=14, hours=1, **values)
     assert all(len(page["groups"]) <= values.get("limit", 100) for page in found)
     return [group for page in found for group in page["groups"]]
 
@@ -121,11 +121,48 @@ def test_groups_can_be_filtered_and_paged_through(trips: Served) -> None:
     assert rows(groups(trips, min_trips=2, limit=1)) == [
         r for r in expected_rows(TRIPS) if r[6] > 1
     ]
-    assert get(trips, "groups", region="Atlantis").json() == {"groups": [], "next": None}
+    nothing: dict[str, Any] = {
+        "trips": 0,
+        "all_groups": 0,
+        "share_in_groups": None,
+        "groups": [],
+        "next": None,
+    }
+    assert get(trips, "groups", region="Atlantis").json() == {"zoom": 10, "hours": 4, **nothing}
+
+
+def test_how_similar_trips_are_is_chosen_when_asking(trips: Served) -> None:
+    in_2018 = [trip for trip in TRIPS if trip.time.year == 2018 and trip.time.month == 12]
+    for values, wanted, (zoom, hours) in (
+        ({}, TRIPS, (10, 4)),
+        ({"zoom": 0, "hours": 24}, TRIPS, (0, 24)),
+        ({"zoom": 12, "from": "2018-12-01", "to": "2018-12-31"}, in_2018, (12, 4)),
+        ({"hours": 8, **BOX_OF_BRNO, "region": "Brno"}, BY_HAND[:3], (10, 8)),
+    ):
+        expected = journeys.groups(wanted, zoom, hours)
+        found = get(trips, "groups", limit=1000, **values).json()
+
+        assert sorted(rows(found["groups"])) == [row[:7] for row in expected]
+        together = sum(row[6] for row in expected if row[6] > 1)
+        assert found["share_in_groups"] == together / len(wanted)
+        told = {"trips": len(wanted), "all_groups": len(expected), "zoom": zoom, "hours": hours}
+        assert found == {**found, **told}
+
+
+def test_neighbours_are_one_if_that_is_asked_for(trips: Served) -> None:
+    values = {"zoom": 5, "hours": 24, "region": "Turin"}
+    found = get(trips, "groups", merge="neighbours", **values).json()
+
+    (group,) = found["groups"]
+    assert group["groups_joined"] == get(trips, "groups", **values).json()["all_groups"] > 1
+    assert (group["trips"], found["share_in_groups"]) == (found["trips"], 1.0)
+    as_csv = get(trips, "groups", merge="neighbours", format="csv", **values).text.splitlines()
+    assert as_csv[0].endswith("destination_lon,destination_lat,groups_joined")
+    assert as_csv[1].endswith(f",{group['groups_joined']}")
 
 
 def test_a_group_tells_where_and_when_it_was(trips: Served) -> None:
-    (group,) = get(trips, "groups", region="A&B / 'Ü'").json()["groups"]
+    (group,) = groups(trips, region="A&B / 'Ü'")
 
     # The tile south-east of the point at which four tiles meet.
     assert (group["origin_tile_x"], group["origin_tile_y"]) == (8192, 8192)
@@ -162,8 +199,8 @@ _REFUSED: list[Any] = [
             ({}, "Say either region, or min_lon"),
             ({"region": "Brno", **BOX_OF_BRNO}, "Say either region, or min_lon"),
             ({"region": "Brno", "match": "both"}, "there is none"),
-            ({"min_lon": 1, "max_lon": 2, "max_lat": 3}, "Say either region, or min_lon"),
-            ({"min_lon": 1, "min_lat": 2, "max_lat": 3}, "Say either region, or min_lon"),
+            ({"min_lon": 1, "max_lon": 2, "max_lat": 3}, "Say all four sides of a box"),
+            ({"min_lon": 1, "min_lat": 2, "max_lat": 3}, "Say all four sides of a box"),
             ({**BOX_OF_BRNO, "min_lon": 14.6}, "from -180 to 180, the minimum first"),
             ({**BOX_OF_BRNO, "min_lat": "nan"}, "min_lat"),
             ({**BOX_OF_BRNO, "max_lon": "east"}, "max_lon"),
@@ -181,6 +218,12 @@ _REFUSED: list[Any] = [
             ("limit", (0, 1001, "many")),
             ("hour_of_day", (24, -1)),
             ("min_trips", (0, 2**63)),
+            ("zoom", (-1, 25, 9.5)),
+            ("hours", (0, 5, 25, "all")),
+            ("merge", ("", "all")),
+            ("match", ("origin",)),
+            ("min_lon", (14.4,)),
+            ("from", ("May",)),
         ]
         for value in values
     ),

@@ -149,3 +149,48 @@ def test_of_a_lake_without_trips_a_box_has_none(command: Command, house: House) 
     assert result.exit_code == 0
     assert "No trips." in result.output
     assert not house.settings.lake.exists()
+
+
+@pytest.mark.usefixtures("filled")
+def test_groups_are_as_similar_as_one_asks(command: Command) -> None:
+    for arguments, rows, words in (
+        # Tiles of 25 km: two trips of eight to twelve o'clock are from Prague to the north of it.
+        (
+            ["--region", "Prague"],
+            [["Prague", "50.1769 14.5898", "50.1769 14.5898", "08-12", "2"]],
+            "50.0% of 4 trips are in groups of two or more; there are 3 groups (zoom 10, 4 hours).",
+        ),
+        (
+            ["--zoom", "5", "--hours", "24", "--limit", "1"],
+            [["Prague", "52.4828 16.8750", "52.4828 16.8750", "00-24", "4"]],
+            "66.7% of 6 trips are in groups of two or more; there are 3 groups (zoom 5, 24 hours).",
+        ),
+        (
+            ["--box", AROUND_PRAGUE, "--to", "2018-05-01"],
+            [["Prague", "50.1769 14.5898", "50.1769 14.5898", "08-12", "1"]],
+            "0.0% of 1 trips",
+        ),
+        (["--from", "2030-01-01"], [], "No trips."),
+    ):
+        result = command("answers", "groups", *arguments)
+
+        assert result.exit_code == 0, result.output
+        assert cells(result.output)[: len(rows)] == rows
+        assert words in " ".join(result.output.split())
+
+
+@pytest.mark.usefixtures("filled")
+def test_neighbours_are_one_group_if_that_is_asked_for(command: Command) -> None:
+    result = command("answers", "groups", "--hours", "12", "--merge", "neighbours")
+
+    assert [row[-2:] for row in cells(result.output)] == [["4", "2"], ["1", "1"], ["1", "1"]]
+    assert "(zoom 10, 12 hours, neighbours are one)" in " ".join(result.output.split())
+
+
+def test_what_is_of_groups_is_refused_for_other_answers(command: Command) -> None:
+    for arguments in (
+        ["trips", "--zoom", "9"],
+        ["--hours", "4"],
+        ["posts", "--merge", "neighbours"],
+    ):
+        assert "are of `answers groups`" in command("answers", *arguments).output

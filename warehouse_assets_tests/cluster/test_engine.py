@@ -25,6 +25,7 @@ _COMPUTED = {
     "product_reviews_daily",
     "reviewer_reviews_daily",
     "trip_groups",
+    "trip_groups_fine",
     "votes_per_post_per_week",
     "weekly_trips",
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS
+from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS_FINE, TRIPS
 from warehouse_assets.lake import Written, maintain, rearrange
 from warehouse_assets.orchestration.computation import compute_added
 from warehouse_assets_tests.crashes import killed_at
@@ -47,9 +47,9 @@ def add_up(house: House, query: str | None = None) -> Written:
 
 
 def group(house: House, zoom: int) -> Written:
-    """Bring `trip_groups` up to date."""
-    table, constants = house.lake.table(TRIP_GROUPS), {"tiles": 2.0**zoom}
-    return compute_added(house.lake, table, TRIPS, journeys.sql("trip_groups"), constants)
+    """Bring `trip_groups_fine` up to date."""
+    table, constants = house.lake.table(TRIP_GROUPS_FINE), {"tiles": 2.0**zoom}
+    return compute_added(house.lake, table, TRIPS, journeys.sql("trip_groups_fine"), constants)
 
 
 def daily(house: House) -> list[tuple[Any, ...]]:
@@ -118,11 +118,11 @@ def test_another_constant_is_computed_from_all_rows_and_the_same_one_is_not(hous
 
     group(house, 5)
 
-    assert house.stored("trip_groups") == journeys.groups(trips, 5)
+    assert house.stored("trip_groups_fine") == journeys.groups(trips, 5)
     make_unreadable(house)
     add(house, Trip())
     group(house, 5)
-    assert house.stored("trip_groups") == journeys.groups([*trips, Trip()], 5)
+    assert house.stored("trip_groups_fine") == journeys.groups([*trips, Trip()], 5)
 
 
 def test_rows_that_were_changed_are_not_counted_as_they_were(house: House) -> None:

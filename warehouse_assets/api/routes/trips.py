@@ -1,9 +1,9 @@
 """The routes of trips: the weekly average of an area, groups of similar trips, and pictures."""
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import sqlalchemy as sa
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -33,18 +33,24 @@ from warehouse_assets.api.response import (
 )
 from warehouse_assets.api.service import service_of
 from warehouse_assets.defs.trips.answers import (
-    ORDER,
     Box,
-    Filter,
     Match,
     WeeklyTrips,
-    most_travelled,
-    tile_centre,
     weekly_trips_by_region,
     weekly_trips_of_box,
     weekly_trips_of_region,
 )
+from warehouse_assets.defs.trips.groups import (
+    HOURS,
+    ORDER,
+    Filter,
+    Likeness,
+    TooManyGroupsError,
+    groups_of,
+    tile_centre,
+)
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
+from warehouse_assets.setting_types import PartOfDay, Zoom
 from warehouse_assets.tables import column_names
 
 router = APIRouter(prefix="/trips", tags=["trips"], route_class=StrictRoute, responses=PROBLEMS)
@@ -83,15 +89,31 @@ class Point(BaseModel):
 _GROUP = row_model(
     "Group",
     {str(column.name): column for column in TRIP_GROUPS.columns},
+    groups_joined=(int, Field(description="Neighbours that are one in it; 1 without `merge`.")),
     origin=(Point, Field(description="Centre of the origin's tile.")),
     destination=(Point, Field(description="Centre of the destination's tile.")),
+)
+_PAGE_OF_GROUPS = page_model(
+    "groups",
+    _GROUP,
+    zoom=(int, Field(description="Zoom of the tiles.")),
+    hours=(int, Field(description="Hours of a part of the day.")),
+    trips=(int, Field(description="Trips in all groups, on whichever page.")),
+    all_groups=(int, Field(description="How many groups these are.")),
+    share_in_groups=(
+        float | None,
+        Field(description="Share of the trips that are in groups of two or more; null if none."),
+    ),
 )
 _OF_AVERAGE = in_both_formats(
     "week_start,trips\r\n2018-05-21,4\r\n2018-05-28,1\r\n",
     "The average; as CSV the series that it is made of.",
 )
 _NAMES = column_names(TRIP_GROUPS)
-_COLUMNS = (*_NAMES, "origin_lon", "origin_lat", "destination_lon", "destination_lat")
+_COLUMNS = (
+    *_NAMES,
+    *("origin_lon", "origin_lat", "destination_lon", "destination_lat", "groups_joined"),
+)
 _OF_GROUPS = in_both_formats(
     ",".join(_COLUMNS) + "\r\n",
     "A page; the header `Link` leads to the next one, too.",
@@ -105,8 +127,8 @@ _OF_PICTURE: Any = {
 }
 
 
-class _Area(Formatted, Ranged, OfRegion):
-    """What may be said behind the `?` of the average: a region, or all four sides of a box."""
+class _InBox(Ranged, OfRegion):
+    """What may be said behind the `?` of trips in a region, a range of days or a box."""
 
     min_lon: float | None = Field(None, examples=[14.40])
     min_lat: float | None = Field(None, examples=[50.05])
@@ -117,25 +139,43 @@ class _Area(Formatted, Ranged, OfRegion):
     )
 
     def box(self) -> Box | None:
-        """The box; None if a region is named instead.
+        """The box; None if none of its sides is given.
 
         Raises:
-            Refusal: neither, both, or half a box is given.
+            Refusal: half a box is given, or one that is none.
         """
         sides = (self.min_lon, self.min_lat, self.max_lon, self.max_lat)
         given = [side for side in sides if side is not None]
-        if self.region is not None and not given:
+        if not given:
             if self.match is not None:
                 reason = "It says which end of a trip is in the box, and there is none."
                 raise Refusal(422, reason, "match")
             return None
-        if self.region is not None or len(given) < len(sides):
-            reason = "Say either region, or min_lon, min_lat, max_lon and max_lat."
-            raise Refusal(422, reason, "region")
+        if len(given) < len(sides):
+            reason = "Say all four sides of a box: min_lon, min_lat, max_lon and max_lat."
+            raise Refusal(422, reason, "min_lon")
         try:
             return Box(*given)
         except ValueError as error:
             raise Refusal(422, f"The box cannot be used: {error}.", "min_lon") from None
+
+
+class _Area(Formatted, _InBox):
+    """What may be said behind the `?` of the average: a region, or all four sides of a box."""
+
+    def area(self) -> Box | str:
+        """The box or the region.
+
+        Raises:
+            Refusal: neither or both are given, or what is no box.
+        """
+        box = self.box()
+        if self.region is not None and box is None:
+            return self.region
+        if self.region is not None or box is None:
+            reason = "Say either region, or min_lon, min_lat, max_lon and max_lat."
+            raise Refusal(422, reason, "region")
+        return box
 
 
 @router.get("/weekly-average", response_model=WeeklyAverage, responses=_OF_AVERAGE)
@@ -144,14 +184,14 @@ async def weekly_average(request: Request, said: Annotated[_Area, Query()]) -> R
 
     Say either `region` or all four sides of the box.
     """
-    days, format_, box, region = said.days, said.wanted(request), said.box(), said.region
-    if box is not None:
+    days, format_, area = said.days, said.wanted(request), said.area()
+    if isinstance(area, Box):
         lake, match = service_of(request).lake, said.match or "origin"
-        weekly = await run_sync(weekly_trips_of_box, lake, box, match, days)
+        weekly = await run_sync(weekly_trips_of_box, lake, area, match, days)
         return _average(request, weekly, format_)
 
     def make(reading: Reading) -> Response:
-        weekly = weekly_trips_of_region(reading.connection, region or "", days)
+        weekly = weekly_trips_of_region(reading.connection, area, days)
         if weekly is None:
             raise Refusal(404, "There are no trips of this region.")
         return _average(request, weekly, format_)
@@ -169,69 +209,105 @@ def _average(request: Request, weekly: WeeklyTrips, format_: Format) -> Response
     return formatted(request, format_, told, ("week_start", "trips"), weekly.weeks)
 
 
-class _Groups(Formatted, OfRegion):
+class _Groups(Formatted, _InBox):
     """What may be said behind the `?` of groups."""
 
-    hour_of_day: int | None = Field(None, ge=0, le=23)
+    zoom: Zoom | None = Field(
+        None, description="Zoom of the tiles, 0 to 24; without it TRIP_GROUPS_ZOOM."
+    )
+    hours: PartOfDay | None = Field(
+        None,
+        description="Hours of a part of the day; without it TRIP_GROUPS_HOURS.",
+        json_schema_extra={"enum": [*HOURS]},
+    )
+    merge: Literal["neighbours"] | None = Field(
+        None, description="Whether groups whose tiles and parts of the day touch are one."
+    )
+    hour_of_day: int | None = Field(
+        None, ge=0, le=23, description="Groups of the part of the day with this hour."
+    )
     min_trips: int = Field(1, ge=1, lt=1 << 62, description="Least trips of a group.")
     limit: int = Field(100, ge=1, le=1000, description="Groups on a page.")
     after: str | None = Field(None, description="`next` of the page before.")
 
 
-@router.get("/groups", response_model=page_model("groups", _GROUP), responses=_OF_GROUPS)
+@router.get("/groups", response_model=_PAGE_OF_GROUPS, responses=_OF_GROUPS)
 async def groups(request: Request, said: Annotated[_Groups, Query()]) -> Response:
-    """Groups of similar trips, those with the most trips first."""
-    format_, zoom, place = said.wanted(request), _zoom(request), None
+    """Groups of similar trips, those with the most trips first; say how similar they are."""
+    format_, place, service = said.wanted(request), None, service_of(request)
+    likeness = Likeness(
+        service.settings.trip_groups_zoom if said.zoom is None else said.zoom,
+        said.hours or service.settings.trip_groups_hours,
+        said.merge is not None,
+    )
+    filter_ = Filter(
+        said.region, said.hour_of_day, said.days, said.box(), said.match or "origin", said.min_trips
+    )
     if said.after is not None:
         place = read_cursor(said.after, map(kind_of, ORDER))
 
-    def make(reading: Reading) -> Response:
-        filter_ = Filter(said.region, said.hour_of_day, said.min_trips)
-        found = most_travelled(reading.connection, filter_, said.limit + 1, place)
-        page = [_group(group, zoom) for group in found[: said.limit]]
+    def make(_: Reading) -> Response:
+        try:
+            found = groups_of(
+                service.lake, service.settings, likeness, filter_, said.limit + 1, place
+            )
+        except TooManyGroupsError as error:
+            raise Refusal(422, f"{str(error).capitalize()}.", "merge") from None
+        page = [_group(group, likeness.zoom) for group in found.rows[: said.limit]]
         following = None
-        if len(found) > said.limit:
-            following = cursor_of([found[said.limit - 1][column.name] for column in ORDER])
-        told = {"groups": page, "next": following}
+        if len(found.rows) > said.limit:
+            following = cursor_of([page[-1][column.name] for column in ORDER])
+        told = {
+            "zoom": likeness.zoom,
+            "hours": likeness.hours,
+            "trips": found.trips,
+            "all_groups": found.groups,
+            "share_in_groups": found.share_in_groups,
+            "groups": page,
+            "next": following,
+        }
         return formatted(request, format_, told, _COLUMNS, map(_row, page), following)
 
     return await answer(request, [TRIP_GROUPS], make)
 
 
-def _zoom(request: Request) -> int:
-    return service_of(request).settings.trip_groups_zoom
-
-
-def _group(group: sa.RowMapping, zoom: int) -> dict[str, Any]:
+def _group(group: Mapping[str, Any], zoom: int) -> dict[str, Any]:
     """A `Group`."""
-    told: dict[str, Any] = dict(zip(_NAMES, group.values(), strict=True))
+    told = dict(group)
     for end in ("origin", "destination"):
         lon, lat = tile_centre(told[f"{end}_tile_x"], told[f"{end}_tile_y"], zoom)
         told[end] = {"lon": lon, "lat": lat}
     return told
 
 
-def _row(group: dict[str, Any]) -> list[Any]:
+def _row(group: Mapping[str, Any]) -> list[Any]:
     """A group as CSV has it: both centres as two columns each."""
-    *values, origin, destination = group.values()
-    return [*values, *origin.values(), *destination.values()]
+    ends = (*group["origin"].values(), *group["destination"].values())
+    return [*(group[name] for name in _NAMES), *ends, group["groups_joined"]]
+
+
+class _Map(OfRegion):
+    """What may be said behind the `?` of the map."""
+
+    zoom: Zoom = Field(12, description="Zoom of the tiles, 0 to 24.")
 
 
 @router.get("/map.svg", response_class=Response, responses=_OF_PICTURE)
-async def trips_map(request: Request, said: Annotated[OfRegion, Query()]) -> Response:
-    """A map of the most travelled groups, by region."""
-    zoom = _zoom(request)
+async def trips_map(request: Request, said: Annotated[_Map, Query()]) -> Response:
+    """A map of the most travelled groups, by region, those of all hours of the day together."""
+    service, likeness = service_of(request), Likeness(said.zoom, hours=24)
 
-    def line(group: sa.RowMapping) -> charts.Line:
+    def line(group: Mapping[str, Any]) -> charts.Line:
         origin, destination = (
-            tile_centre(group[f"{end}_tile_x"], group[f"{end}_tile_y"], zoom)
+            tile_centre(group[f"{end}_tile_x"], group[f"{end}_tile_y"], said.zoom)
             for end in ("origin", "destination")
         )
         return charts.Line(group["region"], origin, destination, group["trips"])
 
-    def make(reading: Reading) -> Response:
-        found = most_travelled(reading.connection, Filter(said.region), _GROUPS_ON_THE_MAP)
-        return _picture(request, charts.trips_map(map(line, found)))
+    def make(_: Reading) -> Response:
+        wanted = Filter(said.region)
+        found = groups_of(service.lake, service.settings, likeness, wanted, _GROUPS_ON_THE_MAP)
+        return _picture(request, charts.trips_map(map(line, found.rows)))
 
     return await answer(request, [TRIP_GROUPS], make)
 

@@ -1,4 +1,4 @@
-"""What is asked of the trips: how many an area has per week, and which groups are the greatest.
+"""What is asked of the trips: how many an area has per week.
 
 A region is answered by the warehouse, a box of degrees by the lake. The weekly average is the
 trips divided by the weeks from that of the first trip to that of the last, both included, weeks
@@ -6,27 +6,28 @@ without trips counting; where a range of days is given, by the weeks that the ra
 begin on Mondays.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import sqlalchemy as sa
 
-from warehouse_assets.defs.trips.tables import (
-    DAILY_TRIPS,
-    MANY_TRIPS,
-    TRIP_GROUPS,
-    TRIPS,
-    WEEKLY_TRIPS,
-)
+from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIPS, WEEKLY_TRIPS
 from warehouse_assets.lake import Lake
-from warehouse_assets.tables import key_names
 from warehouse_assets.times import ANY_DAY, Days
 
 Match = Literal["origin", "destination", "both"]
 """Which end of a trip has to be in a box."""
+
+IS_WANTED = """($match = 'destination' OR (
+        origin_lon BETWEEN $min_lon AND $max_lon AND origin_lat BETWEEN $min_lat AND $max_lat))
+    AND ($match = 'origin' OR (
+        destination_lon BETWEEN $min_lon AND $max_lon
+        AND destination_lat BETWEEN $min_lat AND $max_lat))
+    AND ($first IS NULL OR started_at >= CAST($first AS DATE))
+    AND ($last IS NULL OR started_at < CAST($last AS DATE) + INTERVAL 1 DAY)"""
+"""SQL, for the lake, that a trip is in a box, by either end or both, and in a range of days."""
 
 _WEEK = timedelta(days=7)
 _EAST, _NORTH = 180, 90  # the greatest longitude and latitude, in degrees
@@ -144,6 +145,11 @@ def weekly_trips_by_region(
     return dict(sorted(weekly.items(), key=lambda item: (-item[1].trips, item[0])))
 
 
+def values_of(box: Box, match: Match, days: Days) -> dict[str, object]:
+    """The values of `IS_WANTED`."""
+    return {**asdict(box), "match": match, "first": days.first, "last": days.last}
+
+
 def weekly_trips_of_box(
     lake: Lake, box: Box, match: Match = "origin", days: Days = ANY_DAY
 ) -> WeeklyTrips:
@@ -151,81 +157,8 @@ def weekly_trips_of_box(
     with lake.connect() as connection:
         lake.view_newest(connection, TRIPS)
         rows = connection.execute(
-            """SELECT CAST(date_trunc('week', started_at) AS DATE), count(*) FROM trips
-            WHERE ($match = 'destination' OR (
-                    origin_lon BETWEEN $min_lon AND $max_lon
-                    AND origin_lat BETWEEN $min_lat AND $max_lat))
-                AND ($match = 'origin' OR (
-                    destination_lon BETWEEN $min_lon AND $max_lon
-                    AND destination_lat BETWEEN $min_lat AND $max_lat))
-                AND ($first IS NULL OR started_at >= CAST($first AS DATE))
-                AND ($last IS NULL OR started_at < CAST($last AS DATE) + INTERVAL 1 DAY)
-            GROUP BY 1""",
-            {**asdict(box), "match": match, "first": days.first, "last": days.last},
+            f"""SELECT CAST(date_trunc('week', started_at) AS DATE), count(*) FROM trips
+            WHERE {IS_WANTED} GROUP BY 1""",
+            values_of(box, match, days),
         ).fetchall()
     return WeeklyTrips.of(rows, days)
-
-
-ORDER = [TRIP_GROUPS.c[name] for name in ("trips", *key_names(TRIP_GROUPS))]
-"""The columns by which groups are ordered: most trips first, then by their key."""
-# As text of the statement: of a bound value the database cannot know that its index is enough.
-_HAS_MANY_TRIPS = sa.text(f"trips >= {MANY_TRIPS}")
-_HAS_FEW_TRIPS = sa.text(f"trips < {MANY_TRIPS}")
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which groups are wanted; None is no limit."""
-
-    region: str | None = None
-    hour_of_day: int | None = None
-    min_trips: int = 1
-
-
-def most_travelled(
-    connection: sa.Connection, wanted: Filter, limit: int, after: Sequence[Any] | None = None
-) -> Sequence[sa.RowMapping]:
-    """The groups with the most trips, at most `limit`, in the order of trips, then of their key.
-
-    Those with many trips are found by an index, which is all that the first pages need.
-
-    Args:
-        after: what the group before has in the columns of `ORDER`.
-    """
-    found: list[sa.RowMapping] = []
-    if after is None or after[0] >= MANY_TRIPS:
-        found += connection.execute(_query(wanted, limit, after, _HAS_MANY_TRIPS)).mappings()
-    if len(found) < limit and wanted.min_trips < MANY_TRIPS:
-        rest = _query(wanted, limit - len(found), after, _HAS_FEW_TRIPS)
-        found += connection.execute(rest).mappings()
-    return found
-
-
-def _query(
-    wanted: Filter, limit: int, after: Sequence[Any] | None, part: sa.TextClause
-) -> sa.Select[tuple[Any, ...]]:
-    trips, *keys = ORDER
-    query = sa.select(TRIP_GROUPS).where(part).order_by(trips.desc(), *keys).limit(limit)
-    if wanted.region is not None:
-        query = query.where(TRIP_GROUPS.c.region == wanted.region)
-    if wanted.hour_of_day is not None:
-        query = query.where(TRIP_GROUPS.c.hour_of_day == wanted.hour_of_day)
-    if wanted.min_trips > 1:
-        query = query.where(trips >= wanted.min_trips)
-    if after is not None:
-        is_later = sa.tuple_(*keys) > sa.tuple_(*after[1:])
-        query = query.where((trips < after[0]) | ((trips == after[0]) & is_later))
-    return query
-
-
-def tile_centre(x: int, y: int, zoom: int) -> tuple[float, float]:
-    """Longitude and latitude, in degrees, of the centre of a Web-Mercator tile.
-
-    The inverse of the spherical Mercator projection, as in `sql/trip_groups.sql`.
-    """
-    tiles = 2**zoom
-    longitude = (x + 0.5) / tiles * 360 - 180
-    # The same as atan(sinh(…)), which cannot be computed of rows far from this zoom's: until the
-    # groups are computed anew after a change of TRIP_GROUPS_ZOOM there are such.
-    latitude = math.degrees(2 * math.atan(math.tanh(math.pi * (0.5 - (y + 0.5) / tiles))))
-    return longitude, latitude

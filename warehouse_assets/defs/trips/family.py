@@ -4,7 +4,14 @@ from pathlib import Path
 
 from sqlalchemy import Table
 
-from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS, WEEKLY_TRIPS
+from warehouse_assets.defs.trips.groups import constants_of, fine_zoom
+from warehouse_assets.defs.trips.tables import (
+    DAILY_TRIPS,
+    TRIP_GROUPS,
+    TRIP_GROUPS_FINE,
+    TRIPS,
+    WEEKLY_TRIPS,
+)
 from warehouse_assets.ingest.csv import csv_files
 from warehouse_assets.orchestration.assets import file_asset, sql_asset
 from warehouse_assets.orchestration.checks import Check
@@ -15,6 +22,7 @@ from warehouse_assets.orchestration.standard_checks import (
     times_are_plausible,
     values_are_plausible,
 )
+from warehouse_assets.settings import Settings
 
 CHECKS: dict[Table, list[Check]] = {
     TRIPS: [
@@ -45,14 +53,23 @@ CHECKS: dict[Table, list[Check]] = {
         ),
         adds_up(WEEKLY_TRIPS.c.trips, DAILY_TRIPS),
     ],
-    TRIP_GROUPS: [
+    TRIP_GROUPS_FINE: [
         values_are_plausible(
-            TRIP_GROUPS,
+            TRIP_GROUPS_FINE,
             "trips is 1 or more, all were in that hour of the day, the first before the last.",
             """trips < 1 OR first_trip_at > last_trip_at
                 OR hour(first_trip_at) <> hour_of_day OR hour(last_trip_at) <> hour_of_day""",
         ),
-        adds_up(TRIP_GROUPS.c.trips, TRIPS),
+        adds_up(TRIP_GROUPS_FINE.c.trips, TRIPS),
+    ],
+    TRIP_GROUPS: [
+        values_are_plausible(
+            TRIP_GROUPS,
+            "trips is 1 or more, none was before that hour of the day, the first before the last.",
+            """trips < 1 OR first_trip_at > last_trip_at
+                OR hour(first_trip_at) < hour_of_day OR hour(last_trip_at) < hour_of_day""",
+        ),
+        adds_up(TRIP_GROUPS.c.trips, TRIP_GROUPS_FINE),
     ],
 }
 
@@ -63,18 +80,24 @@ TRIPS_FILES = csv_files(
     TRIPS, answers=[str(table.name) for table in (DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS)]
 )
 
+
+def _fine_constants(settings: Settings) -> dict[str, float]:
+    return constants_of(fine_zoom(settings), fine_zoom(settings), hours=1)
+
+
+def _constants(settings: Settings) -> dict[str, float]:
+    zoom, hours = settings.trip_groups_zoom, settings.trip_groups_hours
+    return constants_of(zoom, fine_zoom(settings), hours)
+
+
 FAMILY = Family(
     "trips",
     [
         file_asset(TRIPS_FILES, "csv"),
         sql_asset(DAILY_TRIPS, [TRIPS], _SQL),
         sql_asset(WEEKLY_TRIPS, [DAILY_TRIPS], _SQL),
-        sql_asset(
-            TRIP_GROUPS,
-            [TRIPS],
-            _SQL,
-            constants=lambda settings: {"tiles": 2.0**settings.trip_groups_zoom},
-        ),
+        sql_asset(TRIP_GROUPS_FINE, [TRIPS], _SQL, constants=_fine_constants),
+        sql_asset(TRIP_GROUPS, [TRIP_GROUPS_FINE], _SQL, constants=_constants),
     ],
     CHECKS,
 )

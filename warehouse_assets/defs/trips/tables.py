@@ -10,12 +10,10 @@ from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Index, Table,
 
 from warehouse_assets.tables import METADATA
 
-MANY_TRIPS = 20
-"""Groups with so many trips are in an index by them; of the others there are too many."""
+_MANY_TRIPS = 20  # Groups with so many are in an index by them; of the others there are too many.
 
 _REGION = "Region that the trip was recorded for, as the file names it."
 _DATASOURCE = "What recorded the trip, as the file names it."
-_TILE = "of the Web-Mercator tile (setting TRIP_GROUPS_ZOOM, 14 by default) of its"
 
 
 def _degrees(name: str, field: str, comment: str) -> Column[Any]:
@@ -109,58 +107,74 @@ WEEKLY_TRIPS = Table(
     sqlite_with_rowid=False,
 )
 
-TRIP_GROUPS = Table(
-    "trip_groups",
-    METADATA,
-    Column("region", Text, primary_key=True, comment=_REGION),
-    *(
+
+def _groups(name: str, tile: str, hour: str, comment: str, *indexes: Index, **info: Any) -> Table:
+    """A table of groups of trips, by tiles and hours."""
+    return Table(
+        name,
+        METADATA,
+        Column("region", Text, primary_key=True, comment=_REGION),
+        *(
+            Column(
+                f"{end}_tile_{axis}",
+                BigInteger,
+                primary_key=True,
+                autoincrement=False,
+                comment=f"{place} of the Web-Mercator tile ({tile}) of its {end}.",
+            )
+            for end in ("origin", "destination")
+            for axis, place in (("x", "Column"), ("y", "Row"))
+        ),
+        Column("hour_of_day", BigInteger, primary_key=True, autoincrement=False, comment=hour),
         Column(
-            f"{end}_tile_{axis}",
+            "trips",
             BigInteger,
-            primary_key=True,
-            autoincrement=False,
-            comment=f"{place} {_TILE} {end}.",
-        )
-        for end in ("origin", "destination")
-        for axis, place in (("x", "Column"), ("y", "Row"))
-    ),
-    Column(
-        "hour_of_day",
-        BigInteger,
-        primary_key=True,
-        autoincrement=False,
-        comment="Hour of the trips' time, 0 to 23.",
-    ),
-    Column(
-        "trips",
-        BigInteger,
-        nullable=False,
-        info={"aggregate": "sum"},
-        comment="Trips of the group.",
-    ),
-    Column(
-        "first_trip_at",
-        DateTime,
-        nullable=False,
-        info={"aggregate": "min"},
-        comment="Time of the earliest of them.",
-    ),
-    Column(
-        "last_trip_at",
-        DateTime,
-        nullable=False,
-        info={"aggregate": "max"},
-        comment="Time of the latest of them.",
-    ),
+            nullable=False,
+            info={"aggregate": "sum"},
+            comment="Trips of the group.",
+        ),
+        Column(
+            "first_trip_at",
+            DateTime,
+            nullable=False,
+            info={"aggregate": "min"},
+            comment="Time of the earliest of them.",
+        ),
+        Column(
+            "last_trip_at",
+            DateTime,
+            nullable=False,
+            info={"aggregate": "max"},
+            comment="Time of the latest of them.",
+        ),
+        *indexes,
+        comment=comment,
+        info=info,
+        sqlite_with_rowid=False,
+    )
+
+
+TRIP_GROUPS_FINE = _groups(
+    "trip_groups_fine",
+    "zoom 14, or TRIP_GROUPS_ZOOM if that is greater",
+    "Hour of the trips' time, 0 to 23.",
+    "The groups of trips from which coarser ones are added up: the same region, the same small "
+    "tile of origin and of destination, the same hour of the day.",
+    is_large=True,
+)
+TRIP_GROUPS = _groups(
+    "trip_groups",
+    "setting TRIP_GROUPS_ZOOM, 10 by default",
+    "First hour of the part of the day in which the trips were, 0 to 23; a part has "
+    "TRIP_GROUPS_HOURS, 4 by default: then 8 is from 8 to 12 o'clock.",
+    "Groups of similar trips: the same region, the same tile of origin and of destination, the "
+    "same part of the day.",
     # Of the many small groups the order matters to nobody, and an index of all would be large.
-    Index("ix_trip_groups_most_trips", "trips", sqlite_where=text(f"trips >= {MANY_TRIPS}")),
-    comment="Groups of similar trips: the same region, the same tile of origin and of "
-    "destination, the same hour of the day.",
-    info={"picture": "/trips/map.svg"},
-    sqlite_with_rowid=False,
+    Index("ix_trip_groups_most_trips", "trips", sqlite_where=text(f"trips >= {_MANY_TRIPS}")),
+    picture="/trips/map.svg",
 )
 
-TABLES = (TRIPS, DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS)
+TABLES = (TRIPS, DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS_FINE, TRIP_GROUPS)
 
 QUESTIONS = (
     ("most_travelled_groups", "Which similar trips are the most?", [TRIP_GROUPS]),

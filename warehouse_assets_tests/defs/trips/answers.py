@@ -29,8 +29,12 @@ def tables(trips: Sequence[Trip], zoom: int = 14) -> Iterator[duckdb.DuckDBPyCon
         ]  # fmt: skip
         if trips:
             connection.execute(f"INSERT INTO trips VALUES {rows}", values)
-        connection.execute("CREATE TABLE constants AS SELECT CAST(? AS DOUBLE) AS tiles", [2**zoom])
-        for name in ("daily_trips", "weekly_trips", "trip_groups"):
+        connection.execute(
+            "CREATE TABLE constants AS SELECT CAST(? AS DOUBLE) AS tiles, 1.0 AS tiles_in_one, "
+            "1.0 AS hours",
+            [2**zoom],
+        )
+        for name in ("daily_trips", "weekly_trips", "trip_groups_fine", "trip_groups"):
             connection.execute(f"CREATE TABLE {name} AS {sql(name)}")
         yield connection
 

@@ -12,7 +12,8 @@ from deltalake import DeltaTable
 
 from warehouse_assets.defs import trips as trips_family
 from warehouse_assets.defs.trips.family import TRIPS_FILES
-from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TABLES, TRIPS
+from warehouse_assets.defs.trips.groups import constants_of
+from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TABLES, TRIP_GROUPS_FINE, TRIPS
 from warehouse_assets.ingest.files import load_files
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.orchestration.computation import compute, compute_added
@@ -87,12 +88,13 @@ def tile(place: tuple[float, float], zoom: int) -> tuple[int, int]:
     return min(max(column, 0), tiles - 1), min(max(row, 0), tiles - 1)
 
 
-def groups(trips: Iterable[Trip], zoom: int = 14) -> list[tuple[Any, ...]]:
-    """The rows of `trip_groups`, sorted."""
+def groups(trips: Iterable[Trip], zoom: int = 14, hours: int = 1) -> list[tuple[Any, ...]]:
+    """The rows of `trip_groups`, or by default of `trip_groups_fine`, sorted."""
     times: dict[tuple[Any, ...], list[datetime]] = {}
     for trip in trips:
         ends = (*tile(trip.origin, zoom), *tile(trip.destination, zoom))
-        times.setdefault((trip.region, *ends, trip.time.hour), []).append(trip.time)
+        part = trip.time.hour - trip.time.hour % hours
+        times.setdefault((trip.region, *ends, part), []).append(trip.time)
     return sorted((*key, len(found), min(found), max(found)) for key, found in times.items())
 
 
@@ -143,21 +145,26 @@ def take(house: House, **more: Any) -> Loaded:
 
 def add_up(house: House, *names: str, zoom: int = 14) -> None:
     """Bring the tables of the lake that follow from trips, or those called `names`, up to date."""
-    constants = {"trip_groups": {"tiles": 2.0**zoom}, "daily_trips": {}}
+    added = {
+        "daily_trips": (TRIPS, {}),
+        "trip_groups_fine": (TRIPS, constants_of(14, 14, 1)),
+        "trip_groups": (TRIP_GROUPS_FINE, constants_of(zoom, 14, 1)),
+    }
     for table in TABLES[1:]:
         name, stored = str(table.name), house.lake.table(table)
         if names and name not in names:
             continue
         with house.lake.lock(name):
-            if name in constants:
-                compute_added(house.lake, stored, TRIPS, sql(name), constants[name])
+            if name in added:
+                read, constants = added[name]
+                compute_added(house.lake, stored, read, sql(name), constants)
             else:
                 compute(house.lake, stored, [DAILY_TRIPS], sql(name))
 
 
 def publish_all(house: House) -> None:
     """Publish what follows from trips."""
-    for table in TABLES[1:]:
+    for table in filter(house.settings.publishes, TABLES):
         publish(house.lake, house.warehouse, house.lake.table(table))
 
 
@@ -170,6 +177,7 @@ def assert_hold(house: House, trips: Sequence[Trip], zoom: int = 14) -> None:
     """The lake has each of `trips` once, and everything follows from them."""
     places = sorted((t.region, *t.origin, *t.destination, t.time, t.datasource) for t in trips)
     assert [row[:-1] for row in house.stored("trips")] == sorted(places, key=repr)
+    assert house.stored("trip_groups_fine") == sorted(groups(trips), key=repr)
     assert house.stored("trip_groups") == sorted(groups(trips, zoom), key=repr)
     assert house.stored("daily_trips") == sorted(by_day(trips), key=repr)
     assert house.stored("weekly_trips") == sorted(by_week(trips), key=repr)

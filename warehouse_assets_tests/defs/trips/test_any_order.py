@@ -26,7 +26,8 @@ files = st.lists(trips, min_size=1, max_size=3)
 happenings = st.lists(
     files
     | st.sampled_from(
-        ["take", "daily_trips", "trip_groups", "weekly_trips", "publish", "maintain"] * 2
+        ["take", "daily_trips", "weekly_trips", "publish", "maintain"] * 2
+        + ["trip_groups_fine", "trip_groups"] * 2
         + ["run", "run", "another zoom", "no warehouse", "no rejected", "no lake"]
     ),
     min_size=4,

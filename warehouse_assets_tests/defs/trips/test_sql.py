@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse_assets.defs.trips.answers import tile_centre
+from warehouse_assets.defs.trips.groups import tile_centre
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.answers import answer
 from warehouse_assets_tests.defs.trips.journeys import PRAGUE, Trip, random_trips
