@@ -71,8 +71,8 @@ def answer_of_groups(
     words = "No trips."
     if found.share_in_groups is not None:
         words = (
-            f"{found.share_in_groups:.1%} of {found.trips:,} trips are in groups of two or more; "
-            f"there are {found.groups:,} groups (zoom {likeness.zoom}, {likeness.hours} hours"
+            f"{found.share_in_groups:.1%} of {found.trips:,} trips are in groups of two or more, "
+            f"of {found.groups:,} in all (zoom {likeness.zoom}, {likeness.hours} hours"
             f"{', neighbours are one' if likeness.joins_neighbours else ''})."
         )
     rows = [
@@ -115,6 +115,11 @@ def _of_region(settings: Settings, region: str, days: Days) -> WeeklyTrips:
 
 
 def read_box(text: str) -> Box:
+    """The box of four numbers with commas between them.
+
+    Raises:
+        click.UsageError: it is none.
+    """
     sides = text.split(",")
     if len(sides) != _SIDES_OF_A_BOX:
         raise click.UsageError(f"The box {text!r} is not four numbers with commas between them.")

@@ -158,12 +158,12 @@ def test_groups_are_as_similar_as_one_asks(command: Command) -> None:
         (
             ["--region", "Prague"],
             [["Prague", "50.1769 14.5898", "50.1769 14.5898", "08-12", "2"]],
-            "50.0% of 4 trips are in groups of two or more; there are 3 groups (zoom 10, 4 hours).",
+            "50.0% of 4 trips are in groups of two or more, of 3 in all (zoom 10, 4 hours).",
         ),
         (
             ["--zoom", "5", "--hours", "24", "--limit", "1"],
             [["Prague", "52.4828 16.8750", "52.4828 16.8750", "00-24", "4"]],
-            "66.7% of 6 trips are in groups of two or more; there are 3 groups (zoom 5, 24 hours).",
+            "66.7% of 6 trips are in groups of two or more, of 3 in all (zoom 5, 24 hours).",
         ),
         (
             ["--box", AROUND_PRAGUE, "--to", "2018-05-01"],
