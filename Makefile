@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Many commands are started, and each would compile the whole package.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run ui test test-cluster stress check format docs benchmarks lock clean
+.PHONY: run ui test test-cluster stress check format docs benchmarks lock pin clean
 .DEFAULT_GOAL := run
 
 .venv/installed: requirements.lock pyproject.toml setup.py
@@ -41,7 +41,7 @@ test: .venv/installed
 # pandas, which DuckDB then imports in every command.
 test-cluster: .venv/cluster/installed
 	.venv/cluster/bin/pytest --numprocesses 2 --dist worksteal --quiet warehouse_assets_tests/cluster \
-		warehouse_assets_tests/orchestration/test_computation*.py
+		warehouse_assets_tests/orchestration/test_computation*.py warehouse_assets_tests/deploy
 
 .venv/cluster/installed: .venv/installed requirements-cluster.lock
 	$(PYTHON) -m venv .venv/cluster
@@ -81,11 +81,22 @@ lock: .venv/installed
 		--no-emit-index-url --no-annotate --no-header \
 		--output-file requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --extra dev \
-		--extra cluster --extra sail --extra moto --no-emit-index-url --no-annotate --no-header \
+		--extra cluster --extra sail --extra moto --extra compose --extra kubernetes --extra schemas \
+		--no-emit-index-url --no-annotate --no-header \
 		--constraint requirements.lock --output-file requirements-cluster.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade \
-		--no-emit-index-url --no-annotate --no-header \
-		--constraint requirements.lock --output-file deploy/requirements.lock pyproject.toml
+		--extra compose --extra kubernetes --extra cluster --no-emit-index-url --no-annotate \
+		--no-header --constraint requirements-cluster.lock \
+		--output-file deploy/requirements.lock pyproject.toml
+
+# The digests of the images that containers are made of, as lines for deploy/.env; needs Docker.
+PYTHON_IMAGE ?= python:3.12-slim
+POSTGRES_IMAGE ?= postgres:18
+pin:
+	@for image in PYTHON_IMAGE=$(PYTHON_IMAGE) POSTGRES_IMAGE=$(POSTGRES_IMAGE); do \
+		docker pull --quiet $${image#*=} > /dev/null || exit 1; \
+		docker inspect --format "$${image%%=*}={{index .RepoDigests 0}}" $${image#*=} || exit 1; \
+	done
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -113,7 +113,7 @@ def history(settings: Settings) -> Iterator[dg.DagsterInstance]:
     home = Path(os.environ["DAGSTER_HOME"])
     try:
         # Two processes that make a new history at once get in each other's way.
-        with FileLock(home / ".opening.lock") if home.is_dir() else nullcontext():
+        with FileLock(home / ".opening.lock") if os.access(home, os.W_OK) else nullcontext():
             instance = dg.DagsterInstance.get()
     except (dg.DagsterInvariantViolationError, OSError) as error:
         raise SettingError(f"The setting DAGSTER_HOME cannot be used: {error}") from None

@@ -39,6 +39,9 @@ _MOST_ENGINES = 4  # a history has two databases and one for each run, and runs 
 HOST_TAG = "warehouse/host"
 # Dagster gives it to the runs that the daemon starts, beside itself.
 _STARTED_BY_DAEMON = ".dagster/grpc_info"
+# Its launchers that start containers, of Docker or Kubernetes, give this one.
+_STARTED_IN_CONTAINER = "dagster/image"
+_GONE = {"FAILED", "NOT_FOUND"}
 _BEGUN = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
@@ -121,7 +124,7 @@ def end_dead_runs(instance: dg.DagsterInstance, is_daemon: bool = False) -> list
     """Note unfinished runs of this machine whose process is gone as failed; returns their ids.
 
     Runs of other machines that share a history in PostgreSQL are left alone: nobody sees their
-    processes from here.
+    processes from here. Of those that are in a container of their own the launcher knows.
 
     Args:
         is_daemon: whether this process runs beside Dagster's daemon.
@@ -133,10 +136,23 @@ def end_dead_runs(instance: dg.DagsterInstance, is_daemon: bool = False) -> list
         run = record.dagster_run
         is_launched = is_daemon and _STARTED_BY_DAEMON in run.tags
         is_ours = is_here or is_launched or run.tags.get(HOST_TAG) == platform.node()
-        if is_ours and _is_dead(instance, record):
+        is_contained = is_daemon and _STARTED_IN_CONTAINER in run.tags
+        is_dead = (
+            _is_dead(instance, record) if is_ours else is_contained and _is_gone(instance, run)
+        )
+        # It may have come to its end since it was listed.
+        if is_dead and instance.get_runs(dg.RunsFilter([run.run_id], statuses=_BEGUN)):
             instance.report_run_failed(run, "The process of this run ended before the run did.")
             ended.append(run.run_id)
     return ended
+
+
+def _is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether the container of `run` ended, or is not there any more."""
+    launcher = instance.run_launcher
+    if not launcher.supports_check_run_worker_health:
+        return False
+    return launcher.check_run_worker_health(run).status.name in _GONE
 
 
 @dg.sensor(
