@@ -1,7 +1,7 @@
 """Running parts of the asset graph in this process, recorded in Dagster's history."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +13,9 @@ from warehouse_assets.definitions import build_defs
 from warehouse_assets.errors import SettingError
 from warehouse_assets.interruption import when_told_to_end
 from warehouse_assets.orchestration.history import end_dead_runs, host
+from warehouse_assets.orchestration.recomputing import RECOMPUTE_WEEKS, tags_of
 from warehouse_assets.settings import Settings
+from warehouse_assets.times import Weeks
 
 # Errors are told in words at the end; Dagster's own account of them is in its history.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -67,6 +69,12 @@ def end_dead(settings: Settings) -> None:
         end_dead_runs(instance)
 
 
+def recompute(settings: Settings, weeks: Weeks) -> dg.ExecuteInProcessResult:
+    """Compute weeks anew, of all tables that have any, with what follows from them."""
+    job = build_defs({"settings": settings}).resolve_job_def(RECOMPUTE_WEEKS)
+    return run(job, settings, tags_of(weeks))
+
+
 def job_of(name: str, settings: Settings, selection: dg.AssetSelection) -> dg.JobDefinition:
     """A job of the asset graph that does what is selected."""
     defs = build_defs({"settings": settings})
@@ -74,7 +82,9 @@ def job_of(name: str, settings: Settings, selection: dg.AssetSelection) -> dg.Jo
     return dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def(name)
 
 
-def run(job: dg.JobDefinition, settings: Settings) -> dg.ExecuteInProcessResult:
+def run(
+    job: dg.JobDefinition, settings: Settings, tags: Mapping[str, str] | None = None
+) -> dg.ExecuteInProcessResult:
     """Run a job in this process."""
     run_id = str(uuid4())
     with history(settings) as instance, when_told_to_end(lambda: _cancel(instance, run_id)):
@@ -83,7 +93,7 @@ def run(job: dg.JobDefinition, settings: Settings) -> dg.ExecuteInProcessResult:
             raise_on_error=False,
             run_config=_QUIET,
             run_id=run_id,
-            tags=host(),
+            tags={**host(), **(tags or {})},
         )
 
 

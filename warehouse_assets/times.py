@@ -131,3 +131,30 @@ class Days:
 
 ANY_DAY = Days()
 """No limit at either end."""
+
+
+@dataclass(frozen=True)
+class Weeks:
+    """A range of weeks, by the Mondays with which the first and the last one begin."""
+
+    first: date
+    last: date
+
+    @classmethod
+    def of(cls, first: date, last: date) -> "Weeks":
+        """The weeks that two days and those between them are of.
+
+        Raises:
+            ValueError: the first is after the last.
+        """
+        Days(first, last)
+        return cls(first - timedelta(first.weekday()), last - timedelta(last.weekday()))
+
+    @property
+    def mondays(self) -> list[date]:
+        """The days with which they begin."""
+        count = (self.last - self.first).days // 7 + 1
+        return [self.first + timedelta(weeks=number) for number in range(count)]
+
+    def __str__(self) -> str:
+        return f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"

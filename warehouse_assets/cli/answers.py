@@ -31,7 +31,7 @@ from warehouse_assets.settings import Settings
 from warehouse_assets.times import Days
 from warehouse_assets.warehouse import warehouse_at
 
-_DAY = click.DateTime(["%Y-%m-%d"])
+DAY = click.DateTime(["%Y-%m-%d"])
 _ROWS_AT_ONCE = 10_000
 
 
@@ -68,8 +68,8 @@ as_of_option = click.option(
     show_default=True,
     help="Which end of a trip has to be in the box.",
 )
-@click.option("--from", "first", type=_DAY, help="First day, YYYY-MM-DD.")
-@click.option("--to", "last", type=_DAY, help="Last day, included.")
+@click.option("--from", "first", type=DAY, help="First day, YYYY-MM-DD.")
+@click.option("--to", "last", type=DAY, help="Last day, included.")
 @as_of_option
 @click.option(
     "--zoom",

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "changes": ("past", "Show what changed in a table or an answer."),
     "label": ("past", "Keep the tables as they are now beyond TIME_TRAVEL_DAYS."),
     "check": ("upkeep", "Make every asset check and show what failed."),
+    "recompute": ("ingest", "Compute weeks of all tables anew."),
     "rebuild": ("upkeep", "Write the whole warehouse anew from the lake."),
     "maintain": ("upkeep", "Make the lake small and quick to open."),
     "backup": ("upkeep", "Copy what must be kept, consistently, while runs go on."),

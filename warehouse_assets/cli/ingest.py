@@ -1,4 +1,4 @@
-"""The command `ingest`: files into the inbox, and what follows from them."""
+"""The commands `ingest`, files into the inbox and what follows from them, and `recompute`."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from warehouse_assets import runs
 from warehouse_assets.cli import terminal
-from warehouse_assets.cli.answers import lake_query
+from warehouse_assets.cli.answers import DAY, lake_query
 from warehouse_assets.definitions import FILE_KINDS
 from warehouse_assets.ingest.file_kinds import FileKind, left_behind, left_in_words
 from warehouse_assets.ingest.files import is_taken, rejected_whole
@@ -31,6 +31,7 @@ from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, report
 from warehouse_assets.settings import Settings
 from warehouse_assets.terminal_text import visible
+from warehouse_assets.times import Weeks
 
 _KINDS = {kind.name: kind for kind in FILE_KINDS if kind.table is not None}
 _REASONS_SHOWN = 10
@@ -73,6 +74,30 @@ def ingest(files: Sequence[Path], **named: Sequence[Path]) -> None:
 for _kind in _KINDS:
     _help = f"A file of {_kind}, however named."
     click.option(f"--{_kind}", _kind, multiple=True, type=_FILE, help=_help)(ingest)
+
+
+@click.command("recompute", cls=InterruptibleCommand)
+@click.option("--from", "first", type=DAY, required=True, help="A day of the first week.")
+@click.option("--to", "last", type=DAY, help="A day of the last week; if not given, of the first.")
+def recompute(first: datetime, last: datetime | None) -> None:
+    """Compute weeks of all tables anew, whatever has changed, and publish what differs.
+
+    Tables are caught up with those that they are computed from first; sources are not read. How
+    many rows differed is printed. The job `recompute_weeks` of the Dagster UI does the same.
+
+    Exit code: 0 if all went well, whether or not rows differed; 1 if a step failed.
+    """
+    try:
+        weeks = Weeks.of(first.date(), (last or first).date())
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from None
+    settings, started = Settings.from_environment(), datetime.now(timezone.utc)
+    with terminal.progress_shown():
+        result = runs.recompute(settings, weeks)
+    _print_taken(settings, result, started)
+    terminal.print_failed_steps(runs.failed_steps(result))
+    if not result.success:
+        sys.exit(1)
 
 
 def _say(text: str, where: Console = terminal.err) -> None:

@@ -9,6 +9,7 @@ from warehouse_assets.lake.files import Verified, WrittenFile, discard, verify
 from warehouse_assets.lake.lake import Lake, view_changes
 from warehouse_assets.lake.maintenance import Maintained, maintain, rearrange
 from warehouse_assets.lake.table import LakeTable, changed_at, names_of
+from warehouse_assets.lake.touched import Touched
 from warehouse_assets.lake.versions import (
     Labelled,
     give_label,
@@ -25,6 +26,7 @@ __all__ = [
     "Lake",
     "LakeTable",
     "Maintained",
+    "Touched",
     "Transactions",
     "Verified",
     "Written",

@@ -22,7 +22,8 @@ from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake.files import Rows, WrittenRows, adopt_parquet
 from warehouse_assets.lake.lake import Lake
 from warehouse_assets.lake.table import LakeTable
-from warehouse_assets.tables import aggregates, key_names, spark_types
+from warehouse_assets.lake.touched import Touched
+from warehouse_assets.tables import WEEK, aggregates, key_names, spark_types, week_of
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.dataframe import DataFrame
@@ -32,14 +33,12 @@ if TYPE_CHECKING:
 class Computation(Protocol):
     """One SELECT and what it reads."""
 
-    def read(
-        self, declaration: Table, names: Sequence[str], only: tuple[str, str] | None = None
-    ) -> None:
+    def read(self, declaration: Table, names: Sequence[str], only: Touched | None = None) -> None:
         """Have the SELECT find the rows of some files of a table under the table's name.
 
         Args:
             names: of files of the table, as Delta has them.
-            only: a column and a relation of DuckDB: rows whose value is not there are left out.
+            only: which rows are read, if not all.
         """
 
     def read_relation(self, name: str, query: str) -> None:
@@ -76,15 +75,12 @@ class _InDuckDB:
         self._lake = lake
         self._connection = connection
 
-    def read(
-        self, declaration: Table, names: Sequence[str], only: tuple[str, str] | None = None
-    ) -> None:
+    def read(self, declaration: Table, names: Sequence[str], only: Touched | None = None) -> None:
         name = str(declaration.name)
         files = self._lake.table(declaration).paths(names)
         self._lake.view_rows(self._connection, declaration, files, "_all" if only else name)
         if only is not None:
-            column, relation = only
-            self.read_relation(name, f'FROM _all SEMI JOIN {relation} USING ("{column}")')
+            self.read_relation(name, only.rows(declaration, "_all"))
 
     def read_relation(self, name: str, query: str) -> None:
         self._connection.execute(f'CREATE OR REPLACE VIEW "{name}" AS {query}')
@@ -108,9 +104,7 @@ class _OnSpark:
         self._session = session
         self._folder = folder
 
-    def read(
-        self, declaration: Table, names: Sequence[str], only: tuple[str, str] | None = None
-    ) -> None:
+    def read(self, declaration: Table, names: Sequence[str], only: Touched | None = None) -> None:
         path, types = self._lake.table(declaration).path, spark_types(declaration)
         schema = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
         # Files older than a column lack it: with the schema it is null there.
@@ -129,8 +123,10 @@ class _OnSpark:
                 )
             )
         if only is not None:
-            column, relation = only
-            frame = frame.join(self._exported(f"FROM {relation}"), column, "leftsemi")
+            if only.weeks is not None:
+                frame = frame.selectExpr("*", f"{week_of(declaration)} AS {WEEK}")
+            touched = self._exported(f"FROM {only.relation}")
+            frame = frame.join(touched, only.columns, "leftsemi")
         frame.createOrReplaceTempView(str(declaration.name))
 
     def read_relation(self, name: str, query: str) -> None:

@@ -38,9 +38,11 @@ from warehouse_assets.lake.files import (
 )
 from warehouse_assets.lake.lake import Lake
 from warehouse_assets.lake.table import LakeTable, conflict, names_of
+from warehouse_assets.lake.touched import Touched
 from warehouse_assets.lake.weeks import files_in, is_by_week
 from warehouse_assets.tables import (
     WEEK,
+    aggregates,
     column_names,
     identifiers,
     key_names,
@@ -140,29 +142,33 @@ def replace(
     handle: DeltaTable,
     rows: Rows,
     transactions: Transactions,
-    within: tuple[str, str] | None = None,
+    within: Touched | None = None,
 ) -> Written:
     """Make the table hold exactly `rows`, which are read once.
 
     Args:
-        within: a column of the table and a relation with a column of that name: rows with other
-            values in it stay as they are. None of `rows` is of them.
+        within: which rows of the table are replaced, by those of `rows` that are meant, too.
     """
-    if not handle.file_uris():
+    if within is None and not handle.file_uris():
         files = _files_of(connection, table, handle, rows)
         return register(table, handle, files, transactions) if files else Written()
 
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE _new AS {cast_query(table, rows)}")
+    declaration, new = table.declaration, cast_query(table, rows)
+    if within is not None:
+        new = within.rows(declaration, f"({new})")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE _new AS {new}")
     if isinstance(rows, WrittenRows):
         discard(table, rows.files)
-    keys, columns = key_names(table.declaration), identifiers(column_names(table.declaration))
+    keys, columns = key_names(declaration), identifiers(column_names(declaration))
     key_list = identifiers(keys)
-    lake.view(connection, table.declaration, handle)
-    old, kept, before = f'"{table.name}"', "", _week_before(table, handle)
+    lake.view(connection, declaration, handle)
+    stored, kept, before = f'"{table.name}"', "", _week_before(table, handle)
+    old = stored
     if within is not None:
-        column, values = within
-        old = f'(FROM "{table.name}" SEMI JOIN {values} USING ("{column}"))'
-        kept = f'UNION ALL FROM "{table.name}" ANTI JOIN {values} USING ("{column}")'
+        paths = table.paths(names_of(handle, within.weeks))
+        lake.view_rows(connection, declaration, paths, "_of_weeks")
+        old = f"({within.rows(declaration, '_of_weeks')})"
+        kept = f"UNION ALL {within.rows(declaration, stored, others=True)}"
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE _changes AS
         SELECT new.*, false AS _is_deleted, old."{keys[0]}" IS NOT NULL AS _is_known, {before}
@@ -175,7 +181,11 @@ def replace(
     counted = _counted(connection)
     if not counted.rows_changed:
         return Written()
-    is_small = within is not None or _bytes(connection, table, handle) <= MOST_BYTES_FOR_DELTA_MERGE
+    # Partial rows of one key are several, which a merge by key would not make one.
+    is_small = not aggregates(declaration) and (
+        (within is not None and within.per is not None)
+        or _bytes(connection, table, handle) <= MOST_BYTES_FOR_DELTA_MERGE
+    )
     whole = f"FROM _new {kept}"
     return _commit_changes(connection, lake, table, handle, whole, counted, transactions, is_small)
 

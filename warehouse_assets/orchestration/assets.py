@@ -26,7 +26,7 @@ from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_source import SqlSource
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.orchestration.checks import declare_reads, refuse_if_blocked
-from warehouse_assets.orchestration.computation import compute, compute_added
+from warehouse_assets.orchestration.computation import Part, compute, compute_added
 from warehouse_assets.orchestration.ingestion_steps import publishing, taking_files
 from warehouse_assets.orchestration.metadata import (
     column_lineage,
@@ -66,6 +66,8 @@ class TableAsset:
         source: what it is loaded from, as Dagster shows it; None if it is computed.
         files: the files of the inbox that it is loaded from.
         watch: looks at another source, to start a run when that has changed.
+        reads: the tables that it is computed from.
+        make: brings a computed one up to date, in a step of any job.
     """
 
     table: Table
@@ -73,6 +75,8 @@ class TableAsset:
     source: dg.AssetSpec | None = None
     files: FileKind | None = None
     watch: Watch | None = None
+    reads: Sequence[Table] = ()
+    make: Callable[[Step], dg.MaterializeResult[Any]] | None = None
 
 
 def source_asset(
@@ -172,6 +176,7 @@ def sql_asset(
     reads: Sequence[Table],
     folder: Path,
     computed_per: str | None = None,
+    is_of_week: bool = False,
     constants: Callable[[Settings], Mapping[str, float]] = lambda _: {},
 ) -> TableAsset:
     """The asset of a table that one SELECT computes from other tables of the lake.
@@ -186,12 +191,15 @@ def sql_asset(
         computed_per: a column that the table shares with the first of `reads`, if each of its
             rows follows from the rows there that have the same value in it. Then only values
             of rows that have changed are computed again.
+        is_of_week: whether each row follows from rows there of its own week alone (which the
+            declarations of both tables tell, see `tables.week_of`). Then only weeks of rows that
+            have changed are computed again, with `computed_per` only values in weeks.
         constants: what the settings give to the SELECT of a table that is added up: columns of
             the relation `constants`.
     """
     file = folder / f"{table.name}.sql"
     query = file.read_text(encoding="utf-8")
-    name = str(table.name)
+    name, part = str(table.name), Part(computed_per, is_of_week)
     declare_reads(table, reads)
 
     def make(step: Step) -> dg.MaterializeResult[Any]:
@@ -203,9 +211,9 @@ def sql_asset(
                 if aggregates(table):
                     (read,) = reads
                     given = constants(step.settings)
-                    written = compute_added(step.lake, stored, read, query, given)
+                    written = compute_added(step.lake, stored, read, query, given, part, step.anew)
                 else:
-                    written = compute(step.lake, stored, reads, query, computed_per)
+                    written = compute(step.lake, stored, reads, query, part, step.anew)
             lineage = column_lineage(step.lake.folder / ".lineage", table, reads, query)
             account = {"computed_by": step.lake.computed_by, "dagster/column_lineage": lineage}
             return step.finish(table, written, account)
@@ -219,7 +227,7 @@ def sql_asset(
         automation_condition=_FOLLOWS_IF_CHECKED,
         code_version=str(zlib.crc32(query.encode())),
     )
-    return TableAsset(table, definition)
+    return TableAsset(table, definition, reads=reads, make=make)
 
 
 def collected_asset(
@@ -293,12 +301,12 @@ def _take_others(step: Step, kinds: Sequence[FileKind]) -> dict[str, Any]:
 def _new_rows(step: Step, table: Table) -> Written:
     """What other steps have added since the asset was materialised last."""
     rows = step.lake.table(table).open().count()
-    return Written(inserted=max(rows - _rows_before(step.context), 0))
+    return Written(inserted=max(rows - _rows_before(step, table), 0))
 
 
-def _rows_before(context: dg.AssetExecutionContext) -> int:
+def _rows_before(step: Step, table: Table) -> int:
     """How many rows the asset had when it was materialised last, as far as history says."""
-    event = context.instance.get_latest_materialization_event(context.asset_key)
+    event = step.context.instance.get_latest_materialization_event(dg.AssetKey(str(table.name)))
     told = event.asset_materialization if event else None
     rows = told.metadata.get("dagster/row_count") if told else None
     return rows.value if isinstance(rows, dg.IntMetadataValue) and rows.value else 0

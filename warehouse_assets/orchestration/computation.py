@@ -2,11 +2,12 @@
 
 A table whose rows follow each from few rows is computed again for those that changed (`compute`);
 one that adds up rows which are never changed gets partial rows of those that were added
-(`compute_added`).
+(`compute_added`). Either computes weeks anew that it is told, whether or not anything changed.
 """
 
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import duckdb
 from deltalake import DeltaTable
@@ -16,6 +17,7 @@ from warehouse_assets.lake import (
     Computation,
     Lake,
     LakeTable,
+    Touched,
     Transactions,
     Written,
     append,
@@ -25,7 +27,8 @@ from warehouse_assets.lake import (
     replace,
     view_changes,
 )
-from warehouse_assets.tables import column_names, identifiers
+from warehouse_assets.tables import WEEK, column_names, identifiers, week_of
+from warehouse_assets.times import Weeks
 
 CONSTANTS = "constants"
 """Name in a SELECT of the relation of one row that holds what the settings give to it."""
@@ -33,8 +36,26 @@ CONSTANTS = "constants"
 _TOUCHED = "_touched"
 
 
+@dataclass(frozen=True)
+class Part:
+    """From which rows of the first table that is read each row of a computed one follows.
+
+    Args:
+        per: from those with the same value in this column of both, if it is not None.
+        is_of_week: from those of the same week (`tables.week_of`) alone.
+    """
+
+    per: str | None = None
+    is_of_week: bool = False
+
+
 def compute(
-    lake: Lake, table: LakeTable, reads: Sequence[Table], query: str, per: str | None = None
+    lake: Lake,
+    table: LakeTable,
+    reads: Sequence[Table],
+    query: str,
+    part: Part = Part(),
+    anew: Weeks | None = None,
 ) -> Written:
     """Make the table the result of `query`, unless it was computed from the same already.
 
@@ -42,30 +63,73 @@ def compute(
 
     Args:
         reads: the tables that `query` names.
-        per: a column of the table and of the first of `reads`: each row of the result follows
-            from the rows there that have the same value in it, and from the other tables.
+        part: of which rows of the first of them, beside the other tables, a row is the result.
+        anew: weeks whose rows are computed in any case.
     """
     handle = table.open()
     inputs = [(read, lake.table(read).open()) for read in reads]
     computed_from = _computed_from(inputs, query)
     outdated = [app for app, at in computed_from.items() if handle.transaction_version(app) != at]
-    if not outdated:
-        return Written()
+    written = Written()
+    if outdated:
+        with lake.connect() as connection, computing(lake, connection, table) as computation:
+            first, opened = inputs[0]
+            seen = handle.transaction_version(_app_id(first, opened))
+            touched = None
+            if part != Part() and seen is not None and outdated == [_app_id(first, opened)]:
+                touched = _touched(connection, first, opened, seen, part)
+            _read(computation, inputs, touched)
+            rows = computation.rows(query)
+            written = replace(connection, lake, table, handle, rows, computed_from, touched)
+    if anew is not None:
+        written += _compute_weeks(lake, table, inputs, query, part, anew)
+    return written
+
+
+def _read(
+    computation: Computation, inputs: Sequence[tuple[Table, DeltaTable]], touched: Touched | None
+) -> None:
+    """Have the SELECT read its tables, of the first only the rows that were touched, if given."""
+    for read, opened in inputs:
+        computation.read(read, names_of(opened, touched.weeks if touched else None), touched)
+        touched = None
+
+
+def _compute_weeks(
+    lake: Lake,
+    table: LakeTable,
+    inputs: Sequence[tuple[Table, DeltaTable]],
+    query: str,
+    part: Part,
+    weeks: Weeks,
+    constants: Mapping[str, float] | None = None,
+) -> Written:
+    """Compute the rows of `weeks` anew from these versions, of which the table is the result.
+
+    What it remembers of them stays true: if its rows differ they are put right, and else nothing
+    is committed.
+    """
     with lake.connect() as connection, computing(lake, connection, table) as computation:
-        first, opened = inputs[0]
-        seen = handle.transaction_version(_app_id(first, opened))
-        within = None
-        if per is not None and seen is not None and outdated == [_app_id(first, opened)]:
-            within = _touched(connection, opened, seen, per)
-        computation.read(first, names_of(opened), within)
-        for read, opened in inputs[1:]:
-            computation.read(read, names_of(opened))
+        connection.execute(
+            f"""CREATE TEMP TABLE {_TOUCHED} AS SELECT CAST(unnest(generate_series(
+                CAST(? AS TIMESTAMP), CAST(? AS TIMESTAMP), INTERVAL 7 DAY)) AS DATE) AS {WEEK}""",
+            [weeks.first, weeks.last],
+        )
+        touched = Touched(_TOUCHED, weeks=weeks.mondays)
+        _give(connection, computation, constants or {})
+        _read(computation, inputs, touched if part.is_of_week else None)
         rows = computation.rows(query)
-        return replace(connection, lake, table, handle, rows, computed_from, within)
+        return replace(connection, lake, table, table.open(), rows, {}, touched)
 
 
 def compute_added(
-    lake: Lake, table: LakeTable, read: Table, query: str, constants: Mapping[str, float]
+    lake: Lake,
+    table: LakeTable,
+    read: Table,
+    query: str,
+    constants: Mapping[str, float],
+    part: Part = Part(),
+    anew: Weeks | None = None,
 ) -> Written:
     """Add to an aggregated table the partial rows that `query` gives of the rows added to `read`.
 
@@ -75,8 +139,25 @@ def compute_added(
     Args:
         read: the table that `query` names, beside `CONSTANTS` if there are any.
         constants: columns of `CONSTANTS` and their values.
+        part: of which rows of `read` a row is the result.
+        anew: weeks whose rows are computed in any case.
     """
-    handle, source = table.open(), lake.table(read).open()
+    source = lake.table(read).open()
+    written = _add(lake, table, read, source, query, constants)
+    if anew is not None:
+        written += _compute_weeks(lake, table, [(read, source)], query, part, anew, constants)
+    return written
+
+
+def _add(
+    lake: Lake,
+    table: LakeTable,
+    read: Table,
+    source: DeltaTable,
+    query: str,
+    constants: Mapping[str, float],
+) -> Written:
+    handle = table.open()
     app_id, definition = _app_id(read, source), zlib.crc32(f"{query} {dict(constants)}".encode())
     seen = handle.transaction_version(app_id)
     if handle.transaction_version("sql") != definition:
@@ -84,13 +165,7 @@ def compute_added(
     if seen == source.version():
         return Written()
     with lake.connect() as connection, computing(lake, connection, table) as computation:
-        if constants:
-            connection.execute(
-                "CREATE TEMP TABLE _constants AS SELECT "
-                + ", ".join(f'CAST(? AS DOUBLE) AS "{name}"' for name in constants),
-                list(constants.values()),
-            )
-            computation.read_relation(CONSTANTS, "FROM _constants")
+        _give(connection, computation, constants)
         is_part = seen is not None and _read_added(
             connection, computation, lake.table(read), source, seen
         )
@@ -99,6 +174,19 @@ def compute_added(
         transactions = {app_id: source.version(), "sql": definition}
         write = append if is_part or not handle.file_uris() else overwrite
         return write(connection, table, handle, computation.rows(query), transactions)
+
+
+def _give(
+    connection: duckdb.DuckDBPyConnection, computation: Computation, constants: Mapping[str, float]
+) -> None:
+    """Have the SELECT find `constants`, if there are any."""
+    if constants:
+        connection.execute(
+            "CREATE TEMP TABLE _constants AS SELECT "
+            + ", ".join(f'CAST(? AS DOUBLE) AS "{name}"' for name in constants),
+            list(constants.values()),
+        )
+        computation.read_relation(CONSTANTS, "FROM _constants")
 
 
 def _read_added(
@@ -128,20 +216,34 @@ def _read_added(
 
 
 def _touched(
-    connection: duckdb.DuckDBPyConnection, opened: DeltaTable, seen: int, per: str
-) -> tuple[str, str] | None:
-    """The column `per` and a table of its values in rows changed since the version `seen`.
+    connection: duckdb.DuckDBPyConnection,
+    read: Table,
+    opened: DeltaTable,
+    seen: int,
+    part: Part,
+) -> Touched | None:
+    """What the rows of `read` changed since the version `seen` touch.
 
     None if that is not known, or rows without a value are among them.
     """
     if not view_changes(connection, opened, seen, "_changed"):
         return None
+    columns = [f'"{part.per}"'] if part.per else []
+    columns += [f"{week_of(read)} AS {WEEK}"] if part.is_of_week else []
     connection.execute(
-        f'CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS SELECT DISTINCT "{per}" FROM _changed'
+        f"""CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS
+        SELECT DISTINCT {", ".join(columns)} FROM _changed"""
     )
     connection.execute("DROP TABLE _changed")
-    nulls = connection.execute(f'SELECT 1 FROM {_TOUCHED} WHERE "{per}" IS NULL').fetchall()
-    return None if nulls else (per, _TOUCHED)
+    weeks = None
+    if part.is_of_week:
+        found = connection.execute(f"SELECT DISTINCT {WEEK} FROM {_TOUCHED}").fetchall()
+        weeks = {week for (week,) in found}
+    if part.per:
+        nulls = f'SELECT 1 FROM {_TOUCHED} WHERE "{part.per}" IS NULL'
+        if connection.execute(nulls).fetchall():
+            return None
+    return Touched(_TOUCHED, part.per, weeks)
 
 
 def _app_id(read: Table, opened: DeltaTable) -> str:

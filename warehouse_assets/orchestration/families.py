@@ -17,6 +17,7 @@ from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.lake import Lake
 from warehouse_assets.orchestration.assets import TableAsset, collected_asset
 from warehouse_assets.orchestration.checks import Check, checks_of
+from warehouse_assets.orchestration.recomputing import recompute_job
 from warehouse_assets.orchestration.sources import Resources, Watch, inbox_watch, sources_sensor
 from warehouse_assets.orchestration.standard_checks import (
     declared_checks,
@@ -119,6 +120,7 @@ def definitions_of(
         sensors=[
             sources_sensor([t for family in families for t in _targets(family, kinds)], resources)
         ],
+        jobs=[recompute_job([asset for family in families for asset in family.tables])],
         resources=resources,
     )
 

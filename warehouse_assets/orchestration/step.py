@@ -23,6 +23,7 @@ from warehouse_assets.progress import Progress, heard_by, report, tell
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS
 from warehouse_assets.terminal_text import make_visible, visible
+from warehouse_assets.times import Weeks
 from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
 
 _RETRIES = 3
@@ -66,13 +67,18 @@ def in_step(context: _Context) -> Iterator[None]:
 
 @dataclass
 class Step:
-    """The step of an asset, which began when this was made."""
+    """The step of an asset, which began when this was made.
 
-    context: dg.AssetExecutionContext
+    Args:
+        anew: weeks of a computed table that are computed whether or not anything changed.
+    """
+
+    context: dg.AssetExecutionContext | dg.OpExecutionContext
     lake: Lake
     inbox: Inbox
     warehouse: Warehouse
     settings: Settings
+    anew: Weeks | None = None
     _started: float = field(default_factory=time.monotonic)
 
     @property

@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-from warehouse_assets.lake import Lake, LakeTable, Written, append, merge, replace
+from warehouse_assets.lake import Lake, LakeTable, Touched, Written, append, merge, replace
 from warehouse_assets.tables import WholeNumber, column_names, duckdb_type
 
 Row = tuple[Any, ...]
@@ -112,7 +112,7 @@ class Stored:
         self,
         rows: Sequence[Row],
         transactions: Mapping[str, int] | None = None,
-        within: tuple[str, str] | None = None,
+        within: Touched | None = None,
     ) -> Written:
         """Replace the table, or what of it is `within`, by `rows` with a fresh handle."""
         with self.staged(rows) as connection:

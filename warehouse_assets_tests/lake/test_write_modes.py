@@ -6,7 +6,7 @@ import duckdb
 import pytest
 from sqlalchemy import Table
 
-from warehouse_assets.lake import Lake, Written, append, write_modes
+from warehouse_assets.lake import Lake, Touched, Written, append, write_modes
 from warehouse_assets_tests.lake.tables import ADA, KINDS, PETS, REX, TAGS, TOM, VISITS, Row, Stored
 
 MONDAY, TUESDAY = date(2024, 1, 1), date(2024, 1, 2)
@@ -144,8 +144,8 @@ def test_rows_outside_of_what_is_replaced_stay(visits: Stored, either_way: str) 
     visits.replace([bob, ("Bob", TUESDAY, 4), eve, ann])
 
     fewer, new = ("Bob", MONDAY, 2), ("Ida", MONDAY, 9)
-    touched = "(VALUES ('Bob'), ('Ann'), ('Ida')) AS touched (vet)"
-    written = visits.replace([fewer, ann, new], within=("vet", touched))
+    touched = "(SELECT unnest(['Bob', 'Ann', 'Ida']) AS vet)"
+    written = visits.replace([fewer, ann, new], within=Touched(touched, "vet"))
 
     assert changed(written) == (1, 1, 1)
     assert visits.rows() == sorted([fewer, eve, ann, new])
@@ -155,5 +155,5 @@ def test_rows_outside_of_what_is_replaced_stay(visits: Stored, either_way: str) 
         assert kinds == ["delete", "insert", "update_postimage", "update_preimage"]
     version = visits.version()
     nobody = "(SELECT '' AS vet WHERE false)"
-    assert visits.replace([], within=("vet", nobody)) == Written()
+    assert visits.replace([], within=Touched(nobody, "vet")) == Written()
     assert visits.version() == version

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
 from warehouse_assets.errors import PermanentError
 from warehouse_assets.lake import Lake, maintain
-from warehouse_assets.orchestration.computation import compute
+from warehouse_assets.orchestration.computation import Part, compute
 from warehouse_assets.tables import WholeNumber
 from warehouse_assets_tests.lake.tables import Row, Stored
 
@@ -58,7 +58,9 @@ class Town:
 
     def compute(self, query: str = QUERY) -> int:
         """Compute; returns how many rows changed."""
-        return compute(self.lake, self.result.table, [SALES, SHOPS], query, "shop").rows_changed
+        return compute(
+            self.lake, self.result.table, [SALES, SHOPS], query, Part("shop")
+        ).rows_changed
 
     def expected(self) -> list[Row]:
         """The result, counted in Python."""

@@ -167,7 +167,7 @@ FAMILY = Family(
     [
         file_asset(POSTS_FILES, "json"),
         file_asset(VOTES_FILES, "json"),
-        sql_asset(VOTES_PER_POST_PER_WEEK, [VOTES], _SQL, computed_per="post_id"),
+        sql_asset(VOTES_PER_POST_PER_WEEK, [VOTES], _SQL, computed_per="post_id", is_of_week=True),
         sql_asset(MEAN_VOTES_PER_POST_PER_WEEK, [POSTS, VOTES_PER_POST_PER_WEEK], _SQL),
         sql_asset(OUTLIER_WEEKS, [VOTES], _SQL),
     ],

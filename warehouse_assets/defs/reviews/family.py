@@ -161,8 +161,8 @@ FAMILY = Family(
     "reviews",
     [
         sql_source_asset(REVIEWS_SOURCE),
-        sql_asset(PRODUCT_REVIEWS_DAILY, [REVIEWS], _SQL),
-        sql_asset(REVIEWER_REVIEWS_DAILY, [REVIEWS], _SQL),
+        sql_asset(PRODUCT_REVIEWS_DAILY, [REVIEWS], _SQL, is_of_week=True),
+        sql_asset(REVIEWER_REVIEWS_DAILY, [REVIEWS], _SQL, is_of_week=True),
     ],
     CHECKS,
 )

@@ -94,8 +94,8 @@ FAMILY = Family(
     "trips",
     [
         file_asset(TRIPS_FILES, "csv"),
-        sql_asset(DAILY_TRIPS, [TRIPS], _SQL),
-        sql_asset(WEEKLY_TRIPS, [DAILY_TRIPS], _SQL),
+        sql_asset(DAILY_TRIPS, [TRIPS], _SQL, is_of_week=True),
+        sql_asset(WEEKLY_TRIPS, [DAILY_TRIPS], _SQL, is_of_week=True),
         sql_asset(TRIP_GROUPS_FINE, [TRIPS], _SQL, constants=_fine_constants),
         sql_asset(TRIP_GROUPS, [TRIP_GROUPS_FINE], _SQL, constants=_constants),
     ],

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from warehouse_assets.defs import deliveries
 from warehouse_assets.defs.deliveries.average import LATE, NOTHING_OPEN
 from warehouse_assets.defs.deliveries.tables import DELIVERIES, DELIVERY_DURATIONS
-from warehouse_assets.orchestration.computation import compute
+from warehouse_assets.orchestration.computation import Part, compute
 from warehouse_assets.progress import heard_by
 from warehouse_assets.tables import REJECTED_RECORDS
 from warehouse_assets_tests.defs.deliveries.feeds import Feed, come_to
@@ -41,7 +41,7 @@ def rows(feed: Feed, query: str) -> list[tuple[Any, ...]]:
 def compute_durations(feed: Feed) -> None:
     table = feed.lake.table(DELIVERY_DURATIONS)
     with feed.lake.lock(table.name):
-        compute(feed.lake, table, [DELIVERIES], QUERY, "customer")
+        compute(feed.lake, table, [DELIVERIES], QUERY, Part("customer"))
 
 
 def minutes(number: float) -> timedelta:
