@@ -2,15 +2,13 @@
 
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pytest
 
 from warehouse_assets.settings import SETTINGS
 from warehouse_assets_tests.deploy import files
-from warehouse_assets_tests.postgres import execute, postgres_url, server_url
+from warehouse_assets_tests.postgres import execute, server_url
 
 _SETTINGS = {setting.variable for setting in SETTINGS}
 # Folders and the address of the service are as the image and the volumes have them.
@@ -41,22 +39,11 @@ _SECRET = re.compile("PASSWORD|KEY|SECRET|TOKEN|password")
 
 
 def test_the_deployed_home_keeps_dagsters_history_in_postgresql(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deployed: dg.DagsterInstance,
 ) -> None:
-    written = files.dagster()
-    written["local_artifact_storage"]["config"]["base_dir"] = str(tmp_path)
-    # The test's server listens on a socket only, which the client library finds by PGHOST.
-    monkeypatch.setenv("PGHOST", server_url().partition("host=")[2])
-    monkeypatch.setenv("DAGSTER_POSTGRES_HOST", "")
-    monkeypatch.setenv("DAGSTER_POSTGRES_USER", "postgres")
-    url = postgres_url()
-    monkeypatch.setenv("DAGSTER_POSTGRES_DATABASE", url.partition("@/")[2].partition("?")[0])
-    home = tmp_path / "dagster"
-    home.mkdir()
-    (home / "dagster.yaml").write_text(files.dumped(written), encoding="utf-8")
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        instance.add_dynamic_partitions("days", ["monday"])
-        assert instance.get_dynamic_partitions("days") == ["monday"]
+    deployed.add_dynamic_partitions("days", ["monday"])
+    assert deployed.get_dynamic_partitions("days") == ["monday"]
+    url = server_url(os.environ["DAGSTER_POSTGRES_DATABASE"])
     assert execute(url, "SELECT count(*) FROM dynamic_partitions") == [(1,)]
 
 
