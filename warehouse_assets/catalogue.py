@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Column, Table
 
 import warehouse_assets.defs
+from warehouse_assets.settings import Settings, in_words
 from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS, key_names
 
 _DECLARED = {
@@ -55,6 +56,12 @@ QUESTIONS = tuple(
     for family in _DECLARED.values()
     for name, text, reads in getattr(family, "QUESTIONS", ())
 )
+
+
+def question_of(asked: Table | Question, settings: Settings) -> str | None:
+    """What an answer answers, with the values of the settings that it names; None if nothing."""
+    text = asked.text if isinstance(asked, Question) else asked.info.get("answers")
+    return None if text is None else in_words(text, settings)
 
 
 def reads_of(asked: Table | Question) -> Sequence[Table]:

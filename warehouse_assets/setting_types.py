@@ -4,6 +4,7 @@ A `ValueError` says what a text must be instead.
 """
 
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -180,6 +181,8 @@ Hours = Annotated[float, Field(ge=0.01, le=24 * 3660)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Timeout = Annotated[float, Field(ge=1, le=86_400)]  # in seconds
 Share = Annotated[float, Field(ge=0, le=1)]
+# So few digits that whole numbers which it multiplies stay small.
+Threshold = Annotated[Decimal, Field(ge=0, le=100, decimal_places=4)]
 Days = Annotated[int, Field(ge=0, le=3660)]
 PartOfDay = Annotated[int, AfterValidator(_part_of_day)]  # in hours
 Zoom = Annotated[int, Field(ge=0, le=24)]  # of Web-Mercator tiles

@@ -25,6 +25,9 @@ _NEAR = 0.85  # of 1, which is equal: a letter or two of a name of usual length
 _COMMON = "API_"
 _WHAT_IT_MUST_BE = {
     "float_parsing": "it must be a number",
+    "decimal_parsing": "it must be a number",
+    "finite_number": "it must be a number",
+    "decimal_max_places": "it may have four digits behind the point",
     "int_parsing": "it must be a whole number",
     "int_from_float": "it must be a whole number",
     "bool_parsing": "it must be yes or no",
@@ -141,6 +144,17 @@ class Settings(BaseModel):
         "no",
         "Whether files of `votes`, `trips` and `votes_per_post_per_week` are by week in the lake; "
         "maintenance brings tables that exist to what it says.",
+    )
+    completed_lessons: kinds.Positive = _setting(
+        "COMPLETED_LESSONS",
+        "3",
+        "Different lessons that a student must have completed to count in `batch_completions`.",
+    )
+    outlier_threshold: kinds.Threshold = _setting(
+        "OUTLIER_THRESHOLD",
+        "0.2",
+        "The weeks in `outlier_weeks` have votes that differ from the mean per week by more than "
+        "this share of it; exactly as the decimal number is written.",
     )
     trip_groups_zoom: kinds.Zoom = _setting(
         "TRIP_GROUPS_ZOOM",
@@ -309,6 +323,11 @@ SETTINGS = tuple(
     )
     for name, field in Settings.model_fields.items()
 )
+
+
+def in_words(text: str, settings: Settings) -> str:
+    """A text in which the fields of `settings` stand in braces, with their values instead."""
+    return text.format(**dict(settings))
 
 
 def misspelt_settings(environment: Mapping[str, str]) -> dict[str, str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import Table
 
-from warehouse_assets.catalogue import TABLES
-from warehouse_assets.settings import SETTINGS
+from warehouse_assets.catalogue import TABLES, question_of
+from warehouse_assets.settings import SETTINGS, Settings
 from warehouse_assets.tables import duckdb_type
 
 _WRITTEN_BY = "<!-- Written by `make docs` from the declarations in the code. -->\n"
@@ -50,7 +50,8 @@ both `WAREHOUSE_HOME` and `DAGSTER_HOME` when the data lives elsewhere.
 
 def _table_section(table: Table) -> str:
     keys = ", ".join(f"`{column.name}`" for column in table.primary_key.columns)
-    answers = f"Answers: *{table.info['answers']}* " if "answers" in table.info else ""
+    question = question_of(table, Settings.from_environment({}))
+    answers = f"Answers: *{question}* " if question else ""
     rows = [
         f"| `{column.name}` | {duckdb_type(column)} | {column.comment} |"
         for column in table.columns

@@ -248,7 +248,7 @@ def test_assets_that_answer_a_question_say_which() -> None:
 
     assert answers == {
         "mean_votes_per_post_per_week": "What is the mean votes per post per week?",
-        "outlier_weeks": "Which weeks had unusually many or few votes?",
+        "outlier_weeks": ("Which weeks had unusually many or few votes (over 20% off the mean)?"),
         "batch_completions": (
             "Which batches have the most students that completed at least 3 lessons?"
         ),

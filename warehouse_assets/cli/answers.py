@@ -17,6 +17,7 @@ from warehouse_assets.catalogue import (
     TABLES,
     Question,
     order_of,
+    question_of,
     reads_of,
     tables_of,
 )
@@ -151,10 +152,12 @@ def _answers(
     chosen = [asked_for(name) for name in names] or [*ANSWER_TABLES, *QUESTIONS]
     with _reading(settings, chosen, as_of) as (connection, known):
         for asked in chosen:
+            question = question_of(asked, settings)
+            title = f"{question} ({asked.name})" if question else str(asked.name)
             if not all(str(table.name) in known for table in reads_of(asked)):
-                yield Answer(f"{_title(asked)}: not published yet", [], [], 0)
+                yield Answer(f"{title}: not published yet", [], [], 0)
             else:
-                yield _answer(connection, asked, limit)
+                yield Answer(title, *_rows_of(connection, asked, limit))
 
 
 @contextmanager
@@ -189,23 +192,17 @@ def asked_for(name: str) -> sa.Table | Question:
     return by_name[name]
 
 
-def _title(asked: sa.Table | Question) -> str:
-    if isinstance(asked, Question):
-        return f"{asked.text} ({asked.name})"
-    question = asked.info.get("answers")
-    return f"{question} ({asked.name})" if question else str(asked.name)
-
-
-def _answer(
+def _rows_of(
     connection: sa.Connection | duckdb.DuckDBPyConnection, asked: sa.Table | Question, limit: int
-) -> Answer:
+) -> tuple[list[str], list[tuple[Any, ...]], int]:
+    """The columns and the first rows of an answer, and how many rows more there are."""
     if isinstance(asked, Question):
         names, rows = fetch(connection, asked.path.read_text(encoding="utf-8"))
         shown = [tuple(map(_plain, row)) for row in rows[:limit]]
-        return Answer(_title(asked), names, shown, len(rows) - len(shown))
+        return names, shown, len(rows) - len(shown)
     _, ((count,),) = fetch(connection, sa.select(sa.func.count()).select_from(asked))
     names, rows = fetch(connection, sa.select(asked).order_by(*order_of(asked)).limit(limit))
-    return Answer(_title(asked), names, rows, count - len(rows))
+    return names, rows, count - len(rows)
 
 
 def _plain(value: object) -> object:

@@ -26,7 +26,7 @@ from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_source import SqlSource
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.orchestration.checks import declare_reads, refuse_if_blocked
-from warehouse_assets.orchestration.computation import Part, compute, compute_added
+from warehouse_assets.orchestration.computation import Constants, Part, compute, compute_added
 from warehouse_assets.orchestration.ingestion_steps import publishing, taking_files
 from warehouse_assets.orchestration.metadata import (
     column_lineage,
@@ -177,7 +177,7 @@ def sql_asset(
     folder: Path,
     computed_per: str | None = None,
     is_of_week: bool = False,
-    constants: Callable[[Settings], Mapping[str, float]] = lambda _: {},
+    constants: Callable[[Settings], Constants] = lambda _: {},
 ) -> TableAsset:
     """The asset of a table that one SELECT computes from other tables of the lake.
 
@@ -194,8 +194,7 @@ def sql_asset(
         is_of_week: whether each row follows from rows there of its own week alone (which the
             declarations of both tables tell, see `tables.week_of`). Then only weeks of rows that
             have changed are computed again, with `computed_per` only values in weeks.
-        constants: what the settings give to the SELECT of a table that is added up: columns of
-            the relation `constants`.
+        constants: what the settings give to the SELECT: columns of the relation `constants`.
     """
     file = folder / f"{table.name}.sql"
     query = file.read_text(encoding="utf-8")
@@ -207,13 +206,13 @@ def sql_asset(
             report(Progress(name, "computing"))
             refuse_if_blocked(step.lake, table, reads)
             stored = step.lake.table(table)
+            given = constants(step.settings)
             with step.lake.lock(name):
                 if aggregates(table):
                     (read,) = reads
-                    given = constants(step.settings)
                     written = compute_added(step.lake, stored, read, query, given, part, step.anew)
                 else:
-                    written = compute(step.lake, stored, reads, query, part, step.anew)
+                    written = compute(step.lake, stored, reads, query, part, step.anew, given)
             lineage = column_lineage(step.lake.folder / ".lineage", table, reads, query)
             account = {"computed_by": step.lake.computed_by, "dagster/column_lineage": lineage}
             return step.finish(table, written, account)

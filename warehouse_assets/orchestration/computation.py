@@ -8,6 +8,7 @@ one that adds up rows which are never changed gets partial rows of those that we
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import duckdb
 from deltalake import DeltaTable
@@ -36,6 +37,10 @@ CONSTANTS = "constants"
 _TOUCHED = "_touched"
 
 
+Constants = Mapping[str, float]
+"""What the settings give to a SELECT: columns of the relation `CONSTANTS`, and their values."""
+
+
 @dataclass(frozen=True)
 class Part:
     """From which rows of the first table that is read each row of a computed one follows.
@@ -56,23 +61,25 @@ def compute(
     query: str,
     part: Part = Part(),
     anew: Weeks | None = None,
+    constants: Constants = MappingProxyType({}),
 ) -> Written:
     """Make the table the result of `query`, unless it was computed from the same already.
 
     The caller holds the table's lock.
 
     Args:
-        reads: the tables that `query` names.
+        reads: the tables that `query` names, beside `CONSTANTS` if there are any.
         part: of which rows of the first of them, beside the other tables, a row is the result.
         anew: weeks whose rows are computed in any case.
     """
     handle = table.open()
     inputs = [(read, lake.table(read).open()) for read in reads]
-    computed_from = _computed_from(inputs, query)
+    computed_from = _computed_from(inputs, query, constants)
     outdated = [app for app, at in computed_from.items() if handle.transaction_version(app) != at]
     written = Written()
     if outdated:
         with lake.connect() as connection, computing(lake, connection, table) as computation:
+            _give(connection, computation, constants)
             first, opened = inputs[0]
             seen = handle.transaction_version(_app_id(first, opened))
             touched = None
@@ -82,7 +89,7 @@ def compute(
             rows = computation.rows(query)
             written = replace(connection, lake, table, handle, rows, computed_from, touched)
     if anew is not None:
-        written += _compute_weeks(lake, table, inputs, query, part, anew)
+        written += _compute_weeks(lake, table, inputs, query, part, anew, constants)
     return written
 
 
@@ -102,7 +109,7 @@ def _compute_weeks(
     query: str,
     part: Part,
     weeks: Weeks,
-    constants: Mapping[str, float] | None = None,
+    constants: Constants,
 ) -> Written:
     """Compute the rows of `weeks` anew from these versions, of which the table is the result.
 
@@ -116,7 +123,7 @@ def _compute_weeks(
             [weeks.first, weeks.last],
         )
         touched = Touched(_TOUCHED, weeks=weeks.mondays)
-        _give(connection, computation, constants or {})
+        _give(connection, computation, constants)
         _read(computation, inputs, touched if part.is_of_week else None)
         rows = computation.rows(query)
         return replace(connection, lake, table, table.open(), rows, {}, touched)
@@ -127,7 +134,7 @@ def compute_added(
     table: LakeTable,
     read: Table,
     query: str,
-    constants: Mapping[str, float],
+    constants: Constants,
     part: Part = Part(),
     anew: Weeks | None = None,
 ) -> Written:
@@ -138,7 +145,6 @@ def compute_added(
 
     Args:
         read: the table that `query` names, beside `CONSTANTS` if there are any.
-        constants: columns of `CONSTANTS` and their values.
         part: of which rows of `read` a row is the result.
         anew: weeks whose rows are computed in any case.
     """
@@ -155,7 +161,7 @@ def _add(
     read: Table,
     source: DeltaTable,
     query: str,
-    constants: Mapping[str, float],
+    constants: Constants,
 ) -> Written:
     handle = table.open()
     app_id, definition = _app_id(read, source), zlib.crc32(f"{query} {dict(constants)}".encode())
@@ -177,15 +183,16 @@ def _add(
 
 
 def _give(
-    connection: duckdb.DuckDBPyConnection, computation: Computation, constants: Mapping[str, float]
+    connection: duckdb.DuckDBPyConnection, computation: Computation, constants: Constants
 ) -> None:
-    """Have the SELECT find `constants`, if there are any."""
+    """Have the SELECT find `constants`: whole numbers as such, others as fractions."""
     if constants:
-        connection.execute(
-            "CREATE TEMP TABLE _constants AS SELECT "
-            + ", ".join(f'CAST(? AS DOUBLE) AS "{name}"' for name in constants),
-            list(constants.values()),
+        columns = ", ".join(
+            f'CAST(? AS {"BIGINT" if isinstance(value, int) else "DOUBLE"}) AS "{name}"'
+            for name, value in constants.items()
         )
+        values = list(constants.values())
+        connection.execute(f"CREATE TEMP TABLE _constants AS SELECT {columns}", values)
         computation.read_relation(CONSTANTS, "FROM _constants")
 
 
@@ -251,7 +258,10 @@ def _app_id(read: Table, opened: DeltaTable) -> str:
     return f"input/{read.name}/{opened.metadata().id}"
 
 
-def _computed_from(inputs: Sequence[tuple[Table, DeltaTable]], query: str) -> Transactions:
-    """What the result depends on: the identity and version of each input, and the SQL."""
+def _computed_from(
+    inputs: Sequence[tuple[Table, DeltaTable]], query: str, constants: Constants
+) -> Transactions:
+    """What the result depends on: the identity and version of each input, SQL and constants."""
+    definition = f"{query} {dict(constants)}" if constants else query
     versions = {_app_id(read, opened): opened.version() for read, opened in inputs}
-    return {**versions, "sql": zlib.crc32(query.encode())}
+    return {**versions, "sql": zlib.crc32(definition.encode())}

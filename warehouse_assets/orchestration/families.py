@@ -25,7 +25,7 @@ from warehouse_assets.orchestration.standard_checks import (
     rejected_share_is_low,
     source_is_fresh,
 )
-from warehouse_assets.settings import Settings
+from warehouse_assets.settings import Settings, in_words
 from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS
 
 _QUALITY = "quality"
@@ -150,7 +150,11 @@ def _presented(family: Family, settings: Settings) -> Iterable[dg.AssetsDefiniti
 
     def present(spec: dg.AssetSpec) -> dg.AssetSpec:
         layer = "loaded" if spec.key.to_user_string() in loaded else "computed"
+        metadata = dict(spec.metadata)
+        if "answers" in metadata:
+            metadata["answers"] = in_words(metadata["answers"], settings)
         return spec.replace_attributes(
+            metadata=metadata,
             group_name=family.name,
             owners=[owner],
             tags={**spec.tags, "layer": layer},

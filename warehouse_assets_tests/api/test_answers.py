@@ -27,11 +27,11 @@ from warehouse_assets_tests.postgres import postgres_url
 _MONDAY = date(2018, 5, 28)
 _AT = datetime.fromisoformat("2018-06-01T09:03:40.500")
 _BATCHES = [
-    (1, "b,1", 4, 2, 0.5, 1),
-    (2, 'b"2"', 0, 0, None, 3),
-    (3, None, 5, 2, 0.4, 1),
+    (1, "b,1", 4, 2, 0.5, 1, 3, 2, 0.5),
+    (2, 'b"2"', 0, 0, None, 3, 3, 0, None),
+    (3, None, 5, 2, 0.4, 1, 3, 2, 0.4),
 ]
-_OUTLIERS = [(2021, 52, 9), (2022, 0, 1), (2022, 1, 12)]
+_OUTLIERS = [(2021, 52, 9, None), (2022, 0, 1, None), (2022, 1, 12, None)]
 _WEEKS = [
     (f"r{n % 50:02}", _MONDAY + timedelta(weeks=n // 50), "cheap_mobile", n + 1, _AT)
     for n in range(3000)

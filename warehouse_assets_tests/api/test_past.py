@@ -27,8 +27,8 @@ from warehouse_assets_tests.api.serving import (
 from warehouse_assets_tests.history.rounds import moment
 from warehouse_assets_tests.lake.tables import Stored
 
-_FIRST = [(2021, 52, 9), (2022, 0, 1), (2022, 1, 12)]
-_SECOND = [(2021, 52, 9), (2022, 0, 2), (2022, 2, 30)]
+_FIRST = [(2021, 52, 9, None), (2022, 0, 1, None), (2022, 1, 12, None)]
+_SECOND = [(2021, 52, 9, None), (2022, 0, 2, None), (2022, 2, 30, None)]
 
 
 @pytest.fixture
@@ -49,14 +49,16 @@ def test_an_answer_is_given_as_it_was_published(moments: tuple[Served, list[str]
     served, (first, second) = moments
     url = f"{served.address}/answers/outlier_weeks"
 
-    def asked(**values: str) -> list[tuple[int, ...]]:
+    def asked(**values: str) -> list[tuple[int | None, ...]]:
         rows = served.client.get(url, params=values).json()["rows"]
         return [tuple(row.values()) for row in rows]
 
     assert asked() == asked(as_of=second) == asked(as_of="today") == _SECOND
     assert asked(as_of=first) == asked(as_of="1") == _FIRST
     as_csv = served.client.get(url, params={"as_of": first, "format": "csv"}).text
-    assert as_csv == "year,week_number,votes\r\n2021,52,9\r\n2022,0,1\r\n2022,1,12\r\n"
+    assert as_csv == (
+        "year,week_number,votes,week_start\r\n2021,52,9,\r\n2022,0,1,\r\n2022,1,12,\r\n"
+    )
     found = pages(served, "/answers/outlier_weeks", as_of=first, limit=2)
     assert [len(page["rows"]) for page in found] == [2, 1]
 
@@ -82,16 +84,17 @@ def test_changes_are_told_with_old_and_new_values(moments: tuple[Served, list[st
     assert [(row["change"], row["before"], row["after"]) for row in found["rows"]] == [
         (
             "changed",
-            {"year": 2022, "week_number": 0, "votes": 1},
-            {"year": 2022, "week_number": 0, "votes": 2},
+            {"year": 2022, "week_number": 0, "votes": 1, "week_start": None},
+            {"year": 2022, "week_number": 0, "votes": 2, "week_start": None},
         ),
-        ("removed", {"year": 2022, "week_number": 1, "votes": 12}, None),
-        ("added", None, {"year": 2022, "week_number": 2, "votes": 30}),
+        ("removed", {"year": 2022, "week_number": 1, "votes": 12, "week_start": None}, None),
+        ("added", None, {"year": 2022, "week_number": 2, "votes": 30, "week_start": None}),
     ]
     as_csv = served.client.get(url, params={"since": first, "format": "csv", "limit": "1"}).text
     assert as_csv == (
-        "change,year,week_number,votes,year_before,week_number_before,votes_before\r\n"
-        "changed,2022,0,2,2022,0,1\r\n"
+        "change,year,week_number,votes,week_start,"
+        "year_before,week_number_before,votes_before,week_start_before\r\n"
+        "changed,2022,0,2,,2022,0,1,\r\n"
     )
     assert served.client.get(url, params={"since": "2", "until": "2"}).json()["rows"] == []
     # Before yesterday there was nothing: all is new.
@@ -143,7 +146,7 @@ def test_who_applies_the_events_has_the_answer_whatever_is_killed(tmp_path: Path
             weeks[2022, number] = chance.randrange(1000)
         for gone in chance.sample(sorted(weeks), 2):
             del weeks[gone]
-        stored.replace([(*key, votes) for key, votes in weeks.items()])
+        stored.replace([(*key, votes, None) for key, votes in weeks.items()])
         publish(lake, warehouse, stored.table)
 
     for number in range(4):

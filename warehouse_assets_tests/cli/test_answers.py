@@ -26,7 +26,7 @@ def test_all_answers_are_shown_with_their_questions(command: Command) -> None:
     questions = [line for line in result.output.splitlines() if "?" in line]
     assert questions[:3] == [
         "What is the mean votes per post per week? (mean_votes_per_post_per_week)",
-        "Which weeks had unusually many or few votes? (outlier_weeks)",
+        "Which weeks had unusually many or few votes (over 20% off the mean)? (outlier_weeks)",
         (
             "Which batches have the most students that completed at least 3 lessons? "
             "(batch_completions): not published yet"

@@ -22,7 +22,8 @@ from warehouse_assets.api.response import (
     long_csv,
     plain,
 )
-from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, Question, order_of
+from warehouse_assets.api.service import service_of
+from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, Question, order_of, question_of
 from warehouse_assets.history.as_of import fetch
 from warehouse_assets.tables import column_names
 
@@ -109,10 +110,6 @@ class _Page(Formatted):
     )
 
 
-def _question(asked: sa.Table | Question) -> str:
-    return asked.text if isinstance(asked, Question) else str(asked.info["answers"])
-
-
 def _columns(asked: sa.Table | Question) -> list[dict[str, str | None]]:
     """The columns of a table, each a `ColumnDescription`; those of a question follow from SQL."""
     return [
@@ -123,18 +120,6 @@ def _columns(asked: sa.Table | Question) -> list[dict[str, str | None]]:
         }
         for column in (asked.columns if isinstance(asked, sa.Table) else ())
     ]
-
-
-_DESCRIPTIONS = [
-    {
-        "name": name,
-        "question": _question(asked),
-        "description": asked.comment if isinstance(asked, sa.Table) else None,
-        "address": f"/answers/{quote(name)}",
-        "columns": _columns(asked),
-    }
-    for name, asked in _ASKED.items()
-]
 
 
 def answer_called(name: str) -> sa.Table | Question:
@@ -152,8 +137,18 @@ def answer_called(name: str) -> sa.Table | Question:
 async def answers(request: Request, said: Annotated[Formatted, Query()]) -> Response:
     """The answers there are, with what they answer and their columns."""
     names = ("name", "question", "address")
-    rows = ([found[name] for name in names] for found in _DESCRIPTIONS)
-    return formatted(request, said.wanted(request), {"answers": _DESCRIPTIONS}, names, rows)
+    told = [
+        {
+            "name": name,
+            "question": question_of(asked, service_of(request).settings),
+            "description": asked.comment if isinstance(asked, sa.Table) else None,
+            "address": f"/answers/{quote(name)}",
+            "columns": _columns(asked),
+        }
+        for name, asked in _ASKED.items()
+    ]
+    rows = ([found[name] for name in names] for found in told)
+    return formatted(request, said.wanted(request), {"answers": told}, names, rows)
 
 
 @router.get("/{name}", response_model=Rows, responses=_OF_ANSWER)
@@ -221,7 +216,7 @@ def _page_of(
     names = [str(column["name"]) for column in columns]
     told = {
         "name": str(asked.name),
-        "question": _question(asked),
+        "question": question_of(asked, service_of(request).settings),
         "columns": columns,
         "rows": [dict(zip(names, map(plain, row), strict=True)) for row in rows],
         "next": following,

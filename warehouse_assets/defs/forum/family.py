@@ -27,6 +27,7 @@ from warehouse_assets.orchestration.standard_checks import (
     times_are_plausible,
     values_are_plausible,
 )
+from warehouse_assets.settings import Settings
 
 _PLAIN = (".json", ".jsonl", ".ndjson")
 SUFFIXES = tuple(suffix + packed for suffix in _PLAIN for packed in ("", ".gz"))
@@ -153,14 +154,21 @@ CHECKS: dict[Table, list[Check]] = {
     OUTLIER_WEEKS: [
         values_are_plausible(
             OUTLIER_WEEKS,
-            "week_number is from 0 to 53 and votes is 1 or more.",
-            "week_number NOT BETWEEN 0 AND 53 OR votes < 1",
+            "week_number is from 0 to 53, votes is 1 or more and week_start is a Monday.",
+            "week_number NOT BETWEEN 0 AND 53 OR votes < 1 OR isodow(week_start) <> 1",
         ),
     ],
 }
 
 
 _SQL = Path(__file__).parent / "sql"
+
+
+def _threshold(settings: Settings) -> dict[str, int]:
+    """The threshold as a fraction: in floating point 20 % exactly can be above 0.2."""
+    numerator, denominator = settings.outlier_threshold.as_integer_ratio()
+    return {"numerator": numerator, "denominator": denominator}
+
 
 FAMILY = Family(
     "forum",
@@ -169,7 +177,7 @@ FAMILY = Family(
         file_asset(VOTES_FILES, "json"),
         sql_asset(VOTES_PER_POST_PER_WEEK, [VOTES], _SQL, computed_per="post_id", is_of_week=True),
         sql_asset(MEAN_VOTES_PER_POST_PER_WEEK, [POSTS, VOTES_PER_POST_PER_WEEK], _SQL),
-        sql_asset(OUTLIER_WEEKS, [VOTES], _SQL),
+        sql_asset(OUTLIER_WEEKS, [VOTES], _SQL, constants=_threshold),
     ],
     CHECKS,
     other_files=[UNRECOGNISED_FILES],

@@ -173,9 +173,18 @@ OUTLIER_WEEKS = Table(
         "what comes before it. A week over New Year is two.",
     ),
     Column("votes", BigInteger, nullable=False, comment="Votes cast in that week."),
+    Column(
+        "week_start",
+        Date,
+        comment="Monday with which the week begins; both halves of a week over New Year have it.",
+    ),
     comment="Weeks whose votes differ from the mean per week, over all weeks with votes, by more "
-    "than 20 %: abs(1 - votes / mean) > 0.2. Earliest first.",
-    info={"answers": "Which weeks had unusually many or few votes?"},
+    "than a share of it: abs(1 - votes / mean) > OUTLIER_THRESHOLD, 0.2 by default. Earliest "
+    "first.",
+    info={
+        "answers": "Which weeks had unusually many or few votes (over {outlier_threshold:%} off "
+        "the mean)?"
+    },
     sqlite_with_rowid=False,
 )
 

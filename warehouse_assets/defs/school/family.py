@@ -166,7 +166,9 @@ CHECKS: dict[Table, list[Check]] = {
             BATCH_COMPLETIONS,
             "Of the students of a batch at most all completed 3 lessons; ranks begin with 1.",
             """students_with_3_lessons NOT BETWEEN 0 AND students OR batch_rank < 1
-                OR share_with_3_lessons NOT BETWEEN 0 AND 1""",
+                OR share_with_3_lessons NOT BETWEEN 0 AND 1
+                OR students_completed NOT BETWEEN 0 AND students
+                OR share_completed NOT BETWEEN 0 AND 1""",
         ),
         no_rows(
             "every_batch_is_there",
@@ -224,7 +226,12 @@ FAMILY = Family(
             _SQL,
             computed_per="student_id",
         ),
-        sql_asset(BATCH_COMPLETIONS, [BATCHES, STUDENTS, LESSON_COMPLETIONS], _SQL),
+        sql_asset(
+            BATCH_COMPLETIONS,
+            [BATCHES, STUDENTS, LESSON_COMPLETIONS],
+            _SQL,
+            constants=lambda settings: {"completed_lessons": settings.completed_lessons},
+        ),
     ],
     CHECKS,
 )

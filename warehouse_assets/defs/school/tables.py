@@ -143,13 +143,31 @@ BATCH_COMPLETIONS = Table(
         "batch_rank",
         BigInteger,
         nullable=False,
-        comment="1 for the most students_with_3_lessons; as many have the same rank, and the ranks "
+        comment="1 for the most students_completed; as many have the same rank, and the ranks "
         "after them are left out.",
         index=True,
     ),
-    comment="Every batch, ranked by the students that completed at least 3 lessons.",
+    Column(
+        "lessons_to_complete",
+        BigInteger,
+        comment="How many different lessons a student must have completed to count in the next "
+        "columns: COMPLETED_LESSONS, 3 by default.",
+    ),
+    Column(
+        "students_completed",
+        BigInteger,
+        comment="Students of the batch that completed at least lessons_to_complete lessons.",
+    ),
+    Column(
+        "share_completed",
+        Double,
+        comment="students_completed / students; null if it has no students.",
+    ),
+    comment="Every batch, ranked by the students that completed at least COMPLETED_LESSONS "
+    "lessons, 3 by default.",
     info={
-        "answers": "Which batches have the most students that completed at least 3 lessons?",
+        "answers": "Which batches have the most students that completed at least "
+        "{completed_lessons} lessons?",
         "order": ["batch_rank", "batch_id"],
     },
 )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,21 @@ _SQL = Path(forum.__file__).parent / "sql"
 
 
 def answer(
-    table: str, posts: Sequence[str | datetime] = (), votes: Sequence[tuple[int, Any]] = ()
+    table: str,
+    posts: Sequence[str | datetime] = (),
+    votes: Sequence[tuple[int, Any]] = (),
+    threshold: Fraction = Fraction(1, 5),
 ) -> list[tuple[Any, ...]]:
     """The rows of `table`, in their order, from when posts were written and votes cast."""
-    (rows,) = answers([table], posts, votes)
+    (rows,) = answers([table], posts, votes, threshold)
     return rows
 
 
 def answers(
-    tables: Sequence[str], posts: Sequence[str | datetime], votes: Sequence[tuple[int, Any]]
+    tables: Sequence[str],
+    posts: Sequence[str | datetime],
+    votes: Sequence[tuple[int, Any]],
+    threshold: Fraction = Fraction(1, 5),
 ) -> list[list[tuple[Any, ...]]]:
     """The rows of each of `tables`."""
     with Lake(Path("lake"), Path("scratch"), 10**9).connect() as connection:
@@ -42,6 +49,11 @@ def answers(
                 "moments": [moment for _, moment in counts],
                 "counts": list(counts.values()),
             },
+        )
+        connection.execute(
+            "CREATE TABLE constants AS SELECT CAST(? AS BIGINT) AS numerator, "
+            "CAST(? AS BIGINT) AS denominator",
+            list(threshold.as_integer_ratio()),
         )
         per_week = (_SQL / "votes_per_post_per_week.sql").read_text()
         connection.execute(f"CREATE TABLE votes_per_post_per_week AS {per_week}")

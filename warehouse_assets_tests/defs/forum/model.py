@@ -49,14 +49,15 @@ def mean_votes_per_post_per_week(posts: Collection[datetime], votes: Collection[
     return rows
 
 
-def outlier_weeks(moments: Collection[datetime]) -> list[Row]:
-    """Year, week number and votes of the weeks more than a fifth away from the mean."""
+def outlier_weeks(moments: Collection[datetime], threshold: Fraction = Fraction(1, 5)) -> list[Row]:
+    """Year, week number, votes and Monday of the weeks that far away from the mean."""
+    mondays = {m.strftime("%Y %W"): (m - timedelta(days=m.weekday())).date() for m in moments}
     counts = Counter(moment.strftime("%Y %W") for moment in moments)
     if not counts:
         return []
     mean = Fraction(sum(counts.values()), len(counts))
     return sorted(
-        (int(week[:4]), int(week[5:]), count)
+        (int(week[:4]), int(week[5:]), count, mondays[week])
         for week, count in counts.items()
-        if abs(1 - count / mean) > Fraction(1, 5)
+        if abs(1 - count / mean) > threshold
     )

@@ -129,7 +129,11 @@ def test_answers_follow_what_comes_in_whatever_order(house: House) -> None:
     ]
     assert [row[4:] for row in house.published("mean_votes_per_post_per_week")] == [(0, None)] * 3
     # Weeks of 1, 2 and 1 votes; the mean is 4/3.
-    assert sorted(house.published("outlier_weeks")) == [(2021, 52, 1), (2022, 1, 2), (2022, 2, 1)]
+    assert sorted(house.published("outlier_weeks")) == [
+        (2021, 52, 1, "2021-12-27"),
+        (2022, 1, 2, "2022-01-03"),
+        (2022, 2, 1, "2022-01-10"),
+    ]
 
     house.deliver("posts.json", [post(3)])  # after its vote
     house.deliver("newer.votes.json", [vote(2, 3), vote(0, 0, CreationDate=times[0])])
@@ -144,7 +148,10 @@ def test_answers_follow_what_comes_in_whatever_order(house: House) -> None:
         ("2022-01-03", 3, 2, 1.5, 1, 3.0),
         ("2022-01-10", 1, 1, 1.0, 1, 1.0),
     ]
-    assert sorted(house.published("outlier_weeks")) == [(2022, 1, 3), (2022, 2, 1)]
+    assert sorted(house.published("outlier_weeks")) == [
+        (2022, 1, 3, "2022-01-03"),
+        (2022, 2, 1, "2022-01-10"),
+    ]
 
 
 def test_files_are_taken_merged_and_published(tmp_path: Path, instance: dg.DagsterInstance) -> None:
@@ -164,3 +171,16 @@ def test_a_folder_that_cannot_hold_a_delta_table_is_refused(
 ) -> None:
     with pytest.raises(SettingError, match="LAKE_URI"):
         House(tmp_path / name, instance)
+
+
+def test_another_threshold_has_the_weeks_computed_again(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    house = House(tmp_path, instance)
+    # Weeks of 2, 3 and 1 votes: one and a half and half the mean.
+    days = ["2022-01-03"] * 2 + ["2022-01-10"] * 3 + ["2022-01-17"]
+    house.deliver("votes.json", [vote(n, 1, day) for n, day in enumerate(days)])
+    for threshold, numbers in (("0.2", [2, 3]), ("0.5", []), ("0.4999", [2, 3]), ("0.5", [])):
+        again = House(tmp_path, instance, OUTLIER_THRESHOLD=threshold)
+        assert again.run("votes", "outlier_weeks", checks=False).success
+        assert sorted(row[1] for row in again.published("outlier_weeks")) == numbers

@@ -60,7 +60,7 @@ class SchoolHouse(House):
     def ranking(self) -> Sequence[tuple[Any, ...]]:
         """Batch, students, students with 3 lessons and rank, as published."""
         rows = self.published("batch_completions")
-        return [(batch, count, strong, rank) for batch, _, count, strong, _, rank in rows]
+        return [(row[0], row[2], row[3], row[5]) for row in rows]
 
 
 def run(student: int, lesson: int | str, result: str = "2 out of 2") -> str:

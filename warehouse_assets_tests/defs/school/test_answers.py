@@ -31,6 +31,7 @@ def answer(
     runs: Sequence[Run] = (),
     students: Sequence[tuple[int, int | None]] = (),
     batches: Sequence[int] = (),
+    lessons: int = 3,
 ) -> list[tuple[Any, ...]]:
     """The rows of `table`, sorted.
 
@@ -38,6 +39,7 @@ def answer(
         runs: in the order of the log, at the positions 0, 100, 200 and so on.
         students: number and batch.
         batches: numbers; their names are `batch NUMBER`.
+        lessons: how many a student must have completed.
     """
     rows: dict[Any, list[tuple[Any, ...]]] = {
         TEST_RUNS: [_row(100 * index, run) for index, run in enumerate(runs)],
@@ -51,6 +53,10 @@ def answer(
             if values:
                 marks = ", ".join("?" for _ in declaration.columns)
                 connection.executemany(f"INSERT INTO {declaration.name} VALUES ({marks})", values)
+        connection.execute(
+            "CREATE OR REPLACE TABLE constants AS SELECT CAST(? AS BIGINT) AS completed_lessons",
+            [lessons],
+        )
         for name in _COMPUTED:
             connection.execute(
                 f"CREATE OR REPLACE TABLE {name} AS {(_SQL / f'{name}.sql').read_text()}"
@@ -115,26 +121,28 @@ def test_batches_are_ranked_by_students_with_three_different_lessons() -> None:
     ]
     students = [(1, 10), (2, 10), (3, 20), (4, 20), (5, 30), (6, 30)]
     assert answer("batch_completions", runs, students, [10, 20, 30]) == [
-        (10, "batch 10", 2, 1, 0.5, 2),
-        (20, "batch 20", 2, 1, 0.5, 2),
-        (30, "batch 30", 2, 2, 1.0, 1),
+        (10, "batch 10", 2, 1, 0.5, 2, 3, 1, 0.5),
+        (20, "batch 20", 2, 1, 0.5, 2, 3, 1, 0.5),
+        (30, "batch 30", 2, 2, 1.0, 1, 3, 2, 1.0),
     ]
 
 
 def test_every_batch_has_a_row_and_a_rank_after_a_shared_one_is_left_out() -> None:
     runs = [*completed(1, 1, 2, 3), *completed(2, 1, 2, 3)]
     assert answer("batch_completions", runs, [(1, 1), (2, 2), (3, 3)], [1, 2, 3, 4]) == [
-        (1, "batch 1", 1, 1, 1.0, 1),
-        (2, "batch 2", 1, 1, 1.0, 1),
-        (3, "batch 3", 1, 0, 0.0, 3),
-        (4, "batch 4", 0, 0, None, 3),
+        (1, "batch 1", 1, 1, 1.0, 1, 3, 1, 1.0),
+        (2, "batch 2", 1, 1, 1.0, 1, 3, 1, 1.0),
+        (3, "batch 3", 1, 0, 0.0, 3, 3, 0, 0.0),
+        (4, "batch 4", 0, 0, None, 3, 3, 0, None),
     ]
 
 
 def test_students_of_unknown_batches_and_runs_of_unknown_students_count_nowhere() -> None:
     runs = [*completed(1, 1, 2, 3), *completed(99, 1, 2, 3)]
     students = [(1, 77), (2, None), (3, 5)]
-    assert answer("batch_completions", runs, students, [5]) == [(5, "batch 5", 1, 0, 0.0, 1)]
+    assert answer("batch_completions", runs, students, [5]) == [
+        (5, "batch 5", 1, 0, 0.0, 1, 3, 0, 0.0)
+    ]
 
 
 _RUNS = st.lists(
@@ -149,9 +157,9 @@ _RUNS = st.lists(
 
 
 @settings(max_examples=14, deadline=None)
-@given(_RUNS, st.lists(st.none() | st.integers(1, 4), min_size=4, max_size=4))
+@given(_RUNS, st.lists(st.none() | st.integers(1, 4), min_size=4, max_size=4), st.integers(1, 5))
 def test_any_runs_give_what_counting_in_python_gives(
-    runs: Sequence[Run], batch_of: Sequence[int | None]
+    runs: Sequence[Run], batch_of: Sequence[int | None], wanted: int
 ) -> None:
     number_of = {title: number for _, number, title, _ in runs if number and title}
     lessons: defaultdict[int, set[int | str]] = defaultdict(set)
@@ -159,14 +167,20 @@ def test_any_runs_give_what_counting_in_python_gives(
         if result == "2/2":
             lesson = number or number_of.get(title or "") or title
             lessons[student] |= {lesson} if lesson else set()
-    strong = {student for student, found in lessons.items() if len(found) >= 3}
 
     students = list(enumerate(batch_of, start=1))
-    found = {row[0]: row for row in answer("batch_completions", runs, students, [1, 2, 3])}
+    rows = answer("batch_completions", runs, students, [1, 2, 3], wanted)
 
-    count = {b: sum(s in strong for s, of in students if of == b) for b in (1, 2, 3)}
+    def counts(least: int) -> list[int]:
+        strong = {student for student, found in lessons.items() if len(found) >= least}
+        return [sum(s in strong for s, of in students if of == b) for b in (1, 2, 3)]
+
     for batch in (1, 2, 3):
         members = sum(of == batch for _, of in students)
-        rank = 1 + sum(other > count[batch] for other in count.values())
-        share = count[batch] / members if members else None
-        assert found[batch] == (batch, f"batch {batch}", members, count[batch], share, rank)
+        of_three, of_wanted = counts(3)[batch - 1], counts(wanted)[batch - 1]
+        rank = 1 + sum(other > of_wanted for other in counts(wanted))
+        shares = [n / members if members else None for n in (of_three, of_wanted)]
+        assert rows[batch - 1] == (
+            *(batch, f"batch {batch}", members, of_three, shares[0], rank),
+            *(wanted, of_wanted, shares[1]),
+        )

@@ -16,14 +16,15 @@ numbered AS (
             WHEN year(monday) = year(day) THEN CAST(floor((dayofyear(monday) + 6) / 7) AS INT)
             ELSE 0
         END AS week_number,
+        monday,
         votes
     FROM days
 ),
 
 weeks AS (
-    SELECT year, week_number, sum(votes) AS votes
+    SELECT year, week_number, monday, sum(votes) AS votes
     FROM numbered
-    GROUP BY year, week_number
+    GROUP BY year, week_number, monday
 ),
 
 totals AS (
@@ -31,10 +32,13 @@ totals AS (
     FROM weeks
 )
 
--- abs(1 - votes / mean) > 0.2 in whole numbers: in floating point a week that differs by exactly
--- 20 % can be above, such as 22 votes of 55 in 3 weeks.
-SELECT weeks.year, weeks.week_number, weeks.votes
+-- abs(1 - votes / mean) > numerator / denominator in whole numbers: in floating point a week that
+-- differs by exactly 20 % can be above 0.2, such as 22 votes of 55 in 3 weeks.
+SELECT weeks.year, weeks.week_number, weeks.votes, weeks.monday AS week_start
 FROM weeks
 CROSS JOIN totals
-WHERE 5 * abs(weeks.votes * totals.all_weeks - totals.all_votes) > totals.all_votes
+CROSS JOIN constants
+WHERE
+    denominator * abs(weeks.votes * totals.all_weeks - totals.all_votes)
+    > numerator * totals.all_votes
 ORDER BY weeks.year, weeks.week_number

@@ -1,10 +1,9 @@
 -- Every batch has a row, also one without students; students may come before their batch.
 WITH completed AS (
-    SELECT student_id
+    SELECT student_id, count(*) AS lessons
     FROM lesson_completions
     WHERE first_completed_log_position IS NOT NULL
     GROUP BY student_id
-    HAVING count(*) >= 3
 ),
 
 counted AS (
@@ -12,11 +11,14 @@ counted AS (
         batches.id AS batch_id,
         batches.name AS batch_name,
         count(students.id) AS students,
-        count(completed.student_id) AS students_with_3_lessons
+        count(CASE WHEN completed.lessons >= 3 THEN 1 END) AS students_with_3_lessons,
+        constants.completed_lessons AS lessons_to_complete,
+        count(CASE WHEN completed.lessons >= constants.completed_lessons THEN 1 END) AS students_completed
     FROM batches
+    CROSS JOIN constants
     LEFT JOIN students ON batches.id = students.batch_id
     LEFT JOIN completed ON students.id = completed.student_id
-    GROUP BY batches.id, batches.name
+    GROUP BY batches.id, batches.name, constants.completed_lessons
 )
 
 SELECT
@@ -28,5 +30,11 @@ SELECT
         WHEN students > 0
         THEN CAST(students_with_3_lessons AS DOUBLE) / CAST(students AS DOUBLE)
     END AS share_with_3_lessons,
-    rank() OVER (ORDER BY students_with_3_lessons DESC) AS batch_rank
+    rank() OVER (ORDER BY students_completed DESC) AS batch_rank,
+    lessons_to_complete,
+    students_completed,
+    CASE
+        WHEN students > 0
+        THEN CAST(students_completed AS DOUBLE) / CAST(students AS DOUBLE)
+    END AS share_completed
 FROM counted
