@@ -10,7 +10,12 @@ import pytest
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS
 from warehouse_assets.defs.forum.tables import OUTLIER_WEEKS
 from warehouse_assets.defs.school.tables import BATCH_COMPLETIONS
-from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
+from warehouse_assets.defs.trips.tables import (
+    DAILY_TRIPS,
+    TRIP_GROUPS,
+    TRIP_GROUPS_FINE,
+    WEEKLY_TRIPS,
+)
 from warehouse_assets.lake import Lake, append
 from warehouse_assets.warehouse import publish, warehouse_at
 from warehouse_assets_tests.api.reviewing import KINDS
@@ -54,7 +59,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Stored(lake, BATCH_COMPLETIONS).append(_BATCHES)
     Stored(lake, OUTLIER_WEEKS).append(_OUTLIERS)
     Stored(lake, DAILY_TRIPS).append([("r00", _MONDAY, "cheap_mobile", 1, _AT)])
-    Stored(lake, TRIP_GROUPS).append([("r00", 8847, 5550, 8851, 5546, 9, 3, _AT, _AT)])
+    for table in (TRIP_GROUPS, TRIP_GROUPS_FINE):
+        Stored(lake, table).append([("r00", 8847, 5550, 8851, 5546, 9, 3, _AT, _AT)])
     weekly = Stored(lake, WEEKLY_TRIPS)
     with weekly.staged([]) as connection:
         connection.execute(_WEEKS_IN_SQL)
@@ -191,6 +197,7 @@ def test_trips_are_told_as_csv_too(served: Served) -> None:
     header, row = rows_of(get(served, "/trips/groups", headers={"Accept": "text/csv"}))
     (group,) = get(served, "/trips/groups").json()["groups"]
     assert row[: header.index("origin_lon")] == [
-        str(value) for name, value in group.items() if name not in {"origin", "destination"}
+        str(group[name]) for name in header[: header.index("origin_lon")]
     ]
+    assert (group["origin_tile_x"], group["hour_of_day"], group["trips"]) == (552, 8, 3)
     assert float(row[header.index("destination_lat")]) == group["destination"]["lat"]

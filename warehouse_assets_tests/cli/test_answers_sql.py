@@ -102,6 +102,7 @@ def test_every_table_can_be_queried_before_there_is_any(command: Command, house:
         ["year", "BIGINT"],
         ["week_number", "BIGINT"],
         ["votes", "BIGINT"],
+        ["week_start", "DATE"],
     ]
     statement = command("sql", "SET threads = 1")  # has no result
     assert (statement.exit_code, cells(statement.output)) == (0, [])

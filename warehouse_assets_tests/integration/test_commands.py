@@ -30,7 +30,7 @@ def test_the_command_from_samples_to_answers(house: House, tmp_path: Path) -> No
     assert ingested.returncode == 0, ingested.stderr
     code, answers = run_forked(house, told, "warehouse", "answers")
     assert code == 0
-    assert "Which weeks had unusually many or few votes?" in answers
+    assert "Which weeks had unusually many or few votes (over 20% off the mean)?" in answers
 
 
 def test_commands_started_at_once_count_the_votes_of_each(house: House, tmp_path: Path) -> None:

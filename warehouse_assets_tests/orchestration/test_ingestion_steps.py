@@ -20,7 +20,7 @@ from warehouse_assets_tests.defs.trips.journeys import Trip
 from warehouse_assets_tests.house import House, vote
 
 ANSWERS = ("daily_trips", "weekly_trips", "trip_groups")
-ALL = ("trips", *ANSWERS)
+ALL = ("trips", "trip_groups_fine", *ANSWERS)
 
 
 def told(ingestion: Ingestion) -> list[str]:
