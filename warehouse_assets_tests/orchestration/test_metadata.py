@@ -197,7 +197,8 @@ def test_columns_follow_through_joins_and_sums(tmp_path: Path) -> None:
     assert list(told) == [column.name for column in BATCH_COMPLETIONS.columns]
     assert told["batch_name"] == {"batches.name"}
     assert told["students"] == {"students.id"}
-    assert told["share_with_3_lessons"] == {"students.id", "lesson_completions.student_id"}
+    completed = "lesson_completions.first_completed_log_position"
+    assert told["share_with_3_lessons"] == {"students.id", completed}
 
 
 def test_names_have_the_case_of_their_declaration_also_where_they_were_kept(

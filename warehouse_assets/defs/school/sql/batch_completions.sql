@@ -1,8 +1,7 @@
 -- Every batch has a row, also one without students; students may come before their batch.
 WITH completed AS (
-    SELECT student_id, count(*) AS lessons
+    SELECT student_id, count(first_completed_log_position) AS lessons
     FROM lesson_completions
-    WHERE first_completed_log_position IS NOT NULL
     GROUP BY student_id
 ),
 
