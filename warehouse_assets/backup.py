@@ -28,6 +28,7 @@ from warehouse_assets.errors import BusyError, SettingError, naming
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake, LakeTable
 from warehouse_assets.lake.files import HASHES
+from warehouse_assets.lake.storage import Place
 from warehouse_assets.lake.table import names_of
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS
@@ -37,6 +38,7 @@ _UNFINISHED = "backup.unfinished"
 _LOCK = ".backup.lock"
 _PARTIAL = ".copying"
 _LOG = "_delta_log"
+_BYTES_AT_ONCE = 2**20
 _LENGTH_OF_A_VERSION = 20
 
 
@@ -113,7 +115,8 @@ def back_up(settings: Settings, folder: Path) -> BackedUp:
 
 
 def _refuse_wrong(settings: Settings, folder: Path) -> None:
-    for part in (settings.lake, settings.inbox, settings.archive):
+    parts = (settings.lake, settings.inbox, settings.archive)
+    for part in (part for part in parts if isinstance(part, Path)):
         if folder.resolve().is_relative_to(part.resolve()):
             raise SettingError(f"{folder} is in {part}, of which it is to be a backup.")
         if part.resolve().is_relative_to(folder.resolve()):
@@ -153,25 +156,24 @@ def _copy_version(table: LakeTable, target: Path, done: BackedUp) -> set[Path]:
     if handle is None:
         return set()
     version = handle.version()
-    data = [table.path / name for name in names_of(handle)]
-    hashes = [path for path in [table.path / HASHES] if path.exists()]
-    log = [path for path in (table.path / _LOG).iterdir() if _is_of_log(path, version)]
+    hashes = [HASHES] if (table.path / HASHES).exists() else []
+    log = [path.name for path in (table.path / _LOG).iterdir() if _is_of_log(path.name, version)]
     # The first lines of the log last: without them there is no table, and no half one.
-    files = [*data, *hashes, *sorted(log, reverse=True)]
-    wanted = {_copy(path, target / path.relative_to(table.path), done) for path in files}
+    names = [*names_of(handle), *hashes, *(f"{_LOG}/{name}" for name in sorted(log, reverse=True))]
+    wanted = {_copy(table.path / name, target / name, done) for name in names}
     done.versions[table.name] = version
     # Later versions, of a lake that was lost since, would count for more than this one.
     _keep_only(wanted, target / _LOG)
     return wanted
 
 
-def _is_of_log(path: Path, version: int) -> bool:
+def _is_of_log(name: str, version: int) -> bool:
     """Whether a file of a log tells of `version` or one before it."""
-    number = path.name[:_LENGTH_OF_A_VERSION]
-    return number.isdigit() and int(number) <= version and path.suffix in {".json", ".parquet"}
+    number = name[:_LENGTH_OF_A_VERSION]
+    return number.isdigit() and int(number) <= version and name.endswith((".json", ".parquet"))
 
 
-def _copy(path: Path, copy: Path, done: BackedUp) -> Path:
+def _copy(path: Place, copy: Path, done: BackedUp) -> Path:
     """Copy a file with its times, whole or not at all, unless it is there with both.
 
     Returns where the copy is.
@@ -184,13 +186,18 @@ def _copy(path: Path, copy: Path, done: BackedUp) -> Path:
     copy.parent.mkdir(parents=True, exist_ok=True)
     partial = copy.with_name(f"{copy.name}{_PARTIAL}")
     try:
-        with naming(partial, status.st_size):
-            shutil.copyfile(path, partial)
+        with (
+            naming(partial, status.st_size),
+            path.open("rb") as stream,
+            partial.open("wb") as written,
+        ):
+            shutil.copyfileobj(stream, written, _BYTES_AT_ONCE)
     except OSError:
         partial.unlink(missing_ok=True)  # a full disk has room again for what is smaller
         raise
-    os.utime(partial, ns=(status.st_atime_ns, status.st_mtime_ns))
-    shutil.copymode(path, partial)
+    os.utime(partial, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    if isinstance(path, Path):
+        shutil.copymode(path, partial)
     with partial.open("rb") as stream:
         os.fsync(stream.fileno())
     partial.replace(copy)

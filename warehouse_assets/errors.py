@@ -5,7 +5,9 @@
     │   ├── SettingError      a setting has a value that cannot be used
     │   ├── SourceError       a source, the inbox or the archive cannot be read or written
     │   ├── LakeError         a table of the lake is not what it should be
+    │   │   └── StoreError    the object storage that holds it refuses, or does not answer
     │   ├── WarehouseError    the SQL database cannot be used
+    │   ├── EngineError       the server that computes tables refuses, or does not answer
     │   ├── UsageError        there is not, or cannot be, what was asked for
     │   └── GoneError         what was asked for was there, and is no longer kept
     └── TransientError        trying again may help
@@ -61,6 +63,10 @@ class SourceError(PermanentError):
 
 class LakeError(PermanentError):
     """A table of the lake is not what it should be."""
+
+
+class StoreError(LakeError):
+    """The object storage that holds the lake refuses, or does not answer after several tries."""
 
 
 class WarehouseError(PermanentError):

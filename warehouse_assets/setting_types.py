@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 _BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES |= {f"{unit}I": 1024**power for power, unit in enumerate("KMGT", start=1)}
+_IN_A_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=!-]+)+", re.ASCII)
 _UNUSABLE_IN_A_LAKE = re.compile(r"[%#?\[\]\\]")  # Delta takes the folder for an address
 _POSTGRESQL = {
     "postgres": "postgresql",
@@ -51,11 +52,18 @@ def _path(text: str) -> Path:
         raise ValueError("there is no such user's home folder") from None
 
 
-def _lake_folder(text: str) -> Path:
-    """A folder of this machine in which Delta tables can be."""
+def _lake_place(text: str) -> Path | str:
+    """A folder of this machine in which Delta tables can be, or `s3://BUCKET/PREFIX`."""
     scheme, separator, rest = text.partition("://")
+    if separator and scheme == "s3":
+        if not _IN_A_BUCKET.fullmatch(rest.rstrip("/")):
+            raise ValueError(
+                "it must be s3://BUCKET/PREFIX, of letters, digits and any of - _ . = ! in the "
+                "prefix; keys come from AWS_ACCESS_KEY_ID and the like"
+            )
+        return text.rstrip("/")
     if separator and (scheme != "file" or not rest.startswith("/")):
-        raise ValueError("only folders of this machine can hold the lake so far")
+        raise ValueError("only folders of this machine and s3://BUCKET/PREFIX can hold the lake")
     folder = _path(rest if separator else text)
     if found := _UNUSABLE_IN_A_LAKE.search(str(folder)):
         raise ValueError(f"the lake cannot be in a folder with {found[0]} in its name")
@@ -166,7 +174,7 @@ def _part_of_day(hours: int) -> int:
 
 
 LocalPath = Annotated[Path, BeforeValidator(_path)]
-LakeFolder = Annotated[Path, BeforeValidator(_lake_folder)]
+LakePlace = Annotated[Path | str, BeforeValidator(_lake_place)]
 # These may hold a password or a token.
 EngineUrl = Annotated[str, BeforeValidator(_engine_url), Field(repr=False)]
 BatchesUrl = Annotated[str, BeforeValidator(_batches_url), Field(repr=False)]

@@ -60,7 +60,13 @@ class Settings(BaseModel):
     home: kinds.LocalPath = _setting(
         "WAREHOUSE_HOME", "data", "Folder of everything not set by itself."
     )
-    lake: kinds.LakeFolder = _setting("LAKE_URI", "{home}/lake", "Folder of the Delta tables.")
+    lake: kinds.LakePlace = _setting(
+        "LAKE_URI",
+        "{home}/lake",
+        "Folder of the Delta tables, or `s3://BUCKET/PREFIX`, which needs the extra `s3` and the "
+        "usual variables of AWS (AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
+        "AWS_ENDPOINT_URL).",
+    )
     engine_url: kinds.EngineUrl = _setting(
         "ENGINE_URL",
         "",

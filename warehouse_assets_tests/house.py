@@ -19,6 +19,7 @@ from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS
 from warehouse_assets.warehouse import warehouse_at
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.ingest.stored import WHY
 
 FORUM = (*FORUM_TABLES, REJECTED_RECORDS)
@@ -82,7 +83,7 @@ class Home:
 
     def versions(self) -> dict[str, int]:
         """The version of each table of the lake that exists."""
-        paths = (self.settings.lake / str(table.name) for table in TABLES)
+        paths = (folder_of(self.settings.lake) / str(table.name) for table in TABLES)
         return {path.name: DeltaTable(str(path)).version() for path in paths if path.exists()}
 
     def waiting(self) -> list[str]:

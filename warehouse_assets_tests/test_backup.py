@@ -21,6 +21,7 @@ from warehouse_assets.defs.forum.tables import VOTES
 from warehouse_assets.errors import BusyError, ConflictError, SettingError
 from warehouse_assets.lake import maintain, verify
 from warehouse_assets.tables import REJECTED_RECORDS
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.ingest.deliveries import take
 from warehouse_assets_tests.stress.contention import GroupSupplier
@@ -153,7 +154,7 @@ def test_folders_that_hold_something_else_are_refused(filled: House, tmp_path: P
     for folder, reason in (
         (tmp_path / "photos", "holds no backup"),
         (filled.settings.home, "holds"),
-        (filled.settings.lake / "backup", "of which it is to be a backup"),
+        (folder_of(filled.settings.lake) / "backup", "of which it is to be a backup"),
     ):
         with pytest.raises(SettingError, match=reason):
             backed_up(filled, folder)

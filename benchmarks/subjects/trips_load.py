@@ -30,7 +30,7 @@ def catch_up_trips(context: Context) -> None:
     """Measure `catch_up` of the file in an inbox."""
     settings = settings_of(context.folder / "home")
     _take(context, settings)
-    stored = (path.stat().st_size for path in settings.lake.rglob("*") if path.is_file())
+    stored = (path.stat().st_size for path in Path(settings.lake).rglob("*") if path.is_file())
     context.details["MB written"] = sum(stored) / 1e6
 
 

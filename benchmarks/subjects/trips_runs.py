@@ -50,7 +50,7 @@ def _tell_sizes(context: Context, settings: Settings) -> None:
     stored = (lake.table(table) for table in TABLES)
     files = (file for table in stored if table.exists() for file in table.files(table.open()))
     context.details["bytes of the lake"] = _size(map(Path, files))
-    context.details["bytes of the lake's folder"] = _size(settings.lake.rglob("*"))
+    context.details["bytes of the lake's folder"] = _size(Path(settings.lake).rglob("*"))
     database = warehouse_at(settings.warehouse_url).path
     context.details["bytes of the warehouse"] = _size(database.parent.glob(f"{database.name}*"))
 

@@ -18,6 +18,7 @@ from deltalake.transaction import RemoveAction
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.lake.files import Rows, WrittenFile, WrittenRows, discard, keep_hashes
+from warehouse_assets.lake.storage import store_explained
 from warehouse_assets.lake.table import LakeTable, conflict
 from warehouse_assets.tables import cast_columns
 
@@ -59,8 +60,7 @@ def register(
 ) -> Written:
     """Add files that were written beside the table's own, or have them be all there are.
 
-    The commit is made even when there are none, if there are transactions to remember. The files
-    are removed if it fails.
+    The commit is made even when there are none, if there are transactions to remember.
 
     Args:
         replaced: the files whose place they take.
@@ -73,7 +73,7 @@ def register(
         discard(table, files)  # maintenance has laid the table out otherwise meanwhile
         raise conflict(table.name)
     try:
-        with full_disk_explained(table):
+        with write_explained(table):
             keep_hashes(table, [file.action.path for file in files])
             crash_point("commit to be written", table.name)
             handle.create_write_transaction(
@@ -83,7 +83,8 @@ def register(
                 commit_properties=commit_properties(transactions, metadata),
             )
     except CommitFailedError as error:
-        discard(table, files)
+        # The files stay until maintenance removes them: a store may have taken a commit whose
+        # answer was lost, and refuse only the second try of it.
         raise conflict(table.name) from error
     crash_point("commit written", table.name)
     rows = sum(file.rows for file in files)
@@ -112,10 +113,11 @@ def cast_query(table: LakeTable, rows: Rows) -> str:
 
 
 @contextmanager
-def full_disk_explained(table: LakeTable) -> Iterator[None]:
-    """Name the table where Delta says only that there is no space."""
+def write_explained(table: LakeTable) -> Iterator[None]:
+    """Name the table where Delta says only that there is no space, or that a store has failed."""
     try:
-        yield
+        with store_explained(table.path):
+            yield
     except (DeltaError, OSError) as error:
         if not is_disk_full(error):
             raise

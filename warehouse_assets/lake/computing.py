@@ -8,7 +8,6 @@ lake by the same paths as this process does.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from sqlalchemy import Table
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake.files import Rows, WrittenRows, adopt_parquet
 from warehouse_assets.lake.lake import Lake
+from warehouse_assets.lake.storage import Place, remove_folder
 from warehouse_assets.lake.table import LakeTable
 from warehouse_assets.lake.touched import Touched
 from warehouse_assets.tables import WEEK, aggregates, key_names, spark_types, week_of
@@ -62,12 +62,13 @@ def computing(
         yield _InDuckDB(lake, connection)
         return
     folder = table.path / f"computing-{uuid4()}"
-    folder.mkdir()
+    if isinstance(folder, Path):
+        folder.mkdir()
     try:
         with server.explained():
             yield _OnSpark(lake, connection, table, server.session(), folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
 
 
 class _InDuckDB:
@@ -96,7 +97,7 @@ class _OnSpark:
         connection: duckdb.DuckDBPyConnection,
         table: LakeTable,
         session: SparkSession,
-        folder: Path,
+        folder: Place,
     ) -> None:
         self._lake = lake
         self._connection = connection

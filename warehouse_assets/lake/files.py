@@ -2,7 +2,8 @@
 
 Hashes are kept when a file is written, so that damage is noticed: in the table's folder, a line a
 file; vacuuming leaves names that begin with `_`. A file whose hash is lost, for a process died or
-an older release wrote it, is one without a hash, until maintenance keeps one.
+an older release wrote it, is one without a hash, until maintenance keeps one. Object storage keeps
+checksums of its own: there a file is compared with the size that the log says.
 """
 
 import glob
@@ -21,6 +22,7 @@ from sqlalchemy import Integer
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import LakeError
+from warehouse_assets.lake.storage import Place, read_whole, write_whole
 from warehouse_assets.lake.table import LakeTable, names_of
 from warehouse_assets.lake.weeks import partition
 from warehouse_assets.tables import WEEK, LongText, week_of
@@ -108,31 +110,33 @@ def write_parquet(
             f"COPY ({query}) TO ? (FORMAT parquet, {options}, RETURN_STATS)", [str(target)]
         ).fetchall()
     except duckdb.Error:
-        for path in folder.glob(f"{WEEK}=*/{begin}-*" if is_by_week else f"{begin}.parquet"):
-            path.unlink(missing_ok=True)
+        if isinstance(folder, Path):  # object storage has files whole or not at all
+            for path in folder.glob(f"{WEEK}=*/{begin}-*" if is_by_week else f"{begin}.parquet"):
+                path.unlink(missing_ok=True)
         raise
     files = []
     for uri, records, size, _, columns, partition_keys, *_ in rows:  # one for each file
+        name = uri.removeprefix(f"{table.path}/")
         if records == 0:
-            Path(uri).unlink()
+            (table.path / name).unlink()
             continue
         by_name = {name.strip('"'): figures for name, figures in columns.items()}
         partitions = partition(week) or partition_keys or {}
-        files.append(_written(table, Path(uri), records, size, by_name, partitions, data_change))
+        files.append(_written(table, name, records, size, by_name, partitions, data_change))
     if files:
         crash_point("Parquet written", table.name)
     return files
 
 
 def adopt_parquet(
-    connection: duckdb.DuckDBPyConnection, table: LakeTable, folder: Path
+    connection: duckdb.DuckDBPyConnection, table: LakeTable, folder: Place
 ) -> list[WrittenFile]:
     """Move files that another engine wrote into `folder` beside those of the table.
 
     Their columns are those of the table. As of `write_parquet`, they are not yet part of it.
     """
     files: list[WrittenFile] = []
-    for path in sorted(folder.glob("*.parquet")):
+    for path in folder.glob("*.parquet"):
         # A footer has figures of each part of the file; what it does not say is not counted.
         of_columns = connection.execute(
             """SELECT path_in_schema, sum(num_values), sum(stats_null_count),
@@ -148,8 +152,9 @@ def adopt_parquet(
             for name, _, nulls, least, most in of_columns
             if nulls is not None
         }
-        moved = path.rename(table.path / f"part-{uuid4()}.parquet")
-        files.append(_written(table, moved, records, moved.stat().st_size, named, {}))
+        size, name = path.stat().st_size, f"part-{uuid4()}.parquet"
+        path.rename(str(table.path / name))
+        files.append(_written(table, name, records, size, named, {}))
     return files
 
 
@@ -176,15 +181,19 @@ class Verified:
 
 def keep_hashes(table: LakeTable, names: Iterable[str]) -> None:
     """Keep the hashes of files of the table as they are now. The caller holds the table's lock."""
+    if not isinstance(folder := table.path, Path):
+        return
     # Begins with a new line, for a dying process may have left one that does not end.
-    lines = [f"\n{_hash_of(table.path / name)} {name}" for name in names]
+    lines = [f"\n{_hash_of(folder / name)} {name}" for name in names]
     if lines:
-        with (table.path / HASHES).open("a", encoding="utf-8") as stream:
+        with (folder / HASHES).open("a", encoding="utf-8") as stream:
             stream.write("".join(lines))
 
 
 def verify(table: LakeTable) -> Verified:
     """Compare every file of the table's newest version with the hash that was kept of it.
+
+    One without a hash is compared with the size that the table's log has.
 
     Raises:
         LakeError: the table cannot be opened.
@@ -192,16 +201,20 @@ def verify(table: LakeTable) -> Verified:
     handle = table.open_existing()
     if handle is None:
         return Verified()
-    kept, names = _kept(table), names_of(handle)
+    kept, names = _kept(table.path), names_of(handle)
+    sizes = dict(zip(names, handle.get_add_actions()["size_bytes"].to_pylist(), strict=True))
     wrong: dict[str, str] = {}
-    for name in names:
+    for name, size in sizes.items():
+        path = table.path / name
         try:
-            if name in kept and _hash_of(table.path / name) != kept[name]:
+            if isinstance(path, Path) and name in kept:
+                is_same = _hash_of(path) == kept[name]
+            else:
+                is_same = path.stat().st_size == size
+            if not is_same:
                 wrong[name] = "is not what was committed: bytes of it have changed"
-            elif name not in kept:
-                (table.path / name).stat()
         except OSError as error:
-            wrong[name] = f"cannot be read: {error.strerror}"
+            wrong[name] = f"cannot be read: {error.strerror or 'it is not there'}"
     if wrong:  # what another process has replaced and removed meanwhile is not of the table
         present = set(names_of(table.open()))
         wrong = {name: how for name, how in wrong.items() if name in present}
@@ -223,19 +236,20 @@ def verify_and_adopt(table: LakeTable) -> None:
     found = verify(table)
     if found.damaged:
         raise LakeError(" ".join([*found.damaged, table.remedy]))
+    if not isinstance(folder := table.path, Path):
+        return
     if not found.files:
-        (table.path / HASHES).unlink(missing_ok=True)
+        (folder / HASHES).unlink(missing_ok=True)
         return
     keep_hashes(table, found.without_hash)
-    kept = {name: digest for name, digest in _kept(table).items() if (table.path / name).exists()}
-    fresh = table.path / f"{HASHES}.new"
-    fresh.write_text("".join(f"{digest} {name}\n" for name, digest in kept.items()), "utf-8")
-    fresh.replace(table.path / HASHES)
+    kept = {name: digest for name, digest in _kept(folder).items() if (folder / name).exists()}
+    lines = "".join(f"{digest} {name}\n" for name, digest in kept.items())
+    write_whole(folder / HASHES, lines.encode())
 
 
 def _written(
     table: LakeTable,
-    path: Path,
+    name: str,
     records: int,
     size: int,
     columns: Mapping[str, Mapping[str, str | int]],
@@ -263,7 +277,7 @@ def _written(
         "maxValues": {name: int(figures["max"]) for name, figures in whole},
     }
     action = AddAction(
-        path=str(path.relative_to(table.path)),
+        path=name,
         size=size,
         partition_values=partitions,
         modification_time=int(time.time() * 1000),
@@ -273,12 +287,10 @@ def _written(
     return WrittenFile(action, records)
 
 
-def _kept(table: LakeTable) -> dict[str, str]:
+def _kept(folder: Place) -> dict[str, str]:
     """Hash by name; a line that a dying process left half written counts for nothing."""
-    try:
-        lines = (table.path / HASHES).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return {}
+    content = read_whole(folder / HASHES) if isinstance(folder, Path) else None
+    lines = (content or b"").decode("utf-8", errors="replace").splitlines()
     parts = [line.split(" ") for line in lines]
     return {part[1]: part[0] for part in parts if len(part) == _PARTS}
 

@@ -1,4 +1,4 @@
-"""The lake: Delta tables in a folder, their locks, and DuckDB, which reads and computes.
+"""The lake: Delta tables in one place, their locks, and DuckDB, which reads and computes.
 
 One table is in `table`; how tables change is in `write_modes`.
 """
@@ -13,20 +13,18 @@ from pathlib import Path
 from uuid import uuid4
 
 import duckdb
+import sqlalchemy as sa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
-from filelock import FileLock, Timeout
 from sqlalchemy import Table
 
-from warehouse_assets.errors import BusyError, LakeError, naming
+from warehouse_assets.errors import LakeError, naming
+from warehouse_assets.lake.locks import file_lock, postgresql_lock
 from warehouse_assets.lake.spark import SparkServer
+from warehouse_assets.lake.storage import make_readable, place_of, store_explained
 from warehouse_assets.lake.table import LakeTable
-from warehouse_assets.progress import tell
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import aggregated, aggregates, column_names, duckdb_type, identifiers
-
-LOCK_TIMEOUT_SECONDS = 3600
-LOCK_QUIET_SECONDS = 1.0
 
 # What Python, Dagster and Delta need beside DuckDB: measured at 250 to 400 MB in a run.
 _MEMORY_BESIDE_DUCKDB = 400 * 10**6
@@ -43,25 +41,28 @@ _NUMBERS = count()
 
 
 class Lake:
-    """The Delta tables in one folder, and one DuckDB over them, started when it is first used.
+    """The Delta tables in one place, and one DuckDB over them, started when it is first used.
 
     Args:
-        folder: where the tables are, a folder each.
+        folder: where the tables are, a folder each; or `s3://BUCKET/PREFIX`.
         scratch: folder for what DuckDB spills and sources spool; each process cleans up.
         memory_limit: bytes that the whole process may use, within reason.
         engine_url: of the Spark Connect server that computes tables; None means DuckDB.
         is_by_week: whether tables that declare `is_kept_by_week` have files by week.
+        locks: a PostgreSQL database that has the locks of tables in object storage.
     """
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | str,
         scratch: Path,
         memory_limit: int,
         engine_url: str | None = None,
         is_by_week: bool = False,
+        locks: sa.URL | None = None,
     ) -> None:
-        self.folder = folder
+        self.folder = place_of(folder)
+        self._locks = locks
         self.scratch = scratch
         self._memory_limit = memory_limit
         self._is_by_week = is_by_week
@@ -72,12 +73,14 @@ class Lake:
     @classmethod
     def of(cls, settings: Settings) -> "Lake":
         """The lake that the settings name; nothing is opened."""
+        warehouse = sa.make_url(settings.warehouse_url)
         return cls(
             settings.lake,
             settings.scratch,
             settings.memory_limit,
             settings.engine_url,
             settings.partition_by_week,
+            warehouse if warehouse.get_backend_name() == "postgresql" else None,
         )
 
     @property
@@ -99,6 +102,7 @@ class Lake:
         with self._one_at_a_time:
             if self._duckdb is None:
                 self._duckdb = start_duckdb(self.scratch, self._memory_limit)
+                make_readable(self.folder, self._duckdb)
             connection = self._duckdb.cursor()
         # Views are of a database, not of a connection: each gets a database in memory.
         own = f"connection_{next(_NUMBERS)}"
@@ -106,7 +110,8 @@ class Lake:
             connection.execute(f"ATTACH ':memory:' AS {own}")
             connection.execute(f"USE {own}")
             connection.execute(_AS_IN_SPARK)
-            yield connection
+            with store_explained(self.folder):
+                yield connection
         finally:
             with suppress(duckdb.Error):  # DuckDB broke, and has said so
                 connection.execute("USE memory")
@@ -195,37 +200,24 @@ class Lake:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Keep every other process of this machine from changing the table `name` meanwhile.
+        """Keep other processes from changing the table `name` meanwhile.
 
-        What is waited for is told, once, when the lock is not free at once.
+        Those of this machine, or where the lake is in object storage and there is a PostgreSQL
+        database for it, those of every machine.
 
         Raises:
             BusyError: the lock was not released within an hour.
             LakeError: the lock cannot be written.
+            WarehouseError: the database gives no lock.
         """
-        path = self.folder / ".locks" / f"{name}.lock"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path)
-            try:
-                lock.acquire(timeout=LOCK_QUIET_SECONDS)
-            except Timeout:
-                tell(f"Waiting for another run that is changing the table {name}.")
-                lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
-        except Timeout:
-            raise BusyError(
-                f"Another process has been changing the table {name} for more than an hour "
-                f"(it holds {path}). See what it does; the lock goes with the process."
-            ) from None
-        except OSError as error:
-            raise LakeError(
-                f"The lake folder {self.folder} cannot be written: {error}. "
-                "Check its permissions (setting LAKE_URI)."
-            ) from error
-        try:
+        if isinstance(self.folder, Path):
+            lock = file_lock(self.folder / ".locks" / f"{name}.lock", name)
+        elif self._locks is not None:
+            lock = postgresql_lock(self._locks, str(self.folder), name)
+        else:
+            lock = file_lock(self.scratch / "locks" / f"{name}.lock", name)
+        with lock:
             yield
-        finally:
-            lock.release()
 
 
 def start_duckdb(scratch: Path, memory_limit: int) -> duckdb.DuckDBPyConnection:

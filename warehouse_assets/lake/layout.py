@@ -1,19 +1,15 @@
 """Laying a table out anew: the same rows in files by week, or no longer by week."""
 
 import json
-import os
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 from deltalake import DeltaTable
 
 from warehouse_assets.crash_points import crash_point
-from warehouse_assets.lake.commit import cast_query, full_disk_explained
-from warehouse_assets.lake.files import discard, keep_hashes, write_parquet
+from warehouse_assets.lake.commit import cast_query, write_explained
+from warehouse_assets.lake.files import keep_hashes, write_parquet
 from warehouse_assets.lake.lake import Lake
+from warehouse_assets.lake.storage import create_whole
 from warehouse_assets.lake.table import REARRANGED, LakeTable, conflict
 from warehouse_assets.lake.weeks import files_in, partition
 from warehouse_assets.tables import WEEK, delta_schema
@@ -82,28 +78,12 @@ def relayout(lake: Lake, table: LakeTable, handle: DeltaTable) -> None:
         ),
     ]
     try:
-        with full_disk_explained(table):
+        with write_explained(table):
             keep_hashes(table, [file.action.path for file in written])
             crash_point("layout to be committed", table.name)
-            _commit(table.path / "_delta_log", handle.version() + 1, entry)
+            # Delta's own writer cannot change a partitioning.
+            path = table.path / "_delta_log" / f"{handle.version() + 1:020}.json"
+            create_whole(path, "".join(f"{json.dumps(action)}\n" for action in entry).encode())
     except FileExistsError as error:
-        discard(table, written)
-        raise conflict(table.name) from error
+        raise conflict(table.name) from error  # the files stay: see `commit.register`
     crash_point("layout committed", table.name)
-
-
-def _commit(log: Path, version: int, entry: Sequence[Mapping[str, Any]]) -> None:
-    """Make an entry of a log, whole or not at all; Delta's own writer cannot change a partitioning.
-
-    Raises:
-        FileExistsError: there is one of that version.
-    """
-    unfinished = log / f"_commit_{uuid4()}.json.tmp"
-    try:
-        with unfinished.open("w", encoding="utf-8") as stream:
-            stream.write("".join(f"{json.dumps(action)}\n" for action in entry))
-            stream.flush()
-            os.fsync(stream.fileno())
-        (log / f"{version:020}.json").hardlink_to(unfinished)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from deltalake.exceptions import CommitFailedError
 from sqlalchemy import Table
 
 from warehouse_assets.crash_points import crash_point
-from warehouse_assets.lake.commit import cast_query, register
+from warehouse_assets.lake.commit import cast_query, register, write_explained
 from warehouse_assets.lake.files import WrittenFile, verify_and_adopt, write_parquet
 from warehouse_assets.lake.lake import Lake
 from warehouse_assets.lake.layout import relayout
@@ -72,7 +72,7 @@ def maintain(lake: Lake, table: LakeTable, keep_days: int) -> Maintained:
         verify_and_adopt(table)
     before = len(table.open().file_uris())
     rearrange(lake, table)
-    with lake.lock(table.name):
+    with lake.lock(table.name), write_explained(table):
         try:
             handle = table.open()
             kept = [one for one in kept if one.lake_table_id == str(handle.metadata().id)]

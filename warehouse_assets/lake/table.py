@@ -20,6 +20,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import ConflictError, LakeError
+from warehouse_assets.lake.storage import Place, options_for_delta, store_explained
 from warehouse_assets.lake.weeks import files_in, is_by_week
 from warehouse_assets.tables import WEEK, delta_field, delta_schema
 
@@ -56,7 +57,7 @@ class LakeTable:
     """
 
     declaration: Table
-    path: Path
+    path: Place
     keeps_weeks: bool = False
 
     @property
@@ -78,7 +79,7 @@ class LakeTable:
     def exists(self) -> bool:
         """Whether the table has been created."""
         with self._explained():
-            return DeltaTable.is_deltatable(self.path.as_uri())
+            return DeltaTable.is_deltatable(self._uri, self._options)
 
     def open(self) -> DeltaTable:
         """A fresh handle on the newest version; the table is created or given new columns first.
@@ -94,13 +95,14 @@ class LakeTable:
             self.path.mkdir(parents=True, exist_ok=True)
             crash_point("table to be created", self.name)
             handle = DeltaTable.create(
-                self.path.as_uri(),
+                self._uri,
                 delta_schema(self.declaration, self.keeps_weeks),
                 mode="ignore",
                 partition_by=[WEEK] if self.keeps_weeks else None,
                 name=self.name,
                 description=self.declaration.comment,
                 configuration={"delta.enableChangeDataFeed": "true"},
+                storage_options=self._options,
             )
             crash_point("table created", self.name)
             return handle
@@ -109,7 +111,7 @@ class LakeTable:
         """As `open`, but None if the table has not been created."""
         with self._explained():
             try:
-                handle = DeltaTable(self.path.as_uri())
+                handle = DeltaTable(self._uri, storage_options=self._options)
             except TableNotFoundError:
                 return None
             if _is_empty(_entry(self._log, handle.version())):  # which Delta takes for none
@@ -129,13 +131,21 @@ class LakeTable:
         """The paths of the files of the version that `handle` stands at, as patterns for DuckDB."""
         return self.paths(names_of(handle))
 
+    def at(self, version: int) -> DeltaTable:
+        """A handle on a version.
+
+        Raises:
+            DeltaError: its log is no longer there.
+        """
+        return DeltaTable(self._uri, version, self._options)
+
     def names_added(self, handle: DeltaTable, since: int) -> list[str] | None:
         """The names of the files added after the version `since`.
 
         None if others were removed meanwhile, or if that is no longer known.
         """
         try:
-            before = set(names_of(DeltaTable(self.path.as_uri(), version=since)))
+            before = set(names_of(self.at(since)))
         except DeltaError:
             return None
         now = names_of(handle)
@@ -144,7 +154,8 @@ class LakeTable:
     def paths(self, names: Iterable[str]) -> list[str]:
         """The paths of files of the table, as patterns for DuckDB."""
         # DuckDB takes `*`, `?` and `[` for other names.
-        return [glob.escape(str(self.path / name)) for name in names]
+        folder = glob.escape(str(self.path))
+        return [f"{folder}/{glob.escape(name)}" for name in names]
 
     def check_readable(
         self, connection: duckdb.DuckDBPyConnection, handle: DeltaTable | None
@@ -184,13 +195,22 @@ class LakeTable:
             raise self._unreadable(str(error).partition("\n\n")[0]) from error
 
     @property
-    def _log(self) -> Path:
+    def _log(self) -> Place:
         return self.path / "_delta_log"
+
+    @property
+    def _uri(self) -> str:
+        return self.path.as_uri()
+
+    @property
+    def _options(self) -> dict[str, str] | None:
+        return options_for_delta(self.path)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
-            yield
+            with store_explained(self.path):
+                yield
         except CommitFailedError as error:
             raise conflict(self.name) from error
         except (DeltaError, OSError) as error:
@@ -246,18 +266,19 @@ def changes_rows(commit: Mapping[str, Any]) -> bool:
     return commit.get("operation") in _CHANGES_OF_ROWS and not commit.get(REARRANGED)
 
 
-def _entry(log: Path, version: int) -> Path:
+def _entry(log: Place, version: int) -> Place:
     return log / f"{version:020}.json"
 
 
-def _is_empty(entry: Path) -> bool:
+def _is_empty(entry: Place) -> bool:
+    """Whether an entry of a log is empty, as the crash of a machine may leave one in a folder."""
     try:
-        return entry.stat().st_size == 0
+        return isinstance(entry, Path) and entry.stat().st_size == 0
     except OSError:  # trimmed, after a checkpoint
         return False
 
 
-def _damage_of_log(log: Path) -> str:
+def _damage_of_log(log: Place) -> str:
     """Which file of a table's log is damaged or missing, and how; empty if none is found."""
     try:
         names = sorted(path.name for path in log.iterdir())
@@ -280,7 +301,7 @@ def _damage_of_log(log: Path) -> str:
     return ""
 
 
-def _hinted_version(log: Path) -> int | None:
+def _hinted_version(log: Place) -> int | None:
     """The version of the newest checkpoint, as the log notes it."""
     try:
         return int(json.loads((log / "_last_checkpoint").read_bytes())["version"])

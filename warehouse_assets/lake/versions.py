@@ -167,7 +167,7 @@ def _whole(table: LakeTable, newest: DeltaTable, version: int) -> DeltaTable | N
     if version == newest.version():
         return newest
     try:
-        found = DeltaTable(newest.table_uri, version=version)
+        found = table.at(version)
     except DeltaError:
         return None
     others = set(names_of(found)) - set(names_of(newest))

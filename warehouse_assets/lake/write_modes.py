@@ -25,8 +25,8 @@ from warehouse_assets.lake.commit import (
     Written,
     cast_query,
     commit_properties,
-    full_disk_explained,
     register,
+    write_explained,
 )
 from warehouse_assets.lake.files import (
     Rows,
@@ -343,7 +343,7 @@ def _merge(
     changes = f"SELECT * EXCLUDE (_is_known, _week_before){columns} FROM _changes"
     crash_point("merge to be written", table.name)
     try:
-        with full_disk_explained(table):
+        with write_explained(table):
             result = (
                 handle.merge(
                     # Read to its end first: Delta leaves the last batch unread, and DuckDB then

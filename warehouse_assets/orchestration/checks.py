@@ -14,18 +14,17 @@ found last. Losing the results costs only time otherwise: every check is then ma
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
 from deltalake import DeltaTable
-from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Table
 
-from warehouse_assets.errors import LakeError, is_disk_full, naming
+from warehouse_assets.errors import LakeError, is_disk_full
 from warehouse_assets.lake import Lake
+from warehouse_assets.lake.storage import Place, read_whole, write_whole
 from warehouse_assets.orchestration.step import in_step
 from warehouse_assets.settings import Settings
 
@@ -181,9 +180,9 @@ def checks_of(table: Table, checks: Iterable[Check]) -> dg.AssetChecksDefinition
         with in_step(context), lake.connect() as connection:
             looking = CheckContext(table, lake, settings, connection)
             names = sorted(key.name for key in context.selected_asset_check_keys)
-            last, made = last_results(lake.folder, str(table.name)), dict[str, KeptResult]()
+            last, made = last_results(lake, str(table.name)), dict[str, KeptResult]()
             shown = [_make_if_readable(by_name[name], looking, last, made) for name in names]
-            keep_results(lake.folder, str(table.name), made, by_name)
+            keep_results(lake, str(table.name), made, by_name)
         yield from shown
 
     return evaluate
@@ -235,38 +234,36 @@ def _make(
 _RESULTS = TypeAdapter(dict[str, KeptResult])
 
 
-def last_results(lake_folder: Path, table: str) -> dict[str, KeptResult]:
+def last_results(lake: Lake, table: str) -> dict[str, KeptResult]:
     """The last results of the checks of a table that are known, by the checks' names."""
     try:
-        return _RESULTS.validate_json(_path(lake_folder, table).read_bytes())
+        return _RESULTS.validate_json(read_whole(_path(lake, table)) or b"{}")
     except (OSError, ValidationError):
         return {}  # never made, or not readable: made again
 
 
 def keep_results(
-    lake_folder: Path, table: str, made: Mapping[str, KeptResult], checks: Collection[str]
+    lake: Lake, table: str, made: Mapping[str, KeptResult], checks: Collection[str]
 ) -> None:
     """Keep what was `made` as the last results, and forget those of checks that are no more.
 
     Args:
         checks: the names of all checks that the table has.
     """
-    if not made and last_results(lake_folder, table).keys() <= set(checks):
+    if not made and last_results(lake, table).keys() <= set(checks):
         return
-    path = _path(lake_folder, table)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    with FileLock(path.with_suffix(".lock")), naming(path):
-        results = last_results(lake_folder, table)  # another run may have kept some meanwhile
+    path = _path(lake, table)
+    with lake.lock(f"{table}.checks"):
+        results = last_results(lake, table)  # another run may have kept some meanwhile
         for name, result in made.items():
             if name not in results or not result.looked_at.is_before(results[name].looked_at):
                 results[name] = result
-        partial.write_bytes(_RESULTS.dump_json({n: r for n, r in results.items() if n in checks}))
-        partial.replace(path)
+        left = {name: result for name, result in results.items() if name in checks}
+        write_whole(path, _RESULTS.dump_json(left))
 
 
-def _path(lake_folder: Path, table: str) -> Path:
-    return lake_folder / ".checks" / f"{table}.json"
+def _path(lake: Lake, table: str) -> Place:
+    return lake.folder / ".checks" / f"{table}.json"
 
 
 def declare_reads(table: Table, reads: Iterable[Table]) -> None:
@@ -288,7 +285,7 @@ def refuse_if_blocked(lake: Lake, table: Table, reads: Iterable[Table]) -> None:
             stored = lake.table(read)
             stored.check_readable(connection, stored.open_existing())
     for name in dict.fromkeys(_before(str(table.name))):
-        for check, result in sorted(last_results(lake.folder, name).items()):
+        for check, result in sorted(last_results(lake, name).items()):
             if result.blocks and result.problem:
                 raise LakeError(
                     f"{table.name} stays as it is, for the check {check} of {name}, which it "

@@ -16,6 +16,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.lake import Lake
+from warehouse_assets.lake.storage import Place, read_whole, write_whole
 from warehouse_assets.tables import aggregates, column_names, duckdb_type, identifiers, key_names
 
 # Of 10,000 small files loaded at once not all can be named.
@@ -114,7 +115,7 @@ def sql_metadata(file: Path, query: str) -> dict[str, Any]:
 
 
 def column_lineage(
-    folder: Path, table: Table, reads: Sequence[Table], query: str
+    folder: Place, table: Table, reads: Sequence[Table], query: str
 ) -> dg.TableColumnLineage:
     """The lineage of the columns of `table`, which `query` computes from `reads`.
 
@@ -125,11 +126,10 @@ def column_lineage(
     key = zlib.crc32(f"{query} {declared}".encode())
     kept = folder / f"{table.name}-{key}.json"
     try:
-        columns: _Columns = json.loads(kept.read_text(encoding="utf-8"))
+        columns: _Columns = json.loads(read_whole(kept) or b"")
     except (OSError, ValueError):
         columns = _columns(table, tuple(reads), query)
-        folder.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(columns), encoding="utf-8")
+        write_whole(kept, json.dumps(columns).encode())
     return dg.TableColumnLineage(
         {
             name: [dg.TableColumnDep(dg.AssetKey(read), column) for read, column in follows]

@@ -19,6 +19,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from warehouse_assets.errors import WarehouseError
+from warehouse_assets.lake.storage import Place
 
 _ID_FILE = ".lake_id"
 
@@ -110,7 +111,7 @@ class SqlDatabase(ABC):
         return None
 
     @contextmanager
-    def write_from(self, lake: Path) -> Iterator[sa.Connection]:
+    def write_from(self, lake: Place) -> Iterator[sa.Connection]:
         """As `write`, for what the lake in a folder has to say; makes the tables of the use.
 
         Raises:
@@ -130,7 +131,7 @@ class SqlDatabase(ABC):
                 self._note(connection, this)
             yield connection
 
-    def adopt(self, lake: Path) -> None:
+    def adopt(self, lake: Place) -> None:
         """Have it written from the lake in a folder from now on, from whichever it was before.
 
         Raises:
@@ -146,7 +147,9 @@ class SqlDatabase(ABC):
                 for table in self.use.of_a_lake:
                     connection.execute(table.delete())
 
-    def _origins(self, connection: sa.Connection, lake: Path) -> tuple["_Origin | None", "_Origin"]:
+    def _origins(
+        self, connection: sa.Connection, lake: Place
+    ) -> tuple["_Origin | None", "_Origin"]:
         """The lake that is noted, if one is, and that in a folder."""
         self.use.origin.metadata.create_all(connection)
         row = connection.execute(sa.select(self.use.origin)).one_or_none()
@@ -174,7 +177,7 @@ class _Origin:
     """A lake, as a database notes it.
 
     Args:
-        place: its folder, without symbolic links.
+        place: its folder, without symbolic links; or its address in object storage.
         host: the machine's name for itself; that of a container may be another each time.
         lake_id: a random text, kept in the folder; empty if it cannot be. A copy has the same one.
         inode: number of the file with it, which stays the same when the folder is moved within a
@@ -187,8 +190,10 @@ class _Origin:
     inode: str
 
     @classmethod
-    def of(cls, lake: Path, url: sa.URL) -> "_Origin":
-        """The lake in a folder as the database at `url` notes it."""
+    def of(cls, lake: Place, url: sa.URL) -> "_Origin":
+        """The lake as the database at `url` notes it."""
+        if not isinstance(lake, Path):
+            return cls(str(lake), "", "", "0")
         place, host = os.path.realpath(lake), socket.gethostname()
         if url.get_backend_name() == "sqlite":
             place, host = os.path.relpath(place, _folder_of(url)), ""
@@ -202,6 +207,8 @@ class _Origin:
 
     def shown(self, url: sa.URL) -> str:
         """Where the lake is, for people."""
+        if "://" in self.place:
+            return self.place
         if url.get_backend_name() == "sqlite":
             return os.path.normpath(_folder_of(url) / self.place)
         return f"{self.place} on {self.host}"

@@ -71,7 +71,7 @@ def test_what_cannot_be_asked_for_is_refused(moments: tuple[Served, list[str]]) 
     assert_is_problem(served.client.get(url + "2001-01-01"), 422, "no outlier_weeks yet")
     maintain(served.service.lake, served.service.lake.table(OUTLIER_WEEKS), 0)
     assert_is_problem(served.client.get(url + "1"), 410, "Version 1", "The oldest that there is")
-    shutil.rmtree(served.service.lake.folder)
+    shutil.rmtree(folder_of(served.service.lake.folder))
     assert_is_problem(served.client.get(url + "today"), 422, "no outlier_weeks yet")
 
 

@@ -9,6 +9,7 @@ import pytest
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.cli.test_answers import cells
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House
 
 
@@ -106,7 +107,7 @@ def test_every_table_can_be_queried_before_there_is_any(command: Command, house:
     ]
     statement = command("sql", "SET threads = 1")  # has no result
     assert (statement.exit_code, cells(statement.output)) == (0, [])
-    assert not house.settings.lake.exists()
+    assert not folder_of(house.settings.lake).exists()
 
 
 @pytest.mark.usefixtures("filled")

@@ -10,6 +10,7 @@ from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.cli.test_answers import cells
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.journeys import PRAGUE, TURIN, Trip
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House
 
 NORTH, QUITO = (14.5, 50.1), (-78.5, -0.2)
@@ -148,7 +149,7 @@ def test_of_a_lake_without_trips_a_box_has_none(command: Command, house: House) 
 
     assert result.exit_code == 0
     assert "No trips." in result.output
-    assert not house.settings.lake.exists()
+    assert not folder_of(house.settings.lake).exists()
 
 
 @pytest.mark.usefixtures("filled")

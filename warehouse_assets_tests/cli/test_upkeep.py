@@ -11,6 +11,7 @@ import pytest
 
 from warehouse_assets.definitions import defs
 from warehouse_assets_tests.cli.conftest import Command, Only
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import FORUM, House, post, vote
 from warehouse_assets_tests.ingest.deliveries import take
 from warehouse_assets_tests.orchestration.lake_rows import add_rows
@@ -26,7 +27,8 @@ def count_of_checks(*tables: str) -> int:
 def test_checks_of_good_data_pass_and_take_and_change_nothing(
     command: Command, filled: House
 ) -> None:
-    assert not (filled.settings.lake / "trips").exists()  # the data of one family is enough
+    # The data of one family is enough.
+    assert not (folder_of(filled.settings.lake) / "trips").exists()
     filled.deliver("votes.jsonl", [vote(11, 1)])
     versions = filled.versions()
     published = filled.warehouse.path.read_bytes()
@@ -116,7 +118,7 @@ def test_what_is_the_same_of_all_checks_of_a_table_that_cannot_be_read_is_told_o
     command: Command, filled: House, only: Only
 ) -> None:
     only("votes", "posts")
-    (file,) = (filled.settings.lake / "votes").glob("*.parquet")
+    (file,) = (folder_of(filled.settings.lake) / "votes").glob("*.parquet")
     os.truncate(file, file.stat().st_size // 2)
 
     result = command("check")
@@ -149,7 +151,7 @@ def by_hand(house: House, *statements: str) -> None:
 def test_a_flipped_byte_fails_and_names_the_file_and_maintenance_too(
     command: Command, looked_at: House
 ) -> None:
-    (file,) = (looked_at.settings.lake / "votes").glob("*.parquet")
+    (file,) = (folder_of(looked_at.settings.lake) / "votes").glob("*.parquet")
     content = bytearray(file.read_bytes())
     content[60] ^= 1
     file.write_bytes(content)

@@ -9,6 +9,7 @@ from warehouse_assets.catalogue import TABLES
 from warehouse_assets.tables import column_names, identifiers
 from warehouse_assets_tests.cluster.sources import ROUNDS, Sources
 from warehouse_assets_tests.crashes import hooked
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.sail import Sail
 
@@ -52,7 +53,7 @@ def _writers(house: House) -> dict[str, set[str]]:
     """By computed table, what has written its files, as their footers say."""
     found = {}
     for name in _COMPUTED:
-        files = [str(path) for path in (house.settings.lake / name).glob("*.parquet")]
+        files = [str(path) for path in (folder_of(house.settings.lake) / name).glob("*.parquet")]
         rows = duckdb.execute("SELECT created_by FROM parquet_file_metadata(?)", [files]).fetchall()
         found[name] = {created_by.partition(" ")[0] for (created_by,) in rows}
     return found
@@ -91,4 +92,4 @@ def test_all_tables_are_the_same_as_duckdbs_though_the_engine_dies_in_every_roun
         assert number == ROUNDS
     assert set().union(*_writers(here).values()) <= {"DuckDB", "parquet-rs"}
     assert all(writers & {"datafusion"} for writers in _writers(there).values())
-    assert not list(there.settings.lake.glob("*/computing-*"))
+    assert not list(folder_of(there.settings.lake).glob("*/computing-*"))

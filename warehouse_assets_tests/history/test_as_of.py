@@ -27,6 +27,7 @@ from warehouse_assets.orchestration.maintenance import maintain_all
 from warehouse_assets.times import utc_now
 from warehouse_assets.warehouse import publish
 from warehouse_assets.warehouse.warehouse import PUBLICATIONS
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.history.rounds import deliver, files_of_a_round, moment
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.ingest.deliveries import take
@@ -55,7 +56,7 @@ def _commit_many(house: House, *rounds: int) -> list[str]:
 def _make_old(house: House, days: int) -> None:
     """Have all files of the lake be that old, as far as maintenance sees."""
     then = time.time() - days * 86400
-    for path in house.settings.lake.rglob("*"):
+    for path in folder_of(house.settings.lake).rglob("*"):
         os.utime(path, (then, then))
 
 
@@ -179,7 +180,7 @@ def test_a_table_made_anew_has_no_past(house: House) -> None:
     _commit_many(house, 1)
     publish(house.lake, house.warehouse, house.lake.table(VOTES))
     before = moment()
-    shutil.rmtree(house.lake.table(VOTES).path)
+    shutil.rmtree(folder_of(house.lake.table(VOTES).path))
     take(house)  # again, from the archive
 
     with pytest.raises(GoneError, match="made anew"):

@@ -10,6 +10,7 @@ from warehouse_assets.defs.forum.family import VOTES_FILES
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.files import load_files
 from warehouse_assets.ingest.load import Loaded
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House
 
 
@@ -38,4 +39,4 @@ def tables(house: House) -> dict[str, Any]:
 
 def commits(house: House, table: str) -> int:
     """How many commits a table of the lake has had; its creation is one."""
-    return int(DeltaTable(str(house.settings.lake / table)).version()) + 1
+    return int(DeltaTable(str(folder_of(house.settings.lake) / table)).version()) + 1

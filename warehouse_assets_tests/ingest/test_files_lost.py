@@ -18,6 +18,7 @@ from warehouse_assets.errors import LakeError
 from warehouse_assets_tests.crashes import killed_at
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.journeys import Trip, content
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.ingest.deliveries import deliver, tables, take
 
@@ -41,7 +42,7 @@ def test_what_is_lost_comes_back_from_the_archive(house: House) -> None:
     assert [len(before[name]) for name in ("posts", "votes", "rejected")] == [2, 3, 3]
 
     for lost in ("votes", "rejected_records"):
-        shutil.rmtree(house.settings.lake / lost)
+        shutil.rmtree(folder_of(house.settings.lake) / lost)
         take_all(house)
         assert tables(house) == before
         kept = versions.keys() - {"votes", "rejected_records"}
@@ -58,14 +59,14 @@ def test_rows_that_are_added_come_back_from_the_archive(house: House) -> None:
     with killed_at("rejects committed"):
         journeys.take(house)
     # What was written and not registered is not read.
-    assert list((house.settings.lake / "trips").rglob("*.parquet"))
+    assert list((folder_of(house.settings.lake) / "trips").rglob("*.parquet"))
     assert house.stored("trips") == []
     # The same content under another name is taken once.
     deliver(house, "trips-0.csv", content([Trip("Prague")]) + bad, at=0)
 
     for lost in (None, "trips", "rejected_records"):
         if lost:
-            shutil.rmtree(house.settings.lake / lost)
+            shutil.rmtree(folder_of(house.settings.lake) / lost)
         journeys.take(house)
         found = house.stored("trips", "region, arrival")
         assert found == [("Prague", 1), ("Turin", 2), ("Turin", 2)]
@@ -78,7 +79,7 @@ def test_a_table_with_a_cut_log_says_what_to_do_and_doing_it_brings_it_back(hous
     deliver(house, "votes-1.json", [vote(1, 1), {"Id": "x"}], at=1)
     take(house)
     before = tables(house)
-    folder = house.settings.lake / "votes"
+    folder = folder_of(house.settings.lake) / "votes"
     *_, last = sorted((folder / "_delta_log").glob("*.json"))
     last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
 
@@ -150,7 +151,7 @@ def test_batches_and_rebuilds_do_not_matter(tmp_path: Path, instance: dg.Dagster
                 deliver(house, f"votes-{number}.json", records, at=number)
             take(house)
         assert house.stored("votes", "id, post_id, arrival") == merged(files)
-    shutil.rmtree(house.settings.lake / "votes")
+    shutil.rmtree(folder_of(house.settings.lake) / "votes")
     take(house)
     assert house.stored("votes", "id, post_id, arrival") == merged(files)
 

@@ -19,6 +19,7 @@ from warehouse_assets.ingest.log_files import LogChangedError
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets_tests.crashes import hooked
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.ingest.logs import Log, run_line
 
 ONE, TWO, THREE, FOUR = (run_line(number) for number in (1, 2, 3, 4))
@@ -133,7 +134,7 @@ def test_a_log_may_be_a_link_and_have_any_name(tmp_path: Path) -> None:
 
 
 def test_what_another_machine_took_meanwhile_is_not_taken_twice(log: Log, tmp_path: Path) -> None:
-    other = Lake(log.lake.folder, tmp_path / "other", 10**9)
+    other = Lake(folder_of(log.lake.folder), tmp_path / "other", 10**9)
 
     def be_second(point: str, _: str) -> None:
         if point == "source read":

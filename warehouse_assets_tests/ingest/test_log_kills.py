@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from warehouse_assets_tests.crashes import Killed, dying_at, killed_at
 from warehouse_assets_tests.defs.school.line_model import expected, lines_of, values_of
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.ingest.logs import Log, run_line
 
 SIZE = len(run_line(1))
@@ -130,12 +131,13 @@ def test_a_copy_that_lacks_what_only_the_rejected_records_hold(
 def test_either_table_may_be_lost(log: Log) -> None:
     log.write(run_line(1), b"bad\n")
     log.take()
-    (log.lake.folder / "rejected_records").rename(log.lake.folder.parent / "rejected_records")
+    lake = folder_of(log.lake.folder)
+    (lake / "rejected_records").rename(lake.parent / "rejected_records")
     log.write(run_line(2), b"worse\n")
     log.take()
     assert log.students() == [(0, 1), (SIZE + 4, 2)]
     assert log.rejected() == [(2 * SIZE + 4, "worse")]
-    (log.lake.folder / "test_runs").rename(log.lake.folder.parent / "test_runs")
+    (lake / "test_runs").rename(lake.parent / "test_runs")
     log.write(run_line(3))
     log.take()
     assert log.students() == [(0, 1), (SIZE + 4, 2), (2 * SIZE + 10, 3)]

@@ -10,12 +10,13 @@ from sqlalchemy import Column, MetaData, Table, Text
 from warehouse_assets.errors import LakeError
 from warehouse_assets.lake import Lake, LakeTable, Verified, append, maintain, verify
 from warehouse_assets.tables import LongText, WholeNumber
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.lake.tables import MAX, REX, TOM, Stored, animals
 
 
 def the_file(stored: Stored) -> Path:
     (name,) = stored.registered()
-    return stored.table.path / name
+    return folder_of(stored.table.path) / name
 
 
 def flip(path: Path) -> None:

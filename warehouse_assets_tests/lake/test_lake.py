@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from warehouse_assets.errors import BusyError, LakeError
-from warehouse_assets.lake import Lake
-from warehouse_assets.lake import lake as lake_module
+from warehouse_assets.lake import Lake, locks
 from warehouse_assets.progress import heard_by
 from warehouse_assets.tables import aggregated, aggregates
 from warehouse_assets_tests.lake.partial_tables import MONDAY, SPOTS, WALKS, at, walk
@@ -100,8 +99,8 @@ def holding(folder: Path) -> Iterator[tuple[BaseProcess, Connection]]:
 
 @pytest.fixture(autouse=True)
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lake_module, "LOCK_QUIET_SECONDS", 0.05)
-    monkeypatch.setattr(lake_module, "LOCK_TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr(locks, "LOCK_QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(locks, "LOCK_TIMEOUT_SECONDS", 60)
 
 
 def test_a_lock_is_waited_for_until_another_process_releases_it(tmp_path: Path, lake: Lake) -> None:
@@ -128,7 +127,7 @@ def test_a_lock_that_is_not_released_is_explained_and_that_of_a_killed_process_i
     told: list[str] = []
     with holding(tmp_path) as (process, _):
         with monkeypatch.context() as patch:
-            patch.setattr(lake_module, "LOCK_TIMEOUT_SECONDS", 0.1)
+            patch.setattr(locks, "LOCK_TIMEOUT_SECONDS", 0.1)
             with pytest.raises(BusyError, match=r"pets.*pets\.lock"), lake.lock("pets"):
                 pass
         assert process.pid is not None

@@ -21,6 +21,7 @@ from warehouse_assets.lake import (
     rearrange,
 )
 from warehouse_assets_tests.crashes import hooked
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.lake.partial_tables import SPOTS, WALKS, Walk, walk
 from warehouse_assets_tests.lake.tables import PETS, Row, Stored, animals, kinds
 
@@ -47,7 +48,7 @@ def dogs(first: int, count: int) -> list[Walk]:
 def _aged(table: LakeTable, days: float) -> None:
     """Make every file of the table as old as that."""
     then = time.time() - days * _DAY
-    for path in table.path.rglob("*"):
+    for path in folder_of(table.path).rglob("*"):
         os.utime(path, (then, then))
 
 
@@ -171,7 +172,7 @@ def test_transactions_older_versions_and_the_time_of_change_are_as_before(
 
 
 def test_a_lake_in_a_folder_of_an_unusual_name_is_maintained(lake: Lake) -> None:
-    folder = lake.folder.parent / "a lake* of 'ž'"
+    folder = folder_of(lake.folder).parent / "a lake* of 'ž'"
     lake = Lake(folder / "lake", folder / "tmp", 10**9)
     walks = Stored(lake, WALKS)
     for _ in range(2):

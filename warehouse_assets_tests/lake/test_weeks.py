@@ -16,6 +16,7 @@ from warehouse_assets.errors import ConflictError
 from warehouse_assets.lake import Lake, LakeTable, maintain, rearrange, verify, view_changes
 from warehouse_assets.tables import WholeNumber
 from warehouse_assets_tests.crashes import hooked, killed_at
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.lake.tables import Row, Stored
 
 STAYS = Table(
@@ -56,7 +57,7 @@ def folders(stored: Stored) -> Mapping[str, set[str]]:
     """The files of the newest version, by the folder that they are in."""
     found: dict[str, set[str]] = {}
     for uri in stored.table.open().file_uris():
-        path = Path(uri).relative_to(stored.table.path)
+        path = Path(uri).relative_to(folder_of(stored.table.path))
         found.setdefault(str(path.parent), set()).add(path.name)
     return found
 

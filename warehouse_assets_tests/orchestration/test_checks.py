@@ -9,13 +9,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from filelock import FileLock
 from sqlalchemy import Table
 
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.definitions import defs
 from warehouse_assets.defs.forum.tables import OUTLIER_WEEKS, VOTES
 from warehouse_assets.errors import LakeError
+from warehouse_assets.lake import Lake
 from warehouse_assets.orchestration.checks import (
     KeptResult,
     LookedAt,
@@ -24,6 +24,7 @@ from warehouse_assets.orchestration.checks import (
     refuse_if_blocked,
 )
 from warehouse_assets.runs import failed_steps
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.ingest.deliveries import take
 from warehouse_assets_tests.orchestration.lake_rows import add_rows
@@ -84,7 +85,7 @@ def _only(house: House, name: str) -> dg.AssetCheckResult:
 
 def _damage_rows(house: House, table: str) -> None:
     """Have no row of the files of a table readable; their footers stay as they are."""
-    for file in (house.settings.lake / table).glob("*.parquet"):
+    for file in (folder_of(house.settings.lake) / table).glob("*.parquet"):
         content = file.read_bytes()
         end = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
         file.write_bytes(content[:4] + bytes(end - 4) + content[end:])
@@ -149,18 +150,18 @@ def test_added_rows_are_checked_against_all_there_are(
 
 def test_after_a_rewrite_of_the_table_its_rows_are_checked(checked: House) -> None:
     _take(checked, vote(1, 1, "1999-01-01"))  # rewritten by Delta's merge
-    before = (checked.settings.lake / ".checks" / "votes.json").read_bytes()
+    before = (folder_of(checked.settings.lake) / ".checks" / "votes.json").read_bytes()
     assert not _only(checked, "dates_are_plausible").passed
 
     # A bad row that has come and gone since the check passed is no violation.
-    (checked.settings.lake / ".checks" / "votes.json").write_bytes(before)
+    (folder_of(checked.settings.lake) / ".checks" / "votes.json").write_bytes(before)
     _take(checked, vote(1, 1, "2022-01-04"))
     assert _only(checked, "dates_are_plausible").passed
 
 
 def test_results_that_cannot_be_read_are_made_again(checked: House) -> None:
     for damage in ("", "{", "[]", '{"key_is_unique": {}}'):
-        (checked.settings.lake / ".checks" / "votes.json").write_text(damage)
+        (folder_of(checked.settings.lake) / ".checks" / "votes.json").write_text(damage)
         again = _only(checked, "key_is_unique")
         assert again.passed
         assert "unchanged_since" not in again.metadata
@@ -169,7 +170,7 @@ def test_results_that_cannot_be_read_are_made_again(checked: House) -> None:
 
 def test_another_lake_with_the_same_versions_is_checked(checked: House, tmp_path: Path) -> None:
     before = checked.versions()
-    (checked.settings.lake / "votes").rename(tmp_path / "votes before")
+    (folder_of(checked.settings.lake) / "votes").rename(tmp_path / "votes before")
     take(checked)  # again, from the archive
 
     assert checked.versions() == before
@@ -197,7 +198,7 @@ def _empty_the_log(table: Path) -> Path:
 def test_all_checks_of_a_table_that_cannot_be_read_fail_though_they_passed_before(
     checked: House, damage: Callable[[Path], Path]
 ) -> None:
-    named = damage(checked.settings.lake / "votes")
+    named = damage(folder_of(checked.settings.lake) / "votes")
 
     results = results_of(checked, "votes")
 
@@ -209,7 +210,7 @@ def test_all_checks_of_a_table_that_cannot_be_read_fail_though_they_passed_befor
 
 
 def test_a_check_that_reads_a_table_that_cannot_be_read_fails(checked: House) -> None:
-    _cut_a_file_in_half(checked.settings.lake / "posts")
+    _cut_a_file_in_half(folder_of(checked.settings.lake) / "posts")
 
     results = results_of(checked, "votes")
 
@@ -222,22 +223,23 @@ def _result(version: int, problem: str) -> KeptResult:
 
 
 def test_of_two_runs_at_once_one_waits_for_the_other_and_none_loses_results(tmp_path: Path) -> None:
-    keep_results(tmp_path, "votes", {"other": _result(1, "")}, NAMES)
+    lake = Lake(tmp_path, tmp_path / "tmp", 10**9)
+    keep_results(lake, "votes", {"other": _result(1, "")}, NAMES)
     kept = {"key_is_unique": _result(1, "It is not.")}
-    run = threading.Thread(target=keep_results, args=(tmp_path, "votes", kept, NAMES))
+    run = threading.Thread(target=keep_results, args=(lake, "votes", kept, NAMES))
 
-    with FileLock(tmp_path / ".checks" / "votes.lock"):
+    with lake.lock("votes.checks"):
         run.start()
         run.join(0.2)
-        assert set(last_results(tmp_path, "votes")) == {"other"}
+        assert set(last_results(lake, "votes")) == {"other"}
     run.join(60)
 
-    problems = {name: kept.problem for name, kept in last_results(tmp_path, "votes").items()}
+    problems = {name: kept.problem for name, kept in last_results(lake, "votes").items()}
     assert problems == {"other": "", "key_is_unique": "It is not."}
-    assert [p.name for p in (tmp_path / ".checks").glob("*.part")] == []
+    assert [path.name for path in (tmp_path / ".checks").iterdir()] == ["votes.json"]
     # The result of the later version stays.
-    keep_results(tmp_path, "votes", {"key_is_unique": _result(0, "")}, NAMES)
-    assert last_results(tmp_path, "votes")["key_is_unique"].problem == "It is not."
+    keep_results(lake, "votes", {"key_is_unique": _result(0, "")}, NAMES)
+    assert last_results(lake, "votes")["key_is_unique"].problem == "It is not."
 
 
 def test_a_failed_blocking_check_stops_what_depends_on_its_table_and_nothing_else(
@@ -312,13 +314,13 @@ def test_every_computed_table_depends_on_what_the_graph_shows_before_it(house: H
     }
     assert blocking >= {str(table.name) for table in computed}
     for source in blocking:
-        keep_results(house.lake.folder, source, {"wrong": WRONG}, ["wrong"])
+        keep_results(house.lake, source, {"wrong": WRONG}, ["wrong"])
         after = dg.AssetSelection.assets(source).downstream(include_self=False).resolve(graph)
         refused = {str(table.name) for table in computed if _is_refused(house, table)}
         others = {"average_delivery_duration", "rejected_records", "unknown_fields"}
         assert refused == {key.to_user_string() for key in after} - others
         # A check that is no more stops nothing.
-        keep_results(house.lake.folder, source, {}, ["another"])
+        keep_results(house.lake, source, {}, ["another"])
     assert not any(_is_refused(house, table) for table in computed)
 
 

@@ -13,6 +13,7 @@ from warehouse_assets.orchestration.computation import compute_added
 from warehouse_assets_tests.crashes import killed_at
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.journeys import PRAGUE, Trip, version
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.orchestration.lake_rows import add_rows
 
@@ -69,7 +70,8 @@ def partial_rows(house: House) -> int:
 
 def make_unreadable(house: House) -> Callable[[], None]:
     """Let no file of trips be readable; returns what puts that right."""
-    files = {path: path.read_bytes() for path in (house.settings.lake / "trips").glob("*.parquet")}
+    folder = folder_of(house.settings.lake) / "trips"
+    files = {path: path.read_bytes() for path in folder.glob("*.parquet")}
     for path in files:
         path.write_bytes(b"not to be read")
 
@@ -174,7 +176,7 @@ def test_a_process_that_died_in_it_is_made_up_for(house: House, point: str) -> N
 def test_a_table_that_began_anew_with_as_many_versions_is_another_one(house: House) -> None:
     add(house, Trip())
     add_up(house)
-    shutil.rmtree(house.settings.lake / "trips")
+    shutil.rmtree(folder_of(house.settings.lake) / "trips")
     add(house, Trip("Turin"))
 
     add_up(house)

@@ -24,6 +24,7 @@ from warehouse_assets.orchestration.metadata import (
     markdown,
     picture_metadata,
 )
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House, vote
 from warehouse_assets_tests.ingest.deliveries import take
 
@@ -56,7 +57,7 @@ def test_an_asset_of_files_tells_what_it_took_and_shows_its_first_rows(house: Ho
 
     told = metadata(result, "votes")
     assert told["dagster/row_count"] == 6
-    assert told["dagster/uri"] == str(house.settings.lake / "votes")
+    assert told["dagster/uri"] == str(folder_of(house.settings.lake) / "votes")
     assert told["lake_version"] == house.versions()["votes"]
     assert told["files_taken"] == 1
     assert told["files_known_already"] == 0
@@ -66,7 +67,7 @@ def test_an_asset_of_files_tells_what_it_took_and_shows_its_first_rows(house: Ho
     assert told["units"] == ["00000001-votes.jsonl"]
     assert told["bytes_read"] == size
     assert told["bytes_written"] == sum(
-        path.stat().st_size for path in (house.settings.lake / "votes").glob("*.parquet")
+        path.stat().st_size for path in (folder_of(house.settings.lake) / "votes").glob("*.parquet")
     )
     assert (told["rows_inserted"], told["rows_updated"], told["rows_deleted"]) == (6, 0, 0)
     assert told["rows_published"] == 6

@@ -11,6 +11,7 @@ from warehouse_assets.errors import BusyError, LakeError, WarehouseError
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import heard_by
 from warehouse_assets.warehouse import Published, Warehouse, warehouse_at, withdraw
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.lake.tables import PETS, REX, TAGS, TOM, Stored
 from warehouse_assets_tests.warehouse.copies import (
     by_hand,
@@ -86,7 +87,7 @@ def test_a_lake_at_another_place_and_a_copy_are_refused_before_anything_changes(
     pets: Stored, warehouse_of_pets: Warehouse, tmp_path: Path
 ) -> None:
     before = contents(warehouse_of_pets)
-    shutil.copytree(pets.lake.folder, tmp_path / "copy")
+    shutil.copytree(folder_of(pets.lake.folder), tmp_path / "copy")
     staging = another(pets, tmp_path / "staging" / "lake")
     staging.append([TOM])
     tags = Stored(staging.lake, TAGS)
@@ -108,7 +109,7 @@ def test_a_lake_at_another_place_and_a_copy_are_refused_before_anything_changes(
 def test_what_is_adopted_is_written_whole_and_gone_on_with(
     pets: Stored, warehouse_of_pets: Warehouse, tmp_path: Path
 ) -> None:
-    shutil.copytree(pets.lake.folder, tmp_path / "copy")
+    shutil.copytree(folder_of(pets.lake.folder), tmp_path / "copy")
     pets.append([TOM])
     publish_to(warehouse_of_pets, pets)
     copy = another(pets, tmp_path / "copy")
@@ -125,9 +126,10 @@ def test_what_is_adopted_is_written_whole_and_gone_on_with(
 def test_a_lake_that_was_moved_is_seen_by_another_path_or_was_made_again_goes_on(
     pets: Stored, warehouse_of_pets: Warehouse, tmp_path: Path
 ) -> None:
-    pets.lake.folder.rename(tmp_path / "moved")
-    pets.lake.folder.symlink_to(tmp_path / "moved")
-    for folder in (tmp_path / "moved", pets.lake.folder):
+    lake = folder_of(pets.lake.folder)
+    lake.rename(tmp_path / "moved")
+    lake.symlink_to(tmp_path / "moved")
+    for folder in (tmp_path / "moved", lake):
         assert publish_to(warehouse_of_pets, another(pets, folder)) == Published()
     shutil.rmtree(tmp_path / "moved")
     again = another(pets, tmp_path / "moved")
@@ -150,7 +152,7 @@ def test_a_home_of_sqlite_may_be_copied_whole(
     pets: Stored, warehouse_of_pets: Warehouse, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
-    shutil.copytree(pets.lake.folder, home / "lake")
+    shutil.copytree(folder_of(pets.lake.folder), home / "lake")
     shutil.copy(warehouse_of_pets.path, home / "warehouse.db")
     copy = another(pets, home / "lake")
     copy.append([TOM])
@@ -166,7 +168,7 @@ def test_in_postgresql_the_same_path_on_another_machine_is_another_lake(
     publish_to(emptied_warehouse, pets)
     monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
     assert publish_to(emptied_warehouse, pets) == Published()  # another container, the same folder
-    shutil.rmtree(pets.lake.folder)
+    shutil.rmtree(folder_of(pets.lake.folder))
     monkeypatch.setattr(socket, "gethostname", lambda: "staging")
     pets.append([TOM])
     with pytest.raises(WarehouseError, match=r"on elsewhere; .* on staging"):

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from warehouse_assets.lake import Lake
 from warehouse_assets.warehouse import Published, Warehouse, publish, warehouse_at
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.lake.tables import MAX, PETS, REX, TAGS, TOM, Stored, with_column
 from warehouse_assets_tests.warehouse.copies import contents, emptied, indexes, publish_to, query
 
@@ -73,7 +74,7 @@ def test_when_what_is_published_is_not_known(lake: Lake, warehouses: list[Wareho
 
 
 def _make_anew(pets: Stored) -> None:
-    shutil.rmtree(pets.table.path)
+    shutil.rmtree(folder_of(pets.table.path))
     for row in (TOM, REX, (7, "new", 1.0, 1)):
         pets.append([row])
 
@@ -87,7 +88,7 @@ def _vacuum(pets: Stored) -> None:
 
 
 def _lose_the_feed(pets: Stored) -> None:
-    shutil.rmtree(pets.table.path / "_change_data")
+    shutil.rmtree(folder_of(pets.table.path) / "_change_data")
 
 
 def _lose_the_log(pets: Stored) -> None:

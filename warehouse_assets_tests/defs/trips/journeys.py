@@ -18,6 +18,7 @@ from warehouse_assets.ingest.files import load_files
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.orchestration.computation import compute, compute_added
 from warehouse_assets.warehouse import publish
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House
 
 HEADER = "region,origin_coord,destination_coord,datetime,datasource"
@@ -207,4 +208,4 @@ def _as_stored(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def version(house: House, table: str) -> int:
     """The version of a table of the lake."""
-    return int(DeltaTable(str(house.settings.lake / table)).version())
+    return int(DeltaTable(str(folder_of(house.settings.lake) / table)).version())

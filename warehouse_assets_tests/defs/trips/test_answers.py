@@ -22,6 +22,7 @@ from warehouse_assets.lake import Lake, rearrange
 from warehouse_assets.times import Days
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.journeys import Trip, random_trips, weekly_average
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House
 
 # Wednesday of the 1st week, Sunday and twice Saturday of the 2nd, none in the 3rd and 4th, Monday
@@ -204,7 +205,7 @@ def test_the_days_are_limits_to_the_moment_up_to_the_last_day_there_is(house: Ho
 
 def test_without_a_lake_there_are_no_trips(house: House) -> None:
     assert figures(weekly_trips_of_box(house.lake, BOX)) == (0, 0, None)
-    assert not house.settings.lake.exists()
+    assert not folder_of(house.settings.lake).exists()
 
 
 def test_boxes_are_what_plain_python_makes_of_them_clustered_or_not(house: House) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from warehouse_assets.orchestration.maintenance import maintain_all
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.journeys import PRAGUE, TURIN, Trip, content
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House
 
 # Few of each, so that trips meet in a group, a day and a week.
@@ -58,7 +59,7 @@ class Life:
         if what == "warehouse":
             self.house.warehouse.path.unlink(missing_ok=True)
             return
-        folder = self.house.settings.lake
+        folder = folder_of(self.house.settings.lake)
         shutil.rmtree(folder if what == "lake" else folder / "rejected_records", ignore_errors=True)
 
     def happen(self, what: str) -> None:
