@@ -14,9 +14,9 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 from uuid import uuid4
 
 from warehouse_assets.errors import SettingError, StoreError, naming
@@ -38,9 +38,9 @@ _TRIES: dict[str, Any] = {
         "max_retries": _MOST_TRIES,
     }
 }
-_FOR_FILES = {**_TRIES, "use_listings_cache": False}  # other processes write, too
 # With this begin the messages of Delta, of obstore, and of DuckDB for obstore; pages may follow.
 _FAILED = re.compile(r"Generic S3 error:?\s*(.*?)\s*(?:\n\s*Debug source|\n\n|\Z)", re.DOTALL)
+_MOST_KNOWN = 100_000  # files, of some hundred bytes each
 _DRAWING = re.compile(r"\x1b\[\d*m|↳")
 _LONGEST = 300
 
@@ -62,7 +62,7 @@ def place_of(uri: Path | str) -> Place:
             "Install it (`pip install '.[s3]'`), or name a folder."
         ) from error
     register("s3")
-    place: UPath = UPath(uri, **_FOR_FILES)
+    place: UPath = UPath(uri, **_TRIES)
     return place
 
 
@@ -77,7 +77,26 @@ def make_readable(place: Place, engine: duckdb.DuckDBPyConnection) -> None:
         return
     from obstore.fsspec import FsspecStore
 
-    engine.register_filesystem(FsspecStore("s3", **_FOR_FILES))
+    class RememberingStore(FsspecStore):
+        """What is known of a file is not asked again: DuckDB asks eleven times in each query.
+
+        A file that DuckDB reads has a name of its own and never changes.
+        """
+
+        known: ClassVar[dict[str, dict[str, Any]]] = {}
+
+        async def _info(self, path: str, **options: Any) -> dict[str, Any]:
+            if path not in self.known:
+                found = await super()._info(path, **options)
+                if len(self.known) > _MOST_KNOWN:
+                    self.known.clear()
+                self.known[path] = found
+            return self.known[path]
+
+        def modified(self, path: str) -> datetime:
+            return cast(datetime, self.info(path)["last_modified"])
+
+    engine.register_filesystem(RememberingStore("s3", **_TRIES))
 
 
 def remove_folder(folder: Place) -> None:

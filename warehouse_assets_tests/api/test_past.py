@@ -24,6 +24,7 @@ from warehouse_assets_tests.api.serving import (
     serving,
     settings_of,
 )
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.history.rounds import moment
 from warehouse_assets_tests.lake.tables import Stored
 
