@@ -17,7 +17,14 @@ from deltalake.transaction import RemoveAction
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import LakeError, is_disk_full
-from warehouse_assets.lake.files import Rows, WrittenFile, WrittenRows, discard, keep_hashes
+from warehouse_assets.lake.files import (
+    Rows,
+    WrittenFile,
+    WrittenRows,
+    discard,
+    discard_refused,
+    keep_hashes,
+)
 from warehouse_assets.lake.storage import store_explained
 from warehouse_assets.lake.table import LakeTable, conflict
 from warehouse_assets.tables import cast_columns
@@ -83,8 +90,7 @@ def register(
                 commit_properties=commit_properties(transactions, metadata),
             )
     except CommitFailedError as error:
-        # The files stay until maintenance removes them: a store may have taken a commit whose
-        # answer was lost, and refuse only the second try of it.
+        discard_refused(table, files)
         raise conflict(table.name) from error
     crash_point("commit written", table.name)
     rows = sum(file.rows for file in files)

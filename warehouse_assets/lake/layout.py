@@ -7,7 +7,7 @@ from deltalake import DeltaTable
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake.commit import cast_query, write_explained
-from warehouse_assets.lake.files import keep_hashes, write_parquet
+from warehouse_assets.lake.files import discard_refused, keep_hashes, write_parquet
 from warehouse_assets.lake.lake import Lake
 from warehouse_assets.lake.storage import create_whole
 from warehouse_assets.lake.table import REARRANGED, LakeTable, conflict
@@ -85,5 +85,6 @@ def relayout(lake: Lake, table: LakeTable, handle: DeltaTable) -> None:
             path = table.path / "_delta_log" / f"{handle.version() + 1:020}.json"
             create_whole(path, "".join(f"{json.dumps(action)}\n" for action in entry).encode())
     except FileExistsError as error:
-        raise conflict(table.name) from error  # the files stay: see `commit.register`
+        discard_refused(table, written)
+        raise conflict(table.name) from error
     crash_point("layout committed", table.name)
