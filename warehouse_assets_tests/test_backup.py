@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import dagster as dg
 import pytest
@@ -114,17 +114,17 @@ def test_a_backup_that_was_broken_off_shows_and_a_further_try_completes_it(
     folder = tmp_path / "backup"
     left = 0
 
-    def die(source: Path, target: Path) -> None:
+    def die(source: BinaryIO, target: BinaryIO, length: int) -> None:
         nonlocal left
         if not left:
-            target.write_bytes(source.read_bytes()[:10])
+            target.write(source.read(10))
             raise KeyboardInterrupt
         left -= 1
-        original(source, target)
+        original(source, target, length)
 
-    original = shutil.copyfile
+    original = shutil.copyfileobj
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copyfile", die)
+        patch.setattr(shutil, "copyfileobj", die)
         for copies in (0, 7):
             left = copies
             with pytest.raises(KeyboardInterrupt):
