@@ -21,6 +21,7 @@ from warehouse_assets.orchestration.computation import Part, compute
 from warehouse_assets.orchestration.recomputing import RECOMPUTE_WEEKS, tags_of
 from warehouse_assets.times import Weeks
 from warehouse_assets_tests.defs.trips.journeys import content, random_trips
+from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House, post, vote
 from warehouse_assets_tests.lake.tables import Stored
 
@@ -164,7 +165,7 @@ def test_only_files_of_weeks_that_changed_are_read(kept: House) -> None:
     kept.deliver("votes.json", [vote(2, 1, str(MONDAY)), vote(50, 2, str(MONDAY))])
     assert kept.run("votes", checks=False).success
     touched = {"week=2022-01-03", "week=2022-01-17"}  # vote 2 was of 21 January
-    folder = kept.settings.lake / "votes"
+    folder = folder_of(kept.settings.lake) / "votes"
     away = [path for path in folder.glob("week=*") if path.name not in touched]
     assert len(away) == 2
     for path in away:
