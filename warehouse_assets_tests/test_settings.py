@@ -11,8 +11,9 @@ from warehouse_assets_tests.integration.processes import run_forked
 
 WRONG = [
     ("WAREHOUSE_HOME", "~nobody-of-that-name/x", "home folder"),
-    ("LAKE_URI", "s3://bucket/lake", "only folders of this machine"),
-    ("LAKE_URI", "gs://bucket", "only folders of this machine"),
+    ("LAKE_URI", "gs://bucket/lake", "only folders of this machine and s3://"),
+    ("LAKE_URI", "s3://bucket", "it must be s3://BUCKET/PREFIX"),
+    ("LAKE_URI", "s3://Bucket/lake", "it must be s3://BUCKET/PREFIX"),
     ("ENGINE_URL", "spark://host:7077", "sc://HOST:PORT"),
     ("ENGINE_URL", "sc://", "sc://HOST:PORT"),
     ("ENGINE_URL", "sc://host:", "sc://HOST:PORT"),
