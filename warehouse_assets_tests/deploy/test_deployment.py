@@ -34,6 +34,8 @@ _OTHERS = {
     "DAGSTER_POSTGRES_USER",
     "DAGSTER_POSTGRES_DATABASE",
 }
+# Of object storage; empty they would be taken for values.
+_AWS = {"AWS_REGION", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 _OURS = ("daemon", "webserver", "service")
 _SECRET = re.compile("PASSWORD|KEY|SECRET|TOKEN|password")
 
@@ -68,11 +70,11 @@ def test_every_setting_reaches_the_daemon_the_service_and_the_runs() -> None:
     services = files.compose()["services"]
     for_all = _SETTINGS - _OF_THE_IMAGE - _OF_THE_SERVICE
     daemon = set(services["daemon"]["environment"])
-    assert for_all - daemon == set()
+    assert for_all - daemon == set(), "name it in compose.yaml and dagster.yaml of deploy/"
     assert _SETTINGS - _OF_THE_IMAGE - set(services["service"]["environment"]) == set()
     # A run gets what the daemon has; what it does not have would stop it.
     runs = set(files.dagster()["run_launcher"]["config"]["env_vars"])
-    assert runs == daemon - {"WAREHOUSE_IMAGE"}
+    assert runs == daemon - {"WAREHOUSE_IMAGE"} - _AWS
 
 
 def _variables_of_pods() -> set[str]:
@@ -95,7 +97,7 @@ def test_every_variable_is_one_that_somebody_reads() -> None:
     given = {name for part in _OURS for name in services[part]["environment"]}
     image = (files.DEPLOY / "Dockerfile").read_text("utf-8").partition("\nENV ")[2]
     given |= set(re.findall(r"^\s*(\w+)=", image, re.MULTILINE)) | {"WAREHOUSE_HOME"}
-    known = _SETTINGS | _OTHERS | {"DAGSTER_HOME", "TMPDIR", "PYTHONUNBUFFERED"}
+    known = _SETTINGS | _OTHERS | _AWS | {"DAGSTER_HOME", "TMPDIR", "PYTHONUNBUFFERED"}
     assert given - known == set()
     assert "WAREHOUSE_READ_URL" in _variables_of_pods()
     assert _variables_of_pods() - known == set()
@@ -106,7 +108,9 @@ def test_no_file_holds_a_secret() -> None:
     for part in services.values():
         for name, value in part["environment"].items():
             if _SECRET.search(name):
-                assert value.startswith("given-"), name
+                # Unset, it is passed on as it is outside.
+                assert value is None or value.startswith("given-"), name
+        assert all(part["environment"].get(name) is None for name in _AWS)
     (_, *_), secrets = (
         files.documents(files.KUBERNETES / name)
         for name in ("warehouse.yaml", "secrets.example.yaml")
