@@ -81,7 +81,7 @@ lock: .venv/installed
 		--no-emit-index-url --no-annotate --no-header \
 		--output-file requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --extra dev \
-		--extra cluster --extra sail --extra moto --extra compose --extra kubernetes --extra schemas \
+		--extra cluster --extra s3 --extra sail --extra moto --extra compose --extra kubernetes --extra schemas \
 		--no-emit-index-url --no-annotate --no-header \
 		--constraint requirements.lock --output-file requirements-cluster.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade \
