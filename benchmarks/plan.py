@@ -223,6 +223,16 @@ CASES = (
         ],
     ),
     Case(
+        "weeks",
+        "{changes} votes of four weeks into {votes} of four years, and votes per post and week",
+        [
+            Subject("files not by week", "weeks.merge_and_compute", {"weeks": "no"}),
+            Subject("files by week", "weeks.merge_and_compute", {"weeks": "yes"}, target=0.3),
+        ],
+        [Subject("a lake", "weeks.template", {"weeks": weeks}) for weeks in ("no", "yes")],
+        data="make_nothing",
+    ),
+    Case(
         "memory",
         "the full load's whole run within MEMORY_LIMIT",
         [

@@ -18,6 +18,7 @@ from warehouse_assets.lake.versions import (
     remove_label,
     version_at,
 )
+from warehouse_assets.lake.weeks import is_by_week
 from warehouse_assets.lake.write_modes import append, merge, overwrite, replace
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "computing",
     "discard",
     "give_label",
+    "is_by_week",
     "labelled",
     "maintain",
     "merge",

@@ -138,7 +138,11 @@ class _OnSpark:
         frame = self._session.sql(query)
         types = spark_types(self._table.declaration)
         frame = frame.select(*(frame[name].cast(kind) for name, kind in types.items()))
-        frame.write.parquet(str(output))
+        if self._table.is_by_week():
+            week = f"{week_of(self._table.declaration)} AS {WEEK}"
+            frame.selectExpr("*", week).write.partitionBy(WEEK).parquet(str(output))
+        else:
+            frame.write.parquet(str(output))
         crash_point("computed by an engine", self._table.name)
         files = adopt_parquet(self._connection, self._table, output)
         paths = self._table.paths(file.action.path for file in files)

@@ -133,10 +133,11 @@ def adopt_parquet(
 ) -> list[WrittenFile]:
     """Move files that another engine wrote into `folder` beside those of the table.
 
-    Their columns are those of the table. As of `write_parquet`, they are not yet part of it.
+    Their columns are those of the table, and files by week are in folders of their weeks. As of
+    `write_parquet`, they are not yet part of it.
     """
     files: list[WrittenFile] = []
-    for path in folder.glob("*.parquet"):
+    for path in folder.rglob("*.parquet"):
         # A footer has figures of each part of the file; what it does not say is not counted.
         of_columns = connection.execute(
             """SELECT path_in_schema, sum(num_values), sum(stats_null_count),
@@ -152,9 +153,13 @@ def adopt_parquet(
             for name, _, nulls, least, most in of_columns
             if nulls is not None
         }
-        size, name = path.stat().st_size, f"part-{uuid4()}.parquet"
+        size, name, partitions = path.stat().st_size, f"part-{uuid4()}.parquet", {}
+        if path.parent != folder:
+            partitions = {WEEK: path.parent.name.removeprefix(f"{WEEK}=")}
+            name = f"{path.parent.name}/{name}"
+            (table.path / name).parent.mkdir(exist_ok=True)
         path.rename(str(table.path / name))
-        files.append(_written(table, name, records, size, named, {}))
+        files.append(_written(table, name, records, size, named, partitions))
     return files
 
 

@@ -193,13 +193,10 @@ def replace(
 def _files_of(
     connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable, rows: Rows
 ) -> Sequence[WrittenFile]:
-    by_week = is_by_week(handle)
-    if isinstance(rows, WrittenRows) and not by_week:
-        return rows.files
-    files = write_parquet(connection, table, cast_query(table, rows), is_by_week=by_week)
     if isinstance(rows, WrittenRows):
-        discard(table, rows.files)
-    return files
+        return rows.files
+    query = cast_query(table, rows)
+    return write_parquet(connection, table, query, is_by_week=is_by_week(handle))
 
 
 def _week_before(table: LakeTable, handle: DeltaTable) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.definitions import defs
+from warehouse_assets.defs.forum.tables import VOTES_PER_POST_PER_WEEK
 from warehouse_assets.tables import aggregates
 from warehouse_assets_tests.cli.conftest import Command, Only, write_records
 from warehouse_assets_tests.house import FORUM, House, post, vote
@@ -25,6 +26,26 @@ def only_posts_and_votes(only: Only) -> None:
 UNCHANGED = (" unchanged, 0 rows", "average_delivery_duration: its source is not there, unchanged")
 # Tables that add up note of which rows; others are as they were made.
 ADDED_UP = {str(table.name) for table in TABLES if aggregates(table)}
+
+
+def test_weeks_are_computed_anew_and_what_differed_is_told(command: Command, filled: House) -> None:
+    right = filled.stored("votes_per_post_per_week")
+    table = filled.lake.table(VOTES_PER_POST_PER_WEEK)
+    table.open().update(updates={"votes": "votes + 7"})  # which nothing remembers
+    wrong = filled.stored("votes_per_post_per_week")
+
+    result = command("recompute", "--from", "2022-01-12")
+
+    assert result.exit_code == 0
+    assert "votes_per_post_per_week: 0 rows inserted, 1 updated, 0 deleted, 2 rows" in result.stdout
+    assert "daily_trips: unchanged" in result.stdout
+    assert filled.stored("votes_per_post_per_week") == [wrong[0], right[1]]
+    assert command("recompute", "--from", "2022-01-09", "--to", "2022-01-12").exit_code == 0
+    assert filled.stored("votes_per_post_per_week") == right
+    (row,) = filled.published("mean_votes_per_post_per_week", "votes")[:1]
+    assert row in {(1,), (9,)}
+    result = command("recompute", "--from", "2022-01-12", "--to", "2022-01-03")
+    assert (result.exit_code, "is after" in result.stderr) == (2, True)
 
 
 def test_without_a_file_everything_that_waits_is_taken_and_nothing_else_changes(

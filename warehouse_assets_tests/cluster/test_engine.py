@@ -53,7 +53,7 @@ def _writers(house: House) -> dict[str, set[str]]:
     """By computed table, what has written its files, as their footers say."""
     found = {}
     for name in _COMPUTED:
-        files = [str(path) for path in (folder_of(house.settings.lake) / name).glob("*.parquet")]
+        files = [str(path) for path in (folder_of(house.settings.lake) / name).rglob("*.parquet")]
         rows = duckdb.execute("SELECT created_by FROM parquet_file_metadata(?)", [files]).fetchall()
         found[name] = {created_by.partition(" ")[0] for (created_by,) in rows}
     return found
@@ -63,7 +63,8 @@ def test_all_tables_are_the_same_as_duckdbs_though_the_engine_dies_in_every_roun
     tmp_path: Path, instance: dg.DagsterInstance, sail: Sail
 ) -> None:
     sources = Sources(tmp_path)
-    there = House(tmp_path / "there", instance, ENGINE_URL=sail.url, **sources.environment)
+    engine = {"ENGINE_URL": sail.url, "PARTITION_BY_WEEK": "yes"}
+    there = House(tmp_path / "there", instance, **engine, **sources.environment)
     with dg.DagsterInstance.ephemeral() as other:
         here = House(tmp_path / "here", other, **sources.environment)
         # The engine dies after it has computed one of these, with others to come.

@@ -111,12 +111,13 @@ def trial(seed: int, folder: Path, killer: Killer, deliveries: int) -> None:
 def _take(source: random.Random, home: Path, killer: Killer) -> None:
     """Take what is in the inbox, be killed in it, and perhaps go on with it half taken."""
     for _ in range(source.randint(1, 4)):
+        by_week = source.random() < 0.5  # files of one table, then of another, change their layout
         if source.random() < 0.25 and (home / "warehouse.db").exists():
-            task = partial(tasks.maintained, home)
+            task = partial(tasks.maintained, home, by_week=by_week)
             killer.strike(source, home, task, OF_MAINTENANCE, AT_RANDOM_IN_MAINTENANCE)
         else:
             # No point is in the checks; at random moments some are killed in them.
-            task = partial(tasks.run, home, checks=source.random() < 0.25)
+            task = partial(tasks.run, home, checks=source.random() < 0.25, by_week=by_week)
             if not killer.strike(source, home, task, OF_A_RUN, AT_RANDOM):
                 return
 

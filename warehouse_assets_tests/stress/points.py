@@ -48,6 +48,9 @@ OF_A_RUN = (
     Point("table published"),
 )
 OF_MAINTENANCE = (
+    *_both("table to be laid out"),
+    *_both("layout to be committed"),
+    Point("layout committed"),
     *_both("files to be rearranged"),
     Point("files rearranged"),
     *_both("files to be vacuumed"),

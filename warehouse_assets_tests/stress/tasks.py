@@ -33,10 +33,16 @@ class Outcome:
     leftovers: list[str]
 
 
-def run(home: Path, of: Sequence[Table] = UNDER_FIRE, checks: bool = True) -> None:
+def run(
+    home: Path, of: Sequence[Table] = UNDER_FIRE, checks: bool = True, by_week: bool = False
+) -> None:
     """Run the graph of the families that files are delivered for; its checks must succeed."""
     with dg.DagsterInstance.ephemeral() as instance:
-        run_in(House(home, instance, **ENVIRONMENT), of, checks)
+        run_in(House(home, instance, **_environment(by_week)), of, checks)
+
+
+def _environment(by_week: bool) -> dict[str, str]:
+    return {**ENVIRONMENT, "PARTITION_BY_WEEK": "yes" if by_week else "no"}
 
 
 def run_in(
@@ -50,9 +56,9 @@ def run_in(
     return result
 
 
-def maintained(home: Path, keep_days: int = 0) -> None:
+def maintained(home: Path, keep_days: int = 0, by_week: bool = False) -> None:
     """Maintain every table of the lake that there is, and the warehouse."""
-    house = Home(home, **ENVIRONMENT)
+    house = Home(home, **_environment(by_week))
     for table in UNDER_FIRE:
         stored = house.lake.table(table)
         if stored.exists():
@@ -92,7 +98,8 @@ def _orphans(house: Home, table: Table) -> int:
     """How many Parquet files lie beside those of the newest version; changes' files aside."""
     stored = house.lake.table(table)
     known = set(stored.files(stored.open()))
-    return len({str(path) for path in stored.path.glob("*.parquet")} - known)
+    there = [*stored.path.glob("*.parquet"), *stored.path.glob("week=*/*.parquet")]
+    return len({str(path) for path in there} - known)
 
 
 def undisturbed(home: Path, deliveries: Sequence[Sequence[File]]) -> Outcome:
