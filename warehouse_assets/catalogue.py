@@ -1,7 +1,6 @@
 """Every table there is, and every question it answers, family by family."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from sqlalchemy import Column, Table
 
 import warehouse_assets.defs
 from warehouse_assets.settings import Settings, in_words
-from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS, key_names
+from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS, Question, key_names
 
 _DECLARED = {
     file.parent.name: import_module(f"warehouse_assets.defs.{file.parent.name}.tables")
@@ -32,29 +31,8 @@ ANSWER_TABLES = tuple(table for table in TABLES if "answers" in table.info)
 """The tables that answer a question, which is in their `info["answers"]`."""
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question that a SELECT over the warehouse answers, in SQL of SQLite and PostgreSQL.
-
-    Args:
-        path: the file of the SELECT; its stem is the question's name.
-        reads: the tables that it names.
-    """
-
-    text: str
-    path: Path
-    reads: Sequence[Table]
-
-    @property
-    def name(self) -> str:
-        """The name by which people ask for it."""
-        return self.path.stem
-
-
-QUESTIONS = tuple(
-    Question(text, Path(str(family.__file__)).parent / "sql" / "questions" / f"{name}.sql", reads)
-    for family in _DECLARED.values()
-    for name, text, reads in getattr(family, "QUESTIONS", ())
+QUESTIONS: tuple[Question, ...] = tuple(
+    question for family in _DECLARED.values() for question in getattr(family, "QUESTIONS", ())
 )
 
 

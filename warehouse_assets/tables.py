@@ -7,6 +7,8 @@ only what every family shares.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from deltalake import Field, Schema
 from deltalake.schema import PrimitiveType
@@ -150,6 +152,41 @@ def aggregated(table: Table, relation: str) -> str:
         for column in table.columns
     )
     return f"SELECT {columns} FROM {relation} GROUP BY {identifiers(key_names(table))}"
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A SELECT over the warehouse, in SQL of SQLite and PostgreSQL, that people find as a view.
+
+    Its tables know it, so that it is there when they are published.
+
+    Args:
+        text: what it tells.
+        path: the file of the SELECT; its stem is the view's name.
+        reads: the tables that it names.
+    """
+
+    text: str
+    path: Path
+    reads: Sequence[Table]
+
+    def __post_init__(self) -> None:
+        for table in self.reads:
+            table.info.setdefault("views", []).append(self)
+
+    @property
+    def name(self) -> str:
+        """The name by which people ask for it."""
+        return self.path.stem
+
+    @property
+    def sql(self) -> str:
+        """The SELECT."""
+        return self.path.read_text(encoding="utf-8")
+
+
+class Question(View):
+    """A question, which is the view's `text`; the view is the answer."""
 
 
 REJECTED_RECORDS = Table(

@@ -15,7 +15,6 @@ from warehouse_assets.catalogue import (
     ANSWER_TABLES,
     QUESTIONS,
     TABLES,
-    Question,
     order_of,
     question_of,
     reads_of,
@@ -29,6 +28,7 @@ from warehouse_assets.history.as_of import fetch, handles_of, read_moment, view
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
+from warehouse_assets.tables import Question
 from warehouse_assets.times import Days
 from warehouse_assets.warehouse import warehouse_at
 
@@ -197,7 +197,7 @@ def _rows_of(
 ) -> tuple[list[str], list[tuple[Any, ...]], int]:
     """The columns and the first rows of an answer, and how many rows more there are."""
     if isinstance(asked, Question):
-        names, rows = fetch(connection, asked.path.read_text(encoding="utf-8"))
+        names, rows = fetch(connection, asked.sql)
         shown = [tuple(map(_plain, row)) for row in rows[:limit]]
         return names, shown, len(rows) - len(shown)
     _, ((count,),) = fetch(connection, sa.select(sa.func.count()).select_from(asked))

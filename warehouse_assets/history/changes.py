@@ -11,10 +11,17 @@ import duckdb
 from deltalake import DeltaTable
 from sqlalchemy import Table
 
-from warehouse_assets.catalogue import Question, order_of, reads_of
+from warehouse_assets.catalogue import order_of, reads_of
 from warehouse_assets.history.as_of import Handles, fetch, view
 from warehouse_assets.lake import Lake, names_of
-from warehouse_assets.tables import aggregated, aggregates, column_names, identifiers, key_names
+from warehouse_assets.tables import (
+    Question,
+    aggregated,
+    aggregates,
+    column_names,
+    identifiers,
+    key_names,
+)
 
 Kind = Literal["added", "changed", "removed"]
 
@@ -64,7 +71,7 @@ def changes_between(
         name = str(asked.name)
         find_difference(lake, connection, asked, before[name], after[name])
         return changes_of(connection, asked, limit)
-    query = asked.path.read_text(encoding="utf-8")
+    query = asked.sql
     for relation, handles in (("_all_old", before), ("_all_new", after)):
         view(lake, connection, reads_of(asked), handles)
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {relation} AS {query}")

@@ -15,9 +15,17 @@ from deltalake import DeltaTable
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake import Lake, LakeTable, view_changes
 from warehouse_assets.tables import aggregated, aggregates, column_names, identifiers, key_names
+from warehouse_assets.warehouse.views import (
+    drop_view,
+    is_noted,
+    make_views,
+    note,
+    views_of,
+)
 from warehouse_assets.warehouse.warehouse import (
     COLUMNS,
     PUBLISHED,
+    TABLES,
     PublishedVersion,
     Warehouse,
     note_published,
@@ -62,6 +70,9 @@ def publish(
         published = None
         if known is not None and known.version <= version and is_as_declared and not whole:
             if known.version == version:
+                if not is_noted(connection, table.name):
+                    _tell_people(connection, table, handle)
+                make_views(connection, table.declaration)
                 return Published()
             published = _publish_changes(lake, writer, table, handle, known.version)
         if published is None:
@@ -70,6 +81,8 @@ def publish(
                 published = writer.write_whole(engine)
             _describe(connection, table.declaration)
         crash_point("rows published", table.name)
+        _tell_people(connection, table, handle)
+        make_views(connection, table.declaration)
         _write_note(connection, table, identity, version)
         crash_point("version noted", table.name)
     crash_point("table published", table.name)
@@ -89,8 +102,10 @@ def withdraw(lake: Lake, warehouse: Warehouse, table: sa.Table) -> None:
             return
     with warehouse.write_from(lake.folder) as connection:
         Writer(connection, table).exists()  # not something else in its place
+        for view in views_of(table):
+            drop_view(connection, view.name)
         table.drop(connection, checkfirst=True)
-        for notes in (PUBLISHED, COLUMNS):
+        for notes in (PUBLISHED, COLUMNS, TABLES):
             connection.execute(notes.delete().where(notes.c.table_name == table.name))
         _tell(connection, str(table.name))
 
@@ -98,6 +113,16 @@ def withdraw(lake: Lake, warehouse: Warehouse, table: sa.Table) -> None:
 def _write_note(connection: sa.Connection, table: LakeTable, identity: str, version: int) -> None:
     note_published(connection, PublishedVersion(table.name, identity, version))
     _tell(connection, table.name)
+
+
+def _tell_people(connection: sa.Connection, table: LakeTable, handle: DeltaTable) -> None:
+    """Note in `_tables` what the table is now; the lake knows its rows unless they are partial."""
+    declaration = table.declaration
+    if aggregates(declaration):
+        rows = connection.scalar(sa.select(sa.func.count()).select_from(declaration))
+    else:
+        rows = handle.count()
+    note(connection, table.name, "table", declaration.comment, rows, handle.version())
 
 
 def _tell(connection: sa.Connection, table: str) -> None:

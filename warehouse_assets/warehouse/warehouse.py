@@ -24,6 +24,23 @@ PUBLISHED = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=False, comment="Version in the lake."),
 )
 
+TABLES = sa.Table(
+    "_tables",
+    _NOTES,
+    sa.Column("table_name", sa.Text, primary_key=True, comment="Table or view of the warehouse."),
+    sa.Column("kind", sa.Text, nullable=False, comment="`table` or `view`."),
+    sa.Column("description", sa.Text, nullable=False, comment="What its rows are."),
+    sa.Column("rows", sa.BigInteger, comment="How many a table has; null for a view."),
+    sa.Column("published_at", sa.DateTime, nullable=False, comment="When it was, in UTC."),
+    sa.Column(
+        "version",
+        sa.BigInteger,
+        nullable=False,
+        comment="Of a table the version in the lake, of a view a sum over its SELECT.",
+    ),
+)
+"""What people find in the warehouse."""
+
 PUBLICATIONS = sa.Table(
     "_publications",
     _NOTES,
@@ -52,7 +69,7 @@ _WAREHOUSE = Use(
     "the lake is the record: `warehouse rebuild` moves the file aside and writes a new one",
     782391,
     LAKE,
-    [PUBLISHED, PUBLICATIONS],
+    [PUBLISHED, PUBLICATIONS, TABLES],
 )
 
 Warehouse = SqlDatabase

@@ -10,7 +10,6 @@ PostgreSQL keeps text with the collation "C", so that its order is that of SQLit
 and a key never counts by itself (it is no SERIAL).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -21,6 +20,7 @@ from sqlalchemy.schema import CreateColumn, SetColumnComment, SetTableComment
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.tables import aggregates, column_names, identifiers, key_names, value_names
 from warehouse_assets.warehouse.rows import Rows
+from warehouse_assets.warehouse.views import drop_view, make_views, views_of
 
 AFTER = "_after"
 """Relation of the changes: the table's columns and `_is_deleted`, each key once."""
@@ -84,6 +84,7 @@ class Writer:
         self._connection = connection
         self._is_sqlite = connection.dialect.name == "sqlite"
         self._name = str(declaration.name)
+        self._declaration = declaration
         self._table = declaration.to_metadata(sa.MetaData())
         if not self._is_sqlite:
             for column in self._table.columns:
@@ -217,9 +218,14 @@ class Writer:
 
     def _replace(self, rows: Rows) -> int:
         """Make the table anew, with the grants that it had; returns how many rows it has."""
-        grants: Sequence[str] = ()
+        grants: list[str] = []
         if not self._is_sqlite:
-            grants = self._connection.scalars(_GRANTS, {"name": self._name}).all()
+            # A table with views cannot be dropped.
+            names = [view.name for view in views_of(self._declaration)]
+            for name in (self._name, *names):
+                grants += self._connection.scalars(_GRANTS, {"name": name})
+            for name in names:
+                drop_view(self._connection, name)
         self._table.drop(self._connection, checkfirst=True)
         keys = key_names(self._table)
         bare = sa.Table(
@@ -238,6 +244,8 @@ class Writer:
         if keys and not self._is_sqlite:  # of rows that are there a key is made faster
             self._alter(f"ADD PRIMARY KEY ({identifiers(keys)})")
         self._create_indexes()
+        if not self._is_sqlite:
+            make_views(self._connection, self._declaration)
         for grant in grants:
             self._connection.exec_driver_sql(grant)
         return written

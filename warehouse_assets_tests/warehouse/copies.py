@@ -67,7 +67,7 @@ def contents(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     rows = {
         name: sorted(query(warehouse, f'SELECT * FROM "{name}"'), key=repr)
         for name in tables(warehouse)
-        if name not in {"_published", "_publications"}
+        if name not in {"_published", "_publications", "_tables"}
     }
     sqlite_schema = "SELECT type, name, tbl_name, sql FROM sqlite_master"
     schema = query(warehouse, sqlite_schema if warehouse.is_sqlite else _SCHEMA)

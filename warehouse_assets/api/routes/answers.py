@@ -23,9 +23,9 @@ from warehouse_assets.api.response import (
     plain,
 )
 from warehouse_assets.api.service import service_of
-from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, Question, order_of, question_of
+from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, order_of, question_of
 from warehouse_assets.history.as_of import fetch
-from warehouse_assets.tables import column_names
+from warehouse_assets.tables import Question, column_names
 
 router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)
 
@@ -190,7 +190,7 @@ async def _answer_of_question(request: Request, question: Question, said: _Page)
     format_ = said.wanted(request)
 
     def make(connection: Connection) -> Response:
-        names, found = fetch(connection, question.path.read_text(encoding="utf-8"))
+        names, found = fetch(connection, question.sql)
         rows = [[_value(*pair) for pair in zip(names, row, strict=True)] for row in found]
         columns = [{"name": name, "type": None, "description": None} for name in names]
         return _page_of(request, format_, question, columns, rows)

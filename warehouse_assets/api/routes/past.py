@@ -17,11 +17,12 @@ from warehouse_assets.api.request import StrictRoute
 from warehouse_assets.api.response import Formatted, formatted, in_both_formats, plain
 from warehouse_assets.api.routes.answers import answer_called
 from warehouse_assets.api.service import Service, service_of
-from warehouse_assets.catalogue import Question, order_of, reads_of
+from warehouse_assets.catalogue import order_of, reads_of
 from warehouse_assets.errors import GoneError, UsageError
 from warehouse_assets.history.as_of import Handles, fetch, handles_of, read_moment, view
 from warehouse_assets.history.changes import Changes, changes_between
 from warehouse_assets.lake import open_at
+from warehouse_assets.tables import Question
 from warehouse_assets.warehouse import PublishedVersion
 
 router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)
@@ -172,7 +173,7 @@ def _event(
                     return ("changes", _told(found)) if found.total else None
         view(lake, connection, reads, after)
         statement = (
-            asked.path.read_text(encoding="utf-8")
+            asked.sql
             if isinstance(asked, Question)
             else sa.select(asked).order_by(*order_of(asked))
         )

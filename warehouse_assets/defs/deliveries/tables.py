@@ -1,8 +1,10 @@
 """The tables of the deliveries family: columns, keys and what each number means."""
 
+from pathlib import Path
+
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Table
 
-from warehouse_assets.tables import METADATA, WholeNumber
+from warehouse_assets.tables import METADATA, Question, WholeNumber
 
 DELIVERIES = Table(
     "deliveries",
@@ -79,10 +81,10 @@ DELIVERY_DURATIONS = Table(
 TABLES = (DELIVERIES, DELIVERY_DURATIONS)
 
 QUESTIONS = (
-    (
-        "average_duration_of_deliveries",
+    Question(
         "How long did the successful deliveries take on average?",
+        Path(__file__).parent / "sql" / "questions" / "average_duration_of_deliveries.sql",
         [DELIVERY_DURATIONS],
     ),
 )
-"""Name, text and tables of the questions in `sql/questions`."""
+"""The questions that SELECTs over the tables answer."""

@@ -5,11 +5,12 @@ has no natural key: what tells it apart is a hash of all that the source says of
 reviews that are the same in everything, their number.
 """
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Index, Table, Text
 
-from warehouse_assets.tables import METADATA, LongText
+from warehouse_assets.tables import METADATA, LongText, View
 
 STARS = (1, 2, 3, 4, 5)
 
@@ -125,3 +126,9 @@ REVIEWER_REVIEWS_DAILY = _daily(
 )
 
 TABLES = (REVIEWS, PRODUCT_REVIEWS_DAILY, REVIEWER_REVIEWS_DAILY)
+
+REVIEWS_AS_TOLD = View(
+    "Reviews of products by users, with the names that they have in the API.",
+    Path(__file__).parent / "sql" / "views" / "product_reviews.sql",
+    [REVIEWS],
+)

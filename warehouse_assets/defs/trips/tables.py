@@ -4,11 +4,12 @@
 `aggregate` how values of several partial rows become one: see `tables.aggregates`.
 """
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Index, Table, Text, text
 
-from warehouse_assets.tables import METADATA
+from warehouse_assets.tables import METADATA, Question
 
 _MANY_TRIPS = 20  # Groups with so many are in an index by them; of the others there are too many.
 
@@ -176,17 +177,21 @@ TRIP_GROUPS = _groups(
 
 TABLES = (TRIPS, DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS_FINE, TRIP_GROUPS)
 
+_ASKED = Path(__file__).parent / "sql" / "questions"
+
 QUESTIONS = (
-    ("most_travelled_groups", "Which similar trips are the most?", [TRIP_GROUPS]),
-    (
-        "latest_datasource_of_the_two_most_common_regions",
+    Question(
+        "Which similar trips are the most?", _ASKED / "most_travelled_groups.sql", [TRIP_GROUPS]
+    ),
+    Question(
         "Of the two most common regions, which is the latest datasource?",
+        _ASKED / "latest_datasource_of_the_two_most_common_regions.sql",
         [WEEKLY_TRIPS],
     ),
-    (
-        "regions_with_cheap_mobile",
+    Question(
         "In which regions has the datasource cheap_mobile appeared?",
+        _ASKED / "regions_with_cheap_mobile.sql",
         [WEEKLY_TRIPS],
     ),
 )
-"""Name, text and tables of the questions in `sql/questions`."""
+"""The questions that SELECTs over the tables answer."""

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from warehouse_assets.catalogue import QUESTIONS, Question
+from warehouse_assets.catalogue import QUESTIONS
 from warehouse_assets.defs.trips.tables import TRIP_GROUPS, WEEKLY_TRIPS
+from warehouse_assets.tables import Question
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.journeys import Trip
 from warehouse_assets_tests.postgres import postgres_url
