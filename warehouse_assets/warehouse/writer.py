@@ -78,7 +78,7 @@ class Published:
 
 
 class Writer:
-    """Writes the table of a declaration within the transaction of `connection`."""
+    """Writes the table of a declaration within a transaction of `SqlDatabase.write_from`."""
 
     def __init__(self, connection: sa.Connection, declaration: sa.Table) -> None:
         self._connection = connection

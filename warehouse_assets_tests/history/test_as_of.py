@@ -82,7 +82,8 @@ def test_it_equals_a_warehouse_made_of_the_archive_up_to_then(
         assert other.run(checks=False).success
         for table in _TABLES[1:]:
             assert rows_at(house, when, table) == rows_at(other, "now", table), table.name
-    assert rows_at(house, "now", OUTLIER_WEEKS) == sorted(house.published("outlier_weeks"))
+    told = [(*row[:3], str(row[3])) for row in rows_at(house, "now", OUTLIER_WEEKS)]
+    assert told == sorted(house.published("outlier_weeks"))
 
 
 def test_what_is_not_published_yet_is_not_in_it(house: House) -> None:

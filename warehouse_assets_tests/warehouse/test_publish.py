@@ -286,7 +286,7 @@ def test_every_table_is_as_it_is_declared_once_it_is_written(
     lake: Lake, warehouses: list[Warehouse]
 ) -> None:
     for warehouse in warehouses:
-        with warehouse.write() as connection, lake.connect() as engine:
+        with warehouse.write_from(lake.folder) as connection, lake.connect() as engine:
             for declaration in TABLES:
                 lake.view(engine, declaration, None)
                 writer = Writer(connection, declaration)
