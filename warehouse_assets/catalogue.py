@@ -27,6 +27,14 @@ TABLES: tuple[Table, ...] = (
     UNKNOWN_FIELDS,
 )
 
+SELECTS: Mapping[str, Path] = {
+    str(table.name): path
+    for name, tables in FAMILIES.items()
+    for table in tables
+    if (path := Path(str(_DECLARED[name].__file__)).parent / "sql" / f"{table.name}.sql").exists()
+}
+"""The file of the SELECT that computes a table, by its name; loaded tables have none."""
+
 ANSWER_TABLES = tuple(table for table in TABLES if "answers" in table.info)
 """The tables that answer a question, which is in their `info["answers"]`."""
 
@@ -34,6 +42,12 @@ ANSWER_TABLES = tuple(table for table in TABLES if "answers" in table.info)
 QUESTIONS: tuple[Question, ...] = tuple(
     question for family in _DECLARED.values() for question in getattr(family, "QUESTIONS", ())
 )
+
+ASKED: Mapping[str, Table | Question] = {
+    **{str(table.name): table for table in TABLES},
+    **{question.name: question for question in QUESTIONS},
+}
+"""Every table and question by its name."""
 
 
 def question_of(asked: Table | Question, settings: Settings) -> str | None:

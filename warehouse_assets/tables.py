@@ -189,6 +189,29 @@ class Question(View):
     """A question, which is the view's `text`; the view is the answer."""
 
 
+@dataclass(frozen=True)
+class Cause:
+    """Which rows of a table that a SELECT reads a row of its result follows from.
+
+    What follows from a `GROUP BY` alone need not be said; else the table names its causes in its
+    `info["causes"]`, or each row is taken to follow from all rows that are read.
+
+    Args:
+        read: the name of the table that is read.
+        condition: SQL over `row`, one of it, and `wanted`, the row of the result; the tables that
+            the SELECT reads can be named in it.
+        decides: the columns of the result that follow from these rows alone, beside whether it is
+            there at all; empty: any column may.
+        context: what of the result depends on these rows only together with all others, in words;
+            they are told apart from those that the row is made of.
+    """
+
+    read: str
+    condition: str
+    decides: Sequence[str] = ()
+    context: str = ""
+
+
 REJECTED_RECORDS = Table(
     "rejected_records",
     METADATA,

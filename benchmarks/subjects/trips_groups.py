@@ -13,13 +13,14 @@ import warehouse_assets.defs.trips
 from benchmarks.context import Context
 from benchmarks.subjects.homes import copy_home, environment, lake_of, settings_of
 from benchmarks.subjects.trips_sql import GROUPS, WEEKS
-from warehouse_assets.defs.trips.groups import constants_of, fine_zoom
 from warehouse_assets.defs.trips.tables import (
     DAILY_TRIPS,
     TRIP_GROUPS,
     TRIP_GROUPS_FINE,
     TRIPS,
     WEEKLY_TRIPS,
+    constants_of,
+    fine_zoom,
 )
 from warehouse_assets.orchestration.computation import compute, compute_added
 from warehouse_assets.settings import Settings

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from warehouse_assets.catalogue import (
     ANSWER_TABLES,
+    ASKED,
     QUESTIONS,
     TABLES,
     order_of,
@@ -183,13 +184,11 @@ def asked_for(name: str) -> sa.Table | Question:
     Raises:
         click.UsageError: there is none.
     """
-    by_name: dict[str, sa.Table | Question] = {str(table.name): table for table in TABLES}
-    by_name |= {question.name: question for question in QUESTIONS}
-    if name not in by_name:
+    if name not in ASKED:
         raise click.UsageError(
-            f"There is no table or question {name}. There are: {', '.join(by_name)}."
+            f"There is no table or question {name}. There are: {', '.join(ASKED)}."
         )
-    return by_name[name]
+    return ASKED[name]
 
 
 def _rows_of(

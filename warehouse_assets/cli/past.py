@@ -1,18 +1,27 @@
-"""The commands about what was: `changes` and `label`."""
+"""The commands about what was, and why: `changes`, `why` and `label`."""
+
+from collections.abc import Sequence
 
 import click
+import sqlalchemy as sa
 
-from warehouse_assets.catalogue import TABLES, reads_of
+from warehouse_assets.catalogue import TABLES, Question, reads_of
 from warehouse_assets.cli import terminal
 from warehouse_assets.cli.answers import asked_for
 from warehouse_assets.cli.terminal import examples
 from warehouse_assets.errors import UsageError
 from warehouse_assets.history.as_of import check_label, handles_of, read_moment
-from warehouse_assets.history.changes import Change, changes_between
+from warehouse_assets.history.changes import Change, Changes, changes_between
+from warehouse_assets.history.places import Places
+from warehouse_assets.history.why import Explanation, explain
+from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake, give_label, labelled, remove_label
 from warehouse_assets.settings import Settings
+from warehouse_assets.tables import key_names
 from warehouse_assets.warehouse import warehouse_at
+
+_MOST_FILES = 5
 
 
 @click.command(
@@ -52,6 +61,101 @@ def changes(name: str, since: str, until: str, limit: int) -> None:
     rows = [[one.kind, *old_to_new(one)] for one in found.rows]
     headings = ["", *(column.replace("_", " ") for column in found.names)]
     terminal.print_table(title, headings, rows, found.total - len(rows))
+
+
+@click.command(
+    "why",
+    cls=InterruptibleCommand,
+    epilog=examples(
+        "warehouse why mean_votes_per_post_per_week 2022-01-03 --since yesterday",
+        "warehouse why batch_completions 7",
+    ),
+)
+@click.argument("name")
+@click.argument("key", nargs=-1)
+@click.option(
+    "--since",
+    metavar="MOMENT",
+    help="Why it differs from what it was then; without it, what it is made of.",
+)
+@click.option(
+    "--until", metavar="MOMENT", default="now", show_default=True, help="What it is then."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Rows to show of each table.",
+)
+def why(name: str, key: Sequence[str], since: str | None, until: str, limit: int) -> None:
+    """Show why a row of the table NAME is what it is, down to the files, logs and sources.
+
+    KEY has the value of each column of the table's key. Table by table, from NAME down, the rows
+    are shown that its row follows from: those that changed, or without --since all of them.
+    """
+    settings, table = Settings.from_environment(), asked_for(name)
+    if isinstance(table, Question):
+        names = ", ".join(str(read.name) for read in table.reads)
+        raise click.UsageError(f"{name} is a question without a key; ask why of a row of {names}.")
+    columns = key_names(table)
+    if len(key) != len(columns):
+        told = (
+            f"{len(columns)} values: {', '.join(columns)}" if columns else "nothing: it has no key"
+        )
+        raise click.UsageError(f"A row of {name} is told by {told}.")
+    lake, warehouse = Lake.of(settings), warehouse_at(settings.warehouse_url)
+    before = since and handles_of(lake, warehouse, read_moment(lake, since, True), TABLES)
+    after = handles_of(lake, warehouse, read_moment(lake, until), TABLES)
+    values = dict(zip(columns, key, strict=True))
+    with lake.connect() as connection:
+        found = explain(lake, connection, table, values, before or None, after, limit, settings)
+    _show(found, Places(Inbox.of(settings)), since)
+
+
+def _show(found: Explanation, places: Places, since: str | None) -> None:
+    title = f"{found.table.name}, {'since ' + since if since else 'made of'}"
+    if not found.row.total:
+        terminal.out.print(f"{found.table.name}: the row is what it was.", markup=False)
+        return
+    _show_rows(title, found.table, found.row, places)
+    for step in found.steps:
+        name = step.table.name
+        what = f"{name}, on which depends {step.context}" if step.context else str(name)
+        counted = f"{step.changes.total:,} rows"
+        if since:
+            changes = step.changes
+            counted = (
+                f"{changes.added:,} added, {changes.changed:,} changed, {changes.removed:,} removed"
+            )
+        _show_rows(f"{what}: {counted}", step.table, step.changes, places)
+        for arrival, rows in list(step.loads.items())[-_MOST_FILES:]:
+            file = places.file(step.table, arrival)
+            terminal.out.print(f"{rows:,} of them came in {file}", markup=False)
+    for note in found.notes:
+        terminal.out.print(note, markup=False)
+
+
+def _show_rows(title: str, table: sa.Table, changes: Changes, places: Places) -> None:
+    """Show rows, and of loaded tables where they came from; what is null in all is left out."""
+    shown = [
+        n
+        for n in changes.names
+        if any((c.after or c.before or {})[n] is not None for c in changes.rows)
+    ]
+    rows = []
+    for change in changes.rows:
+        values = dict(zip(change.after or change.before or {}, old_to_new(change), strict=True))
+        place = places.place(table, change.after or change.before or {})
+        kind = [] if changes.added == changes.total else [change.kind]
+        rows.append([*kind, *(values[n] for n in shown), *([place] if place else [])])
+    headings = [
+        *([] if changes.added == changes.total else [""]),
+        *(n.replace("_", " ") for n in shown),
+    ]
+    if rows and len(rows[0]) > len(headings):
+        headings.append("came from")
+    terminal.print_table(title, headings, rows, changes.total - len(rows))
 
 
 def old_to_new(change: Change) -> list[object]:

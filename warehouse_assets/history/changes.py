@@ -3,7 +3,7 @@
 Files that both versions have hold the same rows; only the others are read.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -80,75 +80,87 @@ def changes_between(
     return _listed(connection, names, [], names, "_question", limit)
 
 
+Side = Literal["old", "new"]
+SIDES: tuple[Side, Side] = ("old", "new")
+
+
 def find_difference(
     lake: Lake,
     connection: duckdb.DuckDBPyConnection,
     declaration: Table,
     before: DeltaTable | None,
     after: DeltaTable | None,
-    only: tuple[str, str] | None = None,
+    choose: Callable[[Side, str], str] = lambda _, relation: relation,
+    compared: Sequence[str] | None = None,
 ) -> None:
-    """Make the temporary tables `_old_TABLE` and `_new_TABLE` of the rows in which both differ.
+    """Make the relations `_old_TABLE` and `_new_TABLE` of the rows in which both differ.
 
     Args:
-        only: SQL over the relation `row` for rows that are asked for, before and after. What has
-            the same key as one of them is there, too.
+        choose: gives SQL for the rows that are wanted of a relation of rows of one side.
+        compared: columns in which rows of a key must differ; None is any.
     """
-    name, table = str(declaration.name), lake.table(declaration)
-    files = [set(names_of(handle)) if handle else set[str]() for handle in (before, after)]
-    sides = ("old", "new")
-    for side, own, others in zip(sides, files, reversed(files), strict=True):
-        paths = table.paths(sorted(own - others))
-        lake.view_files(connection, declaration, paths, f"_all_{side}")
-    keys = identifiers(key_names(declaration))
-    if aggregates(declaration):
-        # Partial rows say of which keys the sum may have changed.
+    name, keys = str(declaration.name), identifiers(key_names(declaration))
+    relations = _changed_files(lake, connection, declaration, before, after)
+    chosen = [choose(*pair) for pair in zip(SIDES, relations, strict=True)]
+    if before is None or after is None:
+        for side, own in zip(SIDES, chosen, strict=True):
+            connection.execute(f'CREATE OR REPLACE TEMP VIEW "_{side}_{name}" AS FROM {own}')
+        return
+    columns = identifiers(column_names(declaration))
+    if keys:
+        some = columns
+        if compared is not None:
+            some = identifiers(list(dict.fromkeys([*key_names(declaration), *compared])))
+        old, new = (f"(SELECT {some} FROM {own})" for own in chosen)
+        _except(connection, old, new, "_chosen")
         connection.execute(
             f"""CREATE OR REPLACE TEMP TABLE _keys AS
-            SELECT {keys} FROM _all_old UNION SELECT {keys} FROM _all_new"""
+            SELECT {keys} FROM _old__chosen UNION SELECT {keys} FROM _new__chosen"""
         )
-        for side, own in zip(sides, files, strict=True):
-            lake.view_files(connection, declaration, table.paths(sorted(own)), "_partial")
-            rows = aggregated(declaration, f"(FROM _partial SEMI JOIN _keys USING ({keys}))")
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE _sum_{side} AS {rows}")
-        relations = ["_sum_old", "_sum_new"]
-    else:
-        relations = ["_all_old", "_all_new"]
-    if only is not None:
-        chosen = [
-            f"(SELECT row.* FROM {relation} AS row WHERE {condition})"
-            for relation, condition in zip(relations, only, strict=True)
-        ]
-        if keys:
-            _except(connection, chosen[0], chosen[1], "_chosen")
-            same = f"SELECT {keys} FROM _old__chosen UNION SELECT {keys} FROM _new__chosen"
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE _keys AS {same}")
-            chosen = [f"(FROM {relation} SEMI JOIN _keys USING ({keys}))" for relation in relations]
-        relations = chosen
-    columns = identifiers(column_names(declaration))
-    old, new = (f"(SELECT {columns} FROM {relation})" for relation in relations)
+        chosen = [f"(FROM {relation} SEMI JOIN _keys USING ({keys}))" for relation in relations]
+    old, new = (f"(SELECT {columns} FROM {own})" for own in chosen)
     _except(connection, old, new, name)
 
 
-def changes_of(
+def _changed_files(
+    lake: Lake,
     connection: duckdb.DuckDBPyConnection,
     declaration: Table,
-    limit: int,
-    condition: str = "true",
-) -> Changes:
-    """What `find_difference` found of a table, in the order of its key.
+    before: DeltaTable | None,
+    after: DeltaTable | None,
+) -> list[str]:
+    """Relations of the rows before and after that may differ: those of files of one side only."""
+    name, table = str(declaration.name), lake.table(declaration)
+    files = [set(names_of(handle)) if handle else set[str]() for handle in (before, after)]
+    changed = [files[0] - files[1], files[1] - files[0]]
+    relations = [f'"_all_{side}_{name}"' for side in SIDES]
+    keys = identifiers(key_names(declaration))
+    for side, own in zip(SIDES, changed, strict=True):
+        lake.view_files(connection, declaration, table.paths(sorted(own)), f"_all_{side}_{name}")
+    if not aggregates(declaration):
+        return relations
+    # Partial rows say of which keys the sum may have changed.
+    both = " UNION ".join(f"SELECT {keys} FROM {relation}" for relation in relations)
+    connection.execute(f'CREATE OR REPLACE TEMP TABLE "_keys_{name}" AS {both}')
+    for side, own in zip(SIDES, files, strict=True):
+        partial = f"_partial_{side}_{name}"
+        lake.view_files(connection, declaration, table.paths(sorted(own)), partial)
+        some = f'(FROM "{partial}" SEMI JOIN "_keys_{name}" USING ({keys}))'
+        rows = aggregated(declaration, some)
+        connection.execute(f'CREATE OR REPLACE TEMP VIEW "_sum_{side}_{name}" AS {rows}')
+    return [f'"_sum_{side}_{name}"' for side in SIDES]
 
-    Args:
-        condition: SQL over the relation `row`: changes of which neither row is so are left out.
-    """
+
+def changes_of(connection: duckdb.DuckDBPyConnection, declaration: Table, limit: int) -> Changes:
+    """What `find_difference` found of a table, in the order of its key."""
     names, keys = column_names(declaration), key_names(declaration)
     order = [str(column.name) for column in order_of(declaration)] or names
-    return _listed(connection, names, keys, order, str(declaration.name), limit, condition)
+    return _listed(connection, names, keys, order, str(declaration.name), limit)
 
 
 def _except(connection: duckdb.DuckDBPyConnection, old: str, new: str, name: str) -> None:
     """Make `_old_NAME` of what of `old` is not in `new`, and `_new_NAME` the other way round."""
-    for side, own, other in (("old", old, new), ("new", new, old)):
+    for side, own, other in zip(SIDES, (old, new), (new, old), strict=True):
         connection.execute(
             f"""CREATE OR REPLACE TEMP TABLE "_{side}_{name}" AS
             FROM {own} EXCEPT ALL FROM {other}"""
@@ -162,38 +174,37 @@ def _listed(
     order: Sequence[str],
     name: str,
     limit: int,
-    condition: str = "true",
 ) -> Changes:
-    old, new = (identifiers(names, f"{side}.") for side in ("old", "new"))
+    old, new = (identifiers(names, f"{side}.") for side in SIDES)
     same = " AND ".join(f'old."{key}" = new."{key}"' for key in keys) or "false"
     sort = ", ".join(f'coalesce(new."{column}", old."{column}")' for column in order)
-    chosen = " OR ".join(
-        f"(SELECT {condition} FROM (SELECT {side}.*) AS row)" for side in ("old", "new")
-    )
-    connection.execute(
-        f"""CREATE OR REPLACE TEMP TABLE _listed AS
-        SELECT CASE WHEN old._is_there IS NULL THEN 'added' WHEN new._is_there IS NULL
-            THEN 'removed' ELSE 'changed' END AS _kind, row({old}) AS _old, row({new}) AS _new
+    found = f"""SELECT CASE WHEN old._is_there IS NULL THEN 'added'
+            WHEN new._is_there IS NULL THEN 'removed' ELSE 'changed' END AS _kind,
+            row({old}) AS _old, row({new}) AS _new
         FROM (SELECT *, true AS _is_there FROM "_old_{name}") AS old
         FULL JOIN (SELECT *, true AS _is_there FROM "_new_{name}") AS new ON {same}
-        WHERE {chosen} ORDER BY {sort}, _kind DESC"""
-    )
+        ORDER BY {sort}, _kind DESC"""
+    if not connection.execute(f'SELECT 1 FROM "_old_{name}" LIMIT 1').fetchall():
+        # Millions of rows that are there now need not be joined with nothing.
+        sort = ", ".join(f'"{column}"' for column in order)
+        rows = f"row({identifiers(names)})"
+        found = f"""SELECT 'added' AS _kind, NULL AS _old, {rows} AS _new
+            FROM "_new_{name}" ORDER BY {sort}"""
     counted = dict(
-        connection.execute("SELECT _kind, count(*) FROM _listed GROUP BY _kind").fetchall()
+        connection.execute(f"SELECT _kind, count(*) FROM ({found}) GROUP BY _kind").fetchall()
     )
-    found = connection.execute("SELECT _kind, _old, _new FROM _listed LIMIT ?", [limit]).fetchall()
+    some = connection.execute(f"{found} LIMIT {limit}").fetchall()
     return Changes(
         names,
         counted.get("added", 0),
         counted.get("changed", 0),
         counted.get("removed", 0),
-        list(_changes(names, found)),
+        list(_changes(names, some)),
     )
 
 
 def _changes(names: Sequence[str], found: Sequence[tuple[Kind, Any, Any]]) -> Iterator[Change]:
     for kind, old, new in found:
-        before, after = (dict(zip(names, row, strict=True)) for row in (old, new))
-        yield Change(
-            kind, None if kind == "added" else before, None if kind == "removed" else after
-        )
+        before = None if kind == "added" else dict(zip(names, old, strict=True))
+        after = None if kind == "removed" else dict(zip(names, new, strict=True))
+        yield Change(kind, before, after)

@@ -26,7 +26,7 @@ from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_source import SqlSource
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.orchestration.checks import declare_reads, refuse_if_blocked
-from warehouse_assets.orchestration.computation import Constants, Part, compute, compute_added
+from warehouse_assets.orchestration.computation import Part, compute, compute_added
 from warehouse_assets.orchestration.ingestion_steps import publishing, taking_files
 from warehouse_assets.orchestration.metadata import (
     column_lineage,
@@ -177,13 +177,14 @@ def sql_asset(
     folder: Path,
     computed_per: str | None = None,
     is_of_week: bool = False,
-    constants: Callable[[Settings], Constants] = lambda _: {},
 ) -> TableAsset:
     """The asset of a table that one SELECT computes from other tables of the lake.
 
     Where columns of the table say how partial rows are added up (`tables.aggregates`), rows that
-    were added to the first of `reads`, which are never changed, are added to it; else it is
-    computed again. It stays as it is while a blocking check of a table that it depends on fails.
+    were added to the first of `reads`, which are never changed, are added to it; its
+    `info["constants"]` says what the settings give to its SELECT, as columns of the relation
+    `constants`. Any other table is computed again. It stays as it is while a blocking check of a
+    table that it depends on fails.
 
     Args:
         reads: the tables that the SELECT names.
@@ -194,7 +195,6 @@ def sql_asset(
         is_of_week: whether each row follows from rows there of its own week alone (which the
             declarations of both tables tell, see `tables.week_of`). Then only weeks of rows that
             have changed are computed again, with `computed_per` only values in weeks.
-        constants: what the settings give to the SELECT: columns of the relation `constants`.
     """
     file = folder / f"{table.name}.sql"
     query = file.read_text(encoding="utf-8")
@@ -206,7 +206,8 @@ def sql_asset(
             report(Progress(name, "computing"))
             refuse_if_blocked(step.lake, table, reads)
             stored = step.lake.table(table)
-            given = constants(step.settings)
+            constants = table.info.get("constants")
+            given = constants(step.settings) if constants else {}
             with step.lake.lock(name):
                 if aggregates(table):
                     (read,) = reads

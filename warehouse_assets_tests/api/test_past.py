@@ -5,13 +5,14 @@ import random
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from warehouse_assets.defs.forum.tables import OUTLIER_WEEKS
+from warehouse_assets.defs.forum.tables import OUTLIER_WEEKS, VOTES
 from warehouse_assets.lake import Lake, maintain
 from warehouse_assets.warehouse import publish, warehouse_at
 from warehouse_assets_tests.api.serving import (
@@ -101,6 +102,40 @@ def test_changes_are_told_with_old_and_new_values(moments: tuple[Served, list[st
     # Before yesterday there was nothing: all is new.
     assert served.client.get(url).json()["added"] == 3
     assert_is_problem(served.client.get(f"{url}?since=2999-01-01"), 422, "future")
+
+
+def test_why_is_answered_down_to_what_came_in(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "home")
+    lake, warehouse = Lake.of(settings), warehouse_at(settings.warehouse_url)
+    votes, weeks, found = Stored(lake, VOTES), Stored(lake, OUTLIER_WEEKS), []
+    monday = datetime.fromisoformat("2022-01-03")
+    for number in (1, 2):
+        votes.append([(number, 7, 2, None, None, monday, number)])
+        weeks.replace([(2022, 1, number)])
+        for stored in (votes, weeks):
+            publish(lake, warehouse, stored.table)
+        found.append(moment())
+    archived = settings.archive / "votes" / "00000002-late.jsonl"
+    archived.parent.mkdir(parents=True)
+    archived.write_text("{}")
+    with serving(settings) as served:
+        url = f"{served.address}/answers/outlier_weeks/why"
+        key = {"year": "2022", "week_number": "1"}
+        told = served.client.get(url, params={**key, "since": found[0]}).json()
+        assert [told["row"][side]["votes"] for side in ("before", "after")] == [1, 2]
+        (step,) = told["steps"]
+        assert (step["table"], step["added"], step["rows"][0]["after"]["id"]) == ("votes", 1, 2)
+        assert step["places"] == ["00000002-late.jsonl"]
+        assert step["files"] == {"00000002-late.jsonl": 1}
+        now = served.client.get(url, params=key).json()
+        assert [step["added"] for step in now["steps"]] == [2]
+        assert "depends whether the week is unusual" in now["notes"][0]
+        same = served.client.get(url, params={**key, "since": found[1]}).json()
+        assert (same["row"], same["steps"]) == (None, [])
+        assert_is_problem(served.client.get(url, params={"year": "2022"}), 422, "week_number")
+        assert_is_problem(served.client.get(url, params={**key, "x": "1"}), 422, "'x'")
+        question = f"{served.address}/answers/regions_with_cheap_mobile/why"
+        assert_is_problem(served.client.get(question), 422, "question without a key")
 
 
 class _Client:

@@ -1,4 +1,4 @@
-"""`warehouse changes` and `warehouse label`."""
+"""`warehouse changes`, `warehouse why` and `warehouse label`."""
 
 import pytest
 
@@ -25,6 +25,42 @@ def test_changes_show_old_and_new_values(command: Command, house: House) -> None
     few = command("changes", "votes", "--since", "today", "--limit", "1")
     assert "12 added" in few.output
     assert "… and 11 more rows" in few.output
+
+
+@pytest.mark.usefixtures("filled")
+def test_why_goes_down_to_the_file(command: Command, house: House) -> None:
+    before = moment()
+    house.deliver("late.jsonl", [vote(11, 1)])
+    house.deliver("other.jsonl", [vote(12, 1, "2022-01-12")])
+    assert house.run(checks=False).success
+
+    result = command("why", "mean_votes_per_post_per_week", "2022-01-03", "--since", before)
+    assert cells(result.output) == [
+        ["changed", "2022-01-03", "9 → 10", "1", "9.0000 → 10.0000", "2", "4.5000 → 5.0000"],
+        ["changed", "1", "2022-01-03", "9 → 10"],
+        ["11", "1", "2", "2022-01-03 00:00:00", "2", "00000002-late.jsonl"],
+        # The first and the last week, between which there are rows.
+        ["changed", "1", "2022-01-03", "9 → 10"],
+        ["added", "1", "2022-01-10", "1"],
+    ]
+    assert "on which depends whether the week is between the first and the last" in result.output
+    assert "1 of them came in 00000002-late.jsonl" in result.output
+
+    now = command("why", "votes_per_post_per_week", "1", "2022-01-10")
+    assert "votes: 1 rows" in now.output
+    assert cells(now.output)[-1][-1] == "00000003-other.jsonl"
+    same = command("why", "votes_per_post_per_week", "2", "2022-01-10", "--since", before)
+    assert "the row is what it was" in same.output
+    for wrong, words in (
+        (["votes", "99"], "no row of votes with id 99"),
+        (["votes", "1", "2"], "told by 1 values: id"),
+        (["votes", "x"], "cannot be used"),
+        (["trips", "x"], "no key"),
+        (["regions_with_cheap_mobile"], "question without a key"),
+    ):
+        refused = command("why", *wrong)
+        assert refused.exit_code in {1, 2}
+        assert words in refused.stderr
 
 
 @pytest.mark.usefixtures("filled")

@@ -1,4 +1,4 @@
-"""The routes of how answers changed: between two moments, and as it happens."""
+"""The routes of how answers changed, between two moments and as it happens, and why."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,17 +12,19 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.problems import PROBLEMS
-from warehouse_assets.api.request import StrictRoute
+from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.request import StrictRoute, check
 from warehouse_assets.api.response import Formatted, formatted, in_both_formats, plain
 from warehouse_assets.api.routes.answers import answer_called
 from warehouse_assets.api.service import Service, service_of
-from warehouse_assets.catalogue import order_of, reads_of
+from warehouse_assets.catalogue import TABLES, order_of, reads_of
 from warehouse_assets.errors import GoneError, UsageError
 from warehouse_assets.history.as_of import Handles, fetch, handles_of, read_moment, view
 from warehouse_assets.history.changes import Changes, changes_between
+from warehouse_assets.history.places import Places
+from warehouse_assets.history.why import Explanation, Step, explain
 from warehouse_assets.lake import open_at
-from warehouse_assets.tables import Question
+from warehouse_assets.tables import Question, key_names
 from warehouse_assets.warehouse import PublishedVersion
 
 router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)
@@ -95,6 +97,109 @@ async def changes(request: Request, name: _Name, said: Annotated[_Span, Query()]
     )
     headings = ["change", *names, *(f"{column}_before" for column in names)]
     return formatted(request, said.wanted(request), told, headings, rows)
+
+
+class StepOfWhy(BaseModel):
+    """Rows of a table that the row follows from."""
+
+    table: str
+    added: int
+    changed: int
+    removed: int
+    rows: list[ChangedRow] = Field(description="The first of them.")
+    places: list[str] = Field(description="Where each row came from; none of computed tables.")
+    files: dict[str, int] = Field(description="How many of all came in which file.")
+    context: str | None = Field(
+        description="What of the row depends on these rows beside those that it is made of."
+    )
+
+
+class Why(BaseModel):
+    """Why a row is what it is."""
+
+    name: str
+    key: dict[str, str]
+    since: str | None
+    until: str
+    row: ChangedRow | None = Field(description="How it changed; null if it did not.")
+    steps: list[StepOfWhy] = Field(description="Table by table, down to those that came in.")
+    notes: list[str] = Field(description="What else it depends on.")
+
+
+_REASONS = APIRouter(prefix="/answers", tags=["answers"], responses=PROBLEMS)
+"""Of which parameters have the names of columns."""
+
+
+@_REASONS.get(
+    "/{name}/why",
+    response_model=Why,
+    openapi_extra={
+        "parameters": [
+            {
+                "name": "key",
+                "in": "query",
+                "description": "The value of each column of the key, under the column's name.",
+                "style": "form",
+                "explode": True,
+                "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+                "example": {"week_start": "2022-01-03"},
+            }
+        ]
+    },
+)
+async def why(
+    request: Request,
+    name: _Name,
+    since: Annotated[str | None, Query(description="As of `/changes`; none: made of what.")] = None,
+    until: str = "now",
+    limit: Annotated[int, Query(ge=0, le=1000)] = 20,
+) -> Response:
+    """Why a row of a table is what it is, or differs from what it was, down to what came in."""
+    table, service = answer_called(name), service_of(request)
+    if isinstance(table, Question):
+        names = ", ".join(str(read.name) for read in table.reads)
+        raise Refusal(422, f"{name} is a question without a key; ask why of a row of {names}.")
+    keys = key_names(table)
+    check(request.query_params, [*keys, "since", "until", "limit"])
+    key = {each: request.query_params[each] for each in keys if each in request.query_params}
+
+    def found() -> Explanation:
+        lake, warehouse = service.lake, service.warehouse
+        before = since and handles_of(lake, warehouse, read_moment(lake, since, True), TABLES)
+        after = handles_of(lake, warehouse, read_moment(lake, until), TABLES)
+        with lake.connect() as connection:
+            return explain(
+                lake, connection, table, key, before or None, after, limit, service.settings
+            )
+
+    explained = await run_sync(found)
+    places = Places(service.inbox)
+    row = _told(explained.row)["rows"]
+    told = {
+        "name": name,
+        "key": key,
+        "since": since,
+        "until": until,
+        "row": row[0] if row else None,
+        "steps": [_step(step, places) for step in explained.steps],
+        "notes": explained.notes,
+    }
+    return formatted(request, "json", told, (), ())
+
+
+router.routes.extend(_REASONS.routes)
+
+
+def _step(step: Step, places: Places) -> dict[str, Any]:
+    rows = [change.after or change.before or {} for change in step.changes.rows]
+    found = [places.place(step.table, row) for row in rows]
+    return {
+        "table": str(step.table.name),
+        **_told(step.changes),
+        "places": [place for place in found if place],
+        "files": {places.file(step.table, arrival): n for arrival, n in step.loads.items()},
+        "context": step.context or None,
+    }
 
 
 def _told(found: Changes) -> dict[str, Any]:

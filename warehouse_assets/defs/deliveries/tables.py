@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Table
 
-from warehouse_assets.tables import METADATA, Question, WholeNumber
+from warehouse_assets.tables import METADATA, Cause, Question, WholeNumber
 
 DELIVERIES = Table(
     "deliveries",
@@ -51,7 +51,7 @@ DELIVERIES = Table(
         "delivery of the customer was open.",
     ),
     comment="Steps of customers' deliveries, one for each line of the feed that can be read.",
-    info={"made_from": "log", "is_large": True},
+    info={"made_from": "log", "setting": "DELIVERIES_FEED", "is_large": True},
 )
 
 DELIVERY_DURATIONS = Table(
@@ -75,6 +75,15 @@ DELIVERY_DURATIONS = Table(
         comment="Where the line of step 4 begins in the feed.",
     ),
     comment="Successful deliveries, as a table in SQL; their average is the running average.",
+    info={
+        "causes": [
+            Cause(
+                "deliveries",
+                """row.customer = wanted.customer AND row.occurred_at >= wanted.opened_at
+                AND row.log_position <= wanted.log_position""",
+            ),
+        ],
+    },
     sqlite_with_rowid=False,
 )
 

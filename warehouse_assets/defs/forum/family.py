@@ -27,7 +27,6 @@ from warehouse_assets.orchestration.standard_checks import (
     times_are_plausible,
     values_are_plausible,
 )
-from warehouse_assets.settings import Settings
 
 _PLAIN = (".json", ".jsonl", ".ndjson")
 SUFFIXES = tuple(suffix + packed for suffix in _PLAIN for packed in ("", ".gz"))
@@ -164,12 +163,6 @@ CHECKS: dict[Table, list[Check]] = {
 _SQL = Path(__file__).parent / "sql"
 
 
-def _threshold(settings: Settings) -> dict[str, int]:
-    """The threshold as a fraction: in floating point 20 % exactly can be above 0.2."""
-    numerator, denominator = settings.outlier_threshold.as_integer_ratio()
-    return {"numerator": numerator, "denominator": denominator}
-
-
 FAMILY = Family(
     "forum",
     [
@@ -177,7 +170,7 @@ FAMILY = Family(
         file_asset(VOTES_FILES, "json"),
         sql_asset(VOTES_PER_POST_PER_WEEK, [VOTES], _SQL, computed_per="post_id", is_of_week=True),
         sql_asset(MEAN_VOTES_PER_POST_PER_WEEK, [POSTS, VOTES_PER_POST_PER_WEEK], _SQL),
-        sql_asset(OUTLIER_WEEKS, [VOTES], _SQL, constants=_threshold),
+        sql_asset(OUTLIER_WEEKS, [VOTES], _SQL),
     ],
     CHECKS,
     other_files=[UNRECOGNISED_FILES],

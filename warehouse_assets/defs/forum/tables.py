@@ -4,7 +4,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Table, Text
 
-from warehouse_assets.tables import METADATA, LongText, WholeNumber
+from warehouse_assets.settings import Settings
+from warehouse_assets.tables import METADATA, Cause, LongText, WholeNumber
 
 
 def _arrival() -> Column[Any]:
@@ -156,9 +157,34 @@ MEAN_VOTES_PER_POST_PER_WEEK = Table(
     ),
     comment="The mean votes per post of every week from the first vote to the last, weeks "
     "without votes included.",
-    info={"answers": "What is the mean votes per post per week?", "week_of": "week_start"},
+    info={
+        "answers": "What is the mean votes per post per week?",
+        "week_of": "week_start",
+        "causes": [
+            Cause("votes_per_post_per_week", "row.week_start = wanted.week_start"),
+            Cause(
+                "posts",
+                "date_trunc('week', row.creation_date) <= wanted.week_start",
+                decides=["posts_existing", "mean_votes_per_post_existing"],
+            ),
+            # There is a row for every week from the first vote to the last.
+            Cause(
+                "votes_per_post_per_week",
+                """row.week_start IN (SELECT min(week_start) FROM votes_per_post_per_week
+                UNION ALL SELECT max(week_start) FROM votes_per_post_per_week)""",
+                context="whether the week is between the first and the last",
+            ),
+        ],
+    },
     sqlite_with_rowid=False,
 )
+
+
+def _threshold(settings: Settings) -> dict[str, int]:
+    """The threshold as a fraction: in floating point 20 % exactly can be above 0.2."""
+    numerator, denominator = settings.outlier_threshold.as_integer_ratio()
+    return {"numerator": numerator, "denominator": denominator}
+
 
 OUTLIER_WEEKS = Table(
     "outlier_weeks",
@@ -183,7 +209,17 @@ OUTLIER_WEEKS = Table(
     "first.",
     info={
         "answers": "Which weeks had unusually many or few votes (over {outlier_threshold:%} off "
-        "the mean)?"
+        "the mean)?",
+        "causes": [
+            Cause(
+                "votes",
+                """year(row.creation_date) = wanted.year AND wanted.week_number =
+                CASE WHEN year(date_trunc('week', row.creation_date)) = year(row.creation_date)
+                THEN (dayofyear(date_trunc('week', row.creation_date)) + 6) // 7 ELSE 0 END""",
+            ),
+            Cause("votes", "true", context="whether the week is unusual"),
+        ],
+        "constants": _threshold,
     },
     sqlite_with_rowid=False,
 )

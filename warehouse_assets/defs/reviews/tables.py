@@ -57,7 +57,7 @@ REVIEWS = Table(
         autoincrement=False,
         comment="Number, from 1, of the review among those of the same `content_hash`.",
     ),
-    info={"made_from": "source", "week_of": "reviewed_at"},
+    info={"made_from": "source", "setting": "REVIEWS_URL", "week_of": "reviewed_at"},
     comment="Reviews of products by users, a row for each row of the source.",
     sqlite_with_rowid=False,
 )

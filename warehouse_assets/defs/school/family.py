@@ -230,7 +230,6 @@ FAMILY = Family(
             BATCH_COMPLETIONS,
             [BATCHES, STUDENTS, LESSON_COMPLETIONS],
             _SQL,
-            constants=lambda settings: {"completed_lessons": settings.completed_lessons},
         ),
     ],
     CHECKS,

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Table, Text
 
-from warehouse_assets.tables import METADATA, WholeNumber
+from warehouse_assets.tables import METADATA, Cause, WholeNumber
 
 
 def _field(name: str, kind: Any, comment: str, **options: Any) -> Column[Any]:
@@ -14,6 +14,16 @@ def _field(name: str, kind: Any, comment: str, **options: Any) -> Column[Any]:
 
 def _id(comment: str) -> Column[Any]:
     return _field("id", WholeNumber, comment, primary_key=True, autoincrement=False, nullable=False)
+
+
+def _last_run(name: str) -> Cause:
+    """Of the runs that carried number and title, the last one with a value decides."""
+    return Cause(
+        "test_runs",
+        f"""row.log_position = (SELECT max(log_position) FROM test_runs
+        WHERE test_runs.{name} = wanted.{name} AND test_runs.lesson_id IS NOT NULL
+        AND test_runs.lesson_title IS NOT NULL)""",
+    )
 
 
 _STUDENT = "Student."
@@ -28,7 +38,7 @@ STUDENTS = Table(
         "batch_id", BigInteger, "Batch that the student is in; it may not be known yet.", index=True
     ),
     _field("created_at", DateTime, "When the student was entered, in UTC."),
-    info={"made_from": "source"},
+    info={"made_from": "source", "setting": "STUDENTS_DB"},
     comment="Students of the school, as its database has them now or had them last.",
 )
 
@@ -38,7 +48,7 @@ BATCHES = Table(
     _id("Number of the batch."),
     _field("name", Text, "Name of the batch."),
     _field("created_at", DateTime, "When the batch was made, in UTC.", nullable=False),
-    info={"made_from": "source"},
+    info={"made_from": "source", "setting": "BATCHES_URL"},
     comment="Batches: groups of students that learn together.",
 )
 
@@ -63,7 +73,7 @@ TEST_RUNS = Table(
         "is_completed", Boolean, nullable=False, comment="Whether all tests passed: passed = total."
     ),
     comment="Runs of the tests of a lesson, one for each usable line of the log.",
-    info={"made_from": "log", "is_large": True},
+    info={"made_from": "log", "setting": "TEST_RUNS_LOG", "is_large": True},
 )
 
 LESSONS = Table(
@@ -77,6 +87,7 @@ LESSONS = Table(
         comment="Its title; of several the one that came last with its number.",
     ),
     comment="Lessons whose number and title are known, from test runs that carried both.",
+    info={"causes": [_last_run("lesson_id")]},
 )
 
 LESSON_TITLES = Table(
@@ -90,6 +101,7 @@ LESSON_TITLES = Table(
         comment="Lesson that it stands for; of several the one that came last with it.",
     ),
     comment="Which lesson a test run is of that gives only a title.",
+    info={"causes": [_last_run("lesson_title")]},
     sqlite_with_rowid=False,
 )
 
@@ -119,6 +131,31 @@ LESSON_COMPLETIONS = Table(
     ),
     comment="What each student tried: a row for each lesson whose tests they ran; it is completed "
     "if first_completed_log_position is not null.",
+    info={
+        "causes": [
+            Cause(
+                "test_runs",
+                """row.student_id = wanted.student_id
+                AND (concat('id:', row.lesson_id) = wanted.lesson_key OR (row.lesson_id IS NULL
+                AND (concat('title:', row.lesson_title) = wanted.lesson_key
+                OR row.lesson_title IN (SELECT lesson_title FROM lesson_titles
+                    WHERE lesson_titles.lesson_id = wanted.lesson_id))))""",
+            ),
+            Cause(
+                "lesson_titles",
+                """(concat('id:', row.lesson_id) = wanted.lesson_key
+                OR concat('title:', row.lesson_title) = wanted.lesson_key)
+                AND row.lesson_title IN (SELECT lesson_title FROM test_runs
+                    WHERE test_runs.student_id = wanted.student_id AND test_runs.lesson_id IS NULL)
+                """,
+            ),
+            Cause(
+                "lessons",
+                "concat('id:', row.lesson_id) = wanted.lesson_key",
+                decides=["lesson_title"],
+            ),
+        ],
+    },
     sqlite_with_rowid=False,
 )
 
@@ -169,6 +206,20 @@ BATCH_COMPLETIONS = Table(
         "answers": "Which batches have the most students that completed at least "
         "{completed_lessons} lessons?",
         "order": ["batch_rank", "batch_id"],
+        "constants": lambda settings: {"completed_lessons": settings.completed_lessons},
+        "causes": [
+            Cause("batches", "row.id = wanted.batch_id"),
+            Cause("students", "row.batch_id = wanted.batch_id"),
+            Cause(
+                "lesson_completions",
+                """row.student_id IN (SELECT id FROM students
+                WHERE students.batch_id = wanted.batch_id)""",
+            ),
+            *(
+                Cause(table, "true", context="batch_rank")
+                for table in ("batches", "students", "lesson_completions")
+            ),
+        ],
     },
 )
 

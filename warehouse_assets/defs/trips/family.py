@@ -4,7 +4,6 @@ from pathlib import Path
 
 from sqlalchemy import Table
 
-from warehouse_assets.defs.trips.groups import constants_of, fine_zoom
 from warehouse_assets.defs.trips.tables import (
     DAILY_TRIPS,
     TRIP_GROUPS,
@@ -22,7 +21,6 @@ from warehouse_assets.orchestration.standard_checks import (
     times_are_plausible,
     values_are_plausible,
 )
-from warehouse_assets.settings import Settings
 
 CHECKS: dict[Table, list[Check]] = {
     TRIPS: [
@@ -81,23 +79,14 @@ TRIPS_FILES = csv_files(
 )
 
 
-def _fine_constants(settings: Settings) -> dict[str, float]:
-    return constants_of(fine_zoom(settings), fine_zoom(settings), hours=1)
-
-
-def _constants(settings: Settings) -> dict[str, float]:
-    zoom, hours = settings.trip_groups_zoom, settings.trip_groups_hours
-    return constants_of(zoom, fine_zoom(settings), hours)
-
-
 FAMILY = Family(
     "trips",
     [
         file_asset(TRIPS_FILES, "csv"),
         sql_asset(DAILY_TRIPS, [TRIPS], _SQL, is_of_week=True),
         sql_asset(WEEKLY_TRIPS, [DAILY_TRIPS], _SQL, is_of_week=True),
-        sql_asset(TRIP_GROUPS_FINE, [TRIPS], _SQL, constants=_fine_constants),
-        sql_asset(TRIP_GROUPS, [TRIP_GROUPS_FINE], _SQL, constants=_constants),
+        sql_asset(TRIP_GROUPS_FINE, [TRIPS], _SQL),
+        sql_asset(TRIP_GROUPS, [TRIP_GROUPS_FINE], _SQL),
     ],
     CHECKS,
 )

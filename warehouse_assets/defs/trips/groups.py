@@ -15,7 +15,13 @@ from typing import Any, Literal, get_args
 import duckdb
 
 from warehouse_assets.defs.trips.answers import IS_WANTED, Box, Match, values_of
-from warehouse_assets.defs.trips.tables import TRIP_GROUPS, TRIP_GROUPS_FINE, TRIPS
+from warehouse_assets.defs.trips.tables import (
+    TRIP_GROUPS,
+    TRIP_GROUPS_FINE,
+    TRIPS,
+    constants_of,
+    fine_zoom,
+)
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import cast_columns, column_names, identifiers, key_names
@@ -30,7 +36,6 @@ ORDER = [TRIP_GROUPS.c[name] for name in ("trips", *key_names(TRIP_GROUPS))]
 MOST_TO_JOIN = 20_000
 """So many groups may be joined with their neighbours: that takes a second or two."""
 
-_FINE_ZOOM = 14
 _SQL = Path(__file__).parent / "sql"
 _FINE = (_SQL / "trip_groups_fine.sql").read_text(encoding="utf-8")
 _COARSE = (_SQL / "trip_groups.sql").read_text(encoding="utf-8")
@@ -41,23 +46,6 @@ _KEYS = identifiers(key_names(TRIP_GROUPS))
 
 class TooManyGroupsError(ValueError):
     """There are more groups than can be joined with their neighbours."""
-
-
-def fine_zoom(settings: Settings) -> int:
-    """The zoom of the tiles of `trip_groups_fine`."""
-    return max(_FINE_ZOOM, settings.trip_groups_zoom)
-
-
-def constants_of(zoom: int, tiles_zoom: int, hours: int) -> dict[str, float]:
-    """The constants of the SELECTs that make groups.
-
-    Args:
-        zoom: of the tiles of the groups.
-        tiles_zoom: of the tiles of the fine groups that they are added up from.
-        hours: of a part of the day.
-    """
-    one = 2.0 ** (tiles_zoom - zoom)
-    return {"tiles": 2.0**tiles_zoom, "tiles_in_one": one, "hours": float(hours)}
 
 
 @dataclass(frozen=True)

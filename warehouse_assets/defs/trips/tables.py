@@ -9,8 +9,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Index, Table, Text, text
 
+from warehouse_assets.settings import Settings
 from warehouse_assets.tables import METADATA, Question
 
+_FINE_ZOOM = 14
 _MANY_TRIPS = 20  # Groups with so many are in an index by them; of the others there are too many.
 
 _REGION = "Region that the trip was recorded for, as the file names it."
@@ -109,6 +111,32 @@ WEEKLY_TRIPS = Table(
 )
 
 
+def fine_zoom(settings: Settings) -> int:
+    """The zoom of the tiles of `trip_groups_fine`."""
+    return max(_FINE_ZOOM, settings.trip_groups_zoom)
+
+
+def constants_of(zoom: int, tiles_zoom: int, hours: int) -> dict[str, float]:
+    """The constants of the SELECTs that make groups.
+
+    Args:
+        zoom: of the tiles of the groups.
+        tiles_zoom: of the tiles of the fine groups that they are added up from.
+        hours: of a part of the day.
+    """
+    one = 2.0 ** (tiles_zoom - zoom)
+    return {"tiles": 2.0**tiles_zoom, "tiles_in_one": one, "hours": float(hours)}
+
+
+def _fine_constants(settings: Settings) -> dict[str, float]:
+    return constants_of(fine_zoom(settings), fine_zoom(settings), hours=1)
+
+
+def _constants(settings: Settings) -> dict[str, float]:
+    zoom, hours = settings.trip_groups_zoom, settings.trip_groups_hours
+    return constants_of(zoom, fine_zoom(settings), hours)
+
+
 def _groups(name: str, tile: str, hour: str, comment: str, *indexes: Index, **info: Any) -> Table:
     """A table of groups of trips, by tiles and hours."""
     return Table(
@@ -162,6 +190,7 @@ TRIP_GROUPS_FINE = _groups(
     "The groups of trips from which coarser ones are added up: the same region, the same small "
     "tile of origin and of destination, the same hour of the day.",
     is_large=True,
+    constants=_fine_constants,
 )
 TRIP_GROUPS = _groups(
     "trip_groups",
@@ -173,6 +202,7 @@ TRIP_GROUPS = _groups(
     # Of the many small groups the order matters to nobody, and an index of all would be large.
     Index("ix_trip_groups_most_trips", "trips", sqlite_where=text(f"trips >= {_MANY_TRIPS}")),
     picture="/trips/map.svg",
+    constants=_constants,
 )
 
 TABLES = (TRIPS, DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS_FINE, TRIP_GROUPS)

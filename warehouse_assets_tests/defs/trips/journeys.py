@@ -12,8 +12,13 @@ from deltalake import DeltaTable
 
 from warehouse_assets.defs import trips as trips_family
 from warehouse_assets.defs.trips.family import TRIPS_FILES
-from warehouse_assets.defs.trips.groups import constants_of
-from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TABLES, TRIP_GROUPS_FINE, TRIPS
+from warehouse_assets.defs.trips.tables import (
+    DAILY_TRIPS,
+    TABLES,
+    TRIP_GROUPS_FINE,
+    TRIPS,
+    constants_of,
+)
 from warehouse_assets.ingest.files import load_files
 from warehouse_assets.ingest.load import Loaded
 from warehouse_assets.orchestration.computation import compute, compute_added
