@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "sql": ("answers", "Run a query, in DuckDB's SQL, over the tables of the lake."),
     "changes": ("past", "Show what changed in a table or an answer."),
     "why": ("past", "Show why a row is what it is, down to what came in."),
+    "trace": ("past", "Show what became of each line of a file."),
     "label": ("past", "Keep the tables as they are now beyond TIME_TRAVEL_DAYS."),
     "check": ("upkeep", "Make every asset check and show what failed."),
     "recompute": ("ingest", "Compute weeks of all tables anew."),

@@ -1,11 +1,11 @@
-"""The commands about what was, and why: `changes`, `why` and `label`."""
+"""The commands about what was, and why: `changes`, `why`, `trace` and `label`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 import sqlalchemy as sa
 
-from warehouse_assets.catalogue import TABLES, Question, reads_of
+from warehouse_assets.catalogue import TABLES, reads_of
 from warehouse_assets.cli import terminal
 from warehouse_assets.cli.answers import asked_for
 from warehouse_assets.cli.terminal import examples
@@ -13,15 +13,23 @@ from warehouse_assets.errors import UsageError
 from warehouse_assets.history.as_of import check_label, handles_of, read_moment
 from warehouse_assets.history.changes import Change, Changes, changes_between
 from warehouse_assets.history.places import Places
+from warehouse_assets.history.receipt import find, receipt
 from warehouse_assets.history.why import Explanation, explain
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake, give_label, labelled, remove_label
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import key_names
+from warehouse_assets.tables import Question, key_names
 from warehouse_assets.warehouse import warehouse_at
 
 _MOST_FILES = 5
+_FATES = {
+    "taken": "taken",
+    "replaced": "taken and replaced since",
+    "known": "known before",
+    "rejected": "rejected",
+    "missing": "not in the table yet",
+}
 
 
 @click.command(
@@ -110,7 +118,7 @@ def why(name: str, key: Sequence[str], since: str | None, until: str, limit: int
     values = dict(zip(columns, key, strict=True))
     with lake.connect() as connection:
         found = explain(lake, connection, table, values, before or None, after, limit, settings)
-    _show(found, Places(Inbox.of(settings)), since)
+    _show(found, Places(Inbox.of(settings), lake), since)
 
 
 def _show(found: Explanation, places: Places, since: str | None) -> None:
@@ -138,23 +146,21 @@ def _show(found: Explanation, places: Places, since: str | None) -> None:
 
 def _show_rows(title: str, table: sa.Table, changes: Changes, places: Places) -> None:
     """Show rows, and of loaded tables where they came from; what is null in all is left out."""
+    told = [change.after or change.before or {} for change in changes.rows]
+    found = [places.place(table, row) for row in told]
+    is_loaded, is_mixed = any(found), changes.added < changes.total
     shown = [
-        n
-        for n in changes.names
-        if any((c.after or c.before or {})[n] is not None for c in changes.rows)
+        name
+        for name in changes.names
+        if any(row[name] is not None for row in told) and not (is_loaded and name == "arrival")
     ]
     rows = []
-    for change in changes.rows:
-        values = dict(zip(change.after or change.before or {}, old_to_new(change), strict=True))
-        place = places.place(table, change.after or change.before or {})
-        kind = [] if changes.added == changes.total else [change.kind]
-        rows.append([*kind, *(values[n] for n in shown), *([place] if place else [])])
-    headings = [
-        *([] if changes.added == changes.total else [""]),
-        *(n.replace("_", " ") for n in shown),
-    ]
-    if rows and len(rows[0]) > len(headings):
-        headings.append("came from")
+    for change, place in zip(changes.rows, found, strict=True):
+        values = dict(zip(changes.names, old_to_new(change), strict=True))
+        kind, came_from = [change.kind] * is_mixed, [place] * is_loaded
+        rows.append([*kind, *(values[name] for name in shown), *came_from])
+    names = [name.replace("_", " ") for name in shown]
+    headings = [*[""] * is_mixed, *names, *["came from"] * is_loaded]
     terminal.print_table(title, headings, rows, changes.total - len(rows))
 
 
@@ -167,6 +173,49 @@ def old_to_new(change: Change) -> list[object]:
         else f"{terminal.words(before[name])} → {terminal.words(after[name])}"
         for name in after
     ]
+
+
+@click.command(
+    "trace",
+    cls=InterruptibleCommand,
+    epilog=examples("warehouse trace votes.jsonl", "warehouse trace votes.jsonl --line 3"),
+)
+@click.argument("file")
+@click.option("--line", type=click.IntRange(min=1), help="What became of this line, or element.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Lines to show."
+)
+def trace(file: str, line: int | None, limit: int) -> None:
+    """Show what became of each line of FILE, which was taken from the inbox.
+
+    FILE is its name, as it was delivered or as the archive has it, or a file of the same content.
+    Without --line, lines are counted, and those shown that are not in the table as they came.
+    """
+    settings = Settings.from_environment()
+    lake, inbox = Lake.of(settings), Inbox.of(settings)
+    found = find(inbox, file)
+    handles = handles_of(
+        lake, warehouse_at(settings.warehouse_url), read_moment(lake, "now"), TABLES
+    )
+    with lake.connect() as connection:
+        told = receipt(lake, connection, found, handles, settings, line, limit)
+    counted = ", ".join(f"{rows:,} {_FATES[fate]}" for fate, rows in sorted(told.fates.items()))
+    where = f"for {told.table.name}" if told.table is not None else "for no table"
+    terminal.out.print(f"{found.path.name}, {where}: {counted or 'no records'}", markup=False)
+    if line is not None and not told.lines:
+        terminal.out.print(f"Line {line} has no record.", markup=False)
+    rows = [[one.position, one.fate, one.words, _values(one.row)] for one in told.lines]
+    if rows:
+        others = sum(told.fates.values()) - told.fates.get("taken", 0) - len(rows)
+        headings = ["line", "what became of it", "", "values"]
+        terminal.print_table("", headings, rows, 0 if line is not None else others)
+    for name, number in (told.counted_in or {}).items():
+        terminal.out.print(f"counted in {number:,} rows of {name}", markup=False)
+
+
+def _values(row: Mapping[str, object] | None) -> str:
+    there = {name: value for name, value in (row or {}).items() if value is not None}
+    return ", ".join(f"{name} {terminal.words(value)}" for name, value in there.items())
 
 
 @click.command(

@@ -252,9 +252,17 @@ class _Search:
                 FULL JOIN {new} AS new ON {same} WHERE {differs}) USING ({identifiers(keys)}))"""
         relation = f'"_wanted_{follower.name}_{number}"'
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {relation} AS FROM {wanted}")
-        given = follower.info.get("constants")
-        constants = ""
-        if given is not None:
-            columns = ", ".join(f'{v!r}::DOUBLE AS "{n}"' for n, v in given(self._settings).items())
-            constants = f", (SELECT {columns}) AS constants"
-        return f"EXISTS (SELECT 1 FROM {relation} AS wanted{constants} WHERE {cause.condition})"
+        return condition_of(follower, cause, f"{relation} AS wanted", self._settings)
+
+
+def condition_of(follower: Table, cause: Cause, among: str, settings: Settings) -> str:
+    """SQL that is true if a row of `follower` follows, by a cause, from a row that is read.
+
+    Args:
+        among: SQL of the relation of one of both, `wanted` or `row`; the other one it is true of.
+    """
+    constants = ""
+    if given := follower.info.get("constants"):
+        columns = ", ".join(f'{v!r} AS "{n}"' for n, v in given(settings).items())
+        constants = f", (SELECT {columns}) AS constants"
+    return f"EXISTS (SELECT 1 FROM {among}{constants} WHERE {cause.condition})"

@@ -89,12 +89,18 @@ def stage_csv_files(
     table: LakeTable | None,
     units: Sequence[Unit],
     spool: Path,
+    is_numbered: bool = False,
 ) -> Sequence[WrittenFile]:
-    """Read files of CSV, plain or compressed by gzip, with a header; see `file_kinds.Stage`."""
+    """Read files of CSV, plain or compressed by gzip, with a header; see `file_kinds.Stage`.
+
+    Args:
+        is_numbered: whether good records have their positions, too; then nothing is written, also
+            of a table without a key, but staged.
+    """
     if table is None:
         raise TypeError("records of CSV need a table")
     create_stage(connection, table.declaration)
-    return _Reader(connection, table).read(units, spool)
+    return _Reader(connection, table, is_numbered).read(units, spool)
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,10 @@ class _File:
 class _Reader:
     """Reads files into the tables of `connection`; rows for a table without a key into files."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, table: LakeTable) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, table: LakeTable, is_numbered: bool
+    ) -> None:
+        self.is_numbered = is_numbered
         self.connection = connection
         self.lake_table = table
         self.table = table.declaration
@@ -192,7 +201,7 @@ class _Reader:
     def _read(self, layout: Layout, files: Sequence[_File]) -> list[WrittenFile]:
         # Of many files DuckDB does not tell that a quote is open at the end of one.
         may_be_open = len(files) > 1 and any(may_end_amid_quotes(file.path) for file in files)
-        if layout.is_usual and not may_be_open:
+        if layout.is_usual and not may_be_open and not self.is_numbered:
             try:
                 return self._write_at_once(layout, files)
             except (duckdb.InvalidInputException, duckdb.NotImplementedException):
@@ -238,7 +247,7 @@ class _Reader:
         paths = [file.path for file in files]
         for table in checked(self._records(layout, files), str(self.table.name), paths):
             sort_out(self.connection, self.validator, table, texts)
-            if not self.is_merged:
+            if not (self.is_merged or self.is_numbered):
                 written += self._write(f"FROM {STAGED}")
                 empty = f"CREATE OR REPLACE TEMP TABLE {STAGED} AS FROM {STAGED} LIMIT 0"
                 self.connection.execute(empty)

@@ -72,11 +72,13 @@ def stage_json_files(
     table: LakeTable | None,
     units: Sequence[Unit],
     spool: Path,
+    is_numbered: bool = False,
 ) -> Sequence[WrittenFile]:
     """Read files of JSON lines or of one array, plain or packed by gzip; see `file_kinds.Stage`.
 
     Args:
         table: the columns wanted, each naming its field in `info["field"]`, and `arrival`.
+        is_numbered: whether good records have their positions, too, which takes longer.
     """
     if table is None:
         raise TypeError("records of JSON need a table")
@@ -94,7 +96,9 @@ def stage_json_files(
                 layouts[layout].append(_File(unit, path, layout))
     reader = _Reader(connection, Validator(table.declaration), spool)
     for files in layouts.values():
-        if files:
+        if files and is_numbered:
+            reader.judge(files)
+        elif files:
             reader.read(files)
     return []
 
@@ -131,9 +135,9 @@ class _Reader:
                 note_fields(self._connection, self._validator, texts, given)
             # DuckDB takes a file of a single byte for an empty one.
             good = {arrival for arrival, is_unusable, _ in found if not is_unusable}
-        self._judge([file for file in files if file.unit.arrival not in good])
+        self.judge([file for file in files if file.unit.arrival not in good])
 
-    def _judge(self, files: Sequence[_File]) -> None:
+    def judge(self, files: Sequence[_File]) -> None:
         """Judge every record of files by itself, in place of what was staged of them."""
         arrivals = [file.unit.arrival for file in files]
         chosen = "list_contains(CAST(? AS BIGINT[]), arrival)"

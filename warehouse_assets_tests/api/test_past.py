@@ -111,7 +111,7 @@ def test_why_is_answered_down_to_what_came_in(tmp_path: Path) -> None:
     monday = datetime.fromisoformat("2022-01-03")
     for number in (1, 2):
         votes.append([(number, 7, 2, None, None, monday, number)])
-        weeks.replace([(2022, 1, number)])
+        weeks.replace([(2022, 1, number, monday.date())])
         for stored in (votes, weeks):
             publish(lake, warehouse, stored.table)
         found.append(moment())

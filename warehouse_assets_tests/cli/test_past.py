@@ -1,4 +1,4 @@
-"""`warehouse changes`, `warehouse why` and `warehouse label`."""
+"""`warehouse changes`, `why`, `trace` and `label`."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_why_goes_down_to_the_file(command: Command, house: House) -> None:
     assert cells(result.output) == [
         ["changed", "2022-01-03", "9 → 10", "1", "9.0000 → 10.0000", "2", "4.5000 → 5.0000"],
         ["changed", "1", "2022-01-03", "9 → 10"],
-        ["11", "1", "2", "2022-01-03 00:00:00", "2", "00000002-late.jsonl"],
+        ["11", "1", "2", "2022-01-03 00:00:00", "00000002-late.jsonl, line 1"],
         # The first and the last week, between which there are rows.
         ["changed", "1", "2022-01-03", "9 → 10"],
         ["added", "1", "2022-01-10", "1"],
@@ -48,7 +48,7 @@ def test_why_goes_down_to_the_file(command: Command, house: House) -> None:
 
     now = command("why", "votes_per_post_per_week", "1", "2022-01-10")
     assert "votes: 1 rows" in now.output
-    assert cells(now.output)[-1][-1] == "00000003-other.jsonl"
+    assert cells(now.output)[-1][-1] == "00000003-other.jsonl, line 1"
     same = command("why", "votes_per_post_per_week", "2", "2022-01-10", "--since", before)
     assert "the row is what it was" in same.output
     for wrong, words in (
@@ -61,6 +61,42 @@ def test_why_goes_down_to_the_file(command: Command, house: House) -> None:
         refused = command("why", *wrong)
         assert refused.exit_code in {1, 2}
         assert words in refused.stderr
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_receipt_tells_what_became_of_each_line(command: Command, house: House) -> None:
+    again = [vote(1, 1), {"Id": "z"}, vote(2, 2), vote(20, 1), {}, vote(20, 2)]
+    house.deliver("votes-2.jsonl", again)
+    assert house.run(checks=False).success
+    house.deliver("votes-3.jsonl", [vote(20, 9)])
+    assert house.run(checks=False).success
+
+    result = command("trace", "votes-2.jsonl")
+    assert "1 known before, 2 rejected, 2 taken and replaced since, 1 taken" in result.output
+    assert [row[:3] for row in cells(result.output)] == [
+        ["1", "known", "the same as in file 1"],
+        [
+            "2",
+            "rejected",
+            "Id is not a whole number; PostId is missing; CreationDate is missing: z",
+        ],
+        ["4", "replaced", "by 6 of the same file"],
+        ["5", "rejected", "Id is missing; PostId is missing; CreationDate is missing"],
+        ["6", "replaced", "by a record of file 3"],
+    ]
+    assert "counted in 1 rows of votes_per_post_per_week" in result.output
+    one = command("trace", "00000002-votes-2.jsonl", "--line", "3")
+    assert [row[:2] for row in cells(one.output)] == [["3", "taken"]]
+    assert "counted in 1 rows of mean_votes_per_post_per_week" in one.output
+    assert "no record" in command("trace", "votes-2.jsonl", "--line", "9").output
+    (house.settings.home / "copy").write_bytes(
+        (house.settings.archive / "votes" / "00000003-votes-3.jsonl").read_bytes()
+    )
+    assert "1 taken" in command("trace", house.settings.home / "copy").output
+    for name, words in (("nothing.csv", "has no file nothing.csv"), ("wait.jsonl", "next run")):
+        house.deliver("wait.jsonl", [vote(30, 1)])
+        refused = command("trace", name)
+        assert (refused.exit_code, words in refused.stderr) == (1, True)
 
 
 @pytest.mark.usefixtures("filled")

@@ -196,7 +196,10 @@ class _World:
                     insert = f'INSERT INTO "{read.name}" VALUES ({marks})'
                     connection.executemany(insert, inputs[read])
             if constants := _constants(table):
-                columns = ", ".join(f"{v!r}::DOUBLE AS {n}" for n, v in constants.items())
+                columns = ", ".join(
+                    f"CAST({v!r} AS {'BIGINT' if isinstance(v, int) else 'DOUBLE'}) AS {n}"
+                    for n, v in constants.items()
+                )
                 connection.execute(f"CREATE TABLE constants AS SELECT {columns}")
             found = connection.execute(self.selects[table].query)
             names = [column[0] for column in found.description or ()]

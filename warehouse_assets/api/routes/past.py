@@ -172,19 +172,20 @@ async def why(
                 lake, connection, table, key, before or None, after, limit, service.settings
             )
 
-    explained = await run_sync(found)
-    places = Places(service.inbox)
-    row = _told(explained.row)["rows"]
-    told = {
-        "name": name,
-        "key": key,
-        "since": since,
-        "until": until,
-        "row": row[0] if row else None,
-        "steps": [_step(step, places) for step in explained.steps],
-        "notes": explained.notes,
-    }
-    return formatted(request, "json", told, (), ())
+    def told() -> dict[str, Any]:
+        explained, places = found(), Places(service.inbox, service.lake)
+        row = _told(explained.row)["rows"]
+        return {
+            "name": name,
+            "key": key,
+            "since": since,
+            "until": until,
+            "row": row[0] if row else None,
+            "steps": [_step(step, places) for step in explained.steps],
+            "notes": explained.notes,
+        }
+
+    return formatted(request, "json", await run_sync(told), (), ())
 
 
 router.routes.extend(_REASONS.routes)
