@@ -7,10 +7,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
+import sqlalchemy as sa
 from filelock import FileLock
 
 from warehouse_assets.definitions import build_defs
-from warehouse_assets.errors import SettingError
+from warehouse_assets.errors import SettingError, WarehouseError
 from warehouse_assets.interruption import when_told_to_end
 from warehouse_assets.orchestration.history import end_dead_runs, host
 from warehouse_assets.orchestration.recomputing import RECOMPUTE_WEEKS, tags_of
@@ -127,5 +128,21 @@ def history(settings: Settings) -> Iterator[dg.DagsterInstance]:
             instance = dg.DagsterInstance.get()
     except (dg.DagsterInvariantViolationError, OSError) as error:
         raise SettingError(f"The setting DAGSTER_HOME cannot be used: {error}") from None
+    except dg.DagsterInvalidConfigError as error:
+        # Traces follow the first line.
+        reasons = " ".join(reason.message.partition("\n")[0] for reason in error.errors or ())
+        raise SettingError(
+            f"{home / 'dagster.yaml'} (setting DAGSTER_HOME) cannot be used: {reasons} Set the "
+            "variables that it names."
+        ) from None
+    except Exception as error:
+        # Dagster's own error is of a module that is not public.
+        if not isinstance(error.__cause__, sa.exc.OperationalError):
+            raise
+        raise WarehouseError(
+            f"Dagster's history, which {home / 'dagster.yaml'} (setting DAGSTER_HOME) places, "
+            f"cannot be opened: {str(error.__cause__.orig).strip()}. Check that its server runs, "
+            "lets this user in and has the database."
+        ) from None
     with instance:
         yield instance

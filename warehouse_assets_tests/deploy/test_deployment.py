@@ -2,11 +2,15 @@
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
-from warehouse_assets.settings import SETTINGS
+from warehouse_assets.errors import SettingError, WarehouseError
+from warehouse_assets.runs import history
+from warehouse_assets.settings import SETTINGS, Settings
 from warehouse_assets_tests.deploy import files
 from warehouse_assets_tests.postgres import execute, server_url
 
@@ -47,6 +51,28 @@ def test_the_deployed_home_keeps_dagsters_history_in_postgresql(
     assert deployed.get_dynamic_partitions("days") == ["monday"]
     url = server_url(os.environ["DAGSTER_POSTGRES_DATABASE"])
     assert execute(url, "SELECT count(*) FROM dynamic_partitions") == [(1,)]
+
+
+def test_a_history_that_cannot_be_opened_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.yaml").write_text(files.dumped(files.dagster()), encoding="utf-8")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    settings = Settings.from_environment({"WAREHOUSE_HOME": str(tmp_path)})
+    missing = r"dagster\.yaml \(setting DAGSTER_HOME\).*DAGSTER_POSTGRES_HOST"
+    with pytest.raises(SettingError, match=missing) as told, history(settings):
+        pass
+    assert "Traceback" not in str(told.value)
+
+    monkeypatch.setenv("DAGSTER_POSTGRES_HOST", "127.0.0.1")
+    monkeypatch.setenv("DAGSTER_POSTGRES_USER", "nobody")
+    monkeypatch.setenv("DAGSTER_POSTGRES_DATABASE", "none")
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "1")
+    with (
+        pytest.raises(WarehouseError, match=r"cannot be opened: .*127\.0\.0\.1"),
+        history(settings),
+    ):
+        pass
 
 
 def test_what_must_be_set_is_in_the_example_and_nothing_there_is_unknown() -> None:
