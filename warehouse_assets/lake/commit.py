@@ -10,24 +10,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
+from uuid import uuid4
 
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import RemoveAction
 
 from warehouse_assets.crash_points import crash_point
-from warehouse_assets.errors import LakeError, is_disk_full
-from warehouse_assets.lake.files import (
-    Rows,
-    WrittenFile,
-    WrittenRows,
-    discard,
-    discard_refused,
-    keep_hashes,
-)
+from warehouse_assets.errors import ConflictError, LakeError, is_disk_full
+from warehouse_assets.lake.files import Rows, WrittenFile, WrittenRows, discard, keep_hashes
 from warehouse_assets.lake.storage import store_explained
 from warehouse_assets.lake.table import LakeTable, conflict
 from warehouse_assets.tables import cast_columns
+
+_ID = "commitId"
 
 Transactions = Mapping[str, int]
 """Application id -> version. The id names a part of a source, the version is its number."""
@@ -67,7 +63,8 @@ def register(
 ) -> Written:
     """Add files that were written beside the table's own, or have them be all there are.
 
-    The commit is made even when there are none, if there are transactions to remember.
+    The commit is made even when there are none, if there are transactions to remember. The files
+    are removed if another one came before it.
 
     Args:
         replaced: the files whose place they take.
@@ -79,19 +76,20 @@ def register(
     if any(list(file.action.partition_values) != expected for file in files):
         discard(table, files)  # maintenance has laid the table out otherwise meanwhile
         raise conflict(table.name)
+    properties = commit_properties(transactions, metadata)
     try:
-        with write_explained(table):
+        with committing(table, handle, properties):
             keep_hashes(table, [file.action.path for file in files])
             crash_point("commit to be written", table.name)
             handle.create_write_transaction(
                 [*(file.action for file in files), *replaced],
                 mode=mode,
                 schema=handle.schema(),
-                commit_properties=commit_properties(transactions, metadata),
+                commit_properties=properties,
             )
-    except CommitFailedError as error:
-        discard_refused(table, files)
-        raise conflict(table.name) from error
+    except ConflictError:
+        discard(table, files)
+        raise
     crash_point("commit written", table.name)
     rows = sum(file.rows for file in files)
     return Written(inserted=rows, bytes_written=sum(file.action.size for file in files))
@@ -103,13 +101,37 @@ def commit_properties(
     """Properties of a commit that carries `transactions` and is the next one or none.
 
     Of its own accord Delta would let additions of several writers through, one after the other,
-    though each has decided what to add without knowing of the others.
+    though each has decided what to add without knowing of the others. The commit has an id, by
+    which its writer knows it again.
     """
     return CommitProperties(
-        custom_metadata=dict(metadata or {}),
+        custom_metadata={**(metadata or {}), _ID: uuid4().hex},
         max_commit_retries=0,
         app_transactions=[Transaction(app_id, version) for app_id, version in transactions.items()],
     )
+
+
+@contextmanager
+def committing(
+    table: LakeTable, handle: DeltaTable, properties: CommitProperties
+) -> Iterator[None]:
+    """Have the block's commit to `handle` succeed, or nothing of it count.
+
+    Object storage may take a commit whose answer is lost on the way, and refuse the second try of
+    it: that is no conflict.
+
+    Raises:
+        ConflictError: another process committed meanwhile.
+    """
+    version = handle.version() + 1
+    try:
+        with write_explained(table):
+            yield
+    except CommitFailedError as error:
+        own = (properties.custom_metadata or {})[_ID].encode()
+        if not table.has_entry(version, own):
+            raise conflict(table.name) from error
+        handle.update_incremental()
 
 
 def cast_query(table: LakeTable, rows: Rows) -> str:

@@ -169,16 +169,6 @@ def discard(table: LakeTable, files: Sequence[WrittenFile]) -> None:
         (table.path / file.action.path).unlink(missing_ok=True)
 
 
-def discard_refused(table: LakeTable, files: Sequence[WrittenFile]) -> None:
-    """Remove files whose commit was refused.
-
-    In object storage they stay until maintenance removes them: the store may have taken the commit,
-    the answer been lost, and only the second try been refused.
-    """
-    if isinstance(table.path, Path):
-        discard(table, files)
-
-
 @dataclass(frozen=True)
 class Verified:
     """What became of comparing the files of a table's newest version with their hashes.

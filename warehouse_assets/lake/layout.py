@@ -7,7 +7,7 @@ from deltalake import DeltaTable
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake.commit import cast_query, write_explained
-from warehouse_assets.lake.files import discard_refused, keep_hashes, write_parquet
+from warehouse_assets.lake.files import discard, keep_hashes, write_parquet
 from warehouse_assets.lake.lake import Lake
 from warehouse_assets.lake.storage import create_whole
 from warehouse_assets.lake.table import REARRANGED, LakeTable, conflict
@@ -77,14 +77,16 @@ def relayout(lake: Lake, table: LakeTable, handle: DeltaTable) -> None:
             for file in written
         ),
     ]
+    version = handle.version() + 1
+    content = "".join(f"{json.dumps(action)}\n" for action in entry).encode()
     try:
         with write_explained(table):
             keep_hashes(table, [file.action.path for file in written])
             crash_point("layout to be committed", table.name)
             # Delta's own writer cannot change a partitioning.
-            path = table.path / "_delta_log" / f"{handle.version() + 1:020}.json"
-            create_whole(path, "".join(f"{json.dumps(action)}\n" for action in entry).encode())
+            create_whole(table.path / "_delta_log" / f"{version:020}.json", content)
     except FileExistsError as error:
-        discard_refused(table, written)
-        raise conflict(table.name) from error
+        if not table.has_entry(version, content):  # of this call, whose answer was lost
+            discard(table, written)
+            raise conflict(table.name) from error
     crash_point("layout committed", table.name)

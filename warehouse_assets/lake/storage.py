@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -43,6 +44,8 @@ _FAILED = re.compile(r"Generic S3 error:?\s*(.*?)\s*(?:\n\s*Debug source|\n\n|\Z
 _MOST_KNOWN = 100_000  # files, of some hundred bytes each
 _DRAWING = re.compile(r"\x1b\[\d*m|↳")
 _LONGEST = 300
+_SECONDS_OF_A_FAILURE = 30
+_failed: dict[str, tuple[float, StoreError]] = {}  # by bucket: when its tries came to an end
 
 
 def place_of(uri: Path | str) -> Place:
@@ -186,9 +189,14 @@ def _unfinished(path: Path, content: bytes, is_durable: bool) -> Iterator[Path]:
 def store_explained(place: Place) -> Iterator[None]:
     """Have an error of object storage say where it is and what to do.
 
+    A store that did not answer a moment ago is not asked again: a run has many tables.
+
     Raises:
         StoreError: the store refused a request, or did not answer for some time.
     """
+    bucket = "" if isinstance(place, Path) else str(place).split("/")[2]
+    if bucket in _failed and time.monotonic() - _failed[bucket][0] < _SECONDS_OF_A_FAILURE:
+        raise _failed[bucket][1]
     try:
         yield
     except Exception as error:
@@ -196,9 +204,12 @@ def store_explained(place: Place) -> Iterator[None]:
         if found is None:
             raise
         said = " ".join(_DRAWING.sub("", found[1]).split())[:_LONGEST].rstrip(".")
-        raise StoreError(
+        failure = StoreError(
             f"The lake in {place} cannot be read or written: {said}. Nothing is half done; the "
             "same run again continues here. Check that the store answers and lets this process in "
             "(settings LAKE_URI, AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, "
             "AWS_SECRET_ACCESS_KEY)."
-        ) from error
+        )
+        if "retries" in said or "timed out" in said:
+            _failed[bucket] = time.monotonic(), failure
+        raise failure from error

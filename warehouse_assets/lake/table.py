@@ -7,7 +7,7 @@ import glob
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import ConflictError, LakeError
-from warehouse_assets.lake.storage import Place, options_for_delta, store_explained
+from warehouse_assets.lake.storage import Place, options_for_delta, read_whole, store_explained
 from warehouse_assets.lake.weeks import files_in, is_by_week
 from warehouse_assets.tables import WEEK, delta_field, delta_schema
 
@@ -94,24 +94,25 @@ class LakeTable:
                 return handle
             self.path.mkdir(parents=True, exist_ok=True)
             crash_point("table to be created", self.name)
-            handle = DeltaTable.create(
-                self._uri,
-                delta_schema(self.declaration, self.keeps_weeks),
-                mode="ignore",
-                partition_by=[WEEK] if self.keeps_weeks else None,
-                name=self.name,
-                description=self.declaration.comment,
-                configuration={"delta.enableChangeDataFeed": "true"},
-                storage_options=self._options,
-            )
+            with suppress(CommitFailedError):  # another process created it meanwhile
+                DeltaTable.create(
+                    self._uri,
+                    delta_schema(self.declaration, self.keeps_weeks),
+                    mode="ignore",
+                    partition_by=[WEEK] if self.keeps_weeks else None,
+                    name=self.name,
+                    description=self.declaration.comment,
+                    configuration={"delta.enableChangeDataFeed": "true"},
+                    storage_options=self._options,
+                )
             crash_point("table created", self.name)
-            return handle
+            return self._newest()
 
     def open_existing(self) -> DeltaTable | None:
         """As `open`, but None if the table has not been created."""
         with self._explained():
             try:
-                handle = DeltaTable(self._uri, storage_options=self._options)
+                handle = self._newest()
             except TableNotFoundError:
                 return None
             if _is_empty(_entry(self._log, handle.version())):  # which Delta takes for none
@@ -122,6 +123,10 @@ class LakeTable:
                 handle.alter.add_columns([delta_field(column) for column in missing])
             return handle
 
+    def has_entry(self, version: int, text: bytes) -> bool:
+        """Whether the log's entry of `version` is there, and has `text` in it."""
+        return text in (read_whole(_entry(self._log, version)) or b"")
+
     def is_by_week(self) -> bool:
         """Whether its files are by week; of a table that does not exist, whether they will be."""
         handle = self.open_existing()
@@ -130,6 +135,9 @@ class LakeTable:
     def files(self, handle: DeltaTable) -> list[str]:
         """The paths of the files of the version that `handle` stands at, as patterns for DuckDB."""
         return self.paths(names_of(handle))
+
+    def _newest(self) -> DeltaTable:
+        return DeltaTable(self._uri, storage_options=self._options)
 
     def at(self, version: int) -> DeltaTable:
         """A handle on a version.

@@ -17,7 +17,6 @@ from datetime import date
 import duckdb
 from arro3.core import Table as ArrowTable
 from deltalake import DeltaTable, WriterProperties
-from deltalake.exceptions import CommitFailedError
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.lake.commit import (
@@ -25,8 +24,8 @@ from warehouse_assets.lake.commit import (
     Written,
     cast_query,
     commit_properties,
+    committing,
     register,
-    write_explained,
 )
 from warehouse_assets.lake.files import (
     Rows,
@@ -37,7 +36,7 @@ from warehouse_assets.lake.files import (
     write_parquet,
 )
 from warehouse_assets.lake.lake import Lake
-from warehouse_assets.lake.table import LakeTable, conflict, names_of
+from warehouse_assets.lake.table import LakeTable, names_of
 from warehouse_assets.lake.touched import Touched
 from warehouse_assets.lake.weeks import files_in, is_by_week
 from warehouse_assets.tables import (
@@ -280,7 +279,8 @@ def _commit_changes(
         return append(connection, table, handle, "FROM _changes", transactions)
     weeks = _changed_weeks(connection, table) if is_by_week(handle) else None
     if is_small and counted.rows_changed <= MOST_ROWS_FOR_DELTA_MERGE:
-        return _merge(connection, table, handle, transactions, weeks)
+        _merge(connection, table, handle, transactions, weeks)
+        return counted
     if weeks is None:
         written = overwrite(connection, table, handle, whole, transactions)
     else:
@@ -327,7 +327,7 @@ def _merge(
     handle: DeltaTable,
     transactions: Transactions,
     weeks: set[date] | None,
-) -> Written:
+) -> None:
     """Let Delta merge what is in `_changes`, which touches these weeks if files are by week."""
     names, keys = column_names(table.declaration), key_names(table.declaration)
     columns, predicates = "", [f'old."{key}" = new."{key}"' for key in keys]
@@ -339,35 +339,28 @@ def _merge(
     before = set(names_of(handle))
     changes = f"SELECT * EXCLUDE (_is_known, _week_before){columns} FROM _changes"
     crash_point("merge to be written", table.name)
-    try:
-        with write_explained(table):
-            result = (
-                handle.merge(
-                    # Read to its end first: Delta leaves the last batch unread, and DuckDB then
-                    # takes no further statement.
-                    ArrowTable(connection.sql(changes)),
-                    predicate=" AND ".join(predicates),
-                    source_alias="new",
-                    target_alias="old",
-                    # The source is small: Delta may look at it to see which files it can touch.
-                    streamed_exec=False,
-                    writer_properties=_BY_DELTA,
-                    commit_properties=commit_properties(transactions),
-                )
-                .when_matched_delete("new._is_deleted")
-                .when_matched_update(values)
-                .when_not_matched_insert(values)
-                .execute()
+    properties = commit_properties(transactions)
+    with committing(table, handle, properties):
+        (
+            handle.merge(
+                # Read to its end first: Delta leaves the last batch unread, and DuckDB then takes
+                # no further statement.
+                ArrowTable(connection.sql(changes)),
+                predicate=" AND ".join(predicates),
+                source_alias="new",
+                target_alias="old",
+                # The source is small: Delta may look at it to see which files it can touch.
+                streamed_exec=False,
+                writer_properties=_BY_DELTA,
+                commit_properties=properties,
             )
-    except CommitFailedError as error:
-        raise conflict(table.name) from error
+            .when_matched_delete("new._is_deleted")
+            .when_matched_update(values)
+            .when_not_matched_insert(values)
+            .execute()
+        )
     crash_point("merge written", table.name)
     keep_hashes(table, set(names_of(handle)) - before)
-    return Written(
-        inserted=result["num_target_rows_inserted"],
-        updated=result["num_target_rows_updated"],
-        deleted=result["num_target_rows_deleted"],
-    )
 
 
 def _bytes(connection: duckdb.DuckDBPyConnection, table: LakeTable, handle: DeltaTable) -> int:
