@@ -5,15 +5,13 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
-from warehouse_assets.catalogue import TABLES
-from warehouse_assets.tables import column_names, identifiers
+from warehouse_assets_tests.cluster.everything import ALL, everything
 from warehouse_assets_tests.cluster.sources import ROUNDS, Sources
 from warehouse_assets_tests.crashes import hooked
 from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.sail import Sail
 
-_ALL = tuple(str(table.name) for table in TABLES)
 _COMPUTED = {
     "batch_completions",
     "daily_trips",
@@ -30,15 +28,6 @@ _COMPUTED = {
     "votes_per_post_per_week",
     "weekly_trips",
 }
-
-
-def _everything(house: House) -> dict[str, list[tuple[object, ...]]]:
-    """The rows of all tables of the lake, without times of rejection."""
-    found = {}
-    for table in TABLES:
-        names = [n for n in column_names(table) if n not in {"rejected_at", "first_seen_at"}]
-        found[str(table.name)] = house.stored(str(table.name), identifiers(names))
-    return found
 
 
 def _said_to_compute(run: dg.ExecuteInProcessResult) -> set[object]:
@@ -72,7 +61,7 @@ def test_all_tables_are_the_same_as_duckdbs_though_the_engine_dies_in_every_roun
             sources.grow(number)
             for house in (here, there):
                 sources.deliver(number, house.settings.inbox)
-            done = here.run(*_ALL, checks=False)
+            done = here.run(*ALL, checks=False)
             assert _said_to_compute(done) == {"DuckDB"}
 
             def die(point: str, table: str, last: str = last) -> None:
@@ -80,16 +69,16 @@ def test_all_tables_are_the_same_as_duckdbs_though_the_engine_dies_in_every_roun
                     sail.kill()
 
             with hooked(die):
-                failed = there.run(*_ALL, checks=False)
+                failed = there.run(*ALL, checks=False)
             assert not failed.success
             said = [str(e.event_specific_data) for e in failed.all_events if e.is_step_failure]
             place = sail.url.removeprefix("sc://")
             assert any(f"The engine at {place} did not" in words for words in said)
             sail.start()
-            done = there.run(*_ALL, checks=False)
+            done = there.run(*ALL, checks=False)
             assert _said_to_compute(done) == {f"Spark Connect at {place}"}
 
-            assert _everything(there) == _everything(here)
+            assert everything(there) == everything(here)
         assert number == ROUNDS
     assert set().union(*_writers(here).values()) <= {"DuckDB", "parquet-rs"}
     assert all(writers & {"datafusion"} for writers in _writers(there).values())

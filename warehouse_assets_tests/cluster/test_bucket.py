@@ -1,0 +1,156 @@
+"""A lake in a bucket holds what one in a folder holds, whatever processes and requests meet."""
+
+import random
+import signal
+from collections.abc import Callable
+from itertools import count, islice
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from warehouse_assets_tests.cluster.everything import ALL, everything
+from warehouse_assets_tests.cluster.machines import Machine, dying, maintain_all, run
+from warehouse_assets_tests.cluster.sources import ROUNDS, Sources
+from warehouse_assets_tests.house import House
+from warehouse_assets_tests.integration.state import state_of
+from warehouse_assets_tests.object_store import Bucket, Fault, Proxy, is_commit
+from warehouse_assets_tests.sail import Sail
+from warehouse_assets_tests.stress import tasks
+from warehouse_assets_tests.stress.deliveries import Supplier
+from warehouse_assets_tests.stress.points import OF_A_RUN, OF_MAINTENANCE
+
+pytestmark = pytest.mark.own_duckdb
+
+_TABLES = tuple(str(table.name) for table in tasks.UNDER_FIRE)
+_AT_A_REQUEST = "at a request"
+
+
+def test_all_tables_are_those_of_a_folder_whoever_computes_them(
+    tmp_path: Path, instance: dg.DagsterInstance, bucket: Bucket, sail: Sail
+) -> None:
+    sources = Sources(tmp_path)
+    here = House(tmp_path / "here", instance, **sources.environment)
+    there = [
+        House(
+            tmp_path / name,
+            instance,
+            LAKE_URI=f"{bucket.uri}/{name}",
+            ENGINE_URL=url,
+            **sources.environment,
+        )
+        for name, url in (("duckdb", ""), ("engine", sail.url))
+    ]
+    for number in (1, ROUNDS):
+        sources.grow(number)
+        for house in (here, *there):
+            sources.deliver(number, house.settings.inbox)
+            done = house.run(*ALL, checks=number == ROUNDS)
+            assert done.success
+        (groups,) = done.asset_materializations_for_node("trip_groups")
+        assert str(groups.metadata["computed_by"].value).startswith("Spark Connect")
+        for house in there:
+            assert everything(house) == everything(here)
+    for house in there:
+        assert not (house.settings.home / "lake").exists()
+        assert house.published("trip_groups") == here.published("trip_groups")
+    assert not [name for name in bucket.names() if "computing-" in name]
+
+
+def test_a_warehouse_that_is_killed_again_and_again_ends_as_one_in_a_folder(
+    tmp_path: Path, instance: dg.DagsterInstance, bucket: Bucket, proxy: Proxy
+) -> None:
+    supplier = Supplier(random.Random(7))
+    life = [supplier.delivery() for _ in range(3)]
+    outcome = tmp_path / "undisturbed"
+    here = House(outcome, instance, **tasks.ENVIRONMENT)
+    for delivery in life:
+        for file in delivery:
+            file.put(here.settings.inbox)
+        tasks.run_in(here, checks=False)
+    environment = {**bucket.environment, "LAKE_URI": bucket.uri}
+    machine = Machine(tmp_path / "killed", environment)
+    through_proxy = Machine(machine.home, {**environment, "AWS_ENDPOINT_URL": proxy.url})
+    killed: list[str] = []
+    points = iter([point for point in OF_A_RUN if not point.is_amid])
+    of_maintenance = iter([point for point in OF_MAINTENANCE if not point.is_amid])
+    writes = count(2, 3)
+
+    def note(code: int | None, where: str) -> None:
+        assert code in {0, -signal.SIGKILL}, (code, machine.said)
+        if code:
+            killed.append(where)
+
+    for delivery in life:
+        for file in delivery:
+            file.put(machine.home / "inbox")
+        for point in islice(points, 6):
+            note(machine.do(dying, run, [point], _TABLES), point.name)
+        proxy.fault = _kills(through_proxy, next(writes), Fault.LOST)
+        note(through_proxy.do(run, _TABLES), _AT_A_REQUEST)
+        for point in islice(of_maintenance, 2):
+            note(machine.do(dying, maintain_all, [point], _TABLES), point.name)
+    assert machine.do(run, _TABLES) == 0, machine.said
+
+    there = House(machine.home, instance, LAKE_URI=bucket.uri, **tasks.ENVIRONMENT)
+    assert state_of(there, tasks.UNDER_FIRE) == state_of(here, tasks.UNDER_FIRE)
+    assert len(set(killed)) > 12
+
+
+def _kills(machine: Machine, number: int, fault: Fault) -> Callable[[str, str], Fault | None]:
+    """Kill the machine at its `number`-th request that writes."""
+    writes = 0
+
+    def kill(method: str, path: str) -> Fault | None:
+        nonlocal writes
+        writes += method in {"PUT", "POST", "DELETE"}
+        if writes == number:
+            machine.kill()
+            return fault
+        return None
+
+    return kill
+
+
+def test_requests_that_fail_by_chance_are_made_again(
+    tmp_path: Path, instance: dg.DagsterInstance, bucket: Bucket, proxy: Proxy
+) -> None:
+    source = random.Random(3)
+    by_chance = (Fault.REFUSED, Fault.REFUSED, Fault.REFUSED, Fault.SLOW, Fault.CUT, Fault.LOST)
+    proxy.fault = lambda *_: source.choice(by_chance) if source.random() < 0.1 else None
+    _deliver_and_compare(tmp_path, instance, bucket, proxy)
+    assert proxy.faults > 20
+
+
+def test_a_commit_whose_answer_is_lost_is_neither_made_twice_nor_undone(
+    tmp_path: Path, instance: dg.DagsterInstance, bucket: Bucket, proxy: Proxy
+) -> None:
+    lost = set[str]()
+
+    def lose_once(method: str, path: str) -> Fault | None:
+        if not is_commit(method, path) or path in lost:
+            return None
+        lost.add(path)
+        return Fault.LOST
+
+    proxy.fault = lose_once
+    _deliver_and_compare(tmp_path, instance, bucket, proxy)
+    assert proxy.faults > 5
+
+
+def _deliver_and_compare(
+    tmp_path: Path, instance: dg.DagsterInstance, bucket: Bucket, proxy: Proxy
+) -> None:
+    """Two deliveries are taken through the proxy, and in a folder."""
+    environment = {**bucket.environment, "LAKE_URI": bucket.uri, "AWS_ENDPOINT_URL": proxy.url}
+    machine = Machine(tmp_path / "there", environment)
+    here = House(tmp_path / "here", instance, **tasks.ENVIRONMENT)
+    supplier = Supplier(random.Random(5))
+    for _ in range(2):
+        for file in supplier.delivery():
+            file.put(here.settings.inbox)
+            file.put(machine.home / "inbox")
+        tasks.run_in(here, checks=False)
+        assert machine.do(run, _TABLES) == 0, machine.said
+    there = House(machine.home, instance, LAKE_URI=bucket.uri, **tasks.ENVIRONMENT)
+    assert state_of(there, tasks.UNDER_FIRE) == state_of(here, tasks.UNDER_FIRE)
