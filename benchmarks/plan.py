@@ -60,6 +60,13 @@ _TRIPS_CASES = (
         _HOME,
         data="make_trips",
     ),
+    Case(
+        "trips_similar",
+        "the groups of similar trips of a region of {trips} trips, warm",
+        [Subject("the service, over HTTP", "trips_queries.groups", limit=1)],
+        [_DUCKDB_FILE, *_HOME],
+        data="make_trips",
+    ),
     *(
         Case(
             f"trips_{name}",

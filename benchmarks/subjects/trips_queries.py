@@ -31,6 +31,7 @@ Answer = tuple[int, int]
 """The trips of an area, and the weeks from its first trip to its last."""
 
 _PASSES = 5
+_LIKENESSES = [(14, 1), (12, 4), (10, 4), (8, 6), (5, 24)]  # zoom and hours
 _EVERY = 4  # of the districts, one in so many is asked for
 _KM_PER_DEGREE = 111.32
 
@@ -54,6 +55,29 @@ def duckdb_alone(context: Context, match: str = "") -> None:
     """Measure DuckDB on its own Parquet file, the connection open already."""
     with _duckdb(context) as ask:
         _measure(context, ask, _questions(match))
+
+
+def groups(context: Context) -> None:
+    """Measure the groups of similar trips of each region, over HTTP, by likenesses in turn."""
+    taken = []
+    with _serving(context) as connection, duckdb.connect() as judge:
+        trips = f"read_parquet('{context.templates / 'trips.parquet'}')"
+        query = f"SELECT region, count(*) FROM {trips} GROUP BY region"
+        expected = dict(judge.execute(query).fetchall())
+        # Another `limit` each time, so that none is answered from memory.
+        for number, (zoom, hours) in enumerate([(10, 4), *_LIKENESSES]):
+            for region, count in expected.items():
+                asked = {"region": region, "zoom": zoom, "hours": hours, "limit": 100 + number}
+                started = time.perf_counter()
+                connection.request("GET", f"/trips/groups?{urlencode(asked)}")
+                response = connection.getresponse()
+                found = json.loads(response.read())
+                assert (response.status, found["trips"]) == (http.client.OK, count), found
+                if number:
+                    taken.append(time.perf_counter() - started)
+    context.seconds = statistics.median(taken)
+    context.details["seconds of the slowest"] = max(taken)
+    context.details["trips in the greatest region"] = max(expected.values())
 
 
 def _questions(match: str) -> Sequence[Question]:

@@ -289,7 +289,7 @@ def _row(group: Mapping[str, Any]) -> list[Any]:
 class _Map(OfRegion):
     """What may be said behind the `?` of the map."""
 
-    zoom: Zoom = Field(12, description="Zoom of the tiles, 0 to 24.")
+    zoom: Zoom = Field(14, description="Zoom of the tiles, 0 to 24.")
 
 
 @router.get("/map.svg", response_class=Response, responses=_OF_PICTURE)
