@@ -19,6 +19,7 @@ from arro3.core import Table as ArrowTable
 from deltalake import DeltaTable, WriterProperties
 
 from warehouse_assets.crash_points import crash_point
+from warehouse_assets.lake.arrivals import latest_of
 from warehouse_assets.lake.commit import (
     Transactions,
     Written,
@@ -112,7 +113,7 @@ def merge(
     """
     keys, names = key_names(table.declaration), column_names(table.declaration)
     lake.view(connection, table.declaration, handle)
-    latest = _latest(connection, table, staged, newest_by)
+    latest = latest_of(connection, table, staged, newest_by)
     if not handle.file_uris():
         return append(connection, table, handle, f"FROM {latest}", transactions)
 
@@ -202,47 +203,6 @@ def _week_before(table: LakeTable, handle: DeltaTable) -> str:
     """A column of `_changes`: the week that the row `old` is of, where files are by week."""
     week = week_of(table.declaration, "old.") if is_by_week(handle) else None
     return f"{week or 'CAST(NULL AS DATE)'} AS _week_before"
-
-
-def _latest(
-    connection: duckdb.DuckDBPyConnection, table: LakeTable, staged: str, newest_by: str | None
-) -> str:
-    """A relation with one row per key of `staged` and `_versions`, how often its values changed.
-
-    Keys that are staged once, nearly all, are not sorted. Of the others, arrivals not above that
-    of the stored row take no part.
-    """
-    names, keys = column_names(table.declaration), key_names(table.declaration)
-    key_list, columns = identifiers(keys), identifiers(names)
-    connection.execute(
-        f"""CREATE OR REPLACE TEMP TABLE _repeated AS
-        SELECT {key_list} FROM {staged} GROUP BY {key_list} HAVING count(*) > 1"""
-    )
-    if not connection.execute("FROM _repeated LIMIT 1").fetchall():
-        return f"(SELECT {columns}, 1 AS _versions FROM {staged})"
-    arrival = f'"{newest_by}"' if newest_by else "0"
-    values = [name for name in value_names(table.declaration) if name != newest_by] or keys
-    newer = ""
-    if newest_by:
-        same_key = " AND ".join(f'{staged}."{key}" = old."{key}"' for key in keys)
-        newer = f'''ANTI JOIN "{table.name}" AS old
-            ON {same_key} AND {staged}.{arrival} <= old.{arrival}'''
-    return f"""(
-        WITH arrived AS (
-            SELECT {columns} FROM {staged} SEMI JOIN _repeated USING ({key_list}) {newer}
-            QUALIFY row_number() OVER (
-                PARTITION BY {key_list}, {arrival} ORDER BY {staged}.rowid DESC) = 1
-        ),
-        compared AS (
-            SELECT *, row_number() OVER arrivals = 1 OR row({identifiers(values)})
-                IS DISTINCT FROM lag(row({identifiers(values)})) OVER arrivals AS _is_change
-            FROM arrived WINDOW arrivals AS (PARTITION BY {key_list} ORDER BY {arrival})
-        )
-        SELECT {columns}, 1 AS _versions FROM {staged} ANTI JOIN _repeated USING ({key_list})
-        UNION ALL
-        SELECT {columns}, count(*) OVER (PARTITION BY {key_list}) FROM compared WHERE _is_change
-        QUALIFY row_number() OVER (PARTITION BY {key_list} ORDER BY {arrival} DESC) = 1
-    )"""
 
 
 def _counted(connection: duckdb.DuckDBPyConnection) -> Written:
