@@ -21,6 +21,12 @@ import sqlalchemy as sa
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake.storage import Place
 
+COLUMN_TO_COME = (
+    "If this is a new release, it has added the column: the next run publishes the table with it "
+    "(`warehouse ingest`, or materialise the table)"
+)
+"""What to do about a column that a published table lacks."""
+
 _ID_FILE = ".lake_id"
 
 

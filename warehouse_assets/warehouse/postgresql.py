@@ -21,7 +21,7 @@ from warehouse_assets.errors import (
     WarehouseError,
 )
 from warehouse_assets.progress import tell
-from warehouse_assets.warehouse.database import SqlDatabase
+from warehouse_assets.warehouse.database import COLUMN_TO_COME, SqlDatabase
 
 # The lock is one of the use and of the schema that is written to.
 _LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:use, hashtext(coalesce(current_schema(), '')))")
@@ -50,6 +50,7 @@ _WORTH_A_RETRY = {
     "55": BusyError,
     "57": BusyError,
 }
+_NO_SUCH_COLUMN = "42703"  # of SQLSTATE
 _ADVICE = {
     "08": f"Nothing is half done; run again. {_CHECK_URL}",
     "22": "Correct the value at its source; only the encoding UTF8 has all characters",
@@ -162,6 +163,8 @@ def explanation(error: DBAPIError, database: SqlDatabase) -> WarehouseAssetsErro
         # person has to correct, such as the password, is worth a retry.
         code = "08"
     advice = _ADVICE.get(code[:2], "Nothing was changed") if code else _CHECK_URL
+    if code == _NO_SUCH_COLUMN:
+        advice = COLUMN_TO_COME
     use, password = database.use, database.url.password
     message = f"{use.name} {database}: {_said(error)}. {advice.format(setting=use.setting)}."
     kind = _WORTH_A_RETRY.get((code or "")[:2], WarehouseError)

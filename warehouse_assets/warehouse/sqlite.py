@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from warehouse_assets.errors import BusyError, WarehouseError
 from warehouse_assets.progress import tell
-from warehouse_assets.warehouse.database import SqlDatabase
+from warehouse_assets.warehouse.database import COLUMN_TO_COME, SqlDatabase
 
 _QUIET_MILLISECONDS = 1000
 # Changes are all over the indexes of a large table; 2 MB, the default, hold little of it.
@@ -148,6 +148,10 @@ class SqliteDatabase(SqlDatabase):
             if self._is_disk_full():  # SQLite may only say "disk I/O error"
                 raise WarehouseError(
                     f"{self.use.name} {self} cannot be written: No space left on device."
+                ) from error
+            if "no such column" in str(error.orig):
+                raise WarehouseError(
+                    f"{self.use.name} {self}: {error.orig}. {COLUMN_TO_COME}."
                 ) from error
             raise WarehouseError(
                 f"{self.use.name} {self} cannot be opened or written: {error.orig}. Check "

@@ -7,6 +7,7 @@ import pytest
 
 from warehouse_assets.defs.reviews.tables import REVIEWS
 from warehouse_assets.defs.trips.tables import QUESTIONS, WEEKLY_TRIPS
+from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake
 from warehouse_assets.tables import View
 from warehouse_assets.warehouse import Warehouse, withdraw
@@ -167,3 +168,14 @@ def test_reviews_have_the_names_of_the_api(warehouse: Warehouse, lake: Lake) -> 
         f"FROM {view.name}",
     )
     assert found == ("P1", "U1", "Ann", 4.0, True, "Fine", "Good.", "7")
+
+
+def test_a_column_that_is_not_published_yet_is_said_to_come(
+    warehouse: Warehouse, weeks: Stored
+) -> None:
+    publish_to(warehouse, weeks)
+    with (
+        pytest.raises(WarehouseError, match="the next run publishes the table with it"),
+        warehouse.read() as connection,
+    ):
+        connection.exec_driver_sql("SELECT weekly_trips.added FROM weekly_trips")
