@@ -13,7 +13,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.catalogue import order_of, reads_of
 from warehouse_assets.history.as_of import Handles, fetch, view
-from warehouse_assets.lake import Lake, names_of
+from warehouse_assets.lake import Lake, is_merged, names_of, view_changes
 from warehouse_assets.tables import (
     Question,
     aggregated,
@@ -103,8 +103,15 @@ def find_difference(
     relations = _changed_files(lake, connection, declaration, before, after)
     chosen = [choose(*pair) for pair in zip(SIDES, relations, strict=True)]
     if before is None or after is None:
-        for side, own in zip(SIDES, chosen, strict=True):
-            connection.execute(f'CREATE OR REPLACE TEMP VIEW "_{side}_{name}" AS FROM {own}')
+        for side, relation, own in zip(SIDES, relations, chosen, strict=True):
+            rows = own
+            if keys and own != relation:  # which is looked for once, and not whenever it is read
+                some = f'"_chosen_{side}_{name}"'
+                connection.execute(
+                    f"CREATE OR REPLACE TEMP TABLE {some} AS SELECT {keys} FROM {own}"
+                )
+                rows = f"{relation} SEMI JOIN {some} USING ({keys})"
+            connection.execute(f'CREATE OR REPLACE TEMP VIEW "_{side}_{name}" AS FROM {rows}')
         return
     columns = identifiers(column_names(declaration))
     if keys:
@@ -129,7 +136,10 @@ def _changed_files(
     before: DeltaTable | None,
     after: DeltaTable | None,
 ) -> list[str]:
-    """Relations of the rows before and after that may differ: those of files of one side only."""
+    """Relations of the rows before and after that may differ: those of files of one side only.
+
+    Of these the change data feed may tell which.
+    """
     name, table = str(declaration.name), lake.table(declaration)
     files = [set(names_of(handle)) if handle else set[str]() for handle in (before, after)]
     changed = [files[0] - files[1], files[1] - files[0]]
@@ -138,7 +148,16 @@ def _changed_files(
     for side, own in zip(SIDES, changed, strict=True):
         lake.view_files(connection, declaration, table.paths(sorted(own)), f"_all_{side}_{name}")
     if not aggregates(declaration):
-        return relations
+        if before is None or after is None or not (keys and is_merged(after, before.version())):
+            return relations
+        if not view_changes(connection, after, before.version(), "_changed"):
+            return relations
+        for side, relation in zip(SIDES, relations, strict=True):
+            connection.execute(
+                f"""CREATE OR REPLACE TEMP TABLE "_few_{side}_{name}" AS
+                FROM {relation} SEMI JOIN _changed USING ({keys})"""
+            )
+        return [f'"_few_{side}_{name}"' for side in SIDES]
     # Partial rows say of which keys the sum may have changed.
     both = " UNION ".join(f"SELECT {keys} FROM {relation}" for relation in relations)
     connection.execute(f'CREATE OR REPLACE TEMP TABLE "_keys_{name}" AS {both}')
@@ -186,10 +205,7 @@ def _listed(
         ORDER BY {sort}, _kind DESC"""
     if not connection.execute(f'SELECT 1 FROM "_old_{name}" LIMIT 1').fetchall():
         # Millions of rows that are there now need not be joined with nothing.
-        sort = ", ".join(f'"{column}"' for column in order)
-        rows = f"row({identifiers(names)})"
-        found = f"""SELECT 'added' AS _kind, NULL AS _old, {rows} AS _new
-            FROM "_new_{name}" ORDER BY {sort}"""
+        return _all_added(connection, names, keys, order, name, limit)
     counted = dict(
         connection.execute(f"SELECT _kind, count(*) FROM ({found}) GROUP BY _kind").fetchall()
     )
@@ -201,6 +217,25 @@ def _listed(
         counted.get("removed", 0),
         list(_changes(names, some)),
     )
+
+
+def _all_added(
+    connection: duckdb.DuckDBPyConnection,
+    names: Sequence[str],
+    keys: Sequence[str],
+    order: Sequence[str],
+    name: str,
+    limit: int,
+) -> Changes:
+    rows, sort = f'"_new_{name}"', identifiers(order)
+    ((number,),) = connection.execute(f"SELECT count(*) FROM {rows}").fetchall()
+    if keys:  # of the others their long texts need not be read
+        first = f"SELECT {identifiers(order)} FROM {rows} ORDER BY {sort} LIMIT {limit}"
+        rows = f"{rows} SEMI JOIN ({first}) USING ({identifiers(keys)})"
+    columns = identifiers(names)
+    found = connection.execute(f"SELECT {columns} FROM {rows} ORDER BY {sort} LIMIT {limit}")
+    added = [Change("added", None, dict(zip(names, row, strict=True))) for row in found.fetchall()]
+    return Changes(names, number, 0, 0, added)
 
 
 def _changes(names: Sequence[str], found: Sequence[tuple[Kind, Any, Any]]) -> Iterator[Change]:

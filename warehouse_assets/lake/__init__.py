@@ -13,6 +13,7 @@ from warehouse_assets.lake.touched import Touched
 from warehouse_assets.lake.versions import (
     Labelled,
     give_label,
+    is_merged,
     labelled,
     open_at,
     remove_label,
@@ -38,6 +39,7 @@ __all__ = [
     "discard",
     "give_label",
     "is_by_week",
+    "is_merged",
     "labelled",
     "maintain",
     "merge",

@@ -96,6 +96,22 @@ def version_at(
     )
 
 
+def is_merged(handle: DeltaTable, since: int) -> bool:
+    """Whether rows were merged by Delta after the version `since`, and none replaced as a whole.
+
+    Then the change data feed tells little, while files differ that hold all rows.
+    """
+    found = False
+    for commit in _commits(handle):
+        if int(commit["version"]) <= since:
+            return found
+        if changes_rows(commit):
+            if commit.get("operationParameters", {}).get("mode") == "Overwrite":
+                return False
+            found = found or commit["operation"] == "MERGE"
+    return False
+
+
 def labelled(lake: Lake) -> list[Labelled]:
     """All versions that have labels, by label, oldest first."""
     if not lake.table(LABELS).exists():
