@@ -16,7 +16,7 @@ from warehouse_assets.catalogue import TABLES
 from warehouse_assets.errors import UsageError
 from warehouse_assets.history.as_of import Handles, view
 from warehouse_assets.history.select import select_of
-from warehouse_assets.history.why import condition_of
+from warehouse_assets.history.why import following
 from warehouse_assets.ingest.csv import stage_csv_files
 from warehouse_assets.ingest.file_kinds import Unit
 from warehouse_assets.ingest.inbox import Inbox, InboxFile, delivered_name
@@ -233,17 +233,15 @@ def _counted_in(
         if select is None or not any(read in found for read in select.reads):
             continue
         view(lake, connection, [follower, *select.reads], handles)
-        conditions = [
-            condition_of(follower, cause, f"{found[read]} AS row", settings)
+        parts = [
+            following(f'"{follower.name}"', follower, cause, found[read], settings, "wanted")
             for cause in select.causes
             for read in select.reads
             if read in found and cause.read == read.name and not cause.context
         ]
         relation = f'"_follows_{follower.name}"'
-        connection.execute(
-            f"""CREATE OR REPLACE TEMP TABLE {relation} AS
-            SELECT wanted.* FROM "{follower.name}" AS wanted WHERE {" OR ".join(conditions)}"""
-        )
+        rows_that_follow = " UNION ".join(parts)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {relation} AS {rows_that_follow}")
         ((rows,),) = connection.execute(f"SELECT count(*) FROM {relation}").fetchall()
         found[follower] = relation
         if rows:

@@ -194,15 +194,16 @@ class _Search:
 
     def _find(self, table: Table, wanted: Sequence[tuple[Table, Cause]]) -> bool:
         name = str(table.name)
-        conditions = [
-            self._condition(follower, cause, number)
-            for number, (follower, cause) in enumerate(wanted)
-        ]
+        relations = [self._wanted(*each, number) for number, each in enumerate(wanted)]
         reads = {read for follower, _ in wanted for read in self._found[follower].reads}
 
         def choose(side: Side, relation: str) -> str:
             view(self._lake, self._connection, list(reads), self._handles[side])
-            rows = f"SELECT row.* FROM {relation} AS row WHERE {' OR '.join(conditions)}"
+            # Tables without a key are read by one table alone, for one cause.
+            rows = " UNION ".join(
+                following(relation, follower, cause, others, self._settings)
+                for (follower, cause), others in zip(wanted, relations, strict=True)
+            )
             if self._is_of_one_moment:
                 return f"({rows})"
             chosen = f'"_chosen_{side}_{name}"'
@@ -237,8 +238,8 @@ class _Search:
                 )
             self._found[table], self._used[table] = select, used
 
-    def _condition(self, follower: Table, cause: Cause, number: int) -> str:
-        """SQL that is true for `row` if one of the rows found of `follower` follows from it."""
+    def _wanted(self, follower: Table, cause: Cause, number: int) -> str:
+        """The relation of the rows found of `follower` that a cause is of account for."""
         old, new = (f'"_kept_{side}_{follower.name}"' for side in SIDES)
         wanted = f"(FROM {old} UNION ALL FROM {new})"
         keys = key_names(follower)
@@ -252,17 +253,25 @@ class _Search:
                 FULL JOIN {new} AS new ON {same} WHERE {differs}) USING ({identifiers(keys)}))"""
         relation = f'"_wanted_{follower.name}_{number}"'
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {relation} AS FROM {wanted}")
-        return condition_of(follower, cause, f"{relation} AS wanted", self._settings)
+        return relation
 
 
-def condition_of(follower: Table, cause: Cause, among: str, settings: Settings) -> str:
-    """SQL that is true if a row of `follower` follows, by a cause, from a row that is read.
+def following(
+    relation: str, follower: Table, cause: Cause, others: str, settings: Settings, what: str = "row"
+) -> str:
+    """SQL for the rows of a relation that rows of `follower` follow from, by a cause.
 
     Args:
-        among: SQL of the relation of one of both, `wanted` or `row`; the other one it is true of.
+        others: the relation of the rows of `follower`.
+        what: `wanted` asks the other way round: for the rows of `follower`, which are in
+            `relation`, that follow from `others`.
     """
-    constants = ""
+    other = "wanted" if what == "row" else "row"
     if given := follower.info.get("constants"):
         columns = ", ".join(f'{v!r} AS "{n}"' for n, v in given(settings).items())
-        constants = f", (SELECT {columns}) AS constants"
-    return f"EXISTS (SELECT 1 FROM {among}{constants} WHERE {cause.condition})"
+        others = f"(FROM {others} CROSS JOIN (SELECT {columns}))"
+    if "SELECT" in cause.condition:  # which a join cannot have in its condition
+        return f"""SELECT {what}.* FROM {relation} AS {what}
+            WHERE EXISTS (SELECT 1 FROM {others} AS {other} WHERE {cause.condition})"""
+    return f"""SELECT {what}.* FROM {relation} AS {what}
+        SEMI JOIN {others} AS {other} ON {cause.condition}"""
