@@ -22,6 +22,7 @@ from warehouse_assets.api.routes import (
     ingestions,
     past,
     reviews,
+    tables,
     trips,
 )
 from warehouse_assets.api.runs import Runs
@@ -41,6 +42,7 @@ _ROUTERS = (
     reviews.router,  # nearly all that is asked
     answers.router,
     past.router,
+    tables.router,
     trips.router,
     ingestions.router,
     deliveries.router,

@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from warehouse_assets.api import problems
 from warehouse_assets.api.auth import Guard, client_of
 from warehouse_assets.api.database import Versions
-from warehouse_assets.api.response import Format, preferred, versions_of
+from warehouse_assets.api.formats import Ranking, ranking
+from warehouse_assets.api.response import versions_of
 from warehouse_assets.api.service import Service
 from warehouse_assets.warehouse import PublishedVersion
 
@@ -23,8 +24,8 @@ _MOST_BYTES = 128 * 1024 * 1024
 _BYTES_OF_OVERHEAD = 1000  # of a kept answer: its key, its headers, their places
 _LARGEST_SHARE = 16  # an answer larger than the sixteenth part of all is not kept
 
-Key = tuple[bytes, bytes, Format]
-"""Path and query as they were sent, and the format that is preferred."""
+Key = tuple[bytes, bytes, Ranking]
+"""Path and query as they were sent, and the formats as they are liked."""
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 _POLICY = b"content-security-policy"
@@ -150,7 +151,7 @@ class Middleware:
         path = scope.get("raw_path") or quote(scope["path"]).encode()
         key: Key | None = None
         if is_head or scope["method"] == "GET":
-            key = path, scope["query_string"], preferred(accept)
+            key = path, scope["query_string"], ranking(accept)
             kept = self._cache.get(key)
             if kept and kept.is_of(await self._database.published() or {}):
                 self._metrics.count_kept(True)

@@ -33,11 +33,13 @@ _IN_CURSOR: Mapping[type[Any], Any] = {
     date: date,
     str: Annotated[str, Field(pattern=r"^[^\x00]*$")],
     int: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)],
+    float: float,
+    bool: bool,
 }
 _SECONDS_OF_SILENCE = 60.0
 
 
-def _day(text: str) -> date:
+def day_of(text: str) -> date:
     """A day, YYYY-MM-DD and nothing else.
 
     Raises:
@@ -52,10 +54,10 @@ def _day(text: str) -> date:
 class Ranged(BaseModel):
     """The parameters of an answer about a range of days."""
 
-    first: Annotated[date, BeforeValidator(_day)] | None = Field(
+    first: Annotated[date, BeforeValidator(day_of)] | None = Field(
         None, alias="from", description="First day, UTC.", examples=["2014-03-01"]
     )
-    last: Annotated[date, BeforeValidator(_day)] | None = Field(
+    last: Annotated[date, BeforeValidator(day_of)] | None = Field(
         None, alias="to", description="Last day, included.", examples=["2014-03-01"]
     )
 
@@ -83,13 +85,14 @@ class StrictRoute(APIRoute):
 
     A function that returns a `Response` takes the request, what is in the path, and all parameters
     as one model, `said`. It is called without FastAPI, whose looking them up takes longer than a
-    short answer.
+    short answer. A model that allows other parameters is of one that checks them itself.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What answers a request: as any route, if its parameters are known."""
         model = get_type_hints(self.endpoint).get("said")
         known = _aliases(model) if model else _names(self.dependant)
+        is_open = model is not None and model.model_config.get("extra") == "allow"
         handle = super().get_route_handler()
 
         async def handle_plainly(request: Request) -> Response:
@@ -103,7 +106,7 @@ class StrictRoute(APIRoute):
             handle = handle_plainly
 
         async def handle_strictly(request: Request) -> Response:
-            if request.scope["query_string"]:
+            if request.scope["query_string"] and not is_open:
                 check(request.query_params, known)
             return await handle(request)
 
@@ -161,14 +164,20 @@ def check(sent: QueryParams, known: Sequence[str]) -> None:
         elif times > 1:
             errors[name] = f"The parameter {name!r} is there {times} times; give it once."
     if errors:
-        refusal = Refusal(422, " ".join(errors.values()))
-        refusal.errors = [{"at": name, "reason": reason} for name, reason in errors.items()]
-        raise refusal
+        raise refused(errors)
+
+
+def refused(errors: Mapping[str, str]) -> Refusal:
+    """The refusal of parameters, each with the reason."""
+    refusal = Refusal(422, " ".join(errors.values()))
+    refusal.errors = [{"at": name, "reason": reason} for name, reason in errors.items()]
+    return refusal
 
 
 def kind_of(column: sa.Column[Any]) -> Any:
     """The type of the values of a column in a cursor."""
-    return _IN_CURSOR[column.type.python_type]
+    kind = _IN_CURSOR[column.type.python_type]
+    return kind | None if column.nullable else kind
 
 
 def cursor_of(values: Sequence[Any]) -> str:

@@ -1,19 +1,15 @@
-"""Answers as JSON or CSV, whichever a request wants, with an ETag by which each is known again.
+"""Answers in the format that a request wants, with an ETag by which each is known again.
 
 Those of published tables are made in one transaction: of one version of each table.
 """
 
-import csv
 import hashlib
-import io
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from types import GenericAlias
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Any
 from urllib.parse import urlencode
 
 import duckdb
@@ -26,13 +22,13 @@ from pydantic import BaseModel, Field, WithJsonSchema, create_model
 from starlette.types import Scope
 
 from warehouse_assets.api.database import Reading
+from warehouse_assets.api.formats import MEDIA_TYPES, Format, text_of
 from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.service import service_of
 from warehouse_assets.errors import UsageError
 from warehouse_assets.history.as_of import handles_of, read_moment, view
 from warehouse_assets.warehouse import PublishedVersion
 
-Format = Literal["json", "csv"]
 Connection = sa.Connection | duckdb.DuckDBPyConnection
 """What an answer is read from: the warehouse, or the lake."""
 
@@ -43,44 +39,9 @@ UNCHANGED: Any = {304: {"description": "What `If-None-Match` names is still the 
 TimeWithoutZone = Annotated[
     datetime, WithJsonSchema({"type": "string", "format": "date-time-local"})
 ]
-_MEDIA_TYPES: Mapping[Format, str] = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 _SECONDS_UNTIL_PUBLISHED = "10"
-_CHARACTERS_AT_ONCE = 64 * 1024
+_BYTES_AT_ONCE = 64 * 1024
 _BYTES_IN_MEMORY = 4 * 1024 * 1024
-
-
-def preferred(accept: str) -> Format:
-    """CSV if the header `Accept` says that it is liked more than JSON."""
-    if "csv" not in accept.lower():
-        return "json"
-    likings = dict(_liking(part) for part in accept.lower().split(","))
-    anything = likings.get("*/*", 0.0)
-    csv_liking = likings.get("text/csv", likings.get("text/*", anything))
-    json_liking = likings.get("application/json", likings.get("application/*", anything))
-    return "csv" if csv_liking > json_liking else "json"
-
-
-def _liking(part: str) -> tuple[str, float]:
-    media_type, *parameters = (piece.strip() for piece in part.split(";"))
-    for parameter in parameters:
-        if parameter.startswith("q="):
-            try:
-                return media_type, float(parameter[2:])
-            except ValueError:
-                return media_type, 0.0
-    return media_type, 1.0
-
-
-class Formatted(BaseModel):
-    """The parameter of an answer that there is in both formats."""
-
-    format: Format | None = Field(
-        None, description="Format of the answer; by default what `Accept` says."
-    )
-
-    def wanted(self, request: Request) -> Format:
-        """The format that a request wants: what its parameter says, or else `Accept`."""
-        return self.format or preferred(request.headers.get("accept", ""))
 
 
 def row_model(name: str, columns: Mapping[str, sa.Column[Any]], **others: Any) -> type[BaseModel]:
@@ -108,26 +69,23 @@ def page_model(name: str, row: type[BaseModel], **others: Any) -> type[BaseModel
     return create_model(name.capitalize(), __doc__=f"A page of {name}.", **fields)
 
 
-def in_both_formats(csv_example: str, text: str) -> Any:
-    """The description of an answer in both formats, for the `responses` of a route."""
+def in_formats(formats: Sequence[Format], text: str) -> Any:
+    """The description of an answer in some formats, for the `responses` of a route."""
     changes = "Changes with the answer, which it does when a table is published anew."
+    types = (MEDIA_TYPES[format_].partition(";")[0] for format_ in formats if format_ != "json")
     answered = {
         "description": text,
         "headers": {"ETag": {"description": changes, "schema": {"type": "string"}}},
-        "content": {"text/csv": {"schema": {"type": "string"}, "example": csv_example}},
+        "content": {media_type: {"schema": {"type": "string"}} for media_type in types},
     }
     return {200: answered, **UNCHANGED}
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON has it: times are text, and what is no number is null."""
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+def in_both_formats(csv_example: str, text: str) -> Any:
+    """As `in_formats`, of JSON and CSV."""
+    found = in_formats(["csv"], text)
+    found[200]["content"]["text/csv"]["example"] = csv_example
+    return found
 
 
 async def answer(
@@ -152,12 +110,7 @@ async def answer(
         published = {found.table for found in reading.versions}
         for name in names:
             if name not in published:
-                raise Refusal(
-                    503,
-                    f"The table {name} has not been published yet. Materialise it and what it is "
-                    "computed from.",
-                    Retry_After=_SECONDS_UNTIL_PUBLISHED,
-                )
+                raise not_published(name)
         return make(reading)
 
     return await service_of(request).database.read(names, work, is_short)
@@ -193,6 +146,16 @@ async def answer_as_of(
     return await run_sync(made)
 
 
+def not_published(name: str) -> Refusal:
+    """What is said of a table that is not there yet."""
+    return Refusal(
+        503,
+        f"The table {name} has not been published yet. Materialise it and what it is "
+        "computed from.",
+        Retry_After=_SECONDS_UNTIL_PUBLISHED,
+    )
+
+
 def versions_of(scope: Scope) -> Sequence[PublishedVersion] | None:
     """The versions of the tables that an answer was made of; None if of no published ones."""
     found: Sequence[PublishedVersion] | None = scope["state"].get("versions")
@@ -207,7 +170,7 @@ def formatted(
     rows: Iterable[Sequence[Any]],
     following: str | None = None,
 ) -> Response:
-    """`value` as JSON, or `rows` as CSV (RFC 4180) with a heading.
+    """`value` as JSON, or `rows` as CSV or NDJSON.
 
     Args:
         following: the cursor of the next page, if there is one.
@@ -215,23 +178,26 @@ def formatted(
     if format_ == "json":
         body = pydantic_core.to_json(value, inf_nan_mode="null")
     else:
-        text = io.StringIO(newline="")
-        _write_csv(text, names, rows)
-        body = text.getvalue().encode()
-    return sent(request, body, _MEDIA_TYPES[format_], following)
+        body = b"".join(text_of(format_, names, rows))
+    return sent(request, body, MEDIA_TYPES[format_], following)
 
 
-def long_csv(
-    request: Request, names: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> StreamingResponse:
-    """Rows as CSV, by way of a file if they are many: a slow client would hold up others."""
+def text_file(pieces: Iterable[bytes]) -> IO[bytes]:
+    """A temporary file of all pieces, in memory if it is small: a slow client holds up nobody."""
     with ExitStack() as stack:
-        file = stack.enter_context(
-            SpooledTemporaryFile(_BYTES_IN_MEMORY, "w+", encoding="utf-8", newline="")
-        )
-        _write_csv(file, names, rows)
-        headers = _headers(request, _MEDIA_TYPES["csv"], _pieces(file))
-        stack.pop_all()  # who sends it closes it
+        file = stack.enter_context(SpooledTemporaryFile(_BYTES_IN_MEMORY))
+        file.writelines(pieces)
+        stack.pop_all()
+    return file
+
+
+def sent_file(
+    request: Request, name: str, format_: Format, file: IO[bytes], following: str | None = None
+) -> StreamingResponse:
+    """The answer that has a file, which is closed when it is sent, to be saved under a name."""
+    headers = _headers(request, MEDIA_TYPES[format_], _pieces(file), following)
+    headers["Content-Length"] = str(file.tell())
+    headers["Content-Disposition"] = f'attachment; filename="{name}.{format_}"'
 
     def closing() -> Iterator[bytes]:
         with file:
@@ -269,14 +235,7 @@ def _headers(
     return headers
 
 
-def _write_csv(stream: IO[str], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows with a heading; null is nothing between the commas."""
-    writer = csv.writer(stream)
-    writer.writerow(names)
-    writer.writerows([plain(value) for value in row] for row in rows)
-
-
-def _pieces(file: IO[str]) -> Iterator[bytes]:
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
     file.seek(0)
-    while piece := file.read(_CHARACTERS_AT_ONCE):
-        yield piece.encode()
+    while piece := file.read(_BYTES_AT_ONCE):
+        yield piece

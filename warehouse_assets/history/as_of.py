@@ -177,10 +177,12 @@ def fetch(
         else:
             result = connection.execute(statement)
         return list(result.keys()), [tuple(row) for row in result]
-    values: list[Any] = []
-    if not isinstance(statement, str):
-        compiled = statement.compile(dialect=_DUCKDB)
-        values = [compiled.params[name] for name in compiled.positiontup or ()]
-        statement = str(compiled)
-    found = connection.execute(statement, values)
+    said: Any = (statement,) if isinstance(statement, str) else in_duckdb(statement)
+    found = connection.execute(*said)
     return [column[0] for column in found.description or ()], found.fetchall()
+
+
+def in_duckdb(statement: sa.Select[Any]) -> tuple[str, list[Any]]:
+    """A statement in DuckDB's SQL, and the values that are bound, in their order."""
+    compiled = statement.compile(dialect=_DUCKDB, compile_kwargs={"render_postcompile": True})
+    return str(compiled), [compiled.params[name] for name in compiled.positiontup or ()]

@@ -10,7 +10,7 @@ _OTHER = PublishedVersion("votes", "lake", 7)
 
 
 def key(number: int) -> Key:
-    return (b"/answers/%d" % number, b"", "json")
+    return (b"/answers/%d" % number, b"", ("json", "csv"))
 
 
 def answer(size: int, *versions: PublishedVersion) -> Kept:

@@ -1,8 +1,8 @@
 """The routes of the answers to what people ask: which there are, and the rows of each."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -10,22 +10,29 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from warehouse_assets.api.formats import Format, Formatted, plain, wanted
 from warehouse_assets.api.problems import PROBLEMS, Refusal
-from warehouse_assets.api.request import StrictRoute, check, cursor_of, kind_of, read_cursor
+from warehouse_assets.api.request import StrictRoute, check
 from warehouse_assets.api.response import (
     Connection,
-    Format,
-    Formatted,
     answer_as_of,
     formatted,
     in_both_formats,
-    long_csv,
-    plain,
+    in_formats,
+)
+from warehouse_assets.api.selection import (
+    FILTERS,
+    ColumnDescription,
+    Selecting,
+    Selection,
+    address_of,
+    described,
 )
 from warehouse_assets.api.service import service_of
-from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, order_of, question_of
+from warehouse_assets.api.table_rows import answer_of_rows
+from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, question_of, reads_of
 from warehouse_assets.history.as_of import fetch
-from warehouse_assets.tables import Question, column_names
+from warehouse_assets.tables import Question
 
 router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)
 
@@ -33,25 +40,8 @@ _ASKED: Mapping[str, sa.Table | Question] = {
     **{str(table.name): table for table in ANSWER_TABLES},
     **{question.name: question for question in QUESTIONS},
 }
-_ROWS_ON_A_PAGE = 100
-_ROWS_AT_ONCE = 2000
-# What a person calls the types of columns.
-_KINDS: Mapping[type[Any], str] = {
-    int: "whole number",
-    bool: "boolean",
-    float: "number",
-    datetime: "time",
-    date: "day",
-    str: "text",
-}
-
-
-class ColumnDescription(BaseModel):
-    """A column of an answer."""
-
-    name: str
-    type: str | None = Field(description="text, day, time, number …; null where SQL decides.")
-    description: str | None
+_FORMATS: Sequence[Format] = ("json", "csv", "ndjson", "parquet", "arrow")
+_OF_QUESTION: Sequence[Format] = ("json", "csv", "ndjson")
 
 
 class AnswerDescription(BaseModel):
@@ -61,6 +51,7 @@ class AnswerDescription(BaseModel):
     question: str = Field(description="What it answers.")
     description: str | None = Field(description="What its rows are.")
     address: str = Field(description="Where it is.")
+    tables: list[str] = Field(description="Where the rows are that it is made of.")
     columns: list[ColumnDescription] = Field(
         description="Its columns; none where they follow from the SQL of a question."
     )
@@ -86,40 +77,17 @@ _OF_LIST = in_both_formats(
     "name,question,address\r\noutlier_weeks,Which weeks …?,/answers/outlier_weeks\r\n",
     "The answers there are.",
 )
-_OF_ANSWER = in_both_formats(
-    "year,week_number,votes\r\n2022,0,1\r\n",
-    "JSON is a page; CSV has all rows if no `limit` is given.",
+_OF_ANSWER = in_formats(
+    _FORMATS, "JSON is a page; a file of another format has all rows if no `limit` is given."
 )
 
 
-class _Page(Formatted):
+class _Page(Selecting):
     """What may be said behind the `?` of an answer."""
 
-    limit: int | None = Field(
-        None,
-        ge=1,
-        le=1000,
-        description=f"Rows on a page; by default {_ROWS_ON_A_PAGE} as JSON, all as CSV.",
+    format: Literal["json", "csv", "ndjson", "parquet", "arrow"] | None = Field(
+        None, description="Format of the answer; by default what `Accept` says."
     )
-    after: str | None = Field(None, description="`next` of the page before.")
-    as_of: str | None = Field(
-        None,
-        description="As it was published then: a time, a day (its end), the number of a version, "
-        "or a label.",
-        examples=["2026-11-20T10:00:00Z"],
-    )
-
-
-def _columns(asked: sa.Table | Question) -> list[dict[str, str | None]]:
-    """The columns of a table, each a `ColumnDescription`; those of a question follow from SQL."""
-    return [
-        {
-            "name": str(column.name),
-            "type": _KINDS[column.type.python_type],
-            "description": column.comment,
-        }
-        for column in (asked.columns if isinstance(asked, sa.Table) else ())
-    ]
 
 
 def answer_called(name: str) -> sa.Table | Question:
@@ -143,7 +111,8 @@ async def answers(request: Request, said: Annotated[Formatted, Query()]) -> Resp
             "question": question_of(asked, service_of(request).settings),
             "description": asked.comment if isinstance(asked, sa.Table) else None,
             "address": f"/answers/{quote(name)}",
-            "columns": _columns(asked),
+            "tables": [address_of(table) for table in reads_of(asked)],
+            "columns": described(asked.columns) if isinstance(asked, sa.Table) else [],
         }
         for name, asked in _ASKED.items()
     ]
@@ -151,7 +120,7 @@ async def answers(request: Request, said: Annotated[Formatted, Query()]) -> Resp
     return formatted(request, said.wanted(request), {"answers": told}, names, rows)
 
 
-@router.get("/{name}", response_model=Rows, responses=_OF_ANSWER)
+@router.get("/{name}", response_model=Rows, responses=_OF_ANSWER, openapi_extra=FILTERS)
 async def answer_of(
     request: Request,
     name: Annotated[str, Path(description="A name of /answers.", examples=["batch_completions"])],
@@ -161,33 +130,18 @@ async def answer_of(
     asked = answer_called(name)
     if isinstance(asked, Question):
         return await _answer_of_question(request, asked, said)
-    table, format_, limit = asked, said.wanted(request), said.limit or _ROWS_ON_A_PAGE
-    order = order_of(table)
-    query = sa.select(table).order_by(*order)
-    if said.after is not None:
-        place = read_cursor(said.after, map(kind_of, order))
-        query = query.where(sa.tuple_(*order) > sa.tuple_(*place))
+    table, format_ = asked, wanted(request, said.format, _FORMATS)
+    selection = Selection.of(table, said, request.query_params)
 
-    def make(connection: Connection) -> Response:
-        if format_ == "csv" and said.limit is None and said.after is None:
-            if isinstance(connection, sa.Connection):
-                many: Any = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
-            else:
-                _, many = fetch(connection, query)
-            return long_csv(request, column_names(table), many)
-        _, rows = fetch(connection, query.limit(limit + 1))
-        following = None
-        if len(rows) > limit:
-            end = dict(zip(column_names(table), rows[limit - 1], strict=True))
-            following = cursor_of([end[column.name] for column in order])
-        return _page_of(request, format_, table, _columns(table), rows[:limit], following)
+    def show(rows: Sequence[Sequence[Any]], following: str | None) -> Response:
+        return _page_of(request, "json", table, described(selection.columns), rows, following)
 
-    return await answer_as_of(request, [table], said.as_of, make)
+    return await answer_of_rows(request, format_, selection, said, show)
 
 
 async def _answer_of_question(request: Request, question: Question, said: _Page) -> Response:
     check(request.query_params, ["format", "as_of"])  # its answer has one page
-    format_ = said.wanted(request)
+    format_ = wanted(request, said.format, _OF_QUESTION)
 
     def make(connection: Connection) -> Response:
         names, found = fetch(connection, question.sql)

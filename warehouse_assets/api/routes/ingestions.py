@@ -13,9 +13,11 @@ from pydantic import BaseModel, Field
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute
 from warehouse_assets.api.response import reply
+from warehouse_assets.api.selection import address_of
 from warehouse_assets.api.service import service_of
 from warehouse_assets.api.uploads import BODY_TYPES, FORM_FIELDS, FORM_TYPE, receive
 from warehouse_assets.ingestions import ENDS, Ingestion
+from warehouse_assets.tables import REJECTED_RECORDS
 
 router = APIRouter(
     prefix="/trips/ingestions",
@@ -72,6 +74,7 @@ class IngestionStatus(Accepted):
     bytes: int | None = Field(None, description="Size of the file, as it was sent.")
     rows: int | None = Field(None, description="Rows taken so far.")
     rejected: int | None = Field(None, description="Rows rejected so far, with line and reason.")
+    rejected_url: str = Field(description="Where those are, each with its line and the reason.")
     is_known: bool = Field(False, description="Whether its content had been taken before.")
     tables: list[str] = Field(description="Tables that have been published since.")
     reason: str | None = Field(description="Why it failed.")
@@ -202,6 +205,12 @@ def _accepted(request: Request, ingestion: Ingestion) -> Accepted:
     return Accepted(id=ingestion.id, status_url=str(status_url), events_url=str(events_url))
 
 
+def _rejected(ingestion: Ingestion) -> str:
+    """Where the rejected records of its file are, whose name in the archive has its id."""
+    of_file = {"source": "trips", "unit.like": f"*{ingestion.id}*"}
+    return address_of(REJECTED_RECORDS, **of_file)
+
+
 def _status(request: Request, ingestion: Ingestion) -> IngestionStatus:
     told = ingestion.events()
     figures: dict[str, Any] = {}
@@ -225,6 +234,7 @@ def _status(request: Request, ingestion: Ingestion) -> IngestionStatus:
         | _accepted(request, ingestion).model_dump()
         | {
             "status": last,
+            "rejected_url": str(request.base_url).rstrip("/") + _rejected(ingestion),
             "phase": None if last in ENDS else phase,
             "is_over": last in ENDS,
             "received_at": told[0].at if told else None,

@@ -12,9 +12,10 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
+from warehouse_assets.api.formats import Formatted, plain
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute, check
-from warehouse_assets.api.response import Formatted, formatted, in_both_formats, plain
+from warehouse_assets.api.response import formatted, in_both_formats
 from warehouse_assets.api.routes.answers import answer_called
 from warehouse_assets.api.service import Service, service_of
 from warehouse_assets.catalogue import TABLES, order_of, reads_of

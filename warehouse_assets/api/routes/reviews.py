@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api.database import Reading
+from warehouse_assets.api.formats import Formatted
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import (
     Ranged,
@@ -24,7 +25,6 @@ from warehouse_assets.api.request import (
     read_cursor,
 )
 from warehouse_assets.api.response import (
-    Formatted,
     answer,
     formatted,
     in_both_formats,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from warehouse_assets.api import charts
 from warehouse_assets.api.database import Reading
+from warehouse_assets.api.formats import Format, Formatted
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import (
     OfRegion,
@@ -22,8 +23,6 @@ from warehouse_assets.api.request import (
 )
 from warehouse_assets.api.response import (
     UNCHANGED,
-    Format,
-    Formatted,
     answer,
     formatted,
     in_both_formats,

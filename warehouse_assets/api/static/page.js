@@ -157,6 +157,17 @@ function showFigures(data) {
 
 let stops = [];
 
+// How many lines were rejected, leading to them.
+function showRejected(cell, rejected, url) {
+  cell.textContent = count(rejected);
+  if (!rejected) return;
+  const link = document.createElement("a");
+  const { pathname, search } = new URL(url);
+  link.href = pathname + search;
+  link.textContent = cell.textContent;
+  cell.replaceChildren(link);
+}
+
 function row(ingestion) {
   const element = document.createElement("tr");
   const cells = Array.from({ length: 5 }, () => element.insertCell());
@@ -171,7 +182,7 @@ function row(ingestion) {
     cells[1].append(reason);
   }
   cells[2].textContent = count(ingestion.rows);
-  cells[3].textContent = count(ingestion.rejected);
+  showRejected(cells[3], ingestion.rejected, ingestion.rejected_url);
   cells[2].className = cells[3].className = "number";
   if (ingestion.received_at) cells[4].textContent = time.format(new Date(ingestion.received_at));
   return { element, state, cells };
@@ -196,7 +207,7 @@ async function showLatest() {
     stops.push(follow(path, ingestion.last_event, (name, data) => {
       showEvent(shown.state, name, data);
       if ("rows" in data) shown.cells[2].textContent = count(data.rows);
-      if ("rejected" in data) shown.cells[3].textContent = count(data.rejected);
+      if ("rejected" in data) showRejected(shown.cells[3], data.rejected, ingestion.rejected_url);
       if (ENDS.has(name)) showLatest();
     }));
   }
