@@ -22,7 +22,7 @@ def test_every_route_refuses_what_it_does_not_know_and_names_what_there_is(
         told = f"there are: {', '.join(known)}." if known else "takes no parameters."
         if "filters" in known:
             known.remove("filters")
-            told = f"there are: {', '.join(known)}, and the columns year, week_number, votes."
+            told = f"there are: {', '.join(known)}, and the columns year, week_number, votes"
         address = (
             path.replace("{name}", "outlier_weeks").replace("{", "").replace("}", "")
             + "?unheard-of=x"
