@@ -23,6 +23,8 @@ def test_every_route_refuses_what_it_does_not_know_and_names_what_there_is(
         if "filters" in known:
             known.remove("filters")
             told = f"there are: {', '.join(known)}, and the columns year, week_number, votes"
+        if "key" in known:
+            told = "there are: year, week_number, since, until, limit."
         address = (
             path.replace("{name}", "outlier_weeks").replace("{", "").replace("}", "")
             + "?unheard-of=x"
