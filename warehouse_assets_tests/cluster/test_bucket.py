@@ -45,7 +45,7 @@ def test_all_tables_are_those_of_a_folder_whoever_computes_them(
         sources.grow(number)
         for house in (here, *there):
             sources.deliver(number, house.settings.inbox)
-            done = house.run(*ALL, checks=number == ROUNDS)
+            done = house.run(*ALL, checks=False)
             assert done.success
         (groups,) = done.asset_materializations_for_node("trip_groups")
         assert str(groups.metadata["computed_by"].value).startswith("Spark Connect")
