@@ -35,11 +35,12 @@ def test_what_is_ingested_is_answered_rebuilt_and_maintained(
     # A whole number, as of SQLite, though PostgreSQL sums to a decimal.
     assert "│ Prague │     1 │" in regions
 
-    execute(url, f"DROP TABLE {WEEKLY_TRIPS.name}")
+    execute(url, f"DROP TABLE {WEEKLY_TRIPS.name} CASCADE")
     rebuilt = command("rebuild")
     assert rebuilt.exit_code == 0
     assert "votes: 2 rows" in rebuilt.output
     assert execute(url, "SELECT sum(trips) FROM weekly_trips") == [(2,)]
+    assert execute(url, "SELECT region FROM regions_with_cheap_mobile") == [("Prague",)]
     assert command("maintain").exit_code == 0
     analyzed = "SELECT reltuples FROM pg_class WHERE relname = 'votes'"
     assert execute(url, analyzed) == [(2.0,)]
