@@ -62,7 +62,8 @@ class SparkServer:
         main = sys.modules["__main__"]
         if not hasattr(main, "__file__"):
             # The client takes such a process, forked or of `python -c`, for its own tests: ends it.
-            main.__file__ = "<none>"
+            # A name of no file would be looked for by processes that it starts.
+            main.__file__ = None
         from pyspark.sql.connect.client import DefaultChannelBuilder
         from pyspark.sql.connect.client.retries import DefaultPolicy
         from pyspark.sql.connect.session import SparkSession
@@ -102,10 +103,9 @@ class SparkServer:
         if self._failed is not None and time.monotonic() - self._failed[0] < _SECONDS_OF_A_FAILURE:
             raise self._failed[1]
         try:
-            with warnings.catch_warnings():
-                # The client says so on its own, too.
-                warnings.filterwarnings("ignore", r"\[RETRIES_EXCEEDED\]")
-                yield
+            # The client says so on its own, too.
+            warnings.filterwarnings("ignore", r"\[RETRIES_EXCEEDED\]")
+            yield
         except PySparkException as error:
             self._close()
             # Of a connection there is a page; what is wrong with it is in one of its lines.
