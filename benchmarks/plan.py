@@ -42,6 +42,8 @@ _TRIPS_CASES = (
                 [
                     Subject("DuckDB, in the process", "trips_groups.computed"),
                     Subject("Sail, on the same machine", "trips_groups.on_sail", target=2),
+                    Subject("DuckDB, the lake in a bucket", "trips_groups.in_a_bucket"),
+                    Subject("Sail, the lake in a bucket", "trips_groups.on_sail_in_a_bucket"),
                 ],
                 [_LAKE],
                 data="make_trips",

@@ -5,6 +5,9 @@ computes all four tables that follow from the trips, `daily_trips` among them, f
 the lake, as its assets do.
 """
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -22,8 +25,10 @@ from warehouse_assets.defs.trips.tables import (
     constants_of,
     fine_zoom,
 )
+from warehouse_assets.lake.storage import place_of, write_whole
 from warehouse_assets.orchestration.computation import compute, compute_added
 from warehouse_assets.settings import Settings
+from warehouse_assets_tests.object_store import Bucket, ObjectStore
 from warehouse_assets_tests.sail import Sail
 
 _SQL = Path(warehouse_assets.defs.trips.__file__).parent / "sql"
@@ -58,6 +63,38 @@ def on_sail(context: Context) -> None:
         _compute(context, Settings.from_environment({**home, "ENGINE_URL": server.url}))
     finally:
         server.kill()
+
+
+def in_a_bucket(context: Context) -> None:
+    """Measure what the assets compute with the lake in object storage, a process of its own."""
+    with _lake_in_a_bucket(context) as home:
+        _compute(context, Settings.from_environment(home))
+
+
+def on_sail_in_a_bucket(context: Context) -> None:
+    """Measure the same with both."""
+    with _lake_in_a_bucket(context) as home:
+        server = Sail(context.folder / "sail.log")
+        server.start()
+        try:
+            _compute(context, Settings.from_environment({**home, "ENGINE_URL": server.url}))
+        finally:
+            server.kill()
+
+
+@contextmanager
+def _lake_in_a_bucket(context: Context) -> Iterator[Mapping[str, str]]:
+    """The environment of a warehouse whose lake is in a bucket, with all trips."""
+    store = ObjectStore(context.folder / "store.log")
+    try:
+        bucket = Bucket(store.port)
+        os.environ.update(bucket.environment)  # for this process, and for an engine
+        lake, place = context.templates / "trips-lake" / "lake", place_of(bucket.uri)
+        for file in (path for path in lake.rglob("*") if path.is_file()):
+            write_whole(place / file.relative_to(lake).as_posix(), file.read_bytes())
+        yield {**environment(context.folder / "home"), "LAKE_URI": bucket.uri}
+    finally:
+        store.kill()
 
 
 def _compute(context: Context, settings: Settings) -> None:
