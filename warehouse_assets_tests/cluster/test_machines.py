@@ -18,7 +18,7 @@ from warehouse_assets_tests.stress import tasks
 
 pytestmark = pytest.mark.own_duckdb
 
-_TIMES = 4
+_TIMES = 2
 # It takes 30 s, each table after the other two minutes.
 _SECONDS_UNTIL_GIVEN_UP = 75
 # Who holds a lock of a table; those who wait for one are active.
