@@ -66,9 +66,8 @@ def changes(name: str, since: str, until: str, limit: int) -> None:
         terminal.out.print(f"{name}: nothing changed.", markup=False)
         return
     title = f"{name}: {found.added:,} added, {found.changed:,} changed, {found.removed:,} removed"
-    rows = [[one.kind, *old_to_new(one)] for one in found.rows]
-    headings = ["", *(column.replace("_", " ") for column in found.names)]
-    terminal.print_table(title, headings, rows, found.total - len(rows))
+    keys = [] if isinstance(asked, Question) else key_names(asked)
+    _print_changes(title, found, ["", *found.names], ["", *keys], [])
 
 
 @click.command(
@@ -126,7 +125,7 @@ def _show(found: Explanation, places: Places, since: str | None) -> None:
     if not found.row.total:
         terminal.out.print(f"{found.table.name}: the row is what it was.", markup=False)
         return
-    _show_rows(title, found.table, found.row, places)
+    _show_rows(title, found.table, found.row, places, ())
     for step in found.steps:
         name = step.table.name
         what = f"{name}, on which depends {step.context}" if step.context else str(name)
@@ -136,7 +135,7 @@ def _show(found: Explanation, places: Places, since: str | None) -> None:
             counted = (
                 f"{changes.added:,} added, {changes.changed:,} changed, {changes.removed:,} removed"
             )
-        _show_rows(f"{what}: {counted}", step.table, step.changes, places)
+        _show_rows(f"{what}: {counted}", step.table, step.changes, places, step.used)
         for arrival, rows in list(step.loads.items())[-_MOST_FILES:]:
             file = places.file(step.table, arrival)
             terminal.out.print(f"{rows:,} of them came in {file}", markup=False)
@@ -144,24 +143,51 @@ def _show(found: Explanation, places: Places, since: str | None) -> None:
         terminal.out.print(note, markup=False)
 
 
-def _show_rows(title: str, table: sa.Table, changes: Changes, places: Places) -> None:
+def _show_rows(
+    title: str, table: sa.Table, changes: Changes, places: Places, used: Sequence[str]
+) -> None:
     """Show rows, and of loaded tables where they came from; what is null in all is left out."""
     told = [change.after or change.before or {} for change in changes.rows]
     found = [places.place(table, row) for row in told]
-    is_loaded, is_mixed = any(found), changes.added < changes.total
+    came_from, kind = ["came from"] * any(found), [""] * (changes.added < changes.total)
     shown = [
         name
         for name in changes.names
-        if any(row[name] is not None for row in told) and not (is_loaded and name == "arrival")
+        if any(row[name] is not None for row in told) and not (came_from and name == "arrival")
     ]
+    needed = [*kind, *key_names(table), *came_from]
+    _print_changes(title, changes, [*kind, *shown, *came_from], needed, used, found)
+
+
+def _print_changes(
+    title: str,
+    changes: Changes,
+    shown: Sequence[str],
+    needed: Sequence[str],
+    used: Sequence[str],
+    places: Sequence[str] = (),
+) -> None:
+    """Print columns of rows: those needed, and as many as fit, first what changed or was used."""
     rows = []
-    for change, place in zip(changes.rows, found, strict=True):
+    for number, change in enumerate(changes.rows):
         values = dict(zip(changes.names, old_to_new(change), strict=True))
-        kind, came_from = [change.kind] * is_mixed, [place] * is_loaded
-        rows.append([*kind, *(values[name] for name in shown), *came_from])
-    names = [name.replace("_", " ") for name in shown]
-    headings = [*[""] * is_mixed, *names, *["came from"] * is_loaded]
-    terminal.print_table(title, headings, rows, changes.total - len(rows))
+        values |= {"": change.kind, "came from": places[number] if places else None}
+        rows.append([values[name] for name in shown])
+    changed = [
+        name
+        for name in changes.names
+        if any(
+            one.before and one.after and one.before[name] != one.after[name] for one in changes.rows
+        )
+    ]
+    known = [
+        name for index, name in enumerate(shown) if any(row[index] is not None for row in rows)
+    ]
+    ranked = dict.fromkeys([*needed, *changed, *used, *known, *shown])
+    order = [shown.index(name) for name in ranked if name in shown]
+    first = sum(name in shown for name in dict.fromkeys(needed))
+    headings = [name.replace("_", " ") for name in shown]
+    terminal.print_fitting(title, headings, rows, changes.total - len(rows), order, first)
 
 
 def old_to_new(change: Change) -> list[object]:

@@ -44,6 +44,7 @@ out = _Terminal(soft_wrap=False, highlight=False, emoji=False)
 err = _Terminal(stderr=True, highlight=False, emoji=False)
 
 _NARROWEST_COLUMN = 7
+_LONGEST_FOLDED = 40
 _SECONDS_BETWEEN_LINES = 5.0
 
 Rows = Sequence[Sequence[object]]
@@ -81,6 +82,40 @@ def print_table(title: str, headings: Sequence[str], rows: Rows, more: int = 0) 
         out.print(f"… and {more:,} more rows")
 
 
+def print_fitting(
+    title: str, headings: Sequence[str], rows: Rows, more: int, ranked: Sequence[int], needed: int
+) -> None:
+    """Print of a wide table the columns that the terminal has room for, and name the others.
+
+    Args:
+        ranked: all columns, by their place, the most important first.
+        needed: how many of these are shown in any case.
+    """
+    room, kept = out.width - 1, set[int]()
+    for rank, index in enumerate(ranked):
+        width = 3 + max(4, _width_of(headings, rows, index))
+        if rank < needed:
+            width = min(width, 3 + out.width // 3)
+        if rank < needed or width <= room:
+            kept.add(index)
+            room -= width
+    shown = [[value for index, value in enumerate(row) if index in kept] for row in rows]
+    names = [heading for index, heading in enumerate(headings) if index in kept]
+    print_table(title, names, shown, more)
+    if others := [heading for index, heading in enumerate(headings) if index not in kept]:
+        out.print(f"not shown: {', '.join(others)}", markup=False)
+
+
+def _width_of(headings: Sequence[str], rows: Rows, index: int) -> int:
+    return max(map(_width, [headings[index], *(row[index] for row in rows)]))
+
+
+def _width(value: object) -> int:
+    """How wide a column must be to show a value readably: short ones may be folded at spaces."""
+    text = visible(words(value))
+    return max(map(len, text.split()), default=0) if len(text) <= _LONGEST_FOLDED else len(text)
+
+
 def _print_records(headings: Sequence[str], rows: Rows) -> None:
     """Print each row as lines of heading and value, for rows too wide for a grid."""
     headings = [visible(heading) for heading in headings]
@@ -93,12 +128,23 @@ def _print_records(headings: Sequence[str], rows: Rows) -> None:
 
 def _print_grid(headings: Sequence[str], rows: Rows) -> None:
     table = Table()
+    widths = [
+        min(_width_of(headings, rows, index), out.width // 3) for index in range(len(headings))
+    ]
+    spare = out.width - 1 - sum(widths) - 3 * len(widths)
+    is_room = spare >= 0
+    for index, heading in enumerate(headings):
+        cells = [heading, *(row[index] for row in rows)]
+        whole = max(len(visible(words(cell))) for cell in cells)
+        more = max(0, min(spare, whole - widths[index]))
+        widths[index], spare = widths[index] + more, spare - more
     for index, heading in enumerate(headings):
         is_number = all(isinstance(row[index], int | float | None) for row in rows)
         table.add_column(
             Text(visible(heading)),
             justify="right" if is_number and rows else "left",
             overflow="fold",
+            width=widths[index] if is_room else None,
         )
     for row in rows:
         table.add_row(*(_cell(value) for value in row))

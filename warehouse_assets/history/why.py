@@ -30,12 +30,14 @@ class Step:
         loads: how many of them came with which arrival, if that is known of them.
         context: what of the row depends on these, of other rows, too, in words; of such rows it is
             not told what they follow from.
+        used: the columns of it that the SELECTs read by which it was found.
     """
 
     table: Table
     changes: Changes
     loads: Mapping[int, int]
     context: str = ""
+    used: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class _Search:
         self._is_of_one_moment = before is None
         self._found: dict[Table, Select] = {}
         self._used: dict[Table, set[str]] = {}
+        self._last_used: Sequence[str] = ()
         self.notes: list[str] = []
 
     def begin(self, table: Table, key: Mapping[str, str]) -> None:
@@ -190,7 +193,7 @@ class _Search:
     def step(self, table: Table, limit: int, context: str = "") -> Step:
         """What was found last."""
         changes = changes_of(self._connection, table, limit)
-        return Step(table, changes, self._loads(table), context)
+        return Step(table, changes, self._loads(table), context, self._last_used)
 
     def _find(self, table: Table, wanted: Sequence[tuple[Table, Cause]]) -> bool:
         name = str(table.name)
@@ -213,6 +216,7 @@ class _Search:
         used = {c for f, _ in wanted for c in self._found[f].columns[name]}
         before, after = (self._handles[side][name] for side in SIDES)
         find_difference(self._lake, self._connection, table, before, after, choose, sorted(used))
+        self._last_used = sorted(used)
         self._keep(table, used)
         return True
 

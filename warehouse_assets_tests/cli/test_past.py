@@ -2,10 +2,11 @@
 
 import pytest
 
+from warehouse_assets.cli import terminal
 from warehouse_assets_tests.cli.conftest import Command
 from warehouse_assets_tests.cli.test_answers import cells
 from warehouse_assets_tests.history.rounds import moment
-from warehouse_assets_tests.house import House, vote
+from warehouse_assets_tests.house import House, post, vote
 
 
 @pytest.mark.usefixtures("filled")
@@ -61,6 +62,26 @@ def test_why_goes_down_to_the_file(command: Command, house: House) -> None:
         refused = command("why", *wrong)
         assert refused.exit_code in {1, 2}
         assert words in refused.stderr
+
+
+@pytest.mark.usefixtures("filled")
+def test_of_a_wide_table_is_shown_what_fits(
+    command: Command, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = moment()
+    late = {**post(9), "Title": "long " * 60, "Tags": "<sql>", "Score": 4}
+    house.deliver("late.json", [late])
+    assert house.run(checks=False).success
+    monkeypatch.setattr(terminal.out, "width", 80)
+
+    asked = ("mean_votes_per_post_per_week", "2022-01-10", "--since", before)
+    for arguments in (("why", *asked), ("changes", "posts", "--since", before)):
+        output = command(*arguments).output
+        assert max(map(len, output.splitlines())) <= 80
+        assert "2022-01-03" in output
+        omitted = output.split("not shown: ")[1]
+        assert "title" in omitted
+        assert "long long" not in output
 
 
 @pytest.mark.usefixtures("filled")
