@@ -16,7 +16,8 @@ from warehouse_assets.lake import Lake
 from warehouse_assets.orchestration.families import Family, definitions_of, file_kinds
 from warehouse_assets.orchestration.history import dead_runs_sensor, keep_open
 from warehouse_assets.orchestration.maintenance import maintenance_job
-from warehouse_assets.settings import Settings, slips_in_words
+from warehouse_assets.setting_slips import slips_in_words
+from warehouse_assets.settings import Settings
 from warehouse_assets.warehouse import warehouse_at
 
 FAMILIES: list[Family] = [

@@ -5,9 +5,8 @@ not to pydantic-settings: `.env` has to be in the environment anyway, for Dagste
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
     from sqlalchemy import Table
 
-_NEAR = 0.85  # of 1, which is equal: a letter or two of a name of usual length
-# Other software has such names, too (`API_KEY`): more is asked for before one is taken for a slip.
-_COMMON = "API_"
 _WHAT_IT_MUST_BE = {
     "float_parsing": "it must be a number",
     "decimal_parsing": "it must be a number",
@@ -334,42 +330,6 @@ SETTINGS = tuple(
 def in_words(text: str, settings: Settings) -> str:
     """A text in which the fields of `settings` stand in braces, with their values instead."""
     return text.format(**dict(settings))
-
-
-def misspelt_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that are no settings but nearly so, with the settings that may be meant."""
-    known = [setting.variable for setting in SETTINGS]
-    found = {}
-    for name in sorted(environment.keys() - set(known)):
-        near = get_close_matches(name.upper(), known, 1, _NEAR)
-        if near and _may_be(name, environment[name], near[0]):
-            found[name] = near[0]
-    return found
-
-
-_told: set[str] = set()
-
-
-def slips_in_words(environment: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """A sentence for each variable with a misspelt name, once in a process; no value is in it."""
-    for name, meant in misspelt_settings(environment).items():
-        if name not in _told:
-            _told.add(name)
-            yield (
-                f"The environment variable {name} is ignored: there is no such setting. Is "
-                f"{meant} meant? docs/settings.md lists all settings."
-            )
-
-
-def _may_be(name: str, value: str, variable: str) -> bool:
-    """Whether the variable is likely to be meant as the setting, and not for other software."""
-    if not variable.startswith(_COMMON):
-        return True
-    try:
-        Settings.from_environment({variable: value})
-    except SettingError:
-        return False
-    return name.upper().startswith(_COMMON) and bool(value)
 
 
 def _refused(error: "ErrorDetails") -> SettingError:

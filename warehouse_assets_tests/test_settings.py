@@ -5,7 +5,8 @@ import pytest
 from warehouse_assets.defs.school.tables import STUDENTS, TEST_RUNS
 from warehouse_assets.defs.trips.tables import TRIP_GROUPS, TRIPS
 from warehouse_assets.errors import SettingError
-from warehouse_assets.settings import SETTINGS, Settings, misspelt_settings, slips_in_words
+from warehouse_assets.setting_slips import misspelt_settings, slips_in_words
+from warehouse_assets.settings import SETTINGS, Settings
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.integration.processes import run_forked
 

@@ -78,7 +78,7 @@ def main() -> None:
 
     load_dotenv(Path(".env"))  # as Dagster's own commands do
 
-    from warehouse_assets.settings import slips_in_words
+    from warehouse_assets.setting_slips import slips_in_words
 
     for slip in slips_in_words():
         click.echo(f"Warning: {slip}", err=True)

@@ -9,37 +9,37 @@ and why it cannot be used.
 """
 
 import glob
-import io
-import re
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import duckdb
 from arro3.core import RecordBatch
 from sqlalchemy import Table, Text
 
+from warehouse_assets.ingest.csv_header import (
+    HEAD_BYTES,
+    Header,
+    missing_columns,
+    names_of_columns,
+    read_header,
+    recognises,
+)
 from warehouse_assets.ingest.csv_records import (
     MOST_RECORD_BYTES,
     Layout,
-    NotARecordError,
     fields_of,
     may_end_amid_quotes,
     read_lines,
     read_records,
     readable,
-    split_record,
 )
 from warehouse_assets.ingest.file_kinds import FileKind, Unit, reject_unit
-from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingest.plain_text import (
-    DAMAGED,
     MARK,
     UnreadableFileError,
     make_plain,
-    opened,
 )
 from warehouse_assets.ingest.staging import (
     FIELDS,
@@ -55,14 +55,10 @@ from warehouse_assets.lake import LakeTable, WrittenFile
 from warehouse_assets.lake.commit import cast_query
 from warehouse_assets.lake.files import write_parquet
 from warehouse_assets.tables import column_names, identifiers
-from warehouse_assets.times import BLANKS
 
-_DELIMITERS = (",", ";", "\t", "|")  # the header shows which, or a line `sep=` before it
-_TELLS_DELIMITER = re.compile("sep=(.)")  # Excel writes and reads such a line
 # Of the file at once. A quarter of DuckDB's own number: memory that large comes from the system
 # each time, which clears it.
 _BUFFER_BYTES = 8 << 20
-_HEAD_BYTES = 1 << 16
 _MOST_CHARACTERS_SHOWN = 200
 
 
@@ -76,7 +72,7 @@ def csv_files(table: Table, answers: Sequence[str] = ()) -> FileKind:
     return FileKind(
         name,
         table,
-        partial(_recognises, table),
+        partial(recognises, table),
         stage_csv_files,
         answers=answers,
         takes=f"{name} (.csv, also .gz; by the name {name}… or by the header)",
@@ -101,25 +97,6 @@ def stage_csv_files(
         raise TypeError("records of CSV need a table")
     create_stage(connection, table.declaration)
     return _Reader(connection, table, is_numbered).read(units, spool)
-
-
-@dataclass(frozen=True)
-class _Header:
-    """The names of the columns, stripped and in small letters, and how they are written.
-
-    Args:
-        text: the names as they are written.
-        lines: how many lines there are before the first record.
-    """
-
-    text: str
-    names: Sequence[str]
-    delimiter: str
-    lines: int
-
-    def has(self, known: Collection[str]) -> bool:
-        """Whether a column has one of these names."""
-        return not set(known).isdisjoint(self.names)
 
 
 @dataclass(frozen=True)
@@ -160,30 +137,33 @@ class _Reader:
                 reject_unit(self.connection, unit, str(error), error.seen)
         return [each for layout, files in groups.items() for each in self._read(layout, files)]
 
-    def _header(self, path: Path) -> tuple[_Header | None, bytes]:
+    def _header(self, path: Path) -> tuple[Header | None, bytes]:
         """The header of a file, which has LF at the ends of its lines afterwards; and its head."""
         with path.open("rb") as stream:
-            head = stream.read(_HEAD_BYTES)
+            head = stream.read(HEAD_BYTES)
             if b"\r" in head and b"\n" not in head:
                 copy, chunk = path.with_suffix(".lf"), head
                 with copy.open("wb") as writer:
                     while chunk:
                         writer.write(chunk.replace(b"\r", b"\n"))
-                        chunk = stream.read(_HEAD_BYTES)
+                        chunk = stream.read(HEAD_BYTES)
                 copy.replace(path)
         with path.open("rb") as stream:
-            return _read_header(stream, path.stat().st_size, self.table), head
+            return read_header(stream, path.stat().st_size, self.table), head
 
-    def _layout(self, unit: Unit, header: _Header, head: bytes) -> Layout:
+    def _layout(self, unit: Unit, header: Header, head: bytes) -> Layout:
         """How the records behind a header are laid out; columns that nobody wants are noted.
 
         Raises:
             UnreadableFileError: a column is missing, or there twice.
         """
-        wanted = _names(self.table).values()
+        wanted = names_of_columns(self.table).values()
         found = [[p for p, name in enumerate(header.names) if name in known] for known in wanted]
         doubled = [known for known, at in zip(wanted, found, strict=True) if at[1:]]
-        problems = [("missing in", _missing(header, self.table)), ("more than once in", doubled)]
+        problems = [
+            ("missing in", missing_columns(header, self.table)),
+            ("more than once in", doubled),
+        ]
         reasons = [
             f"columns {what} the header: {', '.join(' or '.join(known) for known in columns)}"
             for what, columns in problems
@@ -283,82 +263,3 @@ class _Reader:
             with file.path.open("rb") as stream:
                 lines = read_lines(stream, file.path.stat().st_size)
                 yield from read_records(lines, file.arrival, layout, wanted, file.header_lines)
-
-
-def _recognises(table: Table, file: InboxFile) -> bool:
-    """Whether a file in the inbox is for `table`: its name or its header says so."""
-    name = file.name.lower()
-    if not name.endswith((".csv", ".csv.gz")):
-        return False
-    if name.startswith(str(table.name)):
-        return True
-    try:
-        with opened(file.path) as stream:
-            # A header is at the beginning, however much there is to unpack.
-            head = stream.read(_HEAD_BYTES)
-        head = head if b"\n" in head else head.replace(b"\r", b"\n")
-        header = _read_header(io.BytesIO(head), len(head), table)
-    except (OSError, UnreadableFileError, *DAMAGED):
-        return False
-    return header is not None and not _missing(header, table)
-
-
-def _read_header(stream: BinaryIO, size: int, table: Table) -> _Header | None:
-    """The first record that is not blank, split by the delimiter that finds most columns."""
-    delimiters: Sequence[str] = _DELIMITERS
-    for part in read_lines(stream, size):
-        lines = [line.decode() for line in part.texts]
-        for index, line in enumerate(lines):
-            if told := _TELLS_DELIMITER.fullmatch(line.rstrip("\r")):
-                delimiters = (told[1],)
-            elif line.strip(BLANKS):
-                header = _header_of(lines[index:], delimiters, table)
-                return replace(header, lines=part.positions[index] - 1 + header.lines)
-    return None
-
-
-def _header_of(lines: Sequence[str], delimiters: Sequence[str], table: Table) -> _Header:
-    """The header that `lines` begin with."""
-    candidates = []
-    for delimiter in delimiters:
-        try:
-            fields, used = split_record(lines, delimiter)
-        except NotARecordError:
-            continue
-        names = [field.strip().lower() for field in fields]
-        names = _without_trailing(names, lines[used:], delimiter)
-        candidates.append(_Header("\n".join(lines[:used]), names, delimiter, used))
-    if not candidates:
-        raise UnreadableFileError("the header cannot be read: its quotes are not closed")
-    wanted = _names(table).values()
-    return max(candidates, key=lambda header: sum(map(header.has, wanted)))
-
-
-def _without_trailing(names: list[str], lines: Sequence[str], delimiter: str) -> list[str]:
-    """The names without empty ones at the end that the first record has no fields for.
-
-    Programs that end the header with a delimiter may not do so with the records.
-    """
-    last = max((place for place, name in enumerate(names, 1) if name), default=1)
-    first = next((place for place, line in enumerate(lines) if line.strip(BLANKS)), len(lines))
-    try:
-        fields, _ = split_record(lines[first:] or [""], delimiter)
-    except NotARecordError:
-        return names
-    return names[:last] if len(fields) == last else names
-
-
-def _names(table: Table) -> dict[str, Sequence[str]]:
-    """The CSV columns that `table` wants, each with the names that a header may give it."""
-    names: dict[str, Sequence[str]] = {}
-    for column in table.columns:
-        if field := column.info.get("field"):
-            names.setdefault(field, (field, *column.info.get("also_called", ())))
-    return names
-
-
-def _missing(header: _Header, table: Table) -> list[Sequence[str]]:
-    """The names of columns that must be there and are not."""
-    required = {c.info["field"] for c in table.columns if "field" in c.info and not c.nullable}
-    names = _names(table)
-    return [known for field, known in names.items() if field in required and not header.has(known)]

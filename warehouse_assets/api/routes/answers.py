@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from warehouse_assets.api.conditions import FILTERS
 from warehouse_assets.api.formats import Format, Formatted, plain, wanted
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute, check
@@ -21,7 +22,6 @@ from warehouse_assets.api.response import (
     in_formats,
 )
 from warehouse_assets.api.selection import (
-    FILTERS,
     ColumnDescription,
     Selecting,
     Selection,

@@ -9,15 +9,13 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
+from warehouse_assets.api.conditions import FILTERS, KINDS, OPERATORS
 from warehouse_assets.api.formats import MEDIA_TYPES, Format, plain, wanted
 from warehouse_assets.api.html import rendered
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute
 from warehouse_assets.api.response import formatted, in_formats, page_model, sent
 from warehouse_assets.api.selection import (
-    FILTERS,
-    KINDS,
-    OPERATORS,
     ColumnDescription,
     Selecting,
     Selection,
