@@ -40,8 +40,9 @@ def test_commands_do_the_same_as_with_a_folder(
     assert "weekly" in answers
     assert _told(there, "answers") == answers
     assert everything(there) == everything(here)
-    for words in (("check", "--deep"), ("maintain",), ("rebuild",)):
+    for words in (("label", "then"), ("check", "--deep"), ("maintain",), ("rebuild",)):
         _told(there, *words)
     assert everything(there) == everything(here)
+    assert _told(there, "answers", "--as-of", "then") == _told(here, "answers", "--as-of", "today")
     assert _told(there, "answers") == answers
     assert not (there.settings.home / "lake").exists()
