@@ -40,7 +40,7 @@ test: .venv/installed
 # Every table computed by an engine of its own, in an environment of its own: its client brings
 # pandas, which DuckDB then imports in every command.
 test-cluster: .venv/cluster/installed
-	.venv/cluster/bin/pytest --numprocesses 2 --dist worksteal --quiet warehouse_assets_tests/cluster \
+	.venv/cluster/bin/pytest --numprocesses 4 --dist worksteal --quiet warehouse_assets_tests/cluster \
 		warehouse_assets_tests/orchestration/test_computation*.py warehouse_assets_tests/deploy
 
 .venv/cluster/installed: .venv/installed requirements-cluster.lock
