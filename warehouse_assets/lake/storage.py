@@ -78,7 +78,16 @@ def make_readable(place: Place, engine: duckdb.DuckDBPyConnection) -> None:
     """Have DuckDB read and write `place` by the same addresses as Delta."""
     if isinstance(place, Path):
         return
-    from obstore.fsspec import FsspecStore
+    from obstore.fsspec import BufferedFile, FsspecStore
+
+    class WholeFile(BufferedFile):
+        """DuckDB takes fewer bytes than it asked for, as at the end of a buffer, for an error."""
+
+        def read(self, length: int = -1) -> bytes:
+            found = [part := super().read(length)]
+            while part and (length := length - len(part)) > 0:
+                found.append(part := super().read(length))
+            return b"".join(found)
 
     class RememberingStore(FsspecStore):
         """What is known of a file is not asked again: DuckDB asks eleven times in each query.
@@ -95,6 +104,18 @@ def make_readable(place: Place, engine: duckdb.DuckDBPyConnection) -> None:
                     self.known.clear()
                 self.known[path] = found
             return self.known[path]
+
+        def _open(
+            self,
+            path: str,
+            mode: str = "rb",
+            block_size: Any = None,
+            autocommit: Any = True,
+            cache_options: Any = None,
+            **options: Any,
+        ) -> BufferedFile:
+            del block_size, autocommit, cache_options
+            return WholeFile(self, path, cast(Any, mode), **options)
 
         def modified(self, path: str) -> datetime:
             return cast(datetime, self.info(path)["last_modified"])

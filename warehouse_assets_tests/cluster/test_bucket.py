@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from warehouse_assets.lake import Lake
 from warehouse_assets_tests.cluster.everything import ALL, everything
 from warehouse_assets_tests.cluster.machines import Machine, dying, maintain_all, run
 from warehouse_assets_tests.cluster.sources import ROUNDS, Sources
@@ -50,6 +51,18 @@ def test_all_tables_that_an_engine_computes_are_those_of_a_folder(
     assert not (there.settings.home / "lake").exists()
     assert there.published("trip_groups") == here.published("trip_groups")
     assert not [name for name in bucket.names() if "computing-" in name]
+
+
+def test_files_greater_than_what_is_read_at_once_are_read_whole(
+    tmp_path: Path, bucket: Bucket
+) -> None:
+    file = f"{bucket.uri}/great.parquet"
+    summed = "SELECT count(*), sum(id), bit_xor(noise) FROM"
+    made = "(SELECT range AS id, hash(range) AS noise FROM range(3000000))"
+    with Lake(bucket.uri, tmp_path, 10**9).connect() as connection:
+        connection.execute(f"COPY {made} TO ? (FORMAT parquet)", [file])
+        read = connection.execute(f"{summed} read_parquet(?)", [file]).fetchall()
+        assert read == connection.execute(f"{summed} {made}").fetchall()
 
 
 def test_a_warehouse_that_is_killed_again_and_again_ends_as_one_in_a_folder(
