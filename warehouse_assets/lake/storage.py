@@ -15,9 +15,9 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
 from warehouse_assets.errors import SettingError, StoreError, naming
@@ -41,7 +41,6 @@ _TRIES: dict[str, Any] = {
 }
 # With this begin the messages of Delta, of obstore, and of DuckDB for obstore; pages may follow.
 _FAILED = re.compile(r"Generic S3 error:?\s*(.*?)\s*(?:\n\s*Debug source|\n\n|\Z)", re.DOTALL)
-_MOST_KNOWN = 100_000  # files, of some hundred bytes each
 _DRAWING = re.compile(r"\x1b\[\d*m|↳")
 _LONGEST = 300
 _SECONDS_OF_A_FAILURE = 30
@@ -78,47 +77,7 @@ def make_readable(place: Place, engine: duckdb.DuckDBPyConnection) -> None:
     """Have DuckDB read and write `place` by the same addresses as Delta."""
     if isinstance(place, Path):
         return
-    from obstore.fsspec import BufferedFile, FsspecStore
-
-    class WholeFile(BufferedFile):
-        """DuckDB takes fewer bytes than it asked for, as at the end of a buffer, for an error."""
-
-        def read(self, length: int = -1) -> bytes:
-            found = [part := super().read(length)]
-            while part and (length := length - len(part)) > 0:
-                found.append(part := super().read(length))
-            return b"".join(found)
-
-    class RememberingStore(FsspecStore):
-        """What is known of a file is not asked again: DuckDB asks eleven times in each query.
-
-        A file that DuckDB reads has a name of its own and never changes.
-        """
-
-        known: ClassVar[dict[str, dict[str, Any]]] = {}
-
-        async def _info(self, path: str, **options: Any) -> dict[str, Any]:
-            if path not in self.known:
-                found = await super()._info(path, **options)
-                if len(self.known) > _MOST_KNOWN:
-                    self.known.clear()
-                self.known[path] = found
-            return self.known[path]
-
-        def _open(
-            self,
-            path: str,
-            mode: str = "rb",
-            block_size: Any = None,
-            autocommit: Any = True,
-            cache_options: Any = None,
-            **options: Any,
-        ) -> BufferedFile:
-            del block_size, autocommit, cache_options
-            return WholeFile(self, path, cast(Any, mode), **options)
-
-        def modified(self, path: str) -> datetime:
-            return cast(datetime, self.info(path)["last_modified"])
+    from warehouse_assets.lake.object_files import RememberingStore
 
     engine.register_filesystem(RememberingStore("s3", **_TRIES))
 
