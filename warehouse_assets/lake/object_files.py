@@ -23,13 +23,16 @@ class SharedFile(BufferedFile):
         self._content = self._range(0, self.size) if self.size <= _READ_AT_ONCE else None
 
     def seek(self, loc: int, whence: int = 0) -> int:
+        """Go to a place, of this thread alone."""
         self._of_thread.at = loc + (0, self.tell(), self.size)[whence]
         return self.tell()
 
     def tell(self) -> int:
+        """Where this thread is."""
         return cast(int, getattr(self._of_thread, "at", 0))
 
     def read(self, length: int = -1) -> bytes:
+        """So many bytes, or all that are left; fewer only at the end of the file."""
         start = self.tell()
         end = self.size if length < 0 else min(start + length, self.size)
         self._of_thread.at = end
@@ -69,4 +72,5 @@ class RememberingStore(FsspecStore):
         return kind(self, path, cast(Any, mode), **options)
 
     def modified(self, path: str) -> datetime:
+        """When a file was written."""
         return cast(datetime, self.info(path)["last_modified"])
