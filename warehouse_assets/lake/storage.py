@@ -82,6 +82,17 @@ def make_readable(place: Place, engine: duckdb.DuckDBPyConnection) -> None:
     engine.register_filesystem(RememberingStore("s3", **_TRIES))
 
 
+def names_in(folder: UPath) -> set[str]:
+    """The names of all files in a folder of object storage, relative to it.
+
+    Raises:
+        StoreError: the object storage refused, or did not answer for some time.
+    """
+    with store_explained(folder):
+        beginning = len(folder.path.rstrip("/")) + 1
+        return {path[beginning:] for path in folder.fs.find(folder.path)}
+
+
 def remove_folder(folder: Place) -> None:
     """Remove a folder with all that is in it, if it is there."""
     if isinstance(folder, Path):

@@ -20,7 +20,13 @@ from sqlalchemy import Table
 
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import ConflictError, LakeError
-from warehouse_assets.lake.storage import Place, options_for_delta, read_whole, store_explained
+from warehouse_assets.lake.storage import (
+    Place,
+    names_in,
+    options_for_delta,
+    read_whole,
+    store_explained,
+)
 from warehouse_assets.lake.weeks import files_in, is_by_week
 from warehouse_assets.tables import WEEK, delta_field, delta_schema
 
@@ -170,6 +176,8 @@ class LakeTable:
     ) -> None:
         """Look whether the table's files are there and whole: at its log, and at their footers.
 
+        In object storage, where a file is there whole or not at all, one list of names tells.
+
         Args:
             handle: as `open_existing` gave it.
 
@@ -179,6 +187,11 @@ class LakeTable:
         if handle is None:
             if next(self.path.rglob("*.parquet"), None) is not None:
                 raise self._unreadable("it has Parquet files but no _delta_log")
+            return
+        if not isinstance(self.path, Path):
+            missing = set(names_of(handle)) - names_in(self.path)
+            if missing:
+                raise self._unreadable(f"{self.path / min(missing)} is not there")
             return
         for entry in self._log.glob("*.json"):
             if _is_empty(entry):

@@ -9,12 +9,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from warehouse_assets.errors import LakeError
 from warehouse_assets.lake import Lake
+from warehouse_assets.lake.table import names_of
 from warehouse_assets_tests.cluster.everything import ALL, everything
 from warehouse_assets_tests.cluster.machines import Machine, dying, maintain_all, run
 from warehouse_assets_tests.cluster.sources import ROUNDS, Sources
 from warehouse_assets_tests.house import House
 from warehouse_assets_tests.integration.state import state_of
+from warehouse_assets_tests.lake.tables import Stored
+from warehouse_assets_tests.lake.test_weeks import BY_DAY, STAYS
 from warehouse_assets_tests.object_store import Bucket, Fault, Proxy, is_commit
 from warehouse_assets_tests.sail import Sail
 from warehouse_assets_tests.stress import tasks
@@ -63,6 +67,19 @@ def test_files_greater_than_what_is_read_at_once_are_read_whole(
         connection.execute(f"COPY {made} TO ? (FORMAT parquet)", [file])
         read = connection.execute(f"{summed} read_parquet(?)", [file]).fetchall()
         assert read == connection.execute(f"{summed} {made}").fetchall()
+
+
+def test_a_file_that_is_gone_is_told_of_before_anything_is_computed(
+    tmp_path: Path, bucket: Bucket
+) -> None:
+    stays = Stored(Lake(bucket.uri, tmp_path, 10**9, is_by_week=True), STAYS)
+    stays.append(BY_DAY)
+    with stays.lake.connect() as connection:
+        stays.table.check_readable(connection, stays.table.open())
+        (gone,) = (name for name in names_of(stays.table.open()) if "2024-01-08" in name)
+        (stays.table.path / gone).unlink()
+        with pytest.raises(LakeError, match=f"stays cannot be read: .*{gone} is not there"):
+            stays.table.check_readable(connection, stays.table.open())
 
 
 def test_a_warehouse_that_is_killed_again_and_again_ends_as_one_in_a_folder(
