@@ -4,14 +4,23 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import date
+from itertools import count
 from pathlib import Path
 from threading import Event, Thread
 
 import dagster as dg
 import pytest
 
+from warehouse_assets import crash_points
+from warehouse_assets.defs.forum.tables import VOTES as VOTES_TABLE
+from warehouse_assets.lake import Lake
+from warehouse_assets.runs import failed_steps
+from warehouse_assets.tables import column_names
 from warehouse_assets_tests.cluster.machines import VOTES, Machine, load_often, run
-from warehouse_assets_tests.house import House
+from warehouse_assets_tests.crashes import hooked
+from warehouse_assets_tests.house import House, vote
+from warehouse_assets_tests.lake.tables import Stored
 from warehouse_assets_tests.object_store import Bucket
 from warehouse_assets_tests.postgres import execute, postgres_url
 from warehouse_assets_tests.stress import tasks
@@ -69,6 +78,37 @@ def test_machines_that_load_at_once_lose_nothing_and_load_nothing_twice(
 def _published(environment: Mapping[str, str], table: str) -> list[tuple[object, ...]]:
     rows = execute(environment["WAREHOUSE_URL"], f"SELECT * FROM {table}")
     return sorted([tuple(row) for row in rows], key=repr)
+
+
+def test_a_run_that_always_comes_second_gives_up_and_the_next_one_goes_on(
+    tmp_path: Path, instance: dg.DagsterInstance, bucket: Bucket
+) -> None:
+    there = House(tmp_path / "here", instance, LAKE_URI=bucket.uri, **tasks.ENVIRONMENT)
+    others = Stored(Lake(bucket.uri, tmp_path / "elsewhere", 10**9), VOTES_TABLE)
+    numbers = count(100)
+
+    def be_first(point: str, name: str) -> None:
+        if point in {"commit to be written", "merge to be written"} and name == "votes":
+            crash_points.hook = None
+            number = next(numbers)
+            row = dict.fromkeys(column_names(VOTES_TABLE))
+            row |= {"id": number, "post_id": 1, "creation_date": date(2022, 1, 3), "arrival": 9}
+            others.append([tuple(row.values())], {f"elsewhere/{number}": 1})
+            crash_points.hook = be_first
+
+    there.deliver("votes.jsonl", [vote(1, 1), {"Id": "x"}])
+    with hooked(be_first):
+        result = there.run("votes", checks=False)
+    ((step, reason),) = failed_steps(result)
+    assert step == "votes"
+    assert "Another process committed to the lake table votes" in reason
+    tries = list(range(100, next(numbers)))
+    assert len(tries) == 4
+    assert sorted(there.stored("votes", "id")) == [(number,) for number in tries]
+
+    assert failed_steps(there.run("votes", checks=False)) == []
+    assert sorted(there.stored("votes", "id")) == [(number,) for number in [1, *tries]]
+    assert there.stored("rejected_records", "raw") == [('{"Id": "x"}',)]
 
 
 def test_a_store_that_is_away_fails_the_run_soon_and_the_next_run_goes_on(
