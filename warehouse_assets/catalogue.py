@@ -39,8 +39,17 @@ ANSWER_TABLES = tuple(table for table in TABLES if "answers" in table.info)
 """The tables that answer a question, which is in their `info["answers"]`."""
 
 
+ANSWERS: Mapping[str, Sequence[Table | Question]] = {
+    name: (
+        *(table for table in declared.TABLES if "answers" in table.info),
+        *getattr(declared, "QUESTIONS", ()),
+    )
+    for name, declared in _DECLARED.items()
+}
+"""The answers of each family, by its name."""
+
 QUESTIONS: tuple[Question, ...] = tuple(
-    question for family in _DECLARED.values() for question in getattr(family, "QUESTIONS", ())
+    asked for answers in ANSWERS.values() for asked in answers if isinstance(asked, Question)
 )
 
 ASKED: Mapping[str, Table | Question] = {

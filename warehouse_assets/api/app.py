@@ -19,6 +19,7 @@ from warehouse_assets.api.routes import (
     about,
     answers,
     deliveries,
+    families,
     ingestions,
     past,
     reviews,
@@ -46,6 +47,7 @@ _ROUTERS = (
     trips.router,
     ingestions.router,
     deliveries.router,
+    families.router,
     about.router,
 )
 _SECONDS_FOR_REQUESTS_AT_THE_END = 5

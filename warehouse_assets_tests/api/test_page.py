@@ -1,19 +1,17 @@
-import shutil
-from collections.abc import Iterator
+"""Sending files from the start page, and watching what becomes of them."""
+
 from datetime import date, datetime
-from functools import partial
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 
 from warehouse_assets.api.auth import add_key
 from warehouse_assets.defs.trips.tables import WEEKLY_TRIPS
-from warehouse_assets.ingestions import Ingestion
 from warehouse_assets.lake import Lake
 from warehouse_assets.warehouse import publish
+from warehouse_assets_tests.api.browsing import Page
 from warehouse_assets_tests.api.serving import (
     COLUMNS,
     ROW,
@@ -24,80 +22,12 @@ from warehouse_assets_tests.api.serving import (
 )
 from warehouse_assets_tests.lake.tables import Stored
 
-_FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
-# At once, as the row may be replaced between two questions.
-_FIRST_ROW = (
-    "return [...document.querySelectorAll('#ingestions tr:first-child td')].map(c => c.innerText)"
-)
-# What is seen of the chart of the weeks; nothing as long as it is not there.
-_PICTURE = """
-const image = document.querySelector("img[src*='weeks.svg']"), canvas = new OffscreenCanvas(30, 20);
-if (!image.complete || !image.naturalWidth) return "";
-const context = canvas.getContext("2d");
-context.drawImage(image, 0, 0, 30, 20);
-return [...context.getImageData(0, 0, 30, 20).data].join();
-"""
-_CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-_DRIVER = shutil.which("chromedriver")
-
-pytestmark = pytest.mark.skipif(
-    _CHROMIUM is None or _DRIVER is None, reason="there is no Chromium with its driver"
-)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = _CHROMIUM or ""
-    profile = tmp_path_factory.mktemp("profile")
-    for flag in (*_FLAGS, f"--user-data-dir={profile}", "--window-size=1000,1300"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options, webdriver.ChromeService(_DRIVER))
-    try:
-        yield chrome
-    finally:
-        chrome.quit()
-
-
-class Page:
-    """The page of a service, as a person sees it."""
-
-    def __init__(self, browser: webdriver.Chrome, served: Served) -> None:
-        self.browser = browser
-        self.served = served
-        self.console()  # what former pages said
-        browser.get(served.address)
-
-    def element(self, name: str) -> WebElement:
-        return self.browser.find_element(By.ID, name)
-
-    def awaits(self, name: str, text: str) -> None:
-        """Wait until an element shows a text."""
-        eventually(lambda: text in self.element(name).text)
-
-    def send(self, file: Path) -> None:
-        self.element("file").send_keys(str(file))
-        self.element("submit").click()
-
-    def ingestion(self, number: int = 1) -> Ingestion:
-        """The newest ingestion, when there are so many."""
-        eventually(lambda: len(self.served.service.ingestions.all()) == number)
-        return self.served.service.ingestions.all()[0]
-
-    def awaits_row(self, *cells: str) -> None:
-        """Wait until the row of the latest file begins with these cells."""
-        eventually(lambda: self.browser.execute_script(_FIRST_ROW)[: len(cells)] == [*cells])
-
-    def console(self) -> list[str]:
-        """What the browser complains of, but for pictures that are not there yet."""
-        entries = self.browser.execute("getLog", {"type": "browser"})["value"]
-        return [str(entry["message"]) for entry in entries if ".svg" not in str(entry["message"])]
-
 
 @pytest.fixture
 def page(browser: webdriver.Chrome, served: Served) -> Page:
-    return Page(browser, served)
+    found = Page(browser, served)
+    eventually(lambda: found.run("return document.getElementById('kind').value"))
+    return found
 
 
 @pytest.fixture
@@ -162,13 +92,10 @@ def test_what_fails_is_told_in_words_before_it_is_sent_or_afterwards(
     assert page.element("reason").text == "The column region is <missing>."
 
 
-def test_pictures_are_shown_anew_after_each_file(page: Page, file: Path) -> None:
+def test_answers_are_shown_anew_after_each_file(page: Page, file: Path) -> None:
     lake = Lake(page.served.service.settings.lake, page.served.service.settings.scratch, 10**9)
     weekly = Stored(lake, WEEKLY_TRIPS)
-    missing = partial(page.browser.find_elements, By.CSS_SELECTOR, "figure .missing")
-    eventually(lambda: len(missing()) == 2)
-    assert all("once trips have been taken" in note.text for note in missing())
-    seen = {""}
+    page.awaits("answer-weekly_trips", "once its data have come in")
     for number in (1, 2):
         at = datetime.fromisoformat(f"2018-05-{28 + number}")
         weekly.append([(f"Region {number}", date(2018, 5, 28), "funny_car", 7, at)])
@@ -176,8 +103,7 @@ def test_pictures_are_shown_anew_after_each_file(page: Page, file: Path) -> None
         page.send(file)
         page.ingestion(number).tell("succeeded", rows=100, rejected=0, is_known=False)
         page.awaits("live-state", "done")
-        eventually(lambda: page.browser.execute_script(_PICTURE) not in seen)
-        seen.add(page.browser.execute_script(_PICTURE))
+        page.awaits("answer-weekly_trips", f"Region {number}")
 
 
 def test_a_browser_that_is_given_the_key_shows_the_page(
