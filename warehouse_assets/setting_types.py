@@ -166,6 +166,18 @@ def _hosts(text: str) -> frozenset[str]:
     return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
 
 
+def _origins(text: str) -> frozenset[str]:
+    """Origins of pages, separated by commas; `*` is any."""
+    found = _hosts(text)
+    for origin in sorted(found - {"*"}):
+        if not re.fullmatch(r"https?://[^\s/?#@]+", origin):
+            raise ValueError(
+                f"{origin!r} is not the origin of a page: it must be like https://app.example.com "
+                "or http://localhost:3000, without a path, or * for any"
+            )
+    return found
+
+
 def _part_of_day(hours: int) -> int:
     """Hours that divide a day."""
     if hours not in {1, 2, 3, 4, 6, 8, 12, 24}:
@@ -184,6 +196,7 @@ Memory = Annotated[int, BeforeValidator(_memory)]
 Address = Annotated[str, BeforeValidator(_address)]
 KeyHashes = Annotated[tuple[str, ...], BeforeValidator(_key_hashes)]
 Hosts = Annotated[frozenset[str], BeforeValidator(_hosts)]
+Origins = Annotated[frozenset[str], BeforeValidator(_origins)]
 
 Hours = Annotated[float, Field(ge=0.01, le=24 * 3660)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]

@@ -236,6 +236,12 @@ class Settings(BaseModel):
         "0",
         "Requests that one client may make in a minute; 0 is any number.",
     )
+    cors_origins: kinds.Origins = _setting(
+        "CORS_ORIGINS",
+        "",
+        "Origins of pages whose scripts may ask the API, separated by commas, such as "
+        "https://app.example.com; * is any, and empty is none but its own.",
+    )
     api_connections: kinds.Positive = _setting(
         "API_CONNECTIONS",
         "8",

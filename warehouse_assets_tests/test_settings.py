@@ -31,6 +31,8 @@ WRONG = [
     ("DELIVERY_OPEN_HOURS", "0", "from 0.01 to"),
     ("API_KEYS", "my secret key", "64 hexadecimal digits"),
     ("API_KEYS_FILE", "~nobody-of-that-name", "home folder"),
+    ("CORS_ORIGINS", "https://a.example, app.example.com", "'app.example.com' is not the origin"),
+    ("CORS_ORIGINS", "https://a.example/path", "without a path"),
     ("API_REQUESTS_PER_MINUTE", "-1", "from 0 to 1e+09"),
     ("WAREHOUSE_URL", "warehouse.db", "SQLite file"),
     ("WAREHOUSE_URL", "sqlite:///", "SQLite file"),

@@ -11,6 +11,7 @@ from importlib.metadata import version
 import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from warehouse_assets.api import problems
@@ -50,6 +51,7 @@ _ROUTERS = (
     families.router,
     about.router,
 )
+_HEADERS_OF_PAGES = ("Authorization", "Content-Type", "If-None-Match", "Last-Event-ID", "X-API-Key")
 _SECONDS_FOR_REQUESTS_AT_THE_END = 5
 
 
@@ -58,7 +60,25 @@ class _App(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """What a request passes, from the front to the routes."""
-        return Middleware(super().build_middleware_stack(), self.state.service)
+        service: Service = self.state.service
+        ours = Middleware(super().build_middleware_stack(), service)
+        if not (origins := service.settings.cors_origins):
+            return ours
+        # Before the rest: a browser asks without a key whether it may ask.
+        return CORSMiddleware(
+            ours,
+            allow_origins=sorted(origins),
+            allow_methods=("GET", "HEAD", "POST", "OPTIONS"),
+            allow_headers=_HEADERS_OF_PAGES,
+            expose_headers=(
+                "Allow",
+                "Content-Disposition",
+                "ETag",
+                "Link",
+                "Location",
+                "Retry-After",
+            ),
+        )
 
 
 def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:

@@ -23,6 +23,7 @@ from fastapi.responses import Response
 from starlette.types import Scope
 
 from warehouse_assets.api import problems
+from warehouse_assets.api.former import VERSION
 from warehouse_assets.errors import SettingError
 from warehouse_assets.settings import Settings
 
@@ -32,7 +33,7 @@ Headers = Mapping[bytes, bytes]
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = re.compile(r"bearer +(\S+)\s*", re.IGNORECASE)
 _BASIC = re.compile(r"basic +(\S+)\s*", re.IGNORECASE)
-_WITHOUT_KEY = frozenset({"/health/live", "/health/ready"})
+_WITHOUT_KEY = frozenset(v + p for v in ("", VERSION) for p in ("/health/live", "/health/ready"))
 # Browsers ask for a name and a password at the first; the key is the password. Each is a header of
 # its own, for of several in one Chromium looks at one.
 _CHALLENGES = ('Basic realm="warehouse", charset="UTF-8"', 'Bearer realm="warehouse"')
@@ -203,6 +204,7 @@ class Guard:
             if is_of_this_machine(settings.api_host)
             else None
         )
+        self._origins = settings.cors_origins
         self._keys = keys
         self._limit = RequestLimit(settings.api_requests_per_minute)
 
@@ -239,9 +241,12 @@ class Guard:
         if scope["method"] not in _SAFE_METHODS and b"origin" in headers:
             origin = headers[b"origin"].decode("latin-1").lower()
             asked_from = urlsplit(origin).netloc if "://" in origin else origin
-            if asked_from not in {host, self._public}:
+            is_allowed = not self._origins.isdisjoint({origin, "*"})
+            if asked_from not in {host, self._public} and not is_allowed:
                 return problems.answer(
-                    403, f"Pages of {asked_from} may not send anything to this service."
+                    403,
+                    f"Pages of {asked_from} may not send anything to this service, unless the "
+                    "setting CORS_ORIGINS names them.",
                 )
         return None
 

@@ -6,16 +6,18 @@ It is one step and not several, since each costs as much as looking up a short a
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from warehouse_assets.api import problems
 from warehouse_assets.api.auth import Guard, client_of
 from warehouse_assets.api.database import Versions
 from warehouse_assets.api.formats import Ranking, ranking
+from warehouse_assets.api.former import VERSION, with_version
 from warehouse_assets.api.response import versions_of
 from warehouse_assets.api.service import Service
 from warehouse_assets.warehouse import PublishedVersion
@@ -46,6 +48,7 @@ _HEADERS_OF_PICTURES: RawHeaders = (
     *_HEADERS[1:],
 )
 _START = "http.response.start"
+_EVENTS = b"text/event-stream"
 _OK, _NOT_MODIFIED = 200, 304
 _OF_CONTENT = frozenset({b"content-type", b"content-length"})
 _SECONDS_UNTIL_ANOTHER_SERVICE = "10"
@@ -122,6 +125,8 @@ class Middleware:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        if with_version(scope["path"]):
+            scope = {**scope, "root_path": VERSION}  # links begin with it, routes do not
         headers = dict(scope["headers"])
         told = _Told(send, headers.get(b"if-none-match", b"").decode("latin-1"))
         name: str | None = None
@@ -146,8 +151,7 @@ class Middleware:
             self._account(scope, told, name, time.perf_counter() - began)
 
     async def _answer(self, scope: Scope, accept: str, receive: Receive, told: "_Told") -> None:
-        # The server leaves the body of an answer to a HEAD out; a stream would have no end.
-        is_head = scope["method"] == "HEAD" and not scope["path"].endswith("/events")
+        is_head = scope["method"] == "HEAD"  # the server leaves the body of its answer out
         path = scope.get("raw_path") or quote(scope["path"]).encode()
         key: Key | None = None
         if is_head or scope["method"] == "GET":
@@ -168,7 +172,10 @@ class Middleware:
         method = "GET" if is_head else scope["method"]
         inner = {**scope, "state": {}, "method": method, "raw_path": path}
         try:
-            await self._app(inner, counted, told.send)
+            with anyio.CancelScope() as scope_of_answer:
+                if is_head:  # a stream would have no end
+                    told.end_stream = scope_of_answer.cancel
+                await self._app(inner, counted, told.send)
         finally:
             told.route = _route(inner)
         versions = versions_of(inner)
@@ -198,7 +205,8 @@ class _Told:
     """What is answered, with headers that keep pages to what this service serves.
 
     What is known to whoever asks, by its ETag, is not sent again. `body` is that of an answer that
-    was made at once.
+    was made at once. Of a stream of events, `end_stream` is called instead of sending what follows
+    its headers.
     """
 
     def __init__(self, send: Send, if_none_match: str) -> None:
@@ -210,6 +218,7 @@ class _Told:
         self.headers: RawHeaders = ()
         self.body: bytes | None = None
         self.bytes = self.received = 0
+        self.end_stream: Callable[[], None] | None = None
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer."""
@@ -223,6 +232,9 @@ class _Told:
                 self.status = _NOT_MODIFIED
                 headers = [header for header in headers if header[0] not in _OF_CONTENT]
             await self._send({"type": _START, "status": self.status, "headers": headers})
+            if self.end_stream and sent.get(b"content-type", b"").startswith(_EVENTS):
+                await self._send({"type": "http.response.body", "body": b""})
+                self.end_stream()
             return
         body, more = bytes(message.get("body", b"")), message.get("more_body", False)
         self._parts += 1
@@ -244,4 +256,4 @@ def _route(scope: Scope) -> str:
     path = getattr(scope.get("route"), "path_format", None)
     if isinstance(path, str):
         return path
-    return "/static" if scope["path"].startswith("/static/") else "none"
+    return "/static" if scope["path"].removeprefix(VERSION).startswith("/static/") else "none"

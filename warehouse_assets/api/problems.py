@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from warehouse_assets.errors import (
     GoneError,
@@ -86,9 +87,19 @@ async def _of_status(request: Request, error: Exception) -> Response:
     if type(error) is HTTPException and detail == _title(error.status_code):
         detail = f"There is no {request.url.path} here."
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            allowed = (error.headers or {}).get("Allow", "")
+            allowed = _allowed(request)
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers={"Allow": allowed})
             detail = f"{request.method} is not possible here, only {allowed}."
+            return answer(405, detail, headers={"Allow": allowed})
     return answer(error.status_code, detail, getattr(error, "errors", None), error.headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of an address, of which each route knows its own only."""
+    routes = (r for r in request.app.routes if r.matches(request.scope)[0] is not Match.NONE)
+    found = {method for route in routes for method in getattr(route, "methods", ())} or {"GET"}
+    return ", ".join(sorted(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())))
 
 
 async def _of_values(request: Request, error: Exception) -> Response:

@@ -10,6 +10,8 @@ from warehouse_assets.api.auth import Keys, RequestLimit, add_key, hash_of
 from warehouse_assets.cli.service import api_key
 from warehouse_assets.errors import SettingError
 from warehouse_assets_tests.api.serving import (
+    COLUMNS,
+    ROW,
     NoRuns,
     Served,
     assert_is_problem,
@@ -171,3 +173,44 @@ def test_only_a_service_of_this_machine_alone_has_to_be_called_by_its_names(
     assert served.client.get(url, headers={"Host": "localhost:1234"}).status_code == 200
     with serving(settings_of(tmp_path / "open", API_HOST="0.0.0.0")) as everywhere:
         assert status(everywhere, Host="warehouse.example") == 200
+
+
+_PAGE = "https://app.example.com"
+
+
+def _asked_by_a_page(served: Served, origin: str) -> tuple[str | None, str | None, int]:
+    """Of a page's script: who may read, who may send with a key; and how sending ends."""
+    url = f"{served.address}/v1/trips/ingestions"
+    wishes = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "x-api-key,content-type",
+    }
+    before = served.client.options(url, headers=wishes)
+    sent = served.client.post(url, data=COLUMNS + ROW, headers={"Origin": origin})
+    name = "Access-Control-Allow-Origin"
+    return sent.headers.get(name), before.headers.get(name), sent.status_code
+
+
+def test_pages_of_other_sites_may_not_ask_unless_the_setting_names_them(tmp_path: Path) -> None:
+    for setting, named, others in [
+        ("", (None, None, 403), (None, None, 403)),
+        (f"https://b.example, {_PAGE.upper()}", (_PAGE, _PAGE, 202), (None, None, 403)),
+        ("*", ("*", "*", 202), ("*", "*", 202)),
+    ]:
+        with serving(settings_of(tmp_path, CORS_ORIGINS=setting)) as served:
+            assert _asked_by_a_page(served, _PAGE) == named
+            assert _asked_by_a_page(served, "https://evil.example") == others
+
+
+def test_a_page_that_may_ask_reads_headers_but_sends_no_cookies(tmp_path: Path) -> None:
+    key = made_key(tmp_path)
+    with serving(settings_of(tmp_path, CORS_ORIGINS=_PAGE)) as served:
+        without = served.client.get(f"{served.address}/v1/answers", headers={"Origin": _PAGE})
+        assert without.status_code == 401
+        assert without.headers["Access-Control-Allow-Origin"] == _PAGE
+        head = {"Origin": _PAGE, "X-API-Key": key}
+        answer = served.client.get(f"{served.address}/v1/answers", headers=head)
+        assert answer.status_code == 200
+        assert "ETag" in answer.headers["Access-Control-Expose-Headers"]
+        assert "Access-Control-Allow-Credentials" not in answer.headers

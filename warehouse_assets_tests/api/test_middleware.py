@@ -1,8 +1,10 @@
 """What is kept in memory, how much of it and for how long; headers; and requests for them alone."""
 
+import pytest
+
 from warehouse_assets.api.middleware import Cache, Kept, Key
 from warehouse_assets.warehouse import PublishedVersion
-from warehouse_assets_tests.api.serving import Served
+from warehouse_assets_tests.api.serving import COLUMNS, ROW, Served, assert_is_problem
 
 _OLD = PublishedVersion("trips", "lake", 1)
 _NEW = PublishedVersion("trips", "lake", 2)
@@ -66,8 +68,48 @@ def test_head_is_answered_as_get_is_but_without_the_body(served: Served) -> None
         assert (head.status_code, head.content) == (get.status_code, b"")
         same = ("Content-Type", "Content-Length", "Vary")
         assert [head.headers.get(name) for name in same] == [get.headers.get(name) for name in same]
+
+
+def test_head_of_a_stream_gives_its_headers_and_ends(served: Served) -> None:
     events = f"{served.address}/trips/ingestions/{served.create().id}/events"
-    assert served.client.head(events).status_code == 405
+    with served.client.get(events, stream=True) as get:
+        for _ in range(2):  # by one connection, which would wait for the end
+            head = served.client.head(events, timeout=10)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["Content-Type"] == get.headers["Content-Type"]
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+def test_each_address_tells_its_methods(shared: Served, prefix: str) -> None:
+    for path, methods in {
+        "/answers": "GET, HEAD, OPTIONS",
+        "/trips/ingestions": "GET, HEAD, OPTIONS, POST",
+        "/deliveries": "OPTIONS, POST",
+        "/product/a%2Fb/reviews": "GET, HEAD, OPTIONS",
+        "/static/page.js": "GET, HEAD, OPTIONS",
+    }.items():
+        options = shared.client.options(f"{shared.address}{prefix}{path}")
+        assert (options.status_code, options.headers["Allow"]) == (204, methods)
+        refused = shared.client.delete(f"{shared.address}{prefix}{path}")
+        assert_is_problem(refused, 405, "DELETE", methods)
+        assert refused.headers["Allow"] == methods
+    assert_is_problem(shared.client.options(f"{shared.address}{prefix}/nothing"), 404)
+
+
+def test_what_is_asked_with_a_version_leads_on_with_it(served: Served) -> None:
+    for prefix in ("", "/v1"):
+        address = served.address + prefix
+        sent = served.client.post(f"{address}/trips/ingestions", data=COLUMNS + ROW).json()
+        assert sent["status_url"].startswith(f"{address}/trips/ingestions/2")
+        assert served.client.get(sent["status_url"]).json()["id"] == sent["id"]
+        assert served.client.get(f"{address}/static/page.js").status_code == 200
+        assert served.client.get(f"{address}/health/live").json() == {"status": "live"}
+    assert served.client.get(f"{served.address}/v1").history
+    assert_is_problem(served.client.get(f"{served.address}/v1answers"), 404)
+    assert_is_problem(served.client.get(f"{served.address}/v1/v1/answers"), 404)
+    told = served.client.get(f"{served.address}/metrics").text
+    assert 'route="/health/live"' in told
+    assert "/v1" not in told
 
 
 def test_browsers_are_told_to_load_nothing_from_elsewhere(shared: Served) -> None:
