@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from warehouse_assets.api import problems
+from warehouse_assets.api.former import VERSION
 from warehouse_assets.api.middleware import Middleware
 from warehouse_assets.api.routes import (
     about,
@@ -94,6 +95,7 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
         title="Warehouse",
         version=version("warehouse_assets"),
         description=_DESCRIPTION,
+        servers=[{"url": VERSION}],
         lifespan=_lifespan,
         # Routers that are included take longer to be looked through.
         routes=[route for router in _ROUTERS for route in router.routes],

@@ -17,7 +17,7 @@ from warehouse_assets.api import problems
 from warehouse_assets.api.auth import Guard, client_of
 from warehouse_assets.api.database import Versions
 from warehouse_assets.api.formats import Ranking, ranking
-from warehouse_assets.api.former import VERSION, with_version
+from warehouse_assets.api.former import VERSION, is_versioned
 from warehouse_assets.api.response import versions_of
 from warehouse_assets.api.service import Service
 from warehouse_assets.warehouse import PublishedVersion
@@ -125,7 +125,7 @@ class Middleware:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        if with_version(scope["path"]):
+        if is_versioned(scope["path"]):
             scope = {**scope, "root_path": VERSION}  # links begin with it, routes do not
         headers = dict(scope["headers"])
         told = _Told(send, headers.get(b"if-none-match", b"").decode("latin-1"))

@@ -23,6 +23,7 @@ from starlette.types import Scope
 
 from warehouse_assets.api.database import Reading
 from warehouse_assets.api.formats import MEDIA_TYPES, Format, text_of
+from warehouse_assets.api.former import named
 from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.service import service_of
 from warehouse_assets.errors import UsageError
@@ -62,11 +63,11 @@ def row_model(name: str, columns: Mapping[str, sa.Column[Any]], **others: Any) -
 
 
 def page_model(name: str, row: type[BaseModel], **others: Any) -> type[BaseModel]:
-    """The description of a page that has rows under `name`, after `others`, and leads on."""
+    """The description of a page that has `items` after `others`, and leads on."""
     following = Field(description="`after` of the next page; null on the last one.")
     rows: Any = GenericAlias(list, (row,))
-    fields: dict[str, Any] = {**others, name: (rows, ...), "next": (str | None, following)}
-    return create_model(name.capitalize(), __doc__=f"A page of {name}.", **fields)
+    fields: dict[str, Any] = {**others, "items": (rows, ...), "next": (str | None, following)}
+    return create_model(name, __doc__=f"A page of {name.lower()}.", **fields)
 
 
 def in_formats(formats: Sequence[Format], text: str) -> Any:
@@ -166,7 +167,7 @@ def formatted(
     request: Request,
     format_: Format,
     value: object,
-    names: Sequence[str],
+    names: Iterable[str],
     rows: Iterable[Sequence[Any]],
     following: str | None = None,
 ) -> Response:
@@ -175,10 +176,11 @@ def formatted(
     Args:
         following: the cursor of the next page, if there is one.
     """
+    value, names = named(request, value, names)
     if format_ == "json":
         body = pydantic_core.to_json(value, inf_nan_mode="null")
     else:
-        body = b"".join(text_of(format_, names, rows))
+        body = b"".join(text_of(format_, list(names), rows))
     return sent(request, body, MEDIA_TYPES[format_], following)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import sqlalchemy as sa
+from fastapi import Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import QueryParams
 
@@ -55,10 +56,10 @@ def described(columns: Iterable[sa.Column[Any]]) -> list[dict[str, str | None]]:
     ]
 
 
-def address_of(table: sa.Table, **conditions: str) -> str:
+def url_of(request: Request, table: sa.Table, **conditions: str) -> str:
     """Where the rows of a table are that meet conditions, by the names of their parameters."""
     query = f"?{urlencode(conditions)}" if conditions else ""
-    return f"/tables/{quote(str(table.name))}{query}"
+    return f"{request.scope['root_path']}/tables/{quote(str(table.name))}{query}"
 
 
 class Selecting(BaseModel, extra="allow"):

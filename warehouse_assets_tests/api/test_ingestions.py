@@ -3,6 +3,7 @@ from warehouse_assets_tests.api.serving import (
     assert_is_problem,
     events_url,
     listening_to,
+    pages,
 )
 
 
@@ -101,3 +102,5 @@ def test_the_latest_are_listed_page_by_page(served: Served) -> None:
 
     ids = [ingestion.id for ingestion in created]
     assert found == [ids[:2], ids[2:4], ids[4:]]
+    versioned = pages(served, "/v1/trips/ingestions", limit=2)
+    assert [[each["id"] for each in page["items"]] for page in versioned] == found

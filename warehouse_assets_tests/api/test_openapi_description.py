@@ -67,4 +67,4 @@ def test_what_is_stored_is_answered_as_the_description_says(app: FastAPI) -> Non
     case = operation.Case(path_parameters={"product_id": "B000FA64PK"})
     response = case.call()
     case.validate_response(response, checks=_CHECKS)
-    assert response.json()["reviews"][0]["reviewed_at"] == "2013-09-09T00:00:04"
+    assert response.json()["items"][0]["reviewed_at"] == "2013-09-09T00:00:04"

@@ -25,8 +25,8 @@ from warehouse_assets.api.selection import (
     ColumnDescription,
     Selecting,
     Selection,
-    address_of,
     described,
+    url_of,
 )
 from warehouse_assets.api.service import service_of
 from warehouse_assets.api.table_rows import answer_of_rows
@@ -50,7 +50,7 @@ class AnswerDescription(BaseModel):
     name: str = Field(examples=["batch_completions"])
     question: str = Field(description="What it answers.")
     description: str | None = Field(description="What its rows are.")
-    address: str = Field(description="Where it is.")
+    url: str = Field(description="Where it is.")
     tables: list[str] = Field(description="Where the rows are that it is made of.")
     columns: list[ColumnDescription] = Field(
         description="Its columns; none where they follow from the SQL of a question."
@@ -60,7 +60,8 @@ class AnswerDescription(BaseModel):
 class Answers(BaseModel):
     """The answers that can be asked for."""
 
-    answers: list[AnswerDescription]
+    items: list[AnswerDescription]
+    next: None = Field(None, description="All are on one page.")
 
 
 class Rows(BaseModel):
@@ -69,12 +70,12 @@ class Rows(BaseModel):
     name: str
     question: str
     columns: list[ColumnDescription]
-    rows: list[dict[str, Any]]
+    items: list[dict[str, Any]] = Field(description="Rows, each with the columns wanted.")
     next: str | None = Field(description="`after` of the next page; null on the last one.")
 
 
 _OF_LIST = in_both_formats(
-    "name,question,address\r\noutlier_weeks,Which weeks …?,/answers/outlier_weeks\r\n",
+    "name,question,url\r\noutlier_weeks,Which weeks …?,/v1/answers/outlier_weeks\r\n",
     "The answers there are.",
 )
 _OF_ANSWER = in_formats(
@@ -104,20 +105,20 @@ def answer_called(name: str) -> sa.Table | Question:
 @router.get("", response_model=Answers, responses=_OF_LIST)
 async def answers(request: Request, said: Annotated[Formatted, Query()]) -> Response:
     """The answers there are, with what they answer and their columns."""
-    names = ("name", "question", "address")
+    names = ("name", "question", "url")
     told = [
         {
             "name": name,
             "question": question_of(asked, service_of(request).settings),
             "description": asked.comment if isinstance(asked, sa.Table) else None,
-            "address": f"/answers/{quote(name)}",
-            "tables": [address_of(table) for table in reads_of(asked)],
+            "url": f"{request.scope['root_path']}/answers/{quote(name)}",
+            "tables": [url_of(request, table) for table in reads_of(asked)],
             "columns": described(asked.columns) if isinstance(asked, sa.Table) else [],
         }
         for name, asked in _ASKED.items()
     ]
     rows = ([found[name] for name in names] for found in told)
-    return formatted(request, said.wanted(request), {"answers": told}, names, rows)
+    return formatted(request, said.wanted(request), {"items": told, "next": None}, names, rows)
 
 
 @router.get("/{name}", response_model=Rows, responses=_OF_ANSWER, openapi_extra=FILTERS)
@@ -172,7 +173,7 @@ def _page_of(
         "name": str(asked.name),
         "question": question_of(asked, service_of(request).settings),
         "columns": columns,
-        "rows": [dict(zip(names, map(plain, row), strict=True)) for row in rows],
+        "items": [dict(zip(names, map(plain, row), strict=True)) for row in rows],
         "next": following,
     }
     return formatted(request, format_, told, names, rows, following)

@@ -14,7 +14,7 @@ from warehouse_assets.api.database import Reading
 from warehouse_assets.api.problems import PROBLEMS
 from warehouse_assets.api.request import StrictRoute
 from warehouse_assets.api.response import reply
-from warehouse_assets.api.selection import address_of
+from warehouse_assets.api.selection import url_of
 from warehouse_assets.api.service import Service, service_of
 from warehouse_assets.catalogue import ANSWERS, FAMILIES
 from warehouse_assets.tables import REJECTED_RECORDS
@@ -51,7 +51,7 @@ async def families(request: Request) -> Response:
     """The families of data there are: answers and tables, freshness and rejected records."""
     service = service_of(request)
     rejected, changed = await _rejected(service), await service.freshness.changed()
-    items = []
+    items, root = [], request.scope["root_path"]
     for name, tables in FAMILIES.items():
         moment = changed[name]
         loaded = [str(table.name) for table in tables if "made_from" in table.info]
@@ -60,9 +60,9 @@ async def families(request: Request) -> Response:
                 name=name,
                 changed_at=None if moment is None else datetime.fromtimestamp(moment, timezone.utc),
                 rejected=None if rejected is None else sum(rejected[source] for source in loaded),
-                rejected_url=address_of(REJECTED_RECORDS, **{"source.in": ",".join(loaded)}),
-                answers=[f"/answers/{quote(str(asked.name))}" for asked in ANSWERS[name]],
-                tables=[address_of(table) for table in tables],
+                rejected_url=url_of(request, REJECTED_RECORDS, **{"source.in": ",".join(loaded)}),
+                answers=[f"{root}/answers/{quote(str(asked.name))}" for asked in ANSWERS[name]],
+                tables=[url_of(request, table) for table in tables],
             )
         )
     return reply(Families(items=items))

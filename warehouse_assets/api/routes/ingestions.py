@@ -10,10 +10,11 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
+from warehouse_assets.api.former import is_versioned
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute
-from warehouse_assets.api.response import reply
-from warehouse_assets.api.selection import address_of
+from warehouse_assets.api.response import formatted, reply
+from warehouse_assets.api.selection import url_of
 from warehouse_assets.api.service import service_of
 from warehouse_assets.api.uploads import BODY_TYPES, FORM_FIELDS, FORM_TYPE, receive
 from warehouse_assets.ingestions import ENDS, Ingestion
@@ -85,8 +86,8 @@ class IngestionStatus(Accepted):
 class IngestionList(BaseModel):
     """Some ingestions, the newest first."""
 
-    ingestions: list[IngestionStatus]
-    next: str | None = Field(description="Where older ones are; null if there are none.")
+    items: list[IngestionStatus]
+    next: str | None = Field(description="`after` of the next page; null on the last one.")
 
 
 class _Told(BaseModel):
@@ -124,23 +125,28 @@ class _Page(BaseModel):
     """What may be said behind the `?` of the list."""
 
     limit: int = Field(20, description="How many.", ge=1, le=100)
-    before: str | None = Field(None, description="Only those older than the one of this id.")
+    after: str | None = Field(None, description="`next` of the page before: an id.")
+    before: str | None = Field(
+        None, description="A former name of `after`.", json_schema_extra={"deprecated": True}
+    )
 
 
 @router.get("", response_model=IngestionList, summary="The latest ingestions")
 async def latest(request: Request, said: Annotated[_Page, Query()]) -> Response:
     """The ingestions of the last weeks, the newest first, a page at a time."""
-    limit, before = said.limit, said.before
+    limit, after = said.limit, said.after or said.before
 
-    def read() -> IngestionList:
-        older = [i for i in service_of(request).ingestions.all() if before is None or i.id < before]
-        page, following = older[:limit], None
-        if len(older) > limit:
-            url = request.url_for("latest").include_query_params(limit=limit, before=page[-1].id)
-            following = str(url)
-        return IngestionList(ingestions=[_status(request, i) for i in page], next=following)
+    def read() -> tuple[IngestionList, str | None]:
+        older = [i for i in service_of(request).ingestions.all() if after is None or i.id < after]
+        page, following = older[:limit], older[limit - 1].id if len(older) > limit else None
+        return IngestionList(items=[_status(request, i) for i in page], next=following), following
 
-    return reply(await run_sync(read))
+    told, following = await run_sync(read)
+    if following and not is_versioned(request.url.path):
+        told.next = str(
+            request.url_for("latest").include_query_params(limit=limit, after=following)
+        )
+    return formatted(request, "json", told.model_dump(), (), (), following)
 
 
 @router.get("/{ingestion_id}", response_model=IngestionStatus, summary="The status of an ingestion")
@@ -205,10 +211,11 @@ def _accepted(request: Request, ingestion: Ingestion) -> Accepted:
     return Accepted(id=ingestion.id, status_url=str(status_url), events_url=str(events_url))
 
 
-def _rejected(ingestion: Ingestion) -> str:
+def _rejected(request: Request, ingestion: Ingestion) -> str:
     """Where the rejected records of its file are, whose name in the archive has its id."""
     of_file = {"source": "trips", "unit.like": f"*{ingestion.id}*"}
-    return address_of(REJECTED_RECORDS, **of_file)
+    found = url_of(request, REJECTED_RECORDS, **of_file)
+    return f"{request.url.scheme}://{request.url.netloc}{found}"
 
 
 def _status(request: Request, ingestion: Ingestion) -> IngestionStatus:
@@ -234,7 +241,7 @@ def _status(request: Request, ingestion: Ingestion) -> IngestionStatus:
         | _accepted(request, ingestion).model_dump()
         | {
             "status": last,
-            "rejected_url": str(request.base_url).rstrip("/") + _rejected(ingestion),
+            "rejected_url": _rejected(request, ingestion),
             "phase": None if last in ENDS else phase,
             "is_over": last in ENDS,
             "received_at": told[0].at if told else None,

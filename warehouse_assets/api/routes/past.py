@@ -66,7 +66,7 @@ class ChangedRows(BaseModel):
     added: int
     changed: int = Field(description="Rows of the same key with other values.")
     removed: int
-    rows: list[ChangedRow] = Field(description="The first of them, in the order of the answer.")
+    items: list[ChangedRow] = Field(description="The first of them, in the order of the answer.")
 
 
 _OF_CHANGES = in_both_formats(
@@ -91,6 +91,7 @@ async def changes(request: Request, name: _Name, said: Annotated[_Span, Query()]
 
     differing = await run_sync(found)
     told = {"name": name, "since": said.since, "until": said.until, **_told(differing)}
+    told["items"] = told.pop("rows")
     names = differing.names
     rows = (
         [one.kind, *((side or {}).get(n) for side in (one.after, one.before) for n in names)]

@@ -139,7 +139,7 @@ _SUMMARY: Any = {
 }
 _REVIEWS: Any = {
     "response_model": page_model(
-        "reviews", row_model("Review", _REVIEW, is_verified=_IS_VERIFIED), id=(str, ...)
+        "Reviews", row_model("Review", _REVIEW, is_verified=_IS_VERIFIED), id=(str, ...)
     ),
     "responses": in_both_formats(
         ",".join(_REVIEW) + "\r\nB000FA64PK,A1F6404F1VG29J,…\r\n",
@@ -219,7 +219,7 @@ async def _page(request: Request, reviewed: _Reviewed, sent: str, said: _Page) -
         if len(found) > limit:
             at = reviews[-1]["reviewed_at"]
             following = cursor_of([at, *found[limit - 1][len(_REVIEW) :], days.first, days.last])
-        told = {"id": id_, "reviews": reviews, "next": following}
+        told = {"id": id_, "items": reviews, "next": following}
         rows = (list(review.values()) for review in reviews)
         return formatted(request, format_, told, list(_REVIEW), rows, following)
 

@@ -19,8 +19,8 @@ from warehouse_assets.api.selection import (
     ColumnDescription,
     Selecting,
     Selection,
-    address_of,
     described,
+    url_of,
 )
 from warehouse_assets.api.service import service_of
 from warehouse_assets.api.table_rows import answer_of_rows
@@ -41,7 +41,7 @@ class TableDescription(BaseModel):
 
     name: str = Field(examples=["weekly_trips"])
     description: str | None = Field(description="What its rows are.")
-    address: str = Field(description="Where its rows are.")
+    url: str = Field(description="Where its rows are.")
     place: str = Field(description="What has it: warehouse, or only the lake.")
     key: list[str] = Field(description="The columns of its key, if it has one.")
     columns: list[ColumnDescription]
@@ -75,7 +75,6 @@ _DESCRIPTIONS = [
     {
         "name": name,
         "description": table.comment,
-        "address": address_of(table),
         "key": key_names(table),
         "columns": described(table.columns),
     }
@@ -91,7 +90,7 @@ _OF_TABLE = in_formats(
 
 @router.get(
     "",
-    response_model=page_model("items", TableDescription),
+    response_model=page_model("Tables", TableDescription),
     responses=_OF_LIST,
 )
 async def tables(request: Request, said: Annotated[_List, Query()]) -> Response:
@@ -101,12 +100,16 @@ async def tables(request: Request, said: Annotated[_List, Query()]) -> Response:
         service_of(request).settings.publishes,
     )
     found = [
-        {**told, "place": "warehouse" if publishes(_BY_NAME[str(told["name"])]) else "lake"}
-        for told in _DESCRIPTIONS
+        {
+            **told,
+            "url": url_of(request, table),
+            "place": "warehouse" if publishes(table) else "lake",
+        }
+        for table, told in zip(TABLES, _DESCRIPTIONS, strict=True)
     ]
     if format_ == "html":
         return sent(request, rendered("tables.html", tables=found), MEDIA_TYPES["html"])
-    names = ("name", "place", "address", "description")
+    names = ("name", "place", "url", "description")
     rows = ([told[name] for name in names] for told in found)
     return formatted(request, format_, {"items": found, "next": None}, names, rows)
 
@@ -174,14 +177,14 @@ async def _page(request: Request, table: sa.Table, said: _Rows) -> Response:
             link=link,
             is_first=said.after is None,
             formats=[format_ for format_ in _FORMATS if format_ != "html"],
-            rejected=_rejected(table),
+            rejected=_rejected(request, table),
         )
         return sent(request, page, MEDIA_TYPES["html"], following)
 
     return await answer_of_rows(request, "html", selection, said, show)
 
 
-def _rejected(table: sa.Table) -> str | None:
+def _rejected(request: Request, table: sa.Table) -> str | None:
     """Where the records are that were rejected instead of becoming rows of a table."""
     is_loaded = table.info.get("made_from") in {"archive", "source", "log"}
-    return address_of(REJECTED_RECORDS, source=str(table.name)) if is_loaded else None
+    return url_of(request, REJECTED_RECORDS, source=str(table.name)) if is_loaded else None

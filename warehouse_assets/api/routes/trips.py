@@ -93,7 +93,7 @@ _GROUP = row_model(
     destination=(Point, Field(description="Centre of the destination's tile.")),
 )
 _PAGE_OF_GROUPS = page_model(
-    "groups",
+    "Groups",
     _GROUP,
     zoom=(int, Field(description="Zoom of the tiles.")),
     hours=(int, Field(description="Hours of a part of the day.")),
@@ -262,7 +262,7 @@ async def groups(request: Request, said: Annotated[_Groups, Query()]) -> Respons
             "trips": found.trips,
             "all_groups": found.groups,
             "share_in_groups": found.share_in_groups,
-            "groups": page,
+            "items": page,
             "next": following,
         }
         return formatted(request, format_, told, _COLUMNS, map(_row, page), following)
