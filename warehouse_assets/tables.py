@@ -6,9 +6,10 @@ checks and the documentation. The tables of a family are declared in its `tables
 only what every family shares.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deltalake import Field, Schema
 from deltalake.schema import PrimitiveType
@@ -154,6 +155,10 @@ def aggregated(table: Table, relation: str) -> str:
     return f"SELECT {columns} FROM {relation} GROUP BY {identifiers(key_names(table))}"
 
 
+Chart = Mapping[str, Any]
+"""How an answer is drawn: a specification of Vega-Lite without data, see `charts.py`."""
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """A SELECT over the warehouse, in SQL of SQLite and PostgreSQL, that people find as a view.
@@ -185,8 +190,15 @@ class View:
         return self.path.read_text(encoding="utf-8")
 
 
+@dataclass(frozen=True, eq=False)
 class Question(View):
-    """A question, which is the view's `text`; the view is the answer."""
+    """A question, which is the view's `text`; the view is the answer.
+
+    Args:
+        chart: how it is drawn, if it is; a table says so in its `info["chart"]`.
+    """
+
+    chart: Chart | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from warehouse_assets.api.middleware import Middleware
 from warehouse_assets.api.routes import (
     about,
     answers,
+    charts,
     deliveries,
     families,
     ingestions,
@@ -44,6 +45,7 @@ Errors are problem documents (RFC 9457, `application/problem+json`)."""
 _ROUTERS = (
     reviews.router,  # nearly all that is asked
     answers.router,
+    charts.router,
     past.router,
     tables.router,
     trips.router,

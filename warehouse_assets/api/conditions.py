@@ -97,7 +97,7 @@ def condition(table: sa.Table, name: str, text: str, others: Iterable[str]) -> C
     if column_name not in names:
         raise ValueError(
             f"There is no parameter or column {column_name!r} of {table.name}; there are: "
-            f"{', '.join(others)}, format, and the columns {', '.join(names)}."
+            f"{', '.join(others)}, and the columns {', '.join(names)}."
         )
     if operator not in OPERATORS:
         raise ValueError(f"There is no operator {operator!r}; there are: {', '.join(OPERATORS)}.")

@@ -2,16 +2,15 @@
 
 import csv
 import io
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
-from decimal import Decimal
 from itertools import islice
 from typing import Any, Literal, get_args
 
 import pydantic_core
 from fastapi import Request
 from pydantic import BaseModel, Field
+
+from warehouse_assets.values import plain
 
 Format = Literal["json", "csv", "ndjson", "parquet", "arrow", "html"]
 MEDIA_TYPES: Mapping[Format, str] = {
@@ -76,17 +75,6 @@ class Formatted(BaseModel):
     def wanted(self, request: Request) -> Format:
         """The format that a request wants: what its parameter says, or else `Accept`."""
         return wanted(request, self.format, ("json", "csv"))
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: times are text, and what is no number is null."""
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def text_of(

@@ -123,7 +123,7 @@ class Selection:
             "order": lambda: _order(table, said.order),
         }
         for name in (name for name in sent if name not in type(said).model_fields):
-            readers[name] = partial(condition, table, name, sent[name], Selecting.model_fields)
+            readers[name] = partial(condition, table, name, sent[name], type(said).model_fields)
         for name, reader in readers.items():
             try:
                 read[name] = reader()

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Mapping
 
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import Request
 from sqlalchemy import Table
@@ -72,6 +73,7 @@ class Service:
         runs: what takes uploaded files.
 
     Attributes:
+        drawing: has the processes that draw charts, of which each takes some 110 MB, be one.
         stopped: set when the service is to end, so that streams of events do not hold that up.
 
     Raises:
@@ -92,6 +94,7 @@ class Service:
         self.keys = Keys(settings)
         self.metrics = Metrics()
         self.log = AccessLog()
+        self.drawing = CapacityLimiter(1)
         self.freshness = Freshness(self.lake)
 
 

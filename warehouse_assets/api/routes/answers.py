@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api.conditions import FILTERS
-from warehouse_assets.api.formats import Format, Formatted, plain, wanted
+from warehouse_assets.api.formats import Format, Formatted, wanted
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute, check
 from warehouse_assets.api.response import (
@@ -33,6 +33,7 @@ from warehouse_assets.api.table_rows import answer_of_rows
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, question_of, reads_of
 from warehouse_assets.history.as_of import fetch
 from warehouse_assets.tables import Question
+from warehouse_assets.values import plain
 
 router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)
 

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.formats import Formatted, plain
+from warehouse_assets.api.formats import Formatted
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute, check
 from warehouse_assets.api.response import formatted, in_both_formats
@@ -26,6 +26,7 @@ from warehouse_assets.history.places import Places
 from warehouse_assets.history.why import Explanation, Step, explain
 from warehouse_assets.lake import open_at
 from warehouse_assets.tables import Question, key_names
+from warehouse_assets.values import plain
 from warehouse_assets.warehouse import PublishedVersion
 
 router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api.conditions import FILTERS, KINDS, OPERATORS
-from warehouse_assets.api.formats import MEDIA_TYPES, Format, plain, wanted
+from warehouse_assets.api.formats import MEDIA_TYPES, Format, wanted
 from warehouse_assets.api.html import rendered
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute
@@ -26,6 +26,7 @@ from warehouse_assets.api.service import service_of
 from warehouse_assets.api.table_rows import answer_of_rows
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.tables import REJECTED_RECORDS, key_names
+from warehouse_assets.values import plain
 
 router = APIRouter(prefix="/tables", tags=["tables"], route_class=StrictRoute, responses=PROBLEMS)
 

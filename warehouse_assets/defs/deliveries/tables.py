@@ -89,11 +89,39 @@ DELIVERY_DURATIONS = Table(
 
 TABLES = (DELIVERIES, DELIVERY_DURATIONS)
 
+_CHART_OF_DURATIONS = {
+    "height": {"step": 28},
+    "transform": [
+        {
+            "fold": ["shortest_seconds", "average_seconds", "longest_seconds"],
+            "as": ["which", "seconds"],
+        },
+        {"calculate": "split(datum.which, '_')[0]", "as": "which"},
+        {"calculate": "datum.seconds / 60", "as": "minutes"},
+    ],
+    "encoding": {
+        "y": {"field": "which", "sort": ["shortest", "average", "longest"], "title": None},
+        "x": {
+            "field": "minutes",
+            "type": "quantitative",
+            "title": "Minutes from step 1 to step 4",
+        },
+    },
+    "layer": [
+        {"mark": "bar"},
+        {
+            "mark": {"type": "text", "align": "left", "dx": 5},
+            "encoding": {"text": {"field": "minutes", "format": ",.1f"}},
+        },
+    ],
+}
+
 QUESTIONS = (
     Question(
         "How long did the successful deliveries take on average?",
         Path(__file__).parent / "sql" / "questions" / "average_duration_of_deliveries.sql",
         [DELIVERY_DURATIONS],
+        _CHART_OF_DURATIONS,
     ),
 )
 """The questions that SELECTs over the tables answer."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Table, Text
 
+from warehouse_assets.charts import WEEKS, weeks
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import METADATA, Cause, LongText, WholeNumber
 
@@ -126,6 +127,26 @@ VOTES_PER_POST_PER_WEEK = Table(
     sqlite_with_rowid=False,
 )
 
+_CHART_OF_MEANS = {
+    "transform": [
+        {
+            "fold": ["mean_votes_per_post_voted_on", "mean_votes_per_post_existing"],
+            "as": ["over", "mean"],
+        },
+        {
+            "calculate": "datum.over == 'mean_votes_per_post_existing' "
+            "? 'all posts there were' : 'posts that got votes'",
+            "as": "over",
+        },
+    ],
+    "mark": {"type": "line", "point": {"size": 12}},
+    "encoding": {
+        "x": {**WEEKS["x"], "bin": None},
+        "y": {"field": "mean", "type": "quantitative", "title": "Mean votes per post"},
+        "color": {"field": "over", "title": "Mean over"},
+    },
+}
+
 MEAN_VOTES_PER_POST_PER_WEEK = Table(
     "mean_votes_per_post_per_week",
     METADATA,
@@ -159,6 +180,7 @@ MEAN_VOTES_PER_POST_PER_WEEK = Table(
     "without votes included.",
     info={
         "answers": "What is the mean votes per post per week?",
+        "chart": _CHART_OF_MEANS,
         "week_of": "week_start",
         "causes": [
             Cause("votes_per_post_per_week", "row.week_start = wanted.week_start"),
@@ -186,6 +208,39 @@ def _threshold(settings: Settings) -> dict[str, int]:
     return {"numerator": numerator, "denominator": denominator}
 
 
+_VOTES_OF_WEEKS = weeks("datum.votes + ' votes'")
+_OF_ALL_WEEKS = {"name": "mean_votes_per_post_per_week"}
+_CHART_OF_WEEKS = {
+    "transform": _VOTES_OF_WEEKS,
+    "encoding": {
+        **WEEKS,
+        "y": {"field": "votes", "type": "quantitative", "title": "Votes per week"},
+        "color": {
+            "scale": {"domain": ["other weeks", "unusual weeks", "mean"]},
+            "title": None,
+        },
+    },
+    "layer": [
+        {
+            "data": _OF_ALL_WEEKS,
+            "transform": _VOTES_OF_WEEKS,
+            "mark": "bar",
+            "encoding": {"color": {"datum": "other weeks"}},
+        },
+        {"mark": "bar", "encoding": {"color": {"datum": "unusual weeks"}}},
+        {
+            "data": _OF_ALL_WEEKS,
+            "transform": [{"filter": "datum.votes > 0"}],
+            "mark": {"type": "rule", "strokeDash": [6, 3], "strokeWidth": 2},
+            "encoding": {
+                **dict.fromkeys(WEEKS),
+                "y": {"field": "votes", "aggregate": "mean"},
+                "color": {"datum": "mean"},
+            },
+        },
+    ],
+}
+
 OUTLIER_WEEKS = Table(
     "outlier_weeks",
     METADATA,
@@ -210,6 +265,7 @@ OUTLIER_WEEKS = Table(
     info={
         "answers": "Which weeks had unusually many or few votes (over {outlier_threshold:%} off "
         "the mean)?",
+        "chart": _CHART_OF_WEEKS,
         "causes": [
             Cause(
                 "votes",

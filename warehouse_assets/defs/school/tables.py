@@ -159,6 +159,24 @@ LESSON_COMPLETIONS = Table(
     sqlite_with_rowid=False,
 )
 
+_CHART_OF_BATCHES = {
+    "usermeta": {"first_rows": 30},
+    "height": {"step": 20},
+    "transform": [
+        {"joinaggregate": [{"op": "count", "as": "namesakes"}], "groupby": ["batch_name"]},
+        {
+            "calculate": "datum.batch_name && datum.namesakes == 1 "
+            "? datum.batch_name : (datum.batch_name || 'batch') + ' ' + datum.batch_id",
+            "as": "batch",
+        },
+    ],
+    "mark": "bar",
+    "encoding": {
+        "y": {"field": "batch", "sort": {"field": "batch_rank"}, "title": None},
+        "x": {"field": "students_completed", "type": "quantitative", "title": "Students"},
+    },
+}
+
 BATCH_COMPLETIONS = Table(
     "batch_completions",
     METADATA,
@@ -205,6 +223,7 @@ BATCH_COMPLETIONS = Table(
     info={
         "answers": "Which batches have the most students that completed at least "
         "{completed_lessons} lessons?",
+        "chart": _CHART_OF_BATCHES,
         "order": ["batch_rank", "batch_id"],
         "constants": lambda settings: {"completed_lessons": settings.completed_lessons},
         "causes": [

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Index, Table, Text, text
 
+from warehouse_assets.charts import WEEKS, weeks
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import METADATA, Question
 
@@ -88,6 +89,42 @@ DAILY_TRIPS = Table(
     sqlite_with_rowid=False,
 )
 
+_CHART_OF_WEEKS = {
+    "transform": [
+        # The regions with the most trips have a colour each, the others one together.
+        {
+            "joinaggregate": [{"op": "sum", "field": "trips", "as": "of_region"}],
+            "groupby": ["region"],
+        },
+        {
+            "window": [{"op": "dense_rank", "as": "rank"}],
+            "sort": [{"field": "of_region", "order": "descending"}, {"field": "region"}],
+        },
+        {"calculate": "datum.rank > 7 ? 'others' : datum.region", "as": "shown"},
+        {"calculate": "min(datum.rank, 8)", "as": "place"},
+        {
+            "aggregate": [
+                {"op": "sum", "field": "trips", "as": "trips"},
+                {"op": "min", "field": "place", "as": "place"},
+            ],
+            "groupby": ["week_start", "shown"],
+        },
+        *weeks("datum.trips + ' trips, ' + datum.shown"),
+    ],
+    "mark": "bar",
+    "encoding": {
+        **WEEKS,
+        "y": {
+            "field": "trips",
+            "type": "quantitative",
+            "stack": "zero",
+            "title": "Trips per week",
+        },
+        "color": {"field": "shown", "title": "Region", "sort": {"field": "place", "op": "min"}},
+        "order": {"field": "place"},
+    },
+}
+
 WEEKLY_TRIPS = Table(
     "weekly_trips",
     METADATA,
@@ -104,6 +141,7 @@ WEEKLY_TRIPS = Table(
     comment="How many trips each region had each week, by datasource; only weeks with trips.",
     info={
         "answers": "How many trips did each region have per week?",
+        "chart": _CHART_OF_WEEKS,
         "picture": "/trips/weeks.svg",
         "week_of": "week_start",
     },
@@ -208,20 +246,68 @@ TRIP_GROUPS = _groups(
 TABLES = (TRIPS, DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS_FINE, TRIP_GROUPS)
 
 _ASKED = Path(__file__).parent / "sql" / "questions"
+_RANKED = {"height": {"step": 20}, "mark": "bar"}
+_TRIPS = {"field": "trips", "type": "quantitative", "title": "Trips"}
+_CHART_OF_GROUPS = {
+    **_RANKED,
+    "transform": [
+        {"window": [{"op": "row_number", "as": "place"}]},
+        {
+            "calculate": "datum.region + ' ' + datum.origin_tile + ' → ' + datum.destination_tile "
+            "+ ', ' + datum.hour_of_day + ' h'",
+            "as": "group",
+        },
+    ],
+    "encoding": {
+        "y": {
+            "field": "group",
+            "sort": {"field": "place"},
+            "title": None,
+            "axis": {"labelLimit": 220},
+        },
+        "x": _TRIPS,
+    },
+}
+_CHART_OF_REGIONS = {
+    **_RANKED,
+    "encoding": {"y": {"field": "region", "sort": "-x", "title": None}, "x": _TRIPS},
+}
+_CHART_OF_LATEST = {
+    "height": {"step": 44},
+    "encoding": {
+        "y": {"field": "region", "sort": "-x", "title": None},
+        "x": {
+            "field": "last_trip_at",
+            "type": "temporal",
+            "title": "Latest trip",
+            "scale": {"padding": 60},
+            "axis": {"format": "%d %b %Y %H:%M", "tickCount": 4},
+        },
+    },
+    "layer": [
+        {"mark": {"type": "point", "filled": True, "size": 80}},
+        {"mark": {"type": "text", "dy": -14}, "encoding": {"text": {"field": "datasource"}}},
+    ],
+}
 
 QUESTIONS = (
     Question(
-        "Which similar trips are the most?", _ASKED / "most_travelled_groups.sql", [TRIP_GROUPS]
+        "Which similar trips are the most?",
+        _ASKED / "most_travelled_groups.sql",
+        [TRIP_GROUPS],
+        _CHART_OF_GROUPS,
     ),
     Question(
         "Of the two most common regions, which is the latest datasource?",
         _ASKED / "latest_datasource_of_the_two_most_common_regions.sql",
         [WEEKLY_TRIPS],
+        _CHART_OF_LATEST,
     ),
     Question(
         "In which regions has the datasource cheap_mobile appeared?",
         _ASKED / "regions_with_cheap_mobile.sql",
         [WEEKLY_TRIPS],
+        _CHART_OF_REGIONS,
     ),
 )
 """The questions that SELECTs over the tables answer."""

@@ -1,0 +1,158 @@
+"""The routes of charts: an answer as a picture, or as a specification that a page draws."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+import pydantic_core
+import sqlalchemy as sa
+from anyio import BrokenWorkerProcess
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from warehouse_assets import charts
+from warehouse_assets.api.conditions import FILTERS
+from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.request import StrictRoute, check
+from warehouse_assets.api.response import UNCHANGED, Connection, answer_as_of, sent
+from warehouse_assets.api.routes.answers import answer_called
+from warehouse_assets.api.selection import Selecting, Selection
+from warehouse_assets.api.service import service_of
+from warehouse_assets.catalogue import ASKED
+from warehouse_assets.drawing import Asked, chart_of, specified, tables_drawn, title_of
+from warehouse_assets.errors import UsageError
+from warehouse_assets.tables import Question
+
+router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)
+
+_MEDIA_TYPES: Mapping[charts.Picture, str] = {"svg": "image/svg+xml", "png": "image/png"}
+_KINDS = (*_MEDIA_TYPES, "json")
+_OF_CHART: Any = {
+    200: {
+        "description": "The chart: as SVG, as PNG of twice its size, or as a specification of "
+        "Vega-Lite that says where its rows are.",
+        "content": {
+            "image/svg+xml": {"schema": {"type": "string"}},
+            "image/png": {"schema": {"type": "string", "format": "binary"}},
+            "application/json": {"schema": {"type": "object"}},
+        },
+    },
+    **UNCHANGED,
+}
+
+
+class _Drawn(Selecting):
+    """What may be said behind the `?` of a chart."""
+
+    width: int = Field(
+        charts.PLAIN.width,
+        ge=charts.LEAST_WIDTH,
+        le=charts.MOST_WIDTH,
+        description="Its width, in pixels.",
+    )
+    theme: charts.Theme = Field("light", description="Its colours.")
+
+    @property
+    def style(self) -> charts.Style:
+        """How it is to look."""
+        return charts.Style(self.width, self.theme)
+
+
+@router.get(
+    "/{name}/chart.{kind}", response_class=Response, responses=_OF_CHART, openapi_extra=FILTERS
+)
+async def chart(
+    request: Request,
+    name: Annotated[str, Path(description="A name of /answers.", examples=["batch_completions"])],
+    kind: Annotated[str, Path(json_schema_extra={"enum": [*_KINDS]}, examples=["svg"])],
+    said: Annotated[_Drawn, Query()],
+) -> Response:
+    """The chart of an answer, of the rows that meet the conditions."""
+    asked = answer_called(name)
+    selection = _selection(request, asked, said)
+    if kind not in _KINDS:
+        raise Refusal(404, f"There is no chart.{kind}; there are: {', '.join(_KINDS)}.")
+    try:
+        tables = tables_drawn(asked)
+    except UsageError as error:
+        raise Refusal(404, str(error)) from None
+    settings, picture = (
+        service_of(request).settings,
+        next((found for found in _MEDIA_TYPES if found == kind), None),
+    )
+    if picture is None:
+        return sent(request, _described(request, asked, said), "application/json")
+
+    def make(connection: Connection) -> Response:
+        dialect = connection.dialect.name if isinstance(connection, sa.Connection) else "duckdb"
+        spec = specified(
+            connection,
+            asked,
+            settings,
+            said.style,
+            rows=selection.query(dialect) if selection else None,
+            limit=said.limit,
+            notes=[f"As of {said.as_of}."] if said.as_of else [],
+        )
+        return sent(request, spec, "application/json")
+
+    made = await answer_as_of(request, tables, said.as_of, make)
+    return await drawn(request, bytes(made.body), picture)
+
+
+async def drawn(request: Request, spec: bytes, kind: charts.Picture) -> Response:
+    """The answer that has the picture of a specification.
+
+    Raises:
+        Refusal: the process that draws has ended.
+    """
+    try:
+        picture = await charts.draw(spec, kind, service_of(request).drawing)
+    except BrokenWorkerProcess:
+        reason = "The process that draws has ended, maybe for want of memory. Ask again."
+        raise Refusal(503, reason, Retry_After="1") from None
+    return sent(request, picture, _MEDIA_TYPES[kind])
+
+
+def _selection(request: Request, asked: Asked, said: _Drawn) -> Selection | None:
+    """The rows that are wanted of a table; None of a question, whose answer has all.
+
+    Raises:
+        Refusal: something that is said cannot be used.
+    """
+    if isinstance(asked, Question):
+        check(request.query_params, ["as_of", "width", "theme"])
+        return None
+    selection = Selection.of(asked, said, request.query_params)
+    if said.select is not None:
+        raise Refusal(422, "A chart has the columns that it shows; name none.", "select")
+    return selection
+
+
+def _described(request: Request, asked: Asked, said: _Drawn) -> bytes:
+    """The specification whose data are where the rows are."""
+    query = {k: v for k, v in request.query_params.items() if k not in {"width", "theme"}}
+    chart, note = chart_of(asked), ""
+    if (first := charts.first_rows(chart)) is not None:
+        query.setdefault("limit", str(first))
+    if "limit" in query:
+        note = f"At most the first {int(query['limit']):,} rows."
+
+    def data(table: str | None) -> dict[str, Any]:
+        if table is not None:
+            moment = {"as_of": said.as_of} if said.as_of else {}
+            return _data_at(f"/tables/{quote(table)}", moment, ASKED[table])
+        return _data_at(f"/answers/{quote(str(asked.name))}", query, asked)
+
+    title = title_of(asked, service_of(request).settings)
+    return pydantic_core.to_json(charts.specification(chart, title, data, said.style, note))
+
+
+def _data_at(path: str, query: Mapping[str, str], asked: Asked) -> dict[str, Any]:
+    columns = asked.columns if isinstance(asked, sa.Table) else ()
+    numbers = {str(c.name): "number" for c in columns if c.type.python_type in {int, float}}
+    return {
+        "url": f"{path}?{urlencode({'format': 'csv', **query})}",
+        "format": {"type": "csv", **({"parse": numbers} if numbers else {})},
+    }
