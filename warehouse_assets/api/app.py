@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 import anyio.to_thread
 import uvicorn
@@ -15,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from warehouse_assets.api import problems
+from warehouse_assets.api.description import describe
 from warehouse_assets.api.former import VERSION
 from warehouse_assets.api.middleware import Middleware
 from warehouse_assets.api.routes import (
@@ -60,6 +62,12 @@ _SECONDS_FOR_REQUESTS_AT_THE_END = 5
 
 class _App(FastAPI):
     """An application with our middleware before all else: each layer costs kept answers time."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description of the API, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = describe(self, super().openapi())
+        return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
         """What a request passes, from the front to the routes."""

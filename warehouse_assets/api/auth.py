@@ -33,7 +33,9 @@ Headers = Mapping[bytes, bytes]
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = re.compile(r"bearer +(\S+)\s*", re.IGNORECASE)
 _BASIC = re.compile(r"basic +(\S+)\s*", re.IGNORECASE)
-_WITHOUT_KEY = frozenset(v + p for v in ("", VERSION) for p in ("/health/live", "/health/ready"))
+WITHOUT_KEY = frozenset(v + p for v in ("", VERSION) for p in ("/health/live", "/health/ready"))
+"""What is answered without a key."""
+
 # Browsers ask for a name and a password at the first; the key is the password. Each is a header of
 # its own, for of several in one Chromium looks at one.
 _CHALLENGES = ('Basic realm="warehouse", charset="UTF-8"', 'Bearer realm="warehouse"')
@@ -210,7 +212,7 @@ class Guard:
 
     def admit(self, scope: Scope, headers: Headers) -> tuple[Response | None, str | None]:
         """Why the request is not answered, or None; and the name of the key that it has."""
-        if (refusal := self._of_another_site(scope, headers)) or scope["path"] in _WITHOUT_KEY:
+        if (refusal := self._of_another_site(scope, headers)) or scope["path"] in WITHOUT_KEY:
             return refusal, None
         name = None
         if wanted := self._keys.are_wanted():
