@@ -70,7 +70,7 @@ _TITLE_PIXELS, _TEXT_PIXELS = 15, 12
 _WIDTH_OF_A_LETTER = 0.56  # of its height
 _WIDTH_IN_A_LEGEND = 180
 _LEAST_WIDTH_OF_A_FACET, _MOST_FACETS_IN_A_ROW = 300, 3
-_BESIDE_A_FACET = 80  # its axis, its labels and what is between two of them
+_BESIDE_A_FACET = 62  # its axis, its labels and what is between two of them
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 _COLOURS: Mapping[Theme, Sequence[str]] = {

@@ -195,17 +195,16 @@ def table_metadata(
     return size, dg.MetadataValue.md(preview)
 
 
-def picture_metadata(table: Table, service: str) -> dict[str, Any]:
-    """The way to a picture of what the table holds, if the service at `service` draws one.
+def chart_metadata(table: Table, service: str) -> dict[str, Any]:
+    """The chart of what the table holds, if there is one, as the service at `service` draws it.
 
-    It is not the picture itself, which would be a broken one while no service runs there.
+    It is not kept in each materialisation: in Dagster's history that would soon be gigabytes.
     """
-    if "picture" not in table.info:
+    if "chart" not in table.info and "picture" not in table.info:
         return {}
-    address = service + table.info["picture"]
-    return {
-        "picture": dg.MetadataValue.md(f"[{address}]({address}), while `warehouse serve` runs"),
-    }
+    address = service + table.info.get("picture", f"/answers/{table.name}/chart.svg")
+    missing = f"The chart is here while `warehouse serve` runs at {service}."
+    return {"chart": dg.MetadataValue.md(f"![{missing}]({address})\n\n[{address}]({address})")}
 
 
 def markdown(relation: duckdb.DuckDBPyRelation) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy import Table
 from warehouse_assets.errors import PermanentError, TransientError, is_disk_full
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake, Written
-from warehouse_assets.orchestration.metadata import picture_metadata, table_metadata
+from warehouse_assets.orchestration.metadata import chart_metadata, table_metadata
 from warehouse_assets.progress import Progress, heard_by, report, tell
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS
@@ -155,7 +155,7 @@ class Step:
             **(more or {}),
             "bytes_written": written.bytes_written,
             "seconds": round(time.monotonic() - self._started, 3),
-            **picture_metadata(table, self.settings.api_url),
+            **chart_metadata(table, self.settings.api_url),
             "preview": preview,
         }
         return dg.MaterializeResult(metadata=metadata)

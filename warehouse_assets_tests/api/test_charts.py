@@ -1,144 +1,229 @@
-"""Pictures of trips: what they show, and that nothing in a name gets out of its place."""
+"""The charts of answers, as the service has them; `test_charts.py` is about how they are made."""
 
-import re
-from datetime import date, timedelta
+import json
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
 from xml.etree import ElementTree
-from xml.etree.ElementTree import Element
 
+import anyio
 import pytest
 
-from warehouse_assets.api.charts import COLOURS, OTHER_COLOUR, Line, trips_by_week, trips_map
-from warehouse_assets.defs.trips.answers import WeeklyTrips
+from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS
+from warehouse_assets.charts import draw
+from warehouse_assets.defs.deliveries.tables import DELIVERY_DURATIONS
+from warehouse_assets.defs.forum.tables import MEAN_VOTES_PER_POST_PER_WEEK, OUTLIER_WEEKS
+from warehouse_assets.defs.school.tables import BATCH_COMPLETIONS
+from warehouse_assets.defs.trips.tables import TRIP_GROUPS, WEEKLY_TRIPS
+from warehouse_assets.lake import Lake
+from warehouse_assets.warehouse import publish, warehouse_at
+from warehouse_assets_tests.api.serving import Served, assert_is_problem, serving, settings_of
+from warehouse_assets_tests.lake.tables import Stored
 
-SVG = "{http://www.w3.org/2000/svg}"
-HERE, THERE, NEAR = (14.4, 50.0), (14.5, 50.1), (14.41, 50.01)
-MONDAY = date(2018, 4, 30)
-HOSTILE = [
-    "</text><script>alert(1)</script>",
-    "\"'&<>]]>",
-    "<!--",
-    "<![CDATA[",
-    "&xxe;",
-    "a\0b\x1b[31m\x7f\ufffe",
-    "line\nbreak\ttab",
-    "\u202egnirts",
-    "url(http://example.com/x)",
-    "日本語 ÄÖ 🚲",
-    "",
-    "x" * 3000,
-]
+_AT = datetime.fromisoformat("2018-06-01T09:03:40")
+_DAYS = [date(2018, 5, 28), date(2018, 6, 4), date(2018, 6, 11)]
+_ROWS: dict[Any, list[Any]] = {
+    MEAN_VOTES_PER_POST_PER_WEEK: [
+        (_DAYS[0], 6, 2, 3.0, 4, 1.5),
+        (_DAYS[1], 0, 0, None, 4, 0.0),
+        (_DAYS[2], 2, 1, 2.0, 5, 0.4),
+    ],
+    OUTLIER_WEEKS: [(2018, 22, 6, _DAYS[0]), (2018, 24, 2, _DAYS[2])],
+    BATCH_COMPLETIONS: [
+        (1, "ninjas", 4, 2, 0.5, 2, 3, 2, 0.5),
+        (2, "twins", 5, 4, 0.8, 1, 3, 4, 0.8),
+        (3, "twins", 3, 1, 0.3, 3, 3, 1, 0.3),
+        (4, None, 0, 0, None, 4, 3, 0, None),
+    ],
+    WEEKLY_TRIPS: [
+        *((f"r{n}", _DAYS[0], "cheap_mobile", 10 - n, _AT) for n in range(9)),
+        ("r0", _DAYS[0], "funny_car", 5, _AT),
+        ("r0", _DAYS[2], "funny_car", 7, _AT),
+    ],
+    TRIP_GROUPS: [("r0", 1, 2, 3, 4, 8, 3, _AT, _AT), ("r1", 1, 2, 3, 4, 9, 5, _AT, _AT)],
+    DELIVERY_DURATIONS: [(1, _AT, _AT, 60.0, 1), (2, _AT, _AT, 240.0, 2)],
+}
 
 
-def read(picture: str) -> Element:
-    """The picture as a program reads it; nothing in it is from elsewhere, nothing is run."""
-    root = ElementTree.fromstring(picture)
-    assert root.tag == f"{SVG}svg"
-    assert {element.tag for element in root.iter()} <= {
-        SVG + name
-        for name in ("svg", "title", "desc", "style", "text", "rect", "circle", "line", "path")
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service over a warehouse with a few rows for each answer."""
+    settings = settings_of(tmp_path_factory.mktemp("charts"))
+    lake = Lake(settings.lake, settings.scratch, 10**9)
+    for table, rows in _ROWS.items():
+        Stored(lake, table).append(rows)
+        publish(lake, warehouse_at(settings.warehouse_url), lake.table(table))
+    with serving(settings) as found:
+        yield found
+
+
+def get(served: Served, name: str, query: str = "", **options: Any) -> Any:
+    return served.client.get(f"{served.address}/answers/{name}{query}", **options)
+
+
+def marks(svg: bytes, *kinds: str) -> list[str]:
+    """What is said of the marks of a picture, in their order."""
+    return [
+        found.attrib["aria-label"]
+        for found in ElementTree.fromstring(svg).iter()
+        if found.get("aria-roledescription") in (kinds or ("bar",))
+    ]
+
+
+_EXPECTED: dict[str, list[str]] = {
+    "outlier_weeks": [
+        "Week of 2018-05-28: 6 votes",
+        "Week of 2018-06-04: 0 votes",
+        "Week of 2018-06-11: 2 votes",
+        # Those that are unusual, once more and above the others.
+        "Week of 2018-05-28: 6 votes",
+        "Week of 2018-06-11: 2 votes",
+        # Of the weeks with votes.
+        "Votes per week: 4",
+    ],
+    "batch_completions": [
+        "Students: 4; batch: twins 2",
+        "Students: 2; batch: ninjas",
+        "Students: 1; batch: twins 3",
+        "Students: 0; batch: batch 4",
+    ],
+    "weekly_trips": [
+        "Week of 2018-05-28: 15 trips, r0",
+        *(f"Week of 2018-05-28: {10 - n} trips, r{n}" for n in range(1, 7)),
+        "Week of 2018-05-28: 5 trips, others",  # 3 of r7 and 2 of r8
+        "Week of 2018-06-11: 7 trips, r0",
+    ],
+    "most_travelled_groups": [
+        "Trips: 5; group: r1 1/2 → 3/4, 9 h",
+        "Trips: 3; group: r0 1/2 → 3/4, 8 h",
+    ],
+    "regions_with_cheap_mobile": [f"Trips: {10 - n}; region: r{n}" for n in range(9)],
+    "average_duration_of_deliveries": [
+        "Minutes from step 1 to step 4: 1; which: shortest",
+        "Minutes from step 1 to step 4: 2.5; which: average",
+        "Minutes from step 1 to step 4: 4; which: longest",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", _EXPECTED)
+def test_a_chart_shows_the_values_of_its_answer(served: Served, name: str) -> None:
+    response = get(served, name, "/chart.svg")
+    assert response.headers["Content-Type"] == "image/svg+xml", response.text
+    found = marks(response.content, "bar", "rule mark")
+    if name == "outlier_weeks":  # whose marks are in layers
+        assert found == _EXPECTED[name]
+    else:
+        assert sorted(found) == sorted(_EXPECTED[name])
+    assert b"subtitle" not in response.content
+
+
+def test_means_are_points_of_two_lines_with_a_gap_where_there_is_none(served: Served) -> None:
+    found = marks(get(served, "mean_votes_per_post_per_week", "/chart.svg").content, "point")
+    told = {tuple(part.partition(": ")[2] for part in each.split("; ")) for each in found}
+    voted, existing = "posts that got votes", "all posts there were"
+    assert told >= {
+        ("May 28, 2018", "3", voted),
+        ("Jun 11, 2018", "2", voted),
+        ("May 28, 2018", "1.5", existing),
+        ("Jun 04, 2018", "0", existing),
+        ("Jun 11, 2018", "0.4", existing),
     }
-    for element in root.iter():
-        names = set(element.attrib)
-        assert not any(name.startswith("on") or "href" in name or name == "src" for name in names)
-        assert "url(" not in " ".join(element.attrib.values())
-    (style,) = root.iter(f"{SVG}style")
-    assert not re.search(r"@import|url\(|https?:", style.text or "")
-    assert "<!" not in picture
-    return root
 
 
-def words(root: Element) -> list[str]:
-    """The texts that are shown."""
-    return [text.text or "" for text in root.iter(f"{SVG}text")]
+def test_of_the_two_most_common_regions_each_has_its_latest_datasource(served: Served) -> None:
+    svg = get(served, "latest_datasource_of_the_two_most_common_regions", "/chart.svg").content
+    texts = [text for text in ElementTree.fromstring(svg).itertext() if text.strip()]
+    assert {"cheap_mobile", "funny_car", "r0", "r1"} <= set(texts)
 
 
-def hint(element: Element) -> str:
-    return element.findtext(f"{SVG}title") or ""
+def test_a_chart_is_of_the_rows_that_meet_conditions(served: Served) -> None:
+    svg = get(served, "weekly_trips", "/chart.svg?region=r0&week_start.gt=2018-06-01").content
+    assert marks(svg) == ["Week of 2018-06-11: 7 trips, r0"]
+    first = get(served, "batch_completions", "/chart.svg?limit=1&theme=dark&width=390")
+    root = ElementTree.fromstring(first.content)
+    assert marks(first.content) == ["Students: 4; batch: twins"]
+    assert "The first 1 of 4 rows." in "".join(root.itertext())
+    assert root.attrib["width"] == "390"
+    nothing = get(served, "weekly_trips", "/chart.svg?region=Atlantis")
+    assert marks(nothing.content) == []
+    assert "There are no rows." in nothing.text
+    then = get(served, "weekly_trips", "/chart.svg?region=r3&as_of=now")
+    assert marks(then.content) == ["Week of 2018-05-28: 7 trips, r3"]
+    assert "As of now." in then.text
 
 
-def bars(root: Element) -> list[Element]:
-    """Rectangles that say what they stand for."""
-    return [bar for bar in root.iter(f"{SVG}rect") if hint(bar)]
+def test_a_png_is_twice_as_large(served: Served) -> None:
+    response = get(served, "batch_completions", "/chart.png?width=390")
+    assert response.headers["Content-Type"] == "image/png"
+    assert response.content[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(response.content[16:20], "big") == 780
 
 
-def number(element: Element, name: str) -> float:
-    return float(element.get(name, "0"))
+@pytest.mark.parametrize("asked", [*ANSWER_TABLES, *QUESTIONS], ids=lambda asked: str(asked.name))
+def test_a_page_draws_the_same_from_the_rows_that_the_specification_leads_to(
+    served: Served, asked: Any
+) -> None:
+    spec = get(served, asked.name, "/chart.json").json()
+
+    def with_rows(part: Any) -> Any:
+        """What a browser makes of it, which fetches the rows."""
+        if isinstance(part, list):
+            return [with_rows(inner) for inner in part]
+        if not isinstance(part, dict):
+            return part
+        if "url" not in part:
+            return {name: with_rows(inner) for name, inner in part.items()}
+        response = served.client.get(served.address + part["url"])
+        assert response.status_code == 200, response.text
+        return {"values": response.text, "format": part["format"]}
+
+    drawn = anyio.run(draw, json.dumps(with_rows(spec)).encode(), "svg")
+    kinds = ("bar", "point", "rule mark", "text mark")
+    served_one = marks(get(served, asked.name, "/chart.svg").content, *kinds)
+    assert marks(drawn, *kinds) == served_one != []
 
 
-def bottom(bar: Element) -> float:
-    return number(bar, "y") + number(bar, "height")
+def test_a_specification_keeps_conditions_and_says_how_many_rows_there_are(
+    served: Served,
+) -> None:
+    spec = get(served, "batch_completions", "/chart.json?students.gt=3&theme=dark").json()
+    assert spec["data"]["url"] == "/answers/batch_completions?format=csv&students.gt=3&limit=30"
+    assert spec["title"]["subtitle"] == "At most the first 30 rows."
+    spec = get(served, "outlier_weeks", "/chart.json?as_of=2018-01-01").json()
+    urls = [layer["data"]["url"] for layer in spec["layer"] if "data" in layer]
+    assert urls == ["/tables/mean_votes_per_post_per_week?format=csv&as_of=2018-01-01"] * 2
 
 
-def weekly(*trips: int) -> WeeklyTrips:
-    """Trips of weeks from 2018-04-30 on."""
-    return WeeklyTrips([(MONDAY + timedelta(weeks=n), count) for n, count in enumerate(trips)])
+def test_a_chart_that_is_known_is_not_sent_again(served: Served) -> None:
+    for kind in ("svg", "png", "json"):
+        first = get(served, "outlier_weeks", f"/chart.{kind}")
+        headers = {"If-None-Match": first.headers["ETag"]}
+        again = get(served, "outlier_weeks", f"/chart.{kind}", headers=headers)
+        assert (again.status_code, again.content) == (304, b"")
 
 
-def test_a_picture_of_nothing_says_so() -> None:
-    for picture in (trips_map([]), trips_by_week({})):
-        root = read(picture)
-        assert "There are no trips yet." in words(root)
-        assert not {f"{SVG}circle", f"{SVG}line"} & {element.tag for element in root.iter()}
-        assert bars(root) == []
+def test_what_cannot_be_drawn_is_told(served: Served) -> None:
+    for path, status, words in [
+        ("outlier_weeks/chart.jpg", 404, "svg, png, json"),
+        ("nothing/chart.svg", 404, "/answers"),
+        ("outlier_weeks/chart.svg?select=votes", 422, "columns"),
+        ("outlier_weeks/chart.svg?width=100", 422, "240"),
+        ("outlier_weeks/chart.svg?theme=pink", 422, "light"),
+        ("outlier_weeks/chart.svg?format=csv", 422, "width"),
+        ("regions_with_cheap_mobile/chart.svg?limit=1", 422, "theme"),
+        ("outlier_weeks/chart.svg?as_of=2018-01-01", 422, "2018-01-01"),
+    ]:
+        assert_is_problem(get(served, path), status, words)
 
 
-def test_a_region_of_any_name_is_shown_as_it_is_called() -> None:
-    for name in HOSTILE:
-        on_map = read(trips_map([Line(name, HERE, THERE, 3)]))
-        on_chart = read(trips_by_week({name: weekly(3)}))
-        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
-        for root in (on_map, on_chart):
-            assert shown in words(root)
-            assert root.findtext(f"{SVG}desc") == f"Regions: {shown}"
-        assert [hint(bar) for bar in bars(on_chart)] == [f"{shown}, week of 2018-04-30: 3 trips"]
+def test_without_a_declaration_there_is_no_chart(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(OUTLIER_WEEKS.info, "chart")
+    response = get(served, "outlier_weeks", "/chart.svg?width=401")
+    assert_is_problem(response, 404, "No chart is declared for outlier_weeks")
 
 
-def test_a_line_goes_from_origin_to_destination_and_a_dot_stays_where_it_is() -> None:
-    root = read(trips_map([Line("A", HERE, THERE, 8), Line("A", NEAR, NEAR, 2)]))
-    (line,), (dot,) = root.iter(f"{SVG}line"), root.iter(f"{SVG}circle")
-    # North is up and east is right.
-    assert number(line, "x1") < number(dot, "cx") < number(line, "x2")
-    assert number(line, "y1") > number(line, "y2")
-    assert (hint(line), hint(dot)) == ("8 trips", "2 trips")
-
-
-def test_groups_of_several_hours_are_one_line_and_more_trips_a_wider_one() -> None:
-    groups = [(HERE, THERE, 4), (HERE, THERE, 1000), (NEAR, THERE, 502)]
-    root = read(trips_map(Line("A", *group) for group in groups))
-    widths = {hint(line): number(line, "stroke-width") for line in root.iter(f"{SVG}line")}
-    # From 0.6 to 5 pixels by the share of the greatest.
-    assert widths == {"1,004 trips": pytest.approx(5.0), "502 trips": pytest.approx(2.8)}
-
-
-def test_places_anywhere_on_earth_are_in_the_picture() -> None:
-    for ends in (
-        ((-180.0, -85.0), (180.0, 85.0)),
-        ((0.0, 90.0), (1.0, 90.0)),
-        ((14.4, 50.0), (14.4, 50.0000001)),
-        ((179.9, -89.9), (179.9, -89.9)),
-    ):
-        root = read(trips_map([Line("A", *ends, 1)]))
-        _, _, width, height = (float(side) for side in root.get("viewBox", "").split())
-        for shape in root.iter():
-            assert all(0 <= number(shape, n) <= width for n in ("x1", "x2", "cx"))
-            assert all(0 <= number(shape, n) <= height for n in ("y1", "y2", "cy"))
-
-
-def test_a_bar_is_as_tall_as_its_week_has_trips_and_stands_on_the_one_before() -> None:
-    root = read(trips_by_week({"A": weekly(30, 0, 15), "B": weekly(10)}))
-    tall, half, upper = sorted(bars(root), key=lambda bar: -number(bar, "height"))
-    assert hint(tall) == "A, week of 2018-04-30: 30 trips"
-    assert hint(half) == "A, week of 2018-05-14: 15 trips"
-    assert number(tall, "height") == pytest.approx(2 * number(half, "height"), abs=0.01)
-    assert bottom(tall) == pytest.approx(bottom(half), abs=0.02)
-    assert bottom(upper) == pytest.approx(number(tall, "y"), abs=0.02)
-    assert [bar.get("fill") for bar in (tall, half, upper)] == [COLOURS[0], *COLOURS[:2]]
-    assert {"0", "10", "20", "30", "40"} <= set(words(root))
-
-
-def test_regions_beyond_the_colours_are_one_together() -> None:
-    root = read(trips_by_week({f"region {n}": weekly(1) for n in range(len(COLOURS) + 3)}))
-    *others, last = bars(root)
-    assert [bar.get("fill") for bar in others] == list(COLOURS)
-    assert (last.get("fill"), hint(last)) == (OTHER_COLOUR, "others, week of 2018-04-30: 3 trips")
-    assert "others" in words(root)
+def test_before_a_table_is_published_its_chart_says_when_to_come_again(shared: Served) -> None:
+    assert_is_problem(get(shared, "outlier_weeks", "/chart.svg"), 503)

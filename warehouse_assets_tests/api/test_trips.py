@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
@@ -244,7 +245,30 @@ def test_pictures_are_svg_of_all_regions_or_of_one(trips: Served) -> None:
             response = get(trips, name, region=region)
             assert response.headers["Content-Type"].startswith("image/svg+xml")
             assert regions & set(ElementTree.fromstring(response.content).itertext()) == shown
-        assert "There are no trips yet." in get(trips, name, region="Atlantis").text
+        assert "There are no rows." in get(trips, name, region="Atlantis").text
+
+
+def test_the_map_has_a_point_for_each_group_at_the_centre_of_its_tile(trips: Served) -> None:
+    for hours in (1, 24):
+        expected: Counter[tuple[Any, ...]] = Counter()
+        for _, *tiles, hour, trips_of_group in expected_rows(
+            [trip for trip in TRIPS if trip.region == "Turin"]
+        ):
+            expected[(*tiles, hour if hours == 1 else 0)] += trips_of_group
+        told = get(trips, "map.svg", region="Turin", zoom=14, hours=hours)
+        points = [
+            found.attrib["aria-label"]
+            for found in ElementTree.fromstring(told.content).iter()
+            if found.get("aria-roledescription") == "circle"
+        ]
+        assert sorted(points) == sorted(
+            f"Turin: {number} trips from {x}/{y} to {to_x}/{to_y}"
+            for (x, y, to_x, to_y, _), number in expected.items()
+        )
+    shown = get(trips, "map.json", region="Turin", zoom=14).json()["data"]["values"]
+    (longest,) = [row for row in shown if row["trips"] == 20 and row["origin_lon"] < 10]
+    assert (longest["origin_lon"], longest["origin_lat"]) == pytest.approx(TURIN, abs=0.02)
+    assert_is_problem(get(trips, "map.pdf"), 404, "svg, png, json")
 
 
 def test_before_there_are_trips_it_says_what_to_do_and_when_to_come_again(served: Served) -> None:

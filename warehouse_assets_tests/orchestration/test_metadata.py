@@ -19,10 +19,10 @@ from warehouse_assets.defs.school.tables import (
 )
 from warehouse_assets.defs.trips.tables import TRIP_GROUPS, WEEKLY_TRIPS
 from warehouse_assets.orchestration.metadata import (
+    chart_metadata,
     column_lineage,
     definition_metadata,
     markdown,
-    picture_metadata,
 )
 from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House, vote
@@ -124,12 +124,16 @@ def test_a_computed_asset_tells_what_changed(house: House) -> None:
     assert list(told)[-1] == "preview"
 
 
-def test_a_picture_that_a_service_draws_is_a_link_and_no_image_that_may_be_broken() -> None:
-    for table, path in ((WEEKLY_TRIPS, "/trips/weeks.svg"), (TRIP_GROUPS, "/trips/map.svg")):
-        told = picture_metadata(table, "http://127.0.0.1:8642")
+def test_a_chart_is_shown_from_the_service_and_says_so_where_that_is_not_there() -> None:
+    for table, path in (
+        (WEEKLY_TRIPS, "/answers/weekly_trips/chart.svg"),
+        (TRIP_GROUPS, "/trips/map.svg"),
+    ):
         address = f"http://127.0.0.1:8642{path}"
-        assert told["picture"].value == f"[{address}]({address}), while `warehouse serve` runs"
-    assert picture_metadata(REVIEWS, "http://127.0.0.1:8642") == {}
+        told = chart_metadata(table, "http://127.0.0.1:8642")["chart"].value
+        assert "while `warehouse serve` runs at http://127.0.0.1:8642.](" in told
+        assert told.endswith(f"]({address})\n\n[{address}]({address})")
+    assert chart_metadata(REVIEWS, "http://127.0.0.1:8642") == {}
 
 
 def test_a_second_run_changes_nothing_and_says_so(house: House) -> None:

@@ -6,16 +6,22 @@ from urllib.parse import quote, urlencode
 
 import pydantic_core
 import sqlalchemy as sa
-from anyio import BrokenWorkerProcess
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
-from pydantic import Field
 
 from warehouse_assets import charts
 from warehouse_assets.api.conditions import FILTERS
+from warehouse_assets.api.pictures import (
+    KIND,
+    OF_CHART,
+    Styled,
+    drawn,
+    kind_called,
+    specification_sent,
+)
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute, check
-from warehouse_assets.api.response import UNCHANGED, Connection, answer_as_of, sent
+from warehouse_assets.api.response import Connection, answer_as_of
 from warehouse_assets.api.routes.answers import answer_called
 from warehouse_assets.api.selection import Selecting, Selection
 from warehouse_assets.api.service import service_of
@@ -26,63 +32,33 @@ from warehouse_assets.tables import Question
 
 router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)
 
-_MEDIA_TYPES: Mapping[charts.Picture, str] = {"svg": "image/svg+xml", "png": "image/png"}
-_KINDS = (*_MEDIA_TYPES, "json")
-_OF_CHART: Any = {
-    200: {
-        "description": "The chart: as SVG, as PNG of twice its size, or as a specification of "
-        "Vega-Lite that says where its rows are.",
-        "content": {
-            "image/svg+xml": {"schema": {"type": "string"}},
-            "image/png": {"schema": {"type": "string", "format": "binary"}},
-            "application/json": {"schema": {"type": "object"}},
-        },
-    },
-    **UNCHANGED,
-}
 
-
-class _Drawn(Selecting):
+class _Drawn(Selecting, Styled):
     """What may be said behind the `?` of a chart."""
-
-    width: int = Field(
-        charts.PLAIN.width,
-        ge=charts.LEAST_WIDTH,
-        le=charts.MOST_WIDTH,
-        description="Its width, in pixels.",
-    )
-    theme: charts.Theme = Field("light", description="Its colours.")
-
-    @property
-    def style(self) -> charts.Style:
-        """How it is to look."""
-        return charts.Style(self.width, self.theme)
 
 
 @router.get(
-    "/{name}/chart.{kind}", response_class=Response, responses=_OF_CHART, openapi_extra=FILTERS
+    "/{name}/chart.{kind}", response_class=Response, responses=OF_CHART, openapi_extra=FILTERS
 )
 async def chart(
     request: Request,
     name: Annotated[str, Path(description="A name of /answers.", examples=["batch_completions"])],
-    kind: Annotated[str, Path(json_schema_extra={"enum": [*_KINDS]}, examples=["svg"])],
+    kind: KIND,
     said: Annotated[_Drawn, Query()],
 ) -> Response:
-    """The chart of an answer, of the rows that meet the conditions."""
+    """The chart of an answer, of the rows that meet the conditions.
+
+    As JSON, the specification has the addresses of these rows.
+    """
     asked = answer_called(name)
     selection = _selection(request, asked, said)
-    if kind not in _KINDS:
-        raise Refusal(404, f"There is no chart.{kind}; there are: {', '.join(_KINDS)}.")
+    wanted, settings = kind_called(kind), service_of(request).settings
     try:
         tables = tables_drawn(asked)
     except UsageError as error:
         raise Refusal(404, str(error)) from None
-    settings, picture = (
-        service_of(request).settings,
-        next((found for found in _MEDIA_TYPES if found == kind), None),
-    )
-    if picture is None:
-        return sent(request, _described(request, asked, said), "application/json")
+    if wanted == "json":
+        return specification_sent(request, _described(request, asked, said))
 
     def make(connection: Connection) -> Response:
         dialect = connection.dialect.name if isinstance(connection, sa.Connection) else "duckdb"
@@ -95,24 +71,10 @@ async def chart(
             limit=said.limit,
             notes=[f"As of {said.as_of}."] if said.as_of else [],
         )
-        return sent(request, spec, "application/json")
+        return specification_sent(request, spec)
 
     made = await answer_as_of(request, tables, said.as_of, make)
-    return await drawn(request, bytes(made.body), picture)
-
-
-async def drawn(request: Request, spec: bytes, kind: charts.Picture) -> Response:
-    """The answer that has the picture of a specification.
-
-    Raises:
-        Refusal: the process that draws has ended.
-    """
-    try:
-        picture = await charts.draw(spec, kind, service_of(request).drawing)
-    except BrokenWorkerProcess:
-        reason = "The process that draws has ended, maybe for want of memory. Ask again."
-        raise Refusal(503, reason, Retry_After="1") from None
-    return sent(request, picture, _MEDIA_TYPES[kind])
+    return await drawn(request, made, wanted)
 
 
 def _selection(request: Request, asked: Asked, said: _Drawn) -> Selection | None:
@@ -122,7 +84,7 @@ def _selection(request: Request, asked: Asked, said: _Drawn) -> Selection | None
         Refusal: something that is said cannot be used.
     """
     if isinstance(asked, Question):
-        check(request.query_params, ["as_of", "width", "theme"])
+        check(request.query_params, ["as_of", *Styled.model_fields])
         return None
     selection = Selection.of(asked, said, request.query_params)
     if said.select is not None:
@@ -132,7 +94,7 @@ def _selection(request: Request, asked: Asked, said: _Drawn) -> Selection | None
 
 def _described(request: Request, asked: Asked, said: _Drawn) -> bytes:
     """The specification whose data are where the rows are."""
-    query = {k: v for k, v in request.query_params.items() if k not in {"width", "theme"}}
+    query = {k: v for k, v in request.query_params.items() if k not in Styled.model_fields}
     chart, note = chart_of(asked), ""
     if (first := charts.first_rows(chart)) is not None:
         query.setdefault("limit", str(first))

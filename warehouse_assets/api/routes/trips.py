@@ -4,14 +4,23 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
+import pydantic_core
+import sqlalchemy as sa
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api import charts
 from warehouse_assets.api.database import Reading
 from warehouse_assets.api.formats import Format, Formatted
+from warehouse_assets.api.pictures import (
+    KIND,
+    OF_CHART,
+    Styled,
+    drawn,
+    kind_called,
+    specification_sent,
+)
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import (
     OfRegion,
@@ -22,25 +31,24 @@ from warehouse_assets.api.request import (
     read_cursor,
 )
 from warehouse_assets.api.response import (
-    UNCHANGED,
     answer,
     formatted,
     in_both_formats,
     page_model,
     row_model,
-    sent,
 )
 from warehouse_assets.api.service import service_of
+from warehouse_assets.charts import specification, values_of
 from warehouse_assets.defs.trips.answers import (
     Box,
     Match,
     WeeklyTrips,
-    weekly_trips_by_region,
     weekly_trips_of_box,
     weekly_trips_of_region,
 )
 from warehouse_assets.defs.trips.groups import (
     HOURS,
+    MAP,
     ORDER,
     Filter,
     Likeness,
@@ -49,6 +57,7 @@ from warehouse_assets.defs.trips.groups import (
     tile_centre,
 )
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
+from warehouse_assets.drawing import specified
 from warehouse_assets.setting_types import PartOfDay, Zoom
 from warehouse_assets.tables import column_names
 
@@ -117,13 +126,6 @@ _OF_GROUPS = in_both_formats(
     ",".join(_COLUMNS) + "\r\n",
     "A page; the header `Link` leads to the next one, too.",
 )
-_OF_PICTURE: Any = {
-    200: {
-        "description": "The picture.",
-        "content": {"image/svg+xml": {"schema": {"type": "string"}}},
-    },
-    **UNCHANGED,
-}
 
 
 class _InBox(Ranged, OfRegion):
@@ -285,42 +287,51 @@ def _row(group: Mapping[str, Any]) -> list[Any]:
     return [*(group[name] for name in _NAMES), *ends, group["groups_joined"]]
 
 
-class _Map(OfRegion):
+class _Weeks(OfRegion, Styled):
+    """What may be said behind the `?` of the weeks."""
+
+
+class _Map(_Weeks):
     """What may be said behind the `?` of the map."""
 
     zoom: Zoom = Field(14, description="Zoom of the tiles, 0 to 24.")
+    hours: PartOfDay = Field(
+        24, description="Hours of a part of the day.", json_schema_extra={"enum": [*HOURS]}
+    )
 
 
-@router.get("/map.svg", response_class=Response, responses=_OF_PICTURE)
-async def trips_map(request: Request, said: Annotated[_Map, Query()]) -> Response:
-    """A map of the most travelled groups, by region, those of all hours of the day together."""
-    service, likeness = service_of(request), Likeness(said.zoom, hours=24)
-
-    def line(group: Mapping[str, Any]) -> charts.Line:
-        origin, destination = (
-            tile_centre(group[f"{end}_tile_x"], group[f"{end}_tile_y"], said.zoom)
-            for end in ("origin", "destination")
-        )
-        return charts.Line(group["region"], origin, destination, group["trips"])
+@router.get("/map.{kind}", response_class=Response, responses=OF_CHART)
+async def trips_map(request: Request, kind: KIND, said: Annotated[_Map, Query()]) -> Response:
+    """A map of the most travelled groups, for each of the regions with the most trips."""
+    service, likeness = service_of(request), Likeness(said.zoom, said.hours)
+    wanted = kind_called(kind)
 
     def make(_: Reading) -> Response:
-        wanted = Filter(said.region)
-        found = groups_of(service.lake, service.settings, likeness, wanted, _GROUPS_ON_THE_MAP)
-        return _picture(request, charts.trips_map(map(line, found.rows)))
+        found = groups_of(
+            service.lake, service.settings, likeness, Filter(said.region), _GROUPS_ON_THE_MAP
+        )
+        rows = [_row(_group(group, said.zoom)) for group in found.rows]
+        values = values_of(_COLUMNS, rows)
+        note = "There are no rows." if not rows else ""
+        if found.groups > len(rows):
+            note = f"The first {len(rows):,} of {found.groups:,} groups."
+        title = "The most travelled groups of similar trips"
+        spec = specification(MAP, title, lambda _: values, said.style, note)
+        return specification_sent(request, pydantic_core.to_json(spec))
 
-    return await answer(request, [TRIP_GROUPS], make)
+    return await drawn(request, await answer(request, [TRIP_GROUPS], make), wanted)
 
 
-@router.get("/weeks.svg", response_class=Response, responses=_OF_PICTURE)
-async def trips_by_week(request: Request, said: Annotated[OfRegion, Query()]) -> Response:
-    """A chart of the trips of each week, by region."""
+@router.get("/weeks.svg", response_class=Response, responses=OF_CHART)
+async def trips_by_week(request: Request, said: Annotated[_Weeks, Query()]) -> Response:
+    """The chart of `/answers/weekly_trips`, of all regions or of one."""
+    rows = sa.select(WEEKLY_TRIPS)
+    if said.region is not None:
+        rows = rows.where(WEEKLY_TRIPS.c.region == said.region)
+    settings = service_of(request).settings
 
     def make(reading: Reading) -> Response:
-        weekly = weekly_trips_by_region(reading.connection, said.region)
-        return _picture(request, charts.trips_by_week(weekly))
+        spec = specified(reading.connection, WEEKLY_TRIPS, settings, said.style, rows=rows)
+        return specification_sent(request, spec)
 
-    return await answer(request, [WEEKLY_TRIPS], make)
-
-
-def _picture(request: Request, svg: str) -> Response:
-    return sent(request, svg.encode(), "image/svg+xml")
+    return await drawn(request, await answer(request, [WEEKLY_TRIPS], make), "svg")

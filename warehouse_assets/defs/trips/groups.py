@@ -24,7 +24,7 @@ from warehouse_assets.defs.trips.tables import (
 )
 from warehouse_assets.lake import Lake
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import cast_columns, column_names, identifiers, key_names
+from warehouse_assets.tables import Chart, cast_columns, column_names, identifiers, key_names
 from warehouse_assets.times import ANY_DAY, Days
 
 Hours = Literal[1, 2, 3, 4, 6, 8, 12, 24]
@@ -35,6 +35,84 @@ ORDER = [TRIP_GROUPS.c[name] for name in ("trips", *key_names(TRIP_GROUPS))]
 """The columns by which groups are ordered: most trips first, then by their key."""
 MOST_TO_JOIN = 20_000
 """So many groups may be joined with their neighbours: that takes a second or two."""
+
+
+def _degrees(axis: str, way: str) -> Chart:
+    """The encoding of both ends of lines, in degrees."""
+    return {
+        axis: {
+            "field": f"origin_{way}",
+            "type": "quantitative",
+            "scale": {"zero": False, "nice": False, "padding": 14},
+            "axis": {"format": ".2~f", "tickCount": 4, "labelExpr": "datum.label + '°'"},
+            "title": None,
+        },
+        f"{axis}2": {"field": f"destination_{way}"},
+    }
+
+
+MAP: Chart = {
+    "transform": [
+        {
+            "joinaggregate": [{"op": "sum", "field": "trips", "as": "of_region"}],
+            "groupby": ["region"],
+        },
+        {
+            "window": [{"op": "dense_rank", "as": "rank"}],
+            "sort": [{"field": "of_region", "order": "descending"}, {"field": "region"}],
+        },
+        {"filter": "datum.rank <= 6"},
+        {
+            "calculate": "datum.region + ': ' + datum.trips + ' trips from ' "
+            "+ datum.origin_tile_x + '/' + datum.origin_tile_y + ' to ' "
+            "+ datum.destination_tile_x + '/' + datum.destination_tile_y",
+            "as": "said",
+        },
+    ],
+    "facet": {"field": "region", "sort": {"field": "rank", "op": "min"}, "title": None},
+    "resolve": {"scale": {"x": "independent", "y": "independent"}},
+    "spec": {
+        "encoding": {
+            "tooltip": {"field": "said", "type": "nominal"},
+            "description": {"field": "said", "type": "nominal"},
+        },
+        "layer": [
+            {
+                "transform": [
+                    {
+                        "filter": "datum.origin_lon != datum.destination_lon "
+                        "|| datum.origin_lat != datum.destination_lat"
+                    }
+                ],
+                "mark": {"type": "rule", "opacity": 0.5},
+                "encoding": {
+                    **_degrees("x", "lon"),
+                    **_degrees("y", "lat"),
+                    "strokeWidth": {
+                        "field": "trips",
+                        "type": "quantitative",
+                        "scale": {"range": [0.5, 5]},
+                        "legend": None,
+                    },
+                },
+            },
+            {
+                "mark": {"type": "circle", "opacity": 0.7},
+                "encoding": {
+                    "x": _degrees("x", "lon")["x"],
+                    "y": _degrees("y", "lat")["y"],
+                    "size": {
+                        "field": "trips",
+                        "type": "quantitative",
+                        "scale": {"range": [10, 400]},
+                        "title": "Trips",
+                    },
+                },
+            },
+        ],
+    },
+}
+"""How groups are drawn, with the centres of their tiles: in each region, from where to where."""
 
 _SQL = Path(__file__).parent / "sql"
 _FINE = (_SQL / "trip_groups_fine.sql").read_text(encoding="utf-8")

@@ -142,7 +142,6 @@ WEEKLY_TRIPS = Table(
     info={
         "answers": "How many trips did each region have per week?",
         "chart": _CHART_OF_WEEKS,
-        "picture": "/trips/weeks.svg",
         "week_of": "week_start",
     },
     sqlite_with_rowid=False,
