@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import anyio
+import duckdb
 import sqlalchemy as sa
 from anyio.to_thread import run_sync
 from sqlalchemy import event
@@ -31,6 +32,7 @@ Versions = Mapping[str, PublishedVersion]
 """The published version of each table."""
 
 _VERSIONS = f'SELECT table_name, lake_table_id, version FROM "{PUBLISHED.name}"'
+_NAME = re.compile(r":(\w+)")
 _THREADS_OF_SQLITE = 4
 _CACHE_OF_SQLITE = -64 * 1024  # in KiB, when negative
 # A reader waits only for who repairs the database after a crash; on the event loop, all wait.
@@ -80,6 +82,19 @@ class Reading:
             k: v.replace("\0", "\ufffd") if isinstance(v, str) else v for k, v in values.items()
         }
         return self.connection.exec_driver_sql(_as_psycopg_has_it(text), taken).fetchall()
+
+
+@dataclass(frozen=True)
+class PastReading:
+    """Tables of the lake as they were, read as `Reading` reads those of the warehouse."""
+
+    connection: duckdb.DuckDBPyConnection
+    dialect: str = "duckdb"
+
+    def execute(self, text: str, values: Mapping[str, object]) -> Sequence[Sequence[Any]]:
+        """All rows of a statement in which values stand by their names, as `:name`."""
+        used = {name: values[name] for name in _NAME.findall(text)}  # it refuses any others
+        return self.connection.execute(_NAME.sub(r"$\1", text), used).fetchall()
 
 
 class SqliteReader:
@@ -291,7 +306,7 @@ def _configure(connection: Any, record: object) -> None:
 @lru_cache
 def _as_psycopg_has_it(text: str) -> str:
     """A statement with its values named as that driver has them named."""
-    return re.sub(r":(\w+)", r"%(\1)s", text)
+    return _NAME.sub(r"%(\1)s", text)
 
 
 @lru_cache

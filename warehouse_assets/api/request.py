@@ -74,6 +74,17 @@ class Ranged(BaseModel):
             raise Refusal(422, f"The days cannot be used: {error}.", "from") from None
 
 
+class AsOf(BaseModel):
+    """The parameter of an answer that is there as it was, too."""
+
+    as_of: str | None = Field(
+        None,
+        description="As it was published then: a time, a day (its end), the number of a version, "
+        "or a label.",
+        examples=["2026-11-20T10:00:00Z"],
+    )
+
+
 class OfRegion(BaseModel):
     """The parameter of an answer about a region."""
 

@@ -12,7 +12,6 @@ from types import GenericAlias
 from typing import IO, Annotated, Any
 from urllib.parse import urlencode
 
-import duckdb
 import pydantic_core
 import sqlalchemy as sa
 from anyio.to_thread import run_sync
@@ -21,17 +20,13 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field, WithJsonSchema, create_model
 from starlette.types import Scope
 
-from warehouse_assets.api.database import Reading
+from warehouse_assets.api.database import PastReading, Reading
 from warehouse_assets.api.formats import MEDIA_TYPES, Format, text_of
 from warehouse_assets.api.former import named
 from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.service import service_of
-from warehouse_assets.errors import UsageError
-from warehouse_assets.history.as_of import handles_of, read_moment, view
+from warehouse_assets.history.as_of import tables_at, view
 from warehouse_assets.warehouse import PublishedVersion
-
-Connection = sa.Connection | duckdb.DuckDBPyConnection
-"""What an answer is read from: the warehouse, or the lake."""
 
 UNCHANGED: Any = {304: {"description": "What `If-None-Match` names is still the answer."}}
 """The description of the answer to who knows it already, for the `responses` of a route."""
@@ -121,28 +116,24 @@ async def answer_as_of(
     request: Request,
     tables: Sequence[sa.Table],
     as_of: str | None,
-    make: Callable[[Connection], Response],
+    make: Callable[[Reading | PastReading], Response],
+    is_short: bool = False,
 ) -> Response:
     """As `answer`, or what `make` makes of the tables in the lake as they were published once.
 
     Raises:
-        UsageError: `as_of` means nothing, or a time to come.
+        UsageError: `as_of` means nothing, or a time when one of the tables was not there.
         GoneError: what there was then is no longer kept.
     """
     if as_of is None:
-        return await answer(request, tables, lambda reading: make(reading.connection))
+        return await answer(request, tables, make, is_short)
     service = service_of(request)
 
     def made() -> Response:
-        handles = handles_of(
-            service.lake, service.warehouse, read_moment(service.lake, as_of), tables
-        )
-        for name, handle in handles.items():
-            if handle is None:
-                raise UsageError(f"There was no {name} yet at {as_of}.")
+        handles = tables_at(service.lake, service.warehouse, as_of, tables)
         with service.lake.connect() as connection:
             view(service.lake, connection, tables, handles)
-            return make(connection)
+            return make(PastReading(connection))
 
     return await run_sync(made)
 

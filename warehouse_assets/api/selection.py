@@ -24,6 +24,7 @@ from starlette.datastructures import QueryParams
 
 from warehouse_assets.api.conditions import KINDS, Condition, condition
 from warehouse_assets.api.request import (
+    AsOf,
     cursor_of,
     kind_of,
     not_a_cursor,
@@ -62,7 +63,7 @@ def url_of(request: Request, table: sa.Table, **conditions: str) -> str:
     return f"{request.scope['root_path']}/tables/{quote(str(table.name))}{query}"
 
 
-class Selecting(BaseModel, extra="allow"):
+class Selecting(AsOf, extra="allow"):
     """What may be said behind the `?` of rows, besides conditions on their columns."""
 
     select: str | None = Field(None, description="The columns wanted, with commas between them.")
@@ -76,12 +77,6 @@ class Selecting(BaseModel, extra="allow"):
         description=f"Rows on a page, by default {ROWS_ON_A_PAGE}; of files by default all.",
     )
     after: str | None = Field(None, description="`next` of the page before, in the same order.")
-    as_of: str | None = Field(
-        None,
-        description="As it was published then: a time, a day (its end), the number of a version, "
-        "or a label.",
-        examples=["2026-11-20T10:00:00Z"],
-    )
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.response import answer, formatted, not_published, sent_file, text_file
 from warehouse_assets.api.selection import ROWS_ON_A_PAGE, Selecting, Selection
 from warehouse_assets.api.service import Service, service_of
-from warehouse_assets.errors import BusyError, UsageError
-from warehouse_assets.history.as_of import handles_of, in_duckdb, read_moment
+from warehouse_assets.errors import BusyError
+from warehouse_assets.history.as_of import in_duckdb, tables_at
 from warehouse_assets.lake import Lake, open_at
 from warehouse_assets.tables import identifiers
 from warehouse_assets.warehouse import PublishedVersion
@@ -142,11 +142,7 @@ def _handle(
 ) -> DeltaTable:
     lake = service.lake
     if as_of is not None:
-        moment = read_moment(lake, as_of)
-        (handle,) = handles_of(lake, service.warehouse, moment, [table]).values()
-        if handle is None:
-            raise UsageError(f"There was no {table.name} yet at {as_of}.")
-        return handle
+        return tables_at(lake, service.warehouse, as_of, [table])[str(table.name)]
     newest = lake.table(table).open_existing()
     if version is None and newest is None:
         raise not_published(str(table.name))

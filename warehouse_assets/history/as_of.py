@@ -149,6 +149,23 @@ def handles_of(
         return handles_at(lake, moment, tables, connection)
 
 
+def tables_at(
+    lake: Lake, warehouse: Warehouse, text: str, tables: Sequence[sa.Table]
+) -> Mapping[str, DeltaTable]:
+    """The versions of `tables` at the moment that `text` means.
+
+    Raises:
+        GoneError: one of them is no longer kept.
+        UsageError: it means nothing, or one of the tables was not there yet.
+    """
+    found = {}
+    for name, handle in handles_of(lake, warehouse, read_moment(lake, text), tables).items():
+        if handle is None:
+            raise UsageError(f"There was no {name} yet at {text}.")
+        found[name] = handle
+    return found
+
+
 def view(
     lake: Lake,
     connection: duckdb.DuckDBPyConnection,

@@ -2,6 +2,7 @@ import csv
 import io
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from warehouse_assets_tests.api.reviewing import (
 )
 from warehouse_assets_tests.api.serving import Served, assert_is_problem, pages
 from warehouse_assets_tests.defs.reviews.databases import Review, review
+from warehouse_assets_tests.history import rounds
 
 _MIDNIGHT = 1_388_534_400  # 2014-01-01T00:00:00Z
 _STRANGE = ["a/b", "a/reviews", "ü ☃", "100%", "?x=1&y", "'; DROP TABLE reviews; --", "..x", "%2F"]
@@ -74,6 +76,38 @@ def test_the_answer_about_every_id_is_what_plain_python_computes(asked: Asked) -
             response = asked.get(prefix + quote(id_, safe=""))
             assert response.status_code == 200, id_
             assert response.json() == expected(id_, asked.of(column, id_))
+
+
+def test_what_was_published_a_moment_ago_is_answered_from_the_lake(asked: Asked) -> None:
+    for column, prefix in (("productID", "/product/"), ("reviewerID", "/user/")):
+        for id_ in {found[column] for found in asked.house.reviews}:
+            path = prefix + quote(id_, safe="")
+            for days in ({}, {"from": "2013-12-31", "to": "2014-01-01"}):
+                now = asked.get(path, params=days)
+                assert asked.get(path, params={**days, "as_of": "now"}).json() == now.json(), id_
+            every = pages(asked.served, f"{path}/reviews", limit=3)
+            assert pages(asked.served, f"{path}/reviews", limit=3, as_of="now") == every, id_
+    assert asked.get("/product/nothing", params={"as_of": "now"}).status_code == 404
+    assert asked.get("/product/B1", params={"as_of": "2001-01-01"}).status_code == 422
+
+
+def test_a_product_is_as_it_was_then(tmp_path: Path) -> None:
+    house, found = ReviewHouse(tmp_path), []
+    for number in (1, 2):
+        house.take([review(number, productID="B1", reviewerID="A1")])
+        found.append(rounds.moment())
+    with house.served() as served:
+        for path, field in (("/product/B1", "reviews"), ("/user/A1", "reviews")):
+            counts = [
+                served.client.get(served.address + path, params={"as_of": then}).json()[field]
+                for then in found
+            ]
+            assert counts == [1, 2]
+        texts = [
+            served.client.get(f"{served.address}/user/A1/reviews", params={"as_of": then}).json()
+            for then in found
+        ]
+        assert [len(each["reviews"]) for each in texts] == [1, 2]
 
 
 def test_days_begin_and_end_at_midnight_and_are_included(asked: Asked) -> None:

@@ -87,6 +87,26 @@ def test_a_region_or_a_box_is_asked_for_with_days_and_ends_of_trips(trips: Serve
         assert average(trips, **BOX_OF_BRNO, match=match, to="2017-05-21")["trips"] == count
 
 
+def test_trips_are_answered_as_they_were(trips: Served) -> None:
+    box, region = {**BOX_OF_BRNO, "match": "both"}, {"region": "Brno"}
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("weekly-average", box),
+        ("weekly-average", region),
+        ("weekly-average", {**region, "from": "2017-05-07"}),
+        ("groups", {"zoom": 9, "hours": 24}),
+        ("groups", {"zoom": 14, "hours": 1, "region": "Turin"}),
+        ("groups", {"zoom": 5, "hours": 6, "merge": "neighbours"}),
+        ("map.json", {"region": "Brno"}),
+    ]
+    for path, values in asked:
+        now = get(trips, path, **values)
+        assert now.status_code == 200, now.text
+        assert get(trips, path, **values, as_of="now").json() == now.json(), (path, values)
+        assert_is_problem(get(trips, path, **values, as_of="2001-01-01"), 422, "yet at 2001-01-01")
+    assert average(trips, **box, as_of="0")["trips"] == 0  # the table was made, and empty
+    assert get(trips, "groups", as_of="0").json()["groups"] == []
+
+
 def groups(served: Served, **values: Any) -> list[dict[str, Any]]:
     """The groups of all pages, of the finest likeness."""
     found = pages(served, "/trips/groups", zoom=14, hours=1, **values)

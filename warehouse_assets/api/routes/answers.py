@@ -11,11 +11,11 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api.conditions import FILTERS
+from warehouse_assets.api.database import PastReading, Reading
 from warehouse_assets.api.formats import Format, Formatted, wanted
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute, check
 from warehouse_assets.api.response import (
-    Connection,
     answer_as_of,
     formatted,
     in_both_formats,
@@ -145,8 +145,8 @@ async def _answer_of_question(request: Request, question: Question, said: _Page)
     check(request.query_params, ["format", "as_of"])  # its answer has one page
     format_ = wanted(request, said.format, _OF_QUESTION)
 
-    def make(connection: Connection) -> Response:
-        names, found = fetch(connection, question.sql)
+    def make(reading: Reading | PastReading) -> Response:
+        names, found = fetch(reading.connection, question.sql)
         rows = [[_value(*pair) for pair in zip(names, row, strict=True)] for row in found]
         columns = [{"name": name, "type": None, "description": None} for name in names]
         return _page_of(request, format_, question, columns, rows)

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from warehouse_assets import charts
 from warehouse_assets.api.conditions import FILTERS
+from warehouse_assets.api.database import PastReading, Reading
 from warehouse_assets.api.pictures import (
     KIND,
     OF_CHART,
@@ -21,7 +22,7 @@ from warehouse_assets.api.pictures import (
 )
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute, check
-from warehouse_assets.api.response import Connection, answer_as_of
+from warehouse_assets.api.response import answer_as_of
 from warehouse_assets.api.routes.answers import answer_called
 from warehouse_assets.api.selection import Selecting, Selection
 from warehouse_assets.api.service import service_of
@@ -60,14 +61,13 @@ async def chart(
     if wanted == "json":
         return specification_sent(request, _described(request, asked, said))
 
-    def make(connection: Connection) -> Response:
-        dialect = connection.dialect.name if isinstance(connection, sa.Connection) else "duckdb"
+    def make(reading: Reading | PastReading) -> Response:
         spec = specified(
-            connection,
+            reading.connection,
             asked,
             settings,
             said.style,
-            rows=selection.query(dialect) if selection else None,
+            rows=selection.query(reading.dialect) if selection else None,
             limit=said.limit,
             notes=[f"As of {said.as_of}."] if said.as_of else [],
         )

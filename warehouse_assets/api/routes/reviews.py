@@ -13,10 +13,11 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.database import Reading
+from warehouse_assets.api.database import PastReading, Reading
 from warehouse_assets.api.formats import Formatted
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import (
+    AsOf,
     Ranged,
     RawPathRoute,
     cursor_of,
@@ -25,7 +26,7 @@ from warehouse_assets.api.request import (
     read_cursor,
 )
 from warehouse_assets.api.response import (
-    answer,
+    answer_as_of,
     formatted,
     in_both_formats,
     page_model,
@@ -113,7 +114,7 @@ class Summary(BaseModel):
     months: list[Month] = Field(description="Months with reviews, in their order.")
 
 
-class _Days(Formatted, Ranged):
+class _Days(Formatted, AsOf, Ranged):
     """What may be said behind the `?` of a product or a user."""
 
 
@@ -190,7 +191,7 @@ async def _summary(request: Request, reviewed: _Reviewed, sent: str, said: _Days
     first, last = days.first or date.min, days.last or date.max
     values = {"id": id_, "first": first.isoformat(), "last": last.isoformat()}
 
-    def make(reading: Reading) -> Response:
+    def make(reading: Reading | PastReading) -> Response:
         months = reading.execute(_months(reviewed, reading.dialect), values)
         if not months:
             _check_known(reading, reviewed, reviewed.id_in_daily, id_)
@@ -198,7 +199,7 @@ async def _summary(request: Request, reviewed: _Reviewed, sent: str, said: _Days
         row = _row(told) if format_ == "csv" else {}
         return formatted(request, format_, told, list(row), [list(row.values())])
 
-    return await answer(request, [reviewed.daily], make, is_short=True)
+    return await answer_as_of(request, [reviewed.daily], said.as_of, make, is_short=True)
 
 
 async def _page(request: Request, reviewed: _Reviewed, sent: str, said: _Page) -> Response:
@@ -211,7 +212,7 @@ async def _page(request: Request, reviewed: _Reviewed, sent: str, said: _Page) -
     values["first"] = f"{days.first or date.min} 00:00:00.000000"
     values["last"] = f"{days.last or date.max} 23:59:59.999999"
 
-    def make(reading: Reading) -> Response:
+    def make(reading: Reading | PastReading) -> Response:
         found = reading.execute(_newest(reviewed, said.after is not None), values)
         if not found:
             _check_known(reading, reviewed, reviewed.id_in_reviews, id_)
@@ -223,7 +224,7 @@ async def _page(request: Request, reviewed: _Reviewed, sent: str, said: _Page) -
         rows = (list(review.values()) for review in reviews)
         return formatted(request, format_, told, list(_REVIEW), rows, following)
 
-    return await answer(request, [REVIEWS], make, is_short=True)
+    return await answer_as_of(request, [REVIEWS], said.as_of, make, is_short=True)
 
 
 def _kept(days: Days, first: date | None, last: date | None) -> Days:
@@ -252,7 +253,9 @@ def _decoded(sent: str) -> str:
     return found
 
 
-def _check_known(reading: Reading, reviewed: _Reviewed, column: sa.Column[Any], id_: str) -> None:
+def _check_known(
+    reading: Reading | PastReading, reviewed: _Reviewed, column: sa.Column[Any], id_: str
+) -> None:
     """Refuse an id that has no reviews at all, also none of other days or of a page before."""
     text = f'SELECT 1 FROM {column.table.name} WHERE "{column.name}" = :id LIMIT 1'
     if not reading.execute(text, {"id": id_}):
@@ -265,7 +268,7 @@ def _months(reviewed: _Reviewed, dialect: str) -> str:
     month, first, last = "substr(review_date, 1, 7)", "min(review_date)", "max(review_date)"
     sums = [f"sum({name})" for name in (*_COUNTS, *_STARS)]
     if dialect != "sqlite":
-        month = "to_char(review_date, 'YYYY-MM')"
+        month = "substr(CAST(review_date AS TEXT), 1, 7)"
         # Its sums of whole numbers are decimals, which cost more than the rest of an answer.
         sums = [f"CAST({total} AS DOUBLE PRECISION)" for total in sums]
         first, last = f"CAST({first} AS TEXT)", f"CAST({last} AS TEXT)"

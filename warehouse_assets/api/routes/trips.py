@@ -1,17 +1,18 @@
 """The routes of trips: the weekly average of an area, groups of similar trips, and pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
 import pydantic_core
 import sqlalchemy as sa
 from anyio.to_thread import run_sync
+from deltalake import DeltaTable
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.database import Reading
+from warehouse_assets.api.database import PastReading, Reading
 from warehouse_assets.api.formats import Format, Formatted
 from warehouse_assets.api.pictures import (
     KIND,
@@ -23,6 +24,7 @@ from warehouse_assets.api.pictures import (
 )
 from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import (
+    AsOf,
     OfRegion,
     Ranged,
     StrictRoute,
@@ -32,12 +34,13 @@ from warehouse_assets.api.request import (
 )
 from warehouse_assets.api.response import (
     answer,
+    answer_as_of,
     formatted,
     in_both_formats,
     page_model,
     row_model,
 )
-from warehouse_assets.api.service import service_of
+from warehouse_assets.api.service import Service, service_of
 from warehouse_assets.charts import specification, values_of
 from warehouse_assets.defs.trips.answers import (
     Box,
@@ -56,8 +59,9 @@ from warehouse_assets.defs.trips.groups import (
     groups_of,
     tile_centre,
 )
-from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, WEEKLY_TRIPS
+from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIP_GROUPS, TRIPS, WEEKLY_TRIPS
 from warehouse_assets.drawing import specified
+from warehouse_assets.history.as_of import tables_at
 from warehouse_assets.setting_types import PartOfDay, Zoom
 from warehouse_assets.tables import column_names
 
@@ -128,7 +132,7 @@ _OF_GROUPS = in_both_formats(
 )
 
 
-class _InBox(Ranged, OfRegion):
+class _InBox(AsOf, Ranged, OfRegion):
     """What may be said behind the `?` of trips in a region, a range of days or a box."""
 
     min_lon: float | None = Field(None, examples=[14.40])
@@ -187,17 +191,27 @@ async def weekly_average(request: Request, said: Annotated[_Area, Query()]) -> R
     """
     days, format_, area = said.days, said.wanted(request), said.area()
     if isinstance(area, Box):
-        lake, match = service_of(request).lake, said.match or "origin"
-        weekly = await run_sync(weekly_trips_of_box, lake, area, match, days)
-        return _average(request, weekly, format_)
+        service, match = service_of(request), said.match or "origin"
 
-    def make(reading: Reading) -> Response:
+        def found(box: Box) -> WeeklyTrips:
+            return weekly_trips_of_box(service.lake, box, match, days, _trips_at(service, said))
+
+        return _average(request, await run_sync(found, area), format_)
+
+    def make(reading: Reading | PastReading) -> Response:
         weekly = weekly_trips_of_region(reading.connection, area, days)
         if weekly is None:
             raise Refusal(404, "There are no trips of this region.")
         return _average(request, weekly, format_)
 
-    return await answer(request, [DAILY_TRIPS, WEEKLY_TRIPS], make)
+    return await answer_as_of(request, [DAILY_TRIPS, WEEKLY_TRIPS], said.as_of, make)
+
+
+def _trips_at(service: Service, said: AsOf) -> DeltaTable | None:
+    """The version of the trips that is asked for; None if that of now."""
+    if said.as_of is None:
+        return None
+    return tables_at(service.lake, service.warehouse, said.as_of, [TRIPS])[str(TRIPS.name)]
 
 
 def _average(request: Request, weekly: WeeklyTrips, format_: Format) -> Response:
@@ -247,10 +261,10 @@ async def groups(request: Request, said: Annotated[_Groups, Query()]) -> Respons
     if said.after is not None:
         place = read_cursor(said.after, map(kind_of, ORDER))
 
-    def make(_: Reading) -> Response:
+    def make(at: DeltaTable | None) -> Response:
         try:
             found = groups_of(
-                service.lake, service.settings, likeness, filter_, said.limit + 1, place
+                service.lake, service.settings, likeness, filter_, said.limit + 1, place, at
             )
         except TooManyGroupsError as error:
             raise Refusal(422, f"{str(error).capitalize()}.", "merge") from None
@@ -269,7 +283,16 @@ async def groups(request: Request, said: Annotated[_Groups, Query()]) -> Respons
         }
         return formatted(request, format_, told, _COLUMNS, map(_row, page), following)
 
-    return await answer(request, [TRIP_GROUPS], make)
+    return await _of_groups(request, said, make)
+
+
+async def _of_groups(
+    request: Request, said: AsOf, make: Callable[[DeltaTable | None], Response]
+) -> Response:
+    """What `make` makes of the groups of now, or of those of a former version of the trips."""
+    if said.as_of is not None:
+        return await run_sync(lambda: make(_trips_at(service_of(request), said)))
+    return await answer(request, [TRIP_GROUPS], lambda _: make(None))
 
 
 def _group(group: Mapping[str, Any], zoom: int) -> dict[str, Any]:
@@ -287,7 +310,7 @@ def _row(group: Mapping[str, Any]) -> list[Any]:
     return [*(group[name] for name in _NAMES), *ends, group["groups_joined"]]
 
 
-class _Weeks(OfRegion, Styled):
+class _Weeks(AsOf, OfRegion, Styled):
     """What may be said behind the `?` of the weeks."""
 
 
@@ -306,10 +329,9 @@ async def trips_map(request: Request, kind: KIND, said: Annotated[_Map, Query()]
     service, likeness = service_of(request), Likeness(said.zoom, said.hours)
     wanted = kind_called(kind)
 
-    def make(_: Reading) -> Response:
-        found = groups_of(
-            service.lake, service.settings, likeness, Filter(said.region), _GROUPS_ON_THE_MAP
-        )
+    def make(at: DeltaTable | None) -> Response:
+        some, of_region = _GROUPS_ON_THE_MAP, Filter(said.region)
+        found = groups_of(service.lake, service.settings, likeness, of_region, some, at=at)
         rows = [_row(_group(group, said.zoom)) for group in found.rows]
         values = values_of(_COLUMNS, rows)
         note = "There are no rows." if not rows else ""
@@ -319,7 +341,7 @@ async def trips_map(request: Request, kind: KIND, said: Annotated[_Map, Query()]
         spec = specification(MAP, title, lambda _: values, said.style, note)
         return specification_sent(request, pydantic_core.to_json(spec))
 
-    return await drawn(request, await answer(request, [TRIP_GROUPS], make), wanted)
+    return await drawn(request, await _of_groups(request, said, make), wanted)
 
 
 @router.get("/weeks.svg", response_class=Response, responses=OF_CHART)
@@ -330,8 +352,9 @@ async def trips_by_week(request: Request, said: Annotated[_Weeks, Query()]) -> R
         rows = rows.where(WEEKLY_TRIPS.c.region == said.region)
     settings = service_of(request).settings
 
-    def make(reading: Reading) -> Response:
+    def make(reading: Reading | PastReading) -> Response:
         spec = specified(reading.connection, WEEKLY_TRIPS, settings, said.style, rows=rows)
         return specification_sent(request, spec)
 
-    return await drawn(request, await answer(request, [WEEKLY_TRIPS], make), "svg")
+    made = await answer_as_of(request, [WEEKLY_TRIPS], said.as_of, make)
+    return await drawn(request, made, "svg")

@@ -11,12 +11,17 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Literal
 
+import duckdb
 import sqlalchemy as sa
+from deltalake import DeltaTable
 
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIPS, WEEKLY_TRIPS
+from warehouse_assets.history.as_of import fetch
 from warehouse_assets.lake import Lake
 from warehouse_assets.times import ANY_DAY, Days
 
+Connection = sa.Connection | duckdb.DuckDBPyConnection
+"""Of the warehouse, or of the lake as it was."""
 Match = Literal["origin", "destination", "both"]
 """Which end of a trip has to be in a box."""
 
@@ -102,7 +107,7 @@ def regions(connection: sa.Connection) -> list[str]:
 
 
 def weekly_trips_of_region(
-    connection: sa.Connection, region: str, days: Days = ANY_DAY
+    connection: Connection, region: str, days: Days = ANY_DAY
 ) -> WeeklyTrips | None:
     """The trips of a region by week, from the warehouse; None if there is no such region."""
     if not _is_unicode(region):
@@ -110,7 +115,7 @@ def weekly_trips_of_region(
     if days == ANY_DAY:
         return weekly_trips_by_region(connection, region).get(region)
     known = sa.select(sa.literal(1)).where(WEEKLY_TRIPS.c.region == region).limit(1)
-    if connection.execute(known).first() is None:
+    if not fetch(connection, known)[1]:
         return None
     day, trips = DAILY_TRIPS.c.day, sa.func.sum(DAILY_TRIPS.c.trips)
     query = sa.select(day, trips).where(DAILY_TRIPS.c.region == region).group_by(day)
@@ -118,7 +123,7 @@ def weekly_trips_of_region(
         query = query.where(day >= days.first)
     if days.last:
         query = query.where(day <= days.last)
-    return WeeklyTrips.of(((row[0], int(row[1])) for row in connection.execute(query)), days)
+    return WeeklyTrips.of(((row[0], int(row[1])) for row in fetch(connection, query)[1]), days)
 
 
 def _is_unicode(text: str) -> bool:
@@ -131,7 +136,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def weekly_trips_by_region(
-    connection: sa.Connection, region: str | None = None
+    connection: Connection, region: str | None = None
 ) -> dict[str, WeeklyTrips]:
     """The trips by week of every region, or of one, those with the most trips first."""
     columns = WEEKLY_TRIPS.c.region, WEEKLY_TRIPS.c.week_start
@@ -139,7 +144,7 @@ def weekly_trips_by_region(
     if region is not None:
         query = query.where(WEEKLY_TRIPS.c.region == region)
     counted: dict[str, list[tuple[date, int]]] = {}
-    for name, week, trips in connection.execute(query):
+    for name, week, trips in fetch(connection, query)[1]:
         counted.setdefault(name, []).append((week, int(trips)))
     weekly = {name: WeeklyTrips.of(weeks, ANY_DAY) for name, weeks in counted.items()}
     return dict(sorted(weekly.items(), key=lambda item: (-item[1].trips, item[0])))
@@ -151,11 +156,19 @@ def values_of(box: Box, match: Match, days: Days) -> dict[str, object]:
 
 
 def weekly_trips_of_box(
-    lake: Lake, box: Box, match: Match = "origin", days: Days = ANY_DAY
+    lake: Lake,
+    box: Box,
+    match: Match = "origin",
+    days: Days = ANY_DAY,
+    at: DeltaTable | None = None,
 ) -> WeeklyTrips:
-    """The trips of a box by week, from the trips themselves, in the newest version of the lake."""
+    """The trips of a box by week, from the trips themselves.
+
+    Args:
+        at: the version of the trips, else the newest of the lake.
+    """
     with lake.connect() as connection:
-        lake.view_newest(connection, TRIPS)
+        lake.view(connection, TRIPS, at or lake.table(TRIPS).open_existing())
         rows = connection.execute(
             f"""SELECT CAST(date_trunc('week', started_at) AS DATE), count(*) FROM trips
             WHERE {IS_WANTED} GROUP BY 1""",

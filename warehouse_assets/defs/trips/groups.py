@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import duckdb
+from deltalake import DeltaTable
 
 from warehouse_assets.defs.trips.answers import IS_WANTED, Box, Match, values_of
 from warehouse_assets.defs.trips.tables import (
@@ -183,17 +184,19 @@ def groups_of(
     wanted: Filter,
     limit: int,
     after: Sequence[Any] | None = None,
+    at: DeltaTable | None = None,
 ) -> Groups:
     """The groups of the trips that are wanted, at most `limit`, after some other one.
 
     Args:
         after: what that one has in the columns of `ORDER`.
+        at: the version of the trips, else the newest of the lake.
 
     Raises:
         TooManyGroupsError: neighbours are to be joined, and there are over `MOST_TO_JOIN` groups.
     """
     with lake.connect() as connection:
-        _make(connection, lake, settings, likeness, wanted)
+        _make(connection, lake, settings, likeness, wanted, at)
         if likeness.joins_neighbours:
             _join(connection, likeness)
         ((groups, trips, together),) = connection.execute(
@@ -219,16 +222,19 @@ def _make(
     settings: Settings,
     likeness: Likeness,
     wanted: Filter,
+    at: DeltaTable | None,
 ) -> None:
     """Make the table `groups`."""
-    zoom, fine = fine_zoom(settings), lake.table(TRIP_GROUPS_FINE).open_existing()
+    # The fine groups of a former version may be of another zoom than that of now.
+    fine = None if at else lake.table(TRIP_GROUPS_FINE).open_existing()
+    zoom = fine_zoom(settings)
     values: dict[str, object] = {"region": wanted.region, "hour": wanted.hour_of_day}
     if fine and likeness.zoom <= zoom and wanted.box is None and wanted.days == ANY_DAY:
         lake.view(connection, TRIP_GROUPS_FINE, fine, "all_fine")
         rows = "trip_groups_fine AS (FROM all_fine WHERE $region IS NULL OR region = $region)"
     else:
         zoom = likeness.zoom
-        lake.view(connection, TRIPS, lake.table(TRIPS).open_existing(), "all_trips")
+        lake.view(connection, TRIPS, at or lake.table(TRIPS).open_existing(), "all_trips")
         values |= values_of(wanted.box or Box(-180, -90, 180, 90), wanted.match, wanted.days)
         rows = f"""trips AS (
             FROM all_trips WHERE ($region IS NULL OR region = $region) AND {IS_WANTED}
