@@ -253,6 +253,7 @@ def test_assets_that_answer_a_question_say_which() -> None:
             "Which batches have the most students that completed at least 3 lessons?"
         ),
         "weekly_trips": "How many trips did each region have per week?",
+        "reviews_per_month": "How were products rated each month?",
     }
 
 

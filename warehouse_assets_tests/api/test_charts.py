@@ -13,6 +13,7 @@ from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS
 from warehouse_assets.charts import draw
 from warehouse_assets.defs.deliveries.tables import DELIVERY_DURATIONS
 from warehouse_assets.defs.forum.tables import MEAN_VOTES_PER_POST_PER_WEEK, OUTLIER_WEEKS
+from warehouse_assets.defs.reviews.tables import REVIEWS_PER_MONTH
 from warehouse_assets.defs.school.tables import BATCH_COMPLETIONS
 from warehouse_assets.defs.trips.tables import TRIP_GROUPS, WEEKLY_TRIPS
 from warehouse_assets.lake import Lake
@@ -41,6 +42,10 @@ _ROWS: dict[Any, list[Any]] = {
         ("r0", _DAYS[2], "funny_car", 7, _AT),
     ],
     TRIP_GROUPS: [("r0", 1, 2, 3, 4, 8, 3, _AT, _AT), ("r1", 1, 2, 3, 4, 9, 5, _AT, _AT)],
+    REVIEWS_PER_MONTH: [
+        (date(2018, 5, 1), 9, 2.2, 3, 2, 1, 0, 1, 7),
+        (date(2018, 7, 1), 1, None, 0, 0, 0, 0, 0, 0),
+    ],
     DELIVERY_DURATIONS: [(1, _AT, _AT, 60.0, 1), (2, _AT, _AT, 240.0, 2)],
 }
 
@@ -92,6 +97,11 @@ _EXPECTED: dict[str, list[str]] = {
         *(f"Week of 2018-05-28: {10 - n} trips, r{n}" for n in range(1, 7)),
         "Week of 2018-05-28: 5 trips, others",  # 3 of r7 and 2 of r8
         "Week of 2018-06-11: 7 trips, r0",
+    ],
+    "reviews_per_month": [
+        f"month_start (year-month): {month} 2018; Reviews per month: {rated}; Stars: {stars}"
+        for month, counts in (("May", (3, 2, 1, 0, 1)), ("Jul", (0, 0, 0, 0, 0)))
+        for stars, rated in enumerate(counts, 1)
     ],
     "most_travelled_groups": [
         "Trips: 5; group: r1 1/2 → 3/4, 9 h",

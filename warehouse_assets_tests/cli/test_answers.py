@@ -24,14 +24,14 @@ def test_all_answers_are_shown_with_their_questions(command: Command) -> None:
 
     assert result.exit_code == 0
     questions = [line for line in result.output.splitlines() if "?" in line]
-    assert questions[:3] == [
+    assert questions[:2] == [
         "What is the mean votes per post per week? (mean_votes_per_post_per_week)",
         "Which weeks had unusually many or few votes (over 20% off the mean)? (outlier_weeks)",
-        (
-            "Which batches have the most students that completed at least 3 lessons? "
-            "(batch_completions): not published yet"
-        ),
     ]
+    assert (
+        "Which batches have the most students that completed at least 3 lessons? "
+        "(batch_completions): not published yet"
+    ) in questions
     others = [str(table.name) for table in ANSWER_TABLES if table not in FORUM]
     others += [question.name for question in QUESTIONS]
     assert [line.partition("? ")[2] for line in questions[2:]] == [

@@ -23,6 +23,7 @@ _COMPUTED = {
     "outlier_weeks",
     "product_reviews_daily",
     "reviewer_reviews_daily",
+    "reviews_per_month",
     "trip_groups",
     "trip_groups_fine",
     "votes_per_post_per_week",

@@ -95,7 +95,7 @@ def _selection(request: Request, asked: Asked, said: _Drawn) -> Selection | None
 def _described(request: Request, asked: Asked, said: _Drawn) -> bytes:
     """The specification whose data are where the rows are."""
     query = {k: v for k, v in request.query_params.items() if k not in Styled.model_fields}
-    chart, note = chart_of(asked), ""
+    chart, note, root = chart_of(asked), "", request.scope["root_path"]
     if (first := charts.first_rows(chart)) is not None:
         query.setdefault("limit", str(first))
     if "limit" in query:
@@ -104,8 +104,8 @@ def _described(request: Request, asked: Asked, said: _Drawn) -> bytes:
     def data(table: str | None) -> dict[str, Any]:
         if table is not None:
             moment = {"as_of": said.as_of} if said.as_of else {}
-            return _data_at(f"/tables/{quote(table)}", moment, ASKED[table])
-        return _data_at(f"/answers/{quote(str(asked.name))}", query, asked)
+            return _data_at(f"{root}/tables/{quote(table)}", moment, ASKED[table])
+        return _data_at(f"{root}/answers/{quote(str(asked.name))}", query, asked)
 
     title = title_of(asked, service_of(request).settings)
     return pydantic_core.to_json(charts.specification(chart, title, data, said.style, note))

@@ -8,6 +8,7 @@ from warehouse_assets.defs.reviews.tables import (
     PRODUCT_REVIEWS_DAILY,
     REVIEWER_REVIEWS_DAILY,
     REVIEWS,
+    REVIEWS_PER_MONTH,
     STARS,
 )
 from warehouse_assets.ingest.sql_source import SqlSource
@@ -152,6 +153,15 @@ CHECKS: dict[Table, list[Check]] = {
         _values_are_plausible(REVIEWER_REVIEWS_DAILY),
         adds_up(REVIEWER_REVIEWS_DAILY.c.reviews, REVIEWS),
     ],
+    REVIEWS_PER_MONTH: [
+        values_are_plausible(
+            REVIEWS_PER_MONTH,
+            "reviews is 1 or more; its parts are not more, nor negative.",
+            f"""reviews < 1 OR rated_reviews NOT BETWEEN 0 AND reviews
+            OR {_STARS} > rated_reviews""",
+        ),
+        adds_up(REVIEWS_PER_MONTH.c.reviews, REVIEWS),
+    ],
 }
 
 
@@ -163,6 +173,7 @@ FAMILY = Family(
         sql_source_asset(REVIEWS_SOURCE),
         sql_asset(PRODUCT_REVIEWS_DAILY, [REVIEWS], _SQL, is_of_week=True),
         sql_asset(REVIEWER_REVIEWS_DAILY, [REVIEWS], _SQL, is_of_week=True),
+        sql_asset(REVIEWS_PER_MONTH, [PRODUCT_REVIEWS_DAILY], _SQL),
     ],
     CHECKS,
 )

@@ -77,6 +77,12 @@ Index(
 )
 
 
+def _stars() -> list[Column[Any]]:
+    return [
+        Column(f"stars_{n}", BigInteger, nullable=False, comment=f"Those rated {n}.") for n in STARS
+    ]
+
+
 def _daily(name: str, id_name: str, id_comment: str, comment: str) -> Table:
     return Table(
         name,
@@ -90,10 +96,7 @@ def _daily(name: str, id_name: str, id_comment: str, comment: str) -> Table:
             nullable=False,
             comment="Sum of their ratings; a review without a rating adds nothing.",
         ),
-        *(
-            Column(f"stars_{n}", BigInteger, nullable=False, comment=f"Those rated {n}.")
-            for n in STARS
-        ),
+        *_stars(),
         Column(
             "verified_reviews",
             BigInteger,
@@ -125,7 +128,42 @@ REVIEWER_REVIEWS_DAILY = _daily(
     "The reviews by each user by day; only days with reviews.",
 )
 
-TABLES = (REVIEWS, PRODUCT_REVIEWS_DAILY, REVIEWER_REVIEWS_DAILY)
+_CHART_OF_MONTHS = {
+    "transform": [
+        {"fold": [f"stars_{n}" for n in STARS], "as": ["stars", "rated"]},
+        {"calculate": "slice(datum.stars, -1)", "as": "stars"},
+    ],
+    "mark": "bar",
+    "encoding": {
+        "x": {
+            "field": "month_start",
+            "timeUnit": "utcyearmonth",
+            "type": "temporal",
+            "title": None,
+        },
+        "y": {"field": "rated", "type": "quantitative", "title": "Reviews per month"},
+        "color": {"field": "stars", "type": "nominal", "title": "Stars"},
+    },
+}
+
+REVIEWS_PER_MONTH = Table(
+    "reviews_per_month",
+    METADATA,
+    Column("month_start", Date, primary_key=True, comment="First day of the month, in UTC."),
+    Column("reviews", BigInteger, nullable=False, comment="Reviews of that month."),
+    Column(
+        "average_rating",
+        Double,
+        comment="Mean of their ratings, over those that have one; null if none has.",
+    ),
+    *_stars(),
+    Column("rated_reviews", BigInteger, nullable=False, comment="Those with a rating."),
+    comment="The reviews of all products by month; only months with reviews.",
+    info={"answers": "How were products rated each month?", "chart": _CHART_OF_MONTHS},
+    sqlite_with_rowid=False,
+)
+
+TABLES = (REVIEWS, PRODUCT_REVIEWS_DAILY, REVIEWER_REVIEWS_DAILY, REVIEWS_PER_MONTH)
 
 REVIEWS_AS_TOLD = View(
     "Reviews of products by users, with the names that they have in the API.",

@@ -1,5 +1,6 @@
 """The daily tables, from the source to the warehouse, equal plain Python over the source's rows."""
 
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from warehouse_assets_tests.defs.reviews.databases import Database, review
 from warehouse_assets_tests.defs.reviews.stored import daily
 from warehouse_assets_tests.house import House
 
-ANSWERS = ("reviews", "product_reviews_daily", "reviewer_reviews_daily")
+ANSWERS = ("reviews", "product_reviews_daily", "reviewer_reviews_daily", "reviews_per_month")
 DAY = 86_400
 MIDNIGHT = 1_378_684_800
 
@@ -52,10 +53,32 @@ def assert_answers(shop: House, reviews: list[dict[str, Any]]) -> None:
         ("reviewer_reviews_daily", "reviewerID"),
     ):
         assert shop.published(table) == daily(reviews, key)
+    assert shop.published("reviews_per_month") == monthly(reviews)
+
+
+def monthly(reviews: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """`reviews_per_month` in plain Python; all have a time or a day."""
+    by_month: dict[str, list[float | None]] = {}
+    for each in reviews:
+        seconds, written = each["unixReviewTime"], each["reviewTime"]
+        moment = (
+            datetime.strptime(written, "%m %d, %Y").replace(tzinfo=timezone.utc)
+            if seconds is None
+            else datetime.fromtimestamp(seconds, timezone.utc)
+        )
+        by_month.setdefault(str(moment.date().replace(day=1)), []).append(each["overall"])
+    rows = []
+    for month, ratings in sorted(by_month.items()):
+        rated = [rating for rating in ratings if rating is not None]
+        stars = [rated.count(star) for star in (1, 2, 3, 4, 5)]
+        mean = sum(rated) / len(rated) if rated else None
+        rows.append((month, len(ratings), mean, *stars, len(rated)))
+    return rows
 
 
 def test_answers_follow_the_source(shop: House, sqlite: Database) -> None:
-    reviews = some_reviews()
+    later = review(10, unixReviewTime=MIDNIGHT + 40 * DAY, overall=None)
+    reviews = [*some_reviews(), later]
     sqlite.insert(reviews)
     assert shop.run(*ANSWERS, checks=False).success
     assert_answers(shop, reviews)
@@ -73,7 +96,7 @@ def test_answers_follow_the_source(shop: House, sqlite: Database) -> None:
     left = [r for r in reviews if r["level_0"] not in {8, 9}]
     left.append(review(9, overall=5.0, reviewerID="A8"))
     assert_answers(shop, left)
-    assert len(shop.published("reviews")) == 8
+    assert len(shop.published("reviews")) == 9
 
     sqlite.execute("ALTER TABLE reviews RENAME TO gone")
     assert not shop.run(*ANSWERS, checks=False).success
