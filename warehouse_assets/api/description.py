@@ -98,6 +98,8 @@ def _complete(route: APIRoute, method: str, operation: Document) -> None:
         operation["summary"], operation["description"] = first.rstrip("."), rest.strip()
     if path in WITHOUT_KEY:
         operation["security"] = []
+    for parameter in operation.get("parameters", ()):
+        _simplify(parameter)
     responses = operation["responses"]
     for response in responses.values():
         for content in response.get("content", {}).values():
@@ -110,6 +112,19 @@ def _complete(route: APIRoute, method: str, operation: Document) -> None:
             if is_page
             else {"$ref": f"#/components/responses/{_name_of(status)}"}
         )
+
+
+def _simplify(parameter: Document) -> None:
+    """Say of a parameter that may be left out no more than that: it is never null.
+
+    A form for trying is filled in with the example of what cannot be left out.
+    """
+    schema = parameter["schema"]
+    some = [kind for kind in schema.pop("anyOf", ()) if kind.get("type") != "null"]
+    for kind in some[:1]:
+        schema.update(kind)
+    if parameter.get("required") and "examples" in schema:
+        parameter["example"] = schema["examples"][0]
 
 
 def _statuses(path: str, method: str, operation: Document) -> set[str]:

@@ -18,6 +18,7 @@ from warehouse_assets.api.auth import Guard, client_of
 from warehouse_assets.api.database import Versions
 from warehouse_assets.api.formats import Ranking, ranking
 from warehouse_assets.api.former import VERSION, is_versioned
+from warehouse_assets.api.html import POLICY
 from warehouse_assets.api.response import versions_of
 from warehouse_assets.api.service import Service
 from warehouse_assets.warehouse import PublishedVersion
@@ -32,13 +33,7 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 _POLICY = b"content-security-policy"
 _HEADERS: RawHeaders = (
-    (
-        _POLICY,
-        (
-            b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-            b"object-src 'none'"
-        ),
-    ),
+    (_POLICY, POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
@@ -227,7 +222,8 @@ class _Told:
             self.headers = message["headers"]
             sent = dict(self.headers)
             is_picture = sent.get(b"content-type") == b"image/svg+xml"
-            headers = [*self.headers, *(_HEADERS_OF_PICTURES if is_picture else _HEADERS)]
+            ours = _HEADERS_OF_PICTURES if is_picture else _HEADERS
+            headers = [*self.headers, *(ours[1:] if _POLICY in sent else ours)]
             if self._if_none_match and self.status == _OK and self._knows(sent.get(b"etag", b"")):
                 self.status = _NOT_MODIFIED
                 headers = [header for header in headers if header[0] not in _OF_CONTENT]

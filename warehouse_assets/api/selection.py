@@ -66,9 +66,15 @@ def url_of(request: Request, table: sa.Table, **conditions: str) -> str:
 class Selecting(AsOf, extra="allow"):
     """What may be said behind the `?` of rows, besides conditions on their columns."""
 
-    select: str | None = Field(None, description="The columns wanted, with commas between them.")
+    select: str | None = Field(
+        None,
+        description="The columns wanted, with commas between them.",
+        examples=["region,trips"],
+    )
     order: str | None = Field(
-        None, description="Columns to sort by, each maybe with `.desc`; null comes last."
+        None,
+        description="Columns to sort by, each maybe with `.desc`; null comes last.",
+        examples=["trips.desc,region"],
     )
     limit: int | None = Field(
         None,

@@ -13,6 +13,7 @@ from starlette.datastructures import QueryParams
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from warehouse_assets.api.html import POLICY
 from warehouse_assets.api.problems import PROBLEMS
 from warehouse_assets.api.request import StrictRoute, check
 from warehouse_assets.api.response import reply, sent
@@ -23,6 +24,7 @@ router = APIRouter(route_class=StrictRoute, responses=PROBLEMS)
 
 _STATIC = Path(__file__).parents[1] / "static"
 _FRESH = {"Vary": "Accept", "Cache-Control": "no-cache"}
+_POLICY_OF_DOCS = {"Content-Security-Policy": f"{POLICY}; img-src 'self' data:"}  # its icons
 
 
 class Offered(BaseModel):
@@ -97,6 +99,12 @@ async def openapi(request: Request) -> Response:
     return sent(request, pydantic_core.to_json(request.app.openapi()), "application/json")
 
 
+@router.get("/docs", include_in_schema=False)
+async def docs(request: Request) -> Response:
+    """The same for people, who can try it."""
+    return FileResponse(_STATIC / "docs.html", headers={**_FRESH, **_POLICY_OF_DOCS})
+
+
 @router.get("/health/live", response_model=Live, tags=["health"])
 async def live(request: Request) -> Response:
     """Whether the service is there: it is, if it says so."""
@@ -142,4 +150,6 @@ class _Static(StaticFiles):
         return await super().get_response(path, scope)
 
 
+# Swagger UI is the only thing that is used of that package, which brings it as it is released.
+router.mount("/docs/files", _Static(packages=[("fastapi_offline", "static")]), name="docs_files")
 router.mount("/static", _Static(directory=_STATIC), name="static")

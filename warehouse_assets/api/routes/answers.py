@@ -125,7 +125,7 @@ async def answers(request: Request, said: Annotated[Formatted, Query()]) -> Resp
 @router.get("/{name}", response_model=Rows, responses=_OF_ANSWER, openapi_extra=FILTERS)
 async def answer_of(
     request: Request,
-    name: Annotated[str, Path(description="A name of /answers.", examples=["batch_completions"])],
+    name: Annotated[str, Path(description="A name of /answers.", examples=["weekly_trips"])],
     said: Annotated[_Page, Query()],
 ) -> Response:
     """The rows of an answer, in its order."""

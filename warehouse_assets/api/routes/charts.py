@@ -43,7 +43,7 @@ class _Drawn(Selecting, Styled):
 )
 async def chart(
     request: Request,
-    name: Annotated[str, Path(description="A name of /answers.", examples=["batch_completions"])],
+    name: Annotated[str, Path(description="A name of /answers.", examples=["weekly_trips"])],
     kind: KIND,
     said: Annotated[_Drawn, Query()],
 ) -> Response:

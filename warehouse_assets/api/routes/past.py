@@ -34,7 +34,9 @@ router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute,
 _MOST_ROWS = 10_000
 _SECONDS_BETWEEN_LOOKS = 0.5
 
-_Name = Annotated[str, Path(description="A name of /answers.", examples=["batch_completions"])]
+_Name = Annotated[
+    str, Path(description="A name of /answers.", examples=["mean_votes_per_post_per_week"])
+]
 _Row = dict[str, Any]
 
 
@@ -153,9 +155,16 @@ _REASONS = APIRouter(prefix="/answers", tags=["answers"], responses=PROBLEMS)
 async def why(
     request: Request,
     name: _Name,
-    since: Annotated[str | None, Query(description="As of `/changes`; none: made of what.")] = None,
-    until: str = "now",
-    limit: Annotated[int, Query(ge=0, le=1000)] = 20,
+    since: Annotated[
+        str | None,
+        Query(
+            description="A moment, as of `/changes`: why it differs from then; without, of what it "
+            "is made now.",
+            examples=["2026-11-20"],
+        ),
+    ] = None,
+    until: Annotated[str, Query(description="The moment after, as of `/changes`.")] = "now",
+    limit: Annotated[int, Query(ge=0, le=1000, description="Rows told of each table.")] = 20,
 ) -> Response:
     """Why a row of a table is what it is, or differs from what it was, down to what came in."""
     table, service = answer_called(name), service_of(request)

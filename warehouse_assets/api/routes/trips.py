@@ -135,10 +135,10 @@ _OF_GROUPS = in_both_formats(
 class _InBox(AsOf, Ranged, OfRegion):
     """What may be said behind the `?` of trips in a region, a range of days or a box."""
 
-    min_lon: float | None = Field(None, examples=[14.40])
-    min_lat: float | None = Field(None, examples=[50.05])
-    max_lon: float | None = Field(None, examples=[14.45])
-    max_lat: float | None = Field(None, examples=[50.10])
+    min_lon: float | None = Field(None, description="West side, degrees.", examples=[14.40])
+    min_lat: float | None = Field(None, description="South side, degrees.", examples=[50.05])
+    max_lon: float | None = Field(None, description="East side, degrees.", examples=[14.45])
+    max_lat: float | None = Field(None, description="North side, degrees.", examples=[50.10])
     match: Match | None = Field(
         None, description="Which end of a trip is in the box; without it that is the origin."
     )
@@ -228,7 +228,9 @@ class _Groups(Formatted, _InBox):
     """What may be said behind the `?` of groups."""
 
     zoom: Zoom | None = Field(
-        None, description="Zoom of the tiles, 0 to 24; without it TRIP_GROUPS_ZOOM."
+        None,
+        description="Zoom of the tiles, 0 to 24; without it TRIP_GROUPS_ZOOM.",
+        examples=[12],
     )
     hours: PartOfDay | None = Field(
         None,
@@ -239,7 +241,11 @@ class _Groups(Formatted, _InBox):
         None, description="Whether groups whose tiles and parts of the day touch are one."
     )
     hour_of_day: int | None = Field(
-        None, ge=0, le=23, description="Groups of the part of the day with this hour."
+        None,
+        ge=0,
+        le=23,
+        description="Groups of the part of the day with this hour.",
+        examples=[8],
     )
     min_trips: int = Field(1, ge=1, lt=1 << 62, description="Least trips of a group.")
     limit: int = Field(100, ge=1, le=1000, description="Groups on a page.")
