@@ -23,7 +23,7 @@ from warehouse_assets.values import plain
 
 Theme = Literal["light", "dark"]
 Picture = Literal["svg", "png"]
-PICTURES: Sequence[str] = get_args(Picture)
+PICTURES: Sequence[Picture] = get_args(Picture)
 LEAST_WIDTH, MOST_WIDTH = 240, 2000
 """How wide a chart may be, in pixels."""
 MOST_ROWS = 50_000
@@ -49,6 +49,12 @@ PLAIN = Style()
 Data = Callable[[str | None], Mapping[str, Any]]
 """Vega-Lite's `data` of the answer, and of a table that the chart names beside it."""
 
+SAID: Chart = {
+    "tooltip": {"field": "said", "type": "nominal"},
+    "description": {"field": "said", "type": "nominal"},
+}
+"""The encoding of a mark of which `said` is what is said, to who points at it or listens."""
+
 WEEKS: Chart = {
     "x": {
         "field": "week_start",
@@ -58,8 +64,7 @@ WEEKS: Chart = {
         "title": None,
     },
     "x2": {"field": "week_end"},
-    "tooltip": {"field": "said", "type": "nominal"},
-    "description": {"field": "said", "type": "nominal"},
+    **SAID,
 }
 """The encoding of bars as wide as their weeks; the bars need the transforms of `weeks`."""
 

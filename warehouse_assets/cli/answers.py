@@ -7,10 +7,12 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
+import anyio
 import click
 import duckdb
 import sqlalchemy as sa
 
+from warehouse_assets import charts
 from warehouse_assets.catalogue import (
     ANSWER_TABLES,
     ASKED,
@@ -25,6 +27,8 @@ from warehouse_assets.cli import terminal
 from warehouse_assets.cli.terminal import Answer, examples
 from warehouse_assets.cli.trips import answer_of_area, answer_of_groups, read_box
 from warehouse_assets.defs.trips.groups import HOURS, Filter, Likeness
+from warehouse_assets.drawing import specified, tables_drawn
+from warehouse_assets.errors import UsageError
 from warehouse_assets.history.as_of import fetch, handles_of, read_moment, view
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
@@ -34,6 +38,7 @@ from warehouse_assets.times import Days
 from warehouse_assets.warehouse import warehouse_at
 
 DAY = click.DateTime(["%Y-%m-%d"])
+_ROWS = 20
 _ROWS_AT_ONCE = 10_000
 
 
@@ -51,15 +56,14 @@ as_of_option = click.option(
         "warehouse answers trips --region Prague --from 2018-05-01",
         "warehouse answers trips --box 14.40,50.05,14.45,50.10 --match both",
         "warehouse answers groups --zoom 12 --hours 6 --region Prague",
+        "warehouse answers outlier_weeks --chart weeks.svg",
     ),
 )
 @click.argument("names", nargs=-1)
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
-    default=20,
-    show_default=True,
-    help="Rows to show of each answer.",
+    help=f"Rows to show of each answer.  [default: {_ROWS}; of a chart, all it is made for]",
 )
 @click.option("--region", help="Of trips and groups: this region.")
 @click.option("--box", help="Of trips and groups: this box, MIN_LON,MIN_LAT,MAX_LON,MAX_LAT.")
@@ -88,9 +92,15 @@ as_of_option = click.option(
     type=click.Choice(["neighbours"]),
     help="Of groups: those whose tiles and parts of the day touch are one.",
 )
+@click.option(
+    "--chart",
+    type=click.File("wb", lazy=True),
+    metavar="FILE",
+    help="Draw the chart of the one answer NAMES into FILE, .svg or .png.",
+)
 def answers(
     names: Sequence[str],
-    limit: int,
+    limit: int | None,
     as_of: str | None,
     region: str | None,
     box: str | None,
@@ -100,12 +110,13 @@ def answers(
     zoom: int | None,
     hours: str | None,
     merge: str | None,
+    chart: Any,
 ) -> None:
     """Show the answers, from the warehouse: all of them, or the tables and questions NAMES.
 
     `groups` are those of similar trips, which are as similar as you say, from the lake.
     """
-    settings = Settings.from_environment()
+    settings, rows = Settings.from_environment(), _ROWS if limit is None else limit
     is_of_groups = tuple(names) == ("groups",)
     if not is_of_groups and (zoom is not None or hours or merge):
         raise click.UsageError("--zoom, --hours and --merge are of `answers groups`.")
@@ -114,9 +125,9 @@ def answers(
             raise click.UsageError(
                 "--region, --box, --from and --to are of `answers trips` and `answers groups`."
             )
-        if as_of is not None:
+        if as_of is not None or chart is not None:
             raise click.UsageError(
-                "--as-of is of tables and questions, not of groups, a region or a box."
+                "--as-of and --chart are of tables and questions, not of groups, a region or a box."
             )
         try:
             days = Days(first and first.date(), last and last.date())
@@ -129,16 +140,44 @@ def answers(
                 merge is not None,
             )
             wanted = Filter(region, None, days, None if box is None else read_box(box), match)
-            words, answer = answer_of_groups(settings, likeness, wanted, limit)
+            words, answer = answer_of_groups(settings, likeness, wanted, rows)
         else:
-            words, answer = answer_of_area(settings, region, box, match, days, limit)
+            words, answer = answer_of_area(settings, region, box, match, days, rows)
         terminal.print_table(answer.title, answer.names, answer.rows, answer.more)
         terminal.out.print(words, markup=False)
         return
-    for answer in _answers(settings, names, limit, as_of):
+    if chart is not None:
+        _draw(settings, names, limit, as_of, chart)
+        return
+    for answer in _answers(settings, names, rows, as_of):
         # Words instead of names: long names would be broken anywhere.
         headings = [name.replace("_", " ") for name in answer.names]
         terminal.print_table(answer.title, headings, answer.rows, answer.more)
+
+
+def _draw(
+    settings: Settings, names: Sequence[str], limit: int | None, as_of: str | None, file: Any
+) -> None:
+    """Draw the chart of an answer into a file.
+
+    Raises:
+        click.UsageError: it is not one answer, or the file is of no such kind.
+        WarehouseAssetsError: the answer has no chart, or cannot be read.
+    """
+    kind = next((kind for kind in charts.PICTURES if file.name.lower().endswith(f".{kind}")), None)
+    if kind is None or len(names) != 1:
+        raise click.UsageError(
+            "--chart FILE is of one answer, and FILE ends with .svg or .png: "
+            "warehouse answers outlier_weeks --chart weeks.svg"
+        )
+    asked = asked_for(names[0])
+    tables = tables_drawn(asked)
+    with _reading(settings, tables, as_of) as (connection, known):
+        if missing := [str(table.name) for table in tables if str(table.name) not in known]:
+            raise UsageError(f"There is no chart yet: {', '.join(missing)} is not published.")
+        notes = [f"As of {as_of}."] if as_of else []
+        spec = specified(connection, asked, settings, limit=limit or None, notes=notes)
+    file.write(anyio.run(charts.draw, spec, kind))
 
 
 def _answers(

@@ -99,8 +99,8 @@ _EXPECTED: dict[str, list[str]] = {
         "Week of 2018-06-11: 7 trips, r0",
     ],
     "reviews_per_month": [
-        f"month_start (year-month): {month} 2018; Reviews per month: {rated}; Stars: {stars}"
-        for month, counts in (("May", (3, 2, 1, 0, 1)), ("Jul", (0, 0, 0, 0, 0)))
+        f"{month} 2018: {rated} reviews with stars: {stars}"
+        for month, counts in (("May", (3, 2, 1, 0, 1)), ("July", (0, 0, 0, 0, 0)))
         for stars, rated in enumerate(counts, 1)
     ],
     "most_travelled_groups": [

@@ -95,3 +95,30 @@ def test_a_damaged_warehouse_is_told_in_words(command: Command, house: House) ->
     assert result.exit_code == 1
     assert "is not a readable SQLite database" in result.output
     assert "warehouse rebuild" in result.output
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_chart_is_drawn_into_a_file(command: Command, tmp_path: Path) -> None:
+    svg, png = tmp_path / "weeks.svg", tmp_path / "WEEKS.PNG"
+    assert command("answers", "outlier_weeks", "--chart", str(svg)).exit_code == 0
+    assert "Week of 2022-01-03: 9 votes" in svg.read_text()
+    as_of = ("--as-of", "now", "--limit", "1")
+    assert command("answers", "outlier_weeks", "--chart", str(png), *as_of).exit_code == 0
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_cannot_be_drawn_is_told_and_no_file_is_made(command: Command, tmp_path: Path) -> None:
+    for names, file, told in (
+        (["outlier_weeks"], "weeks.pdf", ".svg or .png"),
+        ([], "weeks.svg", "one answer"),
+        (["outlier_weeks", "weekly_trips"], "weeks.svg", "one answer"),
+        (["groups"], "weeks.svg", "--chart"),
+        (["posts"], "weeks.svg", "No chart is declared for posts"),
+        (["weekly_trips"], "weeks.svg", "weekly_trips is not published"),
+        (["outlier_weeks"], "none/weeks.svg", "No such file or directory"),
+    ):
+        result = command("answers", *names, "--chart", str(tmp_path / file))
+        assert result.exit_code != 0
+        assert told in " ".join(result.output.split())
+    assert list(tmp_path.glob("**/*.svg")) == []

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Index, Table, Text
 
+from warehouse_assets.charts import SAID
 from warehouse_assets.tables import METADATA, LongText, View
 
 STARS = (1, 2, 3, 4, 5)
@@ -132,6 +133,11 @@ _CHART_OF_MONTHS = {
     "transform": [
         {"fold": [f"stars_{n}" for n in STARS], "as": ["stars", "rated"]},
         {"calculate": "slice(datum.stars, -1)", "as": "stars"},
+        {
+            "calculate": "utcFormat(toDate(datum.month_start), '%B %Y') + ': ' + datum.rated "
+            "+ ' reviews with stars: ' + datum.stars",
+            "as": "said",
+        },
     ],
     "mark": "bar",
     "encoding": {
@@ -142,7 +148,14 @@ _CHART_OF_MONTHS = {
             "title": None,
         },
         "y": {"field": "rated", "type": "quantitative", "title": "Reviews per month"},
-        "color": {"field": "stars", "type": "nominal", "title": "Stars"},
+        "color": {
+            "field": "stars",
+            "type": "nominal",
+            "title": "Stars",
+            "legend": {"columns": len(STARS)},
+        },
+        "order": {"field": "stars"},
+        **SAID,
     },
 }
 

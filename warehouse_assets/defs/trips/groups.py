@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import duckdb
 from deltalake import DeltaTable
 
+from warehouse_assets.charts import SAID
 from warehouse_assets.defs.trips.answers import IS_WANTED, Box, Match, values_of
 from warehouse_assets.defs.trips.tables import (
     TRIP_GROUPS,
@@ -73,10 +74,7 @@ MAP: Chart = {
     "facet": {"field": "region", "sort": {"field": "rank", "op": "min"}, "title": None},
     "resolve": {"scale": {"x": "independent", "y": "independent"}},
     "spec": {
-        "encoding": {
-            "tooltip": {"field": "said", "type": "nominal"},
-            "description": {"field": "said", "type": "nominal"},
-        },
+        "encoding": SAID,
         "layer": [
             {
                 "transform": [
