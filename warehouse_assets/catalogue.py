@@ -35,6 +35,9 @@ SELECTS: Mapping[str, Path] = {
 }
 """The file of the SELECT that computes a table, by its name; loaded tables have none."""
 
+FROM_FILES = tuple(table for table in TABLES if table.info.get("made_from") == "archive")
+"""The tables that are loaded from files of the inbox, which people can send."""
+
 ANSWER_TABLES = tuple(table for table in TABLES if "answers" in table.info)
 """The tables that answer a question, which is in their `info["answers"]`."""
 

@@ -4,7 +4,7 @@ A journal is a file of JSON lines in the folder `ingestions`. Whichever process 
 with the file appends to it (the service, a run, the command line), and whoever wants to know
 follows it. What the events mean to a table, to HTTP or to Dagster is not known here.
 
-    received {name, bytes}     the upload has begun
+    received {name, bytes, kind}    the upload of a file of that kind has begun
     queued {bytes}             the file is in the inbox, whole
     started {run_id}           a run has begun to take it
     progress {phase, seconds, …}    what is being done, and for how long; see below
@@ -27,7 +27,6 @@ import re
 import secrets
 import threading
 import time
-import unicodedata
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,21 +43,10 @@ ENDS = frozenset({"succeeded", "failed"})
 """The events after which an ingestion is over."""
 
 _ID = r"[0-9]{8}-[0-9]{12}-[0-9a-f]{8}"
-_ENDINGS = re.compile(r"(\.(csv|tsv|txt|gz))+\Z", re.IGNORECASE)
-_LONGEST_STEM = 60
+_KIND_BEFORE_THERE_WERE_OTHERS = "trips"  # of journals that name none
 _LONGEST_NAME = 200
 _SECONDS_BETWEEN_LOOKS = 0.1
 _logger = logging.getLogger(__name__)
-
-
-def file_name(name: str, ingestion_id: str) -> str:
-    """The name in the inbox of a file of trips that its sender calls `name`."""
-    base = re.split(r"[/\\]", name)[-1]
-    plain = unicodedata.normalize("NFKD", _ENDINGS.sub("", base)).encode("ascii", "ignore").decode()
-    stem = re.sub(r"[^A-Za-z0-9_]+", "-", plain)
-    stem = re.sub(r"\Atrips[-_]?", "", stem, flags=re.IGNORECASE)[:_LONGEST_STEM].strip("-_")
-    suffix = ".gz" if base.lower().endswith(".gz") else ""
-    return f"trips-{stem or 'upload'}-{ingestion_id}.csv{suffix}"
 
 
 def shown_name(name: str) -> str:
@@ -162,15 +150,11 @@ class Ingestion:
         partial.replace(self.webhook_path)
 
     @property
-    def name(self) -> str:
-        """What the file was called where it came from, as text that can be shown."""
+    def kind(self) -> str:
+        """The kind of the file: the name of the table that its records are for."""
         received = next(iter(self.events()), None)
-        return str(received.data.get("name", "")) if received else ""
-
-    @property
-    def file_name(self) -> str:
-        """The name for the inbox: it holds the id and nothing that could surprise anybody."""
-        return file_name(self.name, self.id)
+        told = received.data.get("kind") if received else None
+        return str(told or _KIND_BEFORE_THERE_WERE_OTHERS)
 
     def tell(self, event: str, /, **data: Any) -> None:
         """Append an event; where that is impossible, it is only logged.
@@ -222,10 +206,13 @@ class Ingestions:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def create(self, name: str, size: int | None = None, webhook: str | None = None) -> Ingestion:
+    def create(
+        self, kind: str, name: str, size: int | None = None, webhook: str | None = None
+    ) -> Ingestion:
         """Begin the journal of a file, with the event `received`.
 
         Args:
+            kind: the name of the table that its records are for.
             name: what the file is called where it comes from; it may be any text.
             size: its bytes, if known.
             webhook: address that is told the events.
@@ -241,7 +228,8 @@ class Ingestions:
             if webhook is not None:
                 ingestion.set_webhook(Webhook(url=webhook))
             with ingestion.path.open("xb") as journal:
-                journal.write(_line("received", {"name": shown_name(name), "bytes": size}))
+                received = {"name": shown_name(name), "bytes": size, "kind": kind}
+                journal.write(_line("received", received))
         except OSError as error:
             raise SourceError(
                 f"The journal of an ingestion cannot be written to {self.folder}: "
@@ -252,7 +240,7 @@ class Ingestions:
 
     def of_file(self, name: str) -> Ingestion | None:
         """The ingestion of the file called `name` in the inbox or the archive, if it has one."""
-        found = re.search(rf"-({_ID})\.csv(\.gz)?\Z", name)
+        found = re.search(rf"-({_ID})(\.\w+)+\Z", name)
         return self.get(found[1]) if found else None
 
     def get(self, ingestion_id: str) -> Ingestion | None:
@@ -263,7 +251,7 @@ class Ingestions:
         return ingestion if ingestion.path.is_file() else None
 
     def all(self) -> list[Ingestion]:
-        """Every ingestion that has a journal, the newest first."""
+        """The ingestions that have a journal, the newest first."""
         ids = sorted((path.stem for path in self.folder.glob("*.jsonl")), reverse=True)
         return [Ingestion(found, self.folder) for found in ids if re.fullmatch(_ID, found)]
 

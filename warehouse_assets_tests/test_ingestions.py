@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from warehouse_assets.defs.forum.tables import VOTES
+from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingestions import Ingestions, JournalReader, Webhook, file_name, shown_name
+from warehouse_assets.ingest.file_kinds import name_in_inbox
+from warehouse_assets.ingestions import Ingestions, JournalReader, Webhook, shown_name
 
 _OTHER_ID = "20261121-093042123456-5e0c7a1b"
 
@@ -21,14 +24,14 @@ def ingestions(tmp_path: Path) -> Ingestions:
 
 
 def test_what_is_told_is_read_back_in_order_with_numbers_from_one(ingestions: Ingestions) -> None:
-    ingestion = ingestions.create("trips.csv", 120)
+    ingestion = ingestions.create("trips", "trips.csv", 120)
     ingestion.tell("queued")
     ingestion.tell("progress", rows=7, rejected=1)
 
     told = [(event.number, event.name, dict(event.data)) for event in ingestion.events()]
 
     assert told == [
-        (1, "received", {"name": "trips.csv", "bytes": 120}),
+        (1, "received", {"name": "trips.csv", "bytes": 120, "kind": "trips"}),
         (2, "queued", {}),
         (3, "progress", {"rows": 7, "rejected": 1}),
     ]
@@ -38,7 +41,7 @@ def test_what_is_told_is_read_back_in_order_with_numbers_from_one(ingestions: In
 def test_the_state_is_that_of_the_last_event_and_a_failed_one_may_go_on(
     ingestions: Ingestions,
 ) -> None:
-    ingestion = ingestions.create("trips.csv")
+    ingestion = ingestions.create("trips", "trips.csv")
     assert ingestion.status == "received"
     for event, state in (
         ("queued", "queued"),
@@ -59,7 +62,7 @@ def test_the_state_is_that_of_the_last_event_and_a_failed_one_may_go_on(
 def test_a_line_torn_anywhere_is_skipped_and_the_next_one_is_whole(
     cut: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    ingestion = Ingestions(tmp_path_factory.mktemp("journals")).create("trips.csv")
+    ingestion = Ingestions(tmp_path_factory.mktemp("journals")).create("trips", "trips.csv")
     ingestion.tell("started", run_id="5f0c")
     size = ingestion.path.stat().st_size
     os.truncate(ingestion.path, size - cut)
@@ -75,7 +78,7 @@ def test_a_line_torn_anywhere_is_skipped_and_the_next_one_is_whole(
 
 
 def test_lines_of_many_writers_never_mix(ingestions: Ingestions) -> None:
-    ingestion = ingestions.create("trips.csv")
+    ingestion = ingestions.create("trips", "trips.csv")
 
     def tell(writer: int) -> None:
         for number in range(50):
@@ -92,7 +95,7 @@ def test_lines_of_many_writers_never_mix(ingestions: Ingestions) -> None:
 
 
 def test_telling_never_fails(ingestions: Ingestions, caplog: pytest.LogCaptureFixture) -> None:
-    ingestion = ingestions.create("trips.csv")
+    ingestion = ingestions.create("trips", "trips.csv")
     ingestion.tell("progress", rate=float("inf"), path=Path("x"))
     assert dict(ingestion.events()[-1].data) == {"rate": None, "path": "x"}
     ingestion.path.unlink()
@@ -105,7 +108,7 @@ def test_telling_never_fails(ingestions: Ingestions, caplog: pytest.LogCaptureFi
 
 
 def test_lines_that_are_no_events_are_no_events(ingestions: Ingestions) -> None:
-    ingestion = ingestions.create("trips.csv")
+    ingestion = ingestions.create("trips", "trips.csv")
     at = "2026-11-21T10:00:00+00:00"
     lines = [
         "not json",
@@ -128,7 +131,7 @@ def test_lines_that_are_no_events_are_no_events(ingestions: Ingestions) -> None:
 
 
 def test_ids_sort_by_time_and_are_found_only_as_they_are(ingestions: Ingestions) -> None:
-    created = [ingestions.create(f"{number}.csv") for number in range(3)]
+    created = [ingestions.create("trips", f"{number}.csv") for number in range(3)]
 
     assert ingestions.all() == created[::-1]
     assert ingestions.get(created[0].id) == created[0]
@@ -139,27 +142,40 @@ def test_ids_sort_by_time_and_are_found_only_as_they_are(ingestions: Ingestions)
 def test_an_ingestion_is_found_by_the_name_of_its_file_in_inbox_and_archive(
     ingestions: Ingestions,
 ) -> None:
-    ingestion = ingestions.create("Jízdy 2018.csv.gz")
+    ingestion = ingestions.create("trips", "Jízdy 2018.csv.gz")
+    file = name_in_inbox(TRIPS, "Jízdy 2018.csv.gz", ingestion.id)
 
-    assert ingestion.file_name == f"trips-Jizdy-2018-{ingestion.id}.csv.gz"
-    assert ingestions.of_file(ingestion.file_name) == ingestion
-    assert ingestions.of_file(f"00000012-{ingestion.file_name}") == ingestion
-    again = ingestions.create(f"00000012-{ingestion.file_name}")  # taken out of the archive
-    assert ingestions.of_file(again.file_name) == again
+    assert file == f"trips-Jizdy-2018-{ingestion.id}.csv.gz"
+    assert ingestions.of_file(file) == ingestion
+    assert ingestions.of_file(f"00000012-{file}") == ingestion
     assert ingestions.of_file("trips.csv") is None
     assert ingestions.of_file(f"trips-x-{_OTHER_ID}.csv") is None
+    again = ingestions.create("votes", f"00000012-{file}")  # taken out of the archive
+    of_votes = name_in_inbox(VOTES, f"00000012-{file}", again.id)
+    assert of_votes.endswith(f"{again.id}.json.gz")
+    assert ingestions.of_file(of_votes) == again
+
+
+def test_a_journal_of_before_there_were_others_is_of_trips(ingestions: Ingestions) -> None:
+    ingestion = ingestions.create("votes", "x.json")
+    assert ingestion.kind == "votes"
+    said = '{"event": "received", "at": "2026-11-21T09:30:42Z", "data": {"name": "x"}}\n'
+    ingestion.path.write_text(said)
+    assert ingestion.kind == "trips"
 
 
 @settings(max_examples=60, deadline=None)
 @given(name=st.text(max_size=300))
 def test_any_name_makes_a_short_plain_file_name_that_holds_the_id(name: str) -> None:
-    made = file_name(name, _OTHER_ID)
+    for table, endings in ((TRIPS, (".csv",)), (VOTES, (".json", ".jsonl", ".ndjson"))):
+        made = name_in_inbox(table, name, _OTHER_ID)
 
-    assert made.isascii()
-    assert made.startswith("trips-")
-    assert made.endswith((f"-{_OTHER_ID}.csv", f"-{_OTHER_ID}.csv.gz"))
-    assert len(made) < 120
-    assert not set(made) & set("/\\\0 \n:*?")
+        assert made.isascii()
+        assert made.startswith(f"{table.name}-")
+        plain = made.removesuffix(".gz")
+        assert plain.endswith(tuple(f"-{_OTHER_ID}{ending}" for ending in endings))
+        assert len(made) < 120
+        assert not set(made) & set("/\\\0 \n:*?")
     assert shown_name(name).isprintable()
     assert 0 < len(shown_name(name)) <= 200
 
@@ -168,11 +184,11 @@ def test_the_folder_of_a_journal_that_cannot_be_made_is_named(tmp_path: Path) ->
     (tmp_path / "home").write_text("a file")
 
     with pytest.raises(SourceError, match="WAREHOUSE_HOME"):
-        Ingestions(tmp_path / "home" / "ingestions").create("x.csv")
+        Ingestions(tmp_path / "home" / "ingestions").create("trips", "x.csv")
 
 
 def test_a_webhook_is_kept_beside_the_journal_and_not_in_it(ingestions: Ingestions) -> None:
-    ingestion = ingestions.create("x.csv", webhook="http://localhost/?token=s3cret")
+    ingestion = ingestions.create("trips", "x.csv", webhook="http://localhost/?token=s3cret")
 
     assert ingestion.webhook == Webhook(url="http://localhost/?token=s3cret")
     assert "s3cret" not in ingestion.path.read_text()
@@ -182,7 +198,7 @@ def test_a_webhook_is_kept_beside_the_journal_and_not_in_it(ingestions: Ingestio
 
 
 def test_only_old_journals_of_what_is_over_are_removed(ingestions: Ingestions) -> None:
-    old, old_and_waiting, new = (ingestions.create("x.csv", webhook="x") for _ in range(3))
+    old, old_and_waiting, new = (ingestions.create("trips", "x.csv", webhook="x") for _ in range(3))
     old.tell("succeeded")
     new.tell("succeeded")
     for ingestion in (old, old_and_waiting):

@@ -51,7 +51,7 @@ _ROUTERS = (
     past.router,
     tables.router,
     trips.router,
-    ingestions.router,
+    *ingestions.routers,
     deliveries.router,
     families.router,
     about.router,
@@ -126,8 +126,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service.inbox.prepare()
     remove_broken_off(service.inbox, service.ingestions)
     service.runs.start()
-    if service.ingestions.waiting():
-        service.runs.request()
+    for kind in {waiting.kind for waiting in service.ingestions.waiting()}:
+        service.runs.request(kind)
     service.webhooks.resume()
     following = asyncio.create_task(deliveries.follow(service))
     try:

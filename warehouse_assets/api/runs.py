@@ -13,14 +13,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import forkserver
 
 from warehouse_assets.api.telemetry import LOGS
 
 _PRELOADED = ["__main__", "warehouse_assets.runs", __name__]
-_ASSETS = ("trips",)
 _SECONDS_FOR_A_RUN_TO_END = 5.0
 _SECONDS_TO_INTERRUPT_A_RUN = 8.0
 _SECONDS_BETWEEN_LOOKS = 0.1
@@ -30,8 +29,8 @@ _logger = logging.getLogger(__name__)
 Environment = Mapping[str, str]
 
 
-def take_files(environment: Environment) -> None:
-    """Be a process that takes what waits in the inbox, with all that follows from it."""
+def take_files(environment: Environment, assets: Sequence[str]) -> None:
+    """Be a process that takes what waits in the inbox for `assets`, and what follows from it."""
     os.environ.clear()
     os.environ.update(environment)
     os.setsid()  # a Ctrl+C in the terminal is not for it
@@ -45,7 +44,7 @@ def take_files(environment: Environment) -> None:
         try:
             settings = Settings.from_environment()
             runs.end_dead(settings)
-            failed = runs.failed_steps(runs.materialize(settings, _ASSETS))
+            failed = runs.failed_steps(runs.materialize(settings, assets))
         except Exception as error:
             failed = [("", f"{type(error).__name__}: {error}")]
         for step, reason in failed:
@@ -67,9 +66,10 @@ class Runs:
         task: what a process does.
     """
 
-    def __init__(self, task: Callable[[Environment], object] = take_files) -> None:
+    def __init__(self, task: Callable[[Environment, Sequence[str]], object] = take_files) -> None:
         self._task = task
         self._context = multiprocessing.get_context("forkserver")
+        self._requested: set[str] = set()
         self._is_requested = threading.Event()
         self._is_stopped = threading.Event()
         self._thread = threading.Thread(target=self._run_when_requested, daemon=True)
@@ -80,8 +80,9 @@ class Runs:
         forkserver.ensure_running()
         self._thread.start()
 
-    def request(self) -> None:
-        """Have a run start as soon as none is running; all requests until then are one."""
+    def request(self, asset: str) -> None:
+        """Have a run of `asset` start as soon as none is running; all until then are one."""
+        self._requested.add(asset)
         self._is_requested.set()
 
     def stop(self) -> None:
@@ -97,9 +98,11 @@ class Runs:
             if self._is_stopped.is_set():
                 return
             self._is_requested.clear()
+            requested = sorted(self._requested)
+            self._requested.difference_update(requested)
             for _ in range(_MOST_TRIES_OF_A_RUN):
                 try:
-                    code = self._run()
+                    code = self._run(requested)
                 except OSError as error:
                     _logger.warning("A run cannot be started: %s", error)
                     break
@@ -107,9 +110,10 @@ class Runs:
                     break
                 _logger.warning("The process of a run has ended before the run did (%s).", code)
 
-    def _run(self) -> int | None:
+    def _run(self, assets: Sequence[str]) -> int | None:
         """Have a run; the exit code of its process, which is 0 if the run came to an end."""
-        process = self._context.Process(target=self._task, args=(dict(os.environ),), daemon=True)
+        task = (dict(os.environ), assets)
+        process = self._context.Process(target=self._task, args=task, daemon=True)
         process.start()
         while process.is_alive() and not self._is_stopped.is_set():
             process.join(_SECONDS_BETWEEN_LOOKS)

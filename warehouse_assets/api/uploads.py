@@ -9,7 +9,7 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import Request
+from sqlalchemy import Table
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -26,18 +27,16 @@ from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.request import bounded, length_of
 from warehouse_assets.api.service import Service
 from warehouse_assets.errors import SourceError, is_disk_full
+from warehouse_assets.ingest.file_kinds import format_of, name_in_inbox
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.ingestions import Ingestion, Ingestions, shown_name
 
-BODY_TYPES = (
-    "text/csv",
-    "application/csv",
+_BODY_TYPES = (
     "text/plain",
     "application/gzip",
     "application/x-gzip",
     "application/octet-stream",
 )
-"""The types of bodies that are the file itself."""
 FORM_TYPE = "multipart/form-data"
 FORM_FIELDS: Mapping[str, Any] = {
     "file": {"type": "string", "format": "binary"},
@@ -55,10 +54,16 @@ _MOST_BYTES_OF_A_FIELD = 4096
 _logger = logging.getLogger(__name__)
 
 
+def body_types(table: Table) -> Sequence[str]:
+    """The types of bodies that are a file for `table` itself."""
+    return (*format_of(table).media_types, *_BODY_TYPES)
+
+
 class Upload:
     """One file on its way into the inbox. Its methods wait for the disk.
 
     Args:
+        table: what its records are for.
         name: what its sender calls it; any text.
         first: the first bytes of the content, at least two of them if there are so many.
         size: its bytes, if known.
@@ -72,6 +77,7 @@ class Upload:
         self,
         inbox: Inbox,
         ingestions: Ingestions,
+        table: Table,
         name: str,
         first: bytes,
         size: int | None,
@@ -83,8 +89,8 @@ class Upload:
         name = shown_name(name)
         if name.lower().endswith(".gz") != first.startswith(_GZIP):
             name = f"{name}.gz" if first.startswith(_GZIP) else name[: -len(".gz")]
-        self.ingestion: Ingestion = ingestions.create(name, size, webhook)
-        self._file_name = self.ingestion.file_name
+        self.ingestion: Ingestion = ingestions.create(str(table.name), name, size, webhook)
+        self._file_name = name_in_inbox(table, name, self.ingestion.id)
         self._part = inbox.folder / f".{self._file_name}{_SUFFIX}"
         try:
             self._stream: BinaryIO = self._part.open("xb")
@@ -156,8 +162,10 @@ class _Sent:
     webhook: str | None
 
 
-async def receive(request: Request, service: Service, name: str, webhook: str | None) -> Ingestion:
-    """Read the body of a request and put its file into the inbox.
+async def receive(
+    request: Request, service: Service, table: Table, name: str, webhook: str | None
+) -> Ingestion:
+    """Read the body of a request and put its file, which is for `table`, into the inbox.
 
     Args:
         name: what its sender calls the file, unless a form says so.
@@ -168,12 +176,12 @@ async def receive(request: Request, service: Service, name: str, webhook: str | 
     """
     upload: Upload | None = None
     try:
-        async with _sent(request, service, name, webhook) as sent:
+        async with _sent(request, service, table, name, webhook) as sent:
             if sent.webhook is not None:
                 webhooks.check(sent.webhook, service.settings.webhook_hosts)
             async for piece in _pieces(sent.parts):
                 if upload is None:
-                    made = (service.inbox, service.ingestions, sent.name, piece, sent.size)
+                    made = (service.inbox, service.ingestions, table, sent.name, piece, sent.size)
                     upload = await run_sync(Upload, *made, sent.webhook)
                 await run_sync(upload.write, piece)
         assert upload is not None  # there is content
@@ -218,7 +226,7 @@ def _reason(error: BaseException) -> str:
 
 @asynccontextmanager
 async def _sent(
-    request: Request, service: Service, name: str, webhook: str | None
+    request: Request, service: Service, table: Table, name: str, webhook: str | None
 ) -> AsyncIterator[_Sent]:
     """The file that is sent: the body, or what is in a form."""
     limit = service.settings.upload_limit
@@ -226,20 +234,21 @@ async def _sent(
         f"The file is larger than {limit:,} bytes, which is the limit (setting UPLOAD_LIMIT). "
         "Pack it by gzip, or send it in parts."
     )
+    types = body_types(table)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.headers.get("content-encoding", "identity").lower() not in {"identity", "gzip"}:
         raise Refusal(415, "The body may be packed by gzip, and by nothing else.")
-    if not media_type or media_type in BODY_TYPES:
+    if not media_type or media_type in types:
         stream = bounded(request, limit, too_large).stream()
         yield _Sent(stream, length_of(request), name, webhook)
         return
     if media_type != FORM_TYPE:
         raise Refusal(
             415,
-            f"A body of type {media_type} is not taken. Send the file itself as text/csv or "
-            f"application/gzip (curl -H 'Content-Type: text/csv' --data-binary @FILE), or a "
+            f"A body of type {media_type} is not taken. Send the file itself as {types[0]} or "
+            f"application/gzip (curl -H 'Content-Type: {types[0]}' --data-binary @FILE), or a "
             f"form as {FORM_TYPE} (curl -F file=@FILE).",
-            Accept_Post=", ".join((*BODY_TYPES, FORM_TYPE)),
+            Accept_Post=", ".join((*types, FORM_TYPE)),
         )
     bound = bounded(request, limit + _MOST_BYTES_AROUND_A_FILE, too_large)
     try:

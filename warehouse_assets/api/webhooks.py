@@ -106,7 +106,7 @@ class Webhooks:
             "event": event.name,
             "at": event.at.isoformat(),
             "data": dict(event.data),
-            "status_url": f"{self._address}/trips/ingestions/{ingestion.id}",
+            "status_url": f"{self._address}/{ingestion.kind}/ingestions/{ingestion.id}",
         }
         reason = ""
         for seconds in SECONDS_BEFORE_TRIES:

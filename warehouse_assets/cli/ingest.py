@@ -10,12 +10,19 @@ from typing import Any
 import click
 import dagster as dg
 from rich.console import Console
+from sqlalchemy import Table
 
 from warehouse_assets import runs
 from warehouse_assets.cli import terminal
 from warehouse_assets.cli.answers import DAY, lake_query
 from warehouse_assets.definitions import FILE_KINDS
-from warehouse_assets.ingest.file_kinds import FileKind, left_behind, left_in_words
+from warehouse_assets.ingest.file_kinds import (
+    FileKind,
+    format_of,
+    left_behind,
+    left_in_words,
+    name_in_inbox,
+)
 from warehouse_assets.ingest.files import is_taken, rejected_whole
 from warehouse_assets.ingest.inbox import (
     Inbox,
@@ -30,6 +37,7 @@ from warehouse_assets.interruption import InterruptibleCommand, when_told_to_end
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, report
 from warehouse_assets.settings import Settings
+from warehouse_assets.tables import METADATA
 from warehouse_assets.terminal_text import visible
 from warehouse_assets.times import Weeks
 
@@ -166,10 +174,11 @@ def _deliver(
     copies = {}
     for path, kind in new:
         size = path.stat().st_size
-        ingestion, target = None, _free(inbox.folder / _name(path.name, kind))
-        if kind.answers:
-            ingestion = Ingestions(settings.ingestions).create(path.name, size)
-            target = inbox.folder / ingestion.file_name
+        table = METADATA.tables[kind.name]
+        ingestion, target = None, _free(inbox.folder / _name(path.name, table))
+        if not kind.is_merged:  # rows that are merged tell their file, by a name that people know
+            ingestion = Ingestions(settings.ingestions).create(kind.name, path.name, size)
+            target = inbox.folder / name_in_inbox(table, path.name, ingestion.id)
         remove = partial(partial_path(target).unlink, missing_ok=True)
         try:
             with when_told_to_end(remove):
@@ -266,11 +275,11 @@ def _print_rejected(settings: Settings, started: datetime) -> None:
     terminal.print_table("Rejected", names, shown, len(reasons) - len(shown))
 
 
-def _name(name: str, kind: FileKind) -> str:
+def _name(name: str, table: Table) -> str:
     """A name by which the inbox knows what the file `name` is."""
-    is_told_by_name = name.lower().startswith(kind.name) and Path(name).suffix != ""
-    name = name if is_told_by_name else f"{kind.name}-{name}"
-    suffixes = tuple(kind.suffixes)
+    is_told_by_name = name.lower().startswith(str(table.name)) and Path(name).suffix != ""
+    name = name if is_told_by_name else f"{table.name}-{name}"
+    suffixes = tuple(format_of(table).suffixes)
     return name if name.lower().removesuffix(".gz").endswith(suffixes) else f"{name}{suffixes[0]}"
 
 

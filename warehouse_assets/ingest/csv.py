@@ -62,21 +62,15 @@ _BUFFER_BYTES = 8 << 20
 _MOST_CHARACTERS_SHOWN = 200
 
 
-def csv_files(table: Table, answers: Sequence[str] = ()) -> FileKind:
-    """The files of CSV that are for `table`; where that has a key, they are merged by it.
-
-    Args:
-        answers: the tables that hold what follows from a file, once they have been published.
-    """
+def csv_files(table: Table) -> FileKind:
+    """The files of CSV that are for `table`; where that has a key, they are merged by it."""
     name = str(table.name)
     return FileKind(
         name,
         table,
         partial(recognises, table),
         stage_csv_files,
-        answers=answers,
         takes=f"{name} (.csv, also .gz; by the name {name}… or by the header)",
-        suffixes=(".csv",),
     )
 
 

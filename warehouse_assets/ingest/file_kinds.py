@@ -1,5 +1,7 @@
 """What a kind of inbox files is: which files, for which table, and how they are read, as units."""
 
+import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +18,8 @@ from warehouse_assets.lake import LakeTable, WrittenFile
 
 _MOST_FILES_NAMED = 10
 _CHARACTERS_OF_A_UNIT = 1000
+_ENDINGS = re.compile(r"(\.(csv|tsv|txt|json|jsonl|ndjson|gz))+\Z", re.IGNORECASE)
+_LONGEST_STEM = 60
 
 
 @dataclass(frozen=True)
@@ -62,23 +66,61 @@ class FileKind:
         table: where their records go; None if all of them are rejected.
         recognises: whether a file in the inbox is of this kind.
         stage: reads them.
-        answers: the tables that hold what follows from a file, once they have been published.
         takes: which files these are, for the person whose file nobody takes.
-        suffixes: how names of such files end, packed ones aside; the first is given to others.
     """
 
     name: str
     table: Table | None
     recognises: Callable[[InboxFile], bool]
     stage: Stage
-    answers: Sequence[str] = ()
     takes: str = ""
-    suffixes: Sequence[str] = ("",)
 
     @property
     def is_merged(self) -> bool:
         """Whether records are merged by the key of the table, and not added as whole files."""
         return self.table is not None and bool(self.table.primary_key.columns)
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """How files of a format are known, packed ones aside.
+
+    Args:
+        suffixes: how their names end; the first is given to those that end otherwise.
+        media_types: their types in HTTP.
+    """
+
+    suffixes: Sequence[str]
+    media_types: Sequence[str]
+
+
+FORMATS = {
+    "csv": FileFormat((".csv",), ("text/csv", "application/csv")),
+    "json": FileFormat(
+        (".json", ".jsonl", ".ndjson"),
+        ("application/json", "application/x-ndjson", "application/jsonl"),
+    ),
+}
+
+
+def format_of(table: Table) -> FileFormat:
+    """The format of the files that `table` is loaded from: its `info["files"]`, or CSV."""
+    return FORMATS[table.info.get("files", "csv")]
+
+
+def name_in_inbox(table: Table, called: str, ingestion_id: str) -> str:
+    """The name in the inbox of a file for `table` that its sender calls `called`, any text.
+
+    It tells what the file is, holds the id of its ingestion, and has nothing that could surprise
+    anybody.
+    """
+    base, suffixes = re.split(r"[/\\]", called)[-1], format_of(table).suffixes
+    packed = ".gz" if base.lower().endswith(".gz") else ""
+    suffix = next(filter(base.lower().removesuffix(".gz").endswith, suffixes), suffixes[0])
+    plain = unicodedata.normalize("NFKD", _ENDINGS.sub("", base)).encode("ascii", "ignore").decode()
+    stem = re.sub(r"[^A-Za-z0-9_]+", "-", plain)
+    stem = re.sub(rf"\A{table.name}[-_]?", "", stem, flags=re.IGNORECASE)[:_LONGEST_STEM]
+    return f"{table.name}-{stem.strip('-_') or 'upload'}-{ingestion_id}{suffix}{packed}"
 
 
 def reject_unit(

@@ -103,7 +103,8 @@ def source_asset(
         with step.publishing_rejected():
             loaded = load(step)
             _tell_loaded(step, loaded)
-            return step.finish(table, loaded.written, account(loaded))
+            with publishing(step.settings, str(table.name)):
+                return step.finish(table, loaded.written, account(loaded))
 
     definition = _asset(table, make, [source.key], kinds or source.kinds)
     return TableAsset(table, definition, source, files, watch)

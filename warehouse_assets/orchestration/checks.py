@@ -31,7 +31,7 @@ from warehouse_assets.settings import Settings
 Version = tuple[str, int] | None
 """Identity and version of a table of the lake; None if there is no such table."""
 
-_reads: dict[str, tuple[str, ...]] = {}
+_reads: dict[Table, tuple[Table, ...]] = {}
 
 
 @dataclass
@@ -268,7 +268,16 @@ def _path(lake: Lake, table: str) -> Place:
 
 def declare_reads(table: Table, reads: Iterable[Table]) -> None:
     """Remember that `table` is computed from `reads`."""
-    _reads[str(table.name)] = tuple(str(read.name) for read in reads)
+    _reads[table] = tuple(reads)
+
+
+def followers(table: Table) -> list[Table]:
+    """The tables that are computed from `table`, or from one of them, each behind what it reads."""
+    found = [table]
+    for follower, reads in _reads.items():  # families name sources before what is computed of them
+        if not set(reads).isdisjoint(found):
+            found.append(follower)
+    return found[1:]
 
 
 def refuse_if_blocked(lake: Lake, table: Table, reads: Iterable[Table]) -> None:
@@ -284,7 +293,7 @@ def refuse_if_blocked(lake: Lake, table: Table, reads: Iterable[Table]) -> None:
         for read in reads:
             stored = lake.table(read)
             stored.check_readable(connection, stored.open_existing())
-    for name in dict.fromkeys(_before(str(table.name))):
+    for name in dict.fromkeys(str(read.name) for read in _before(table)):
         for check, result in sorted(last_results(lake, name).items()):
             if result.blocks and result.problem:
                 raise LakeError(
@@ -295,7 +304,7 @@ def refuse_if_blocked(lake: Lake, table: Table, reads: Iterable[Table]) -> None:
                 )
 
 
-def _before(table: str) -> Iterator[str]:
+def _before(table: Table) -> Iterator[Table]:
     """The tables from which `table` is computed, and those from which these are."""
     for read in _reads.get(table, ()):
         yield read

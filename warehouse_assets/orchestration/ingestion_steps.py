@@ -12,6 +12,7 @@ from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.files import FileEvent
 from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingestions import Event, Ingestion, Ingestions
+from warehouse_assets.orchestration.checks import followers
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets.settings import Settings
 
@@ -26,7 +27,9 @@ _NOTHING = Progress("", "")
 @contextmanager
 def taking_files(settings: Settings, kind: FileKind, run_id: str) -> Iterator["FilesHeard"]:
     """Tell the ingestions whose files are loaded what becomes of them."""
-    heard = FilesHeard(Ingestions(settings.ingestions), run_id, kind.answers)
+    follow = [] if kind.table is None else [kind.table, *followers(kind.table)]
+    awaits = [str(table.name) for table in follow if settings.publishes(table)]
+    heard = FilesHeard(Ingestions(settings.ingestions), run_id, awaits)
     try:
         with heard.told():
             yield heard
@@ -123,14 +126,14 @@ class FilesHeard(_Heard):
     Args:
         journals: those that there are.
         run_id: the run of Dagster in which the files are taken.
-        answers: the tables to be published until a file counts as ingested.
+        awaits: the tables to be published until a file counts as ingested.
     """
 
-    def __init__(self, journals: Ingestions, run_id: str, answers: Sequence[str]) -> None:
+    def __init__(self, journals: Ingestions, run_id: str, awaits: Sequence[str]) -> None:
         super().__init__()
         self._journals = journals
         self._run_id = run_id
-        self._answers = list(answers)
+        self._awaits = list(awaits)
         self._files: list[InboxFile] = []
         self._started = time.monotonic()
         self._rows_of_a_byte = 0.0
@@ -150,11 +153,11 @@ class FilesHeard(_Heard):
                 self.ingestions.remove(ingestion)
             if event == "stored":
                 ingestion.tell(
-                    "stored", **data, seconds=_seconds_since(self._started), awaits=self._answers
+                    "stored", **data, seconds=_seconds_since(self._started), awaits=self._awaits
                 )
             elif event == "rejected":
                 ingestion.tell("failed", reason=f"The file was rejected: {data['reason']}.")
-            if event == "known" or (event == "stored" and not self._answers):
+            if event == "known" or (event == "stored" and not self._awaits):
                 figures = {"rows": 0, "rejected": 0, **data}
                 ingestion.tell("succeeded", **figures, is_known=event == "known")
 

@@ -21,8 +21,10 @@ import warehouse_assets_tests
 from warehouse_assets.api.app import Server, build_app, listen, serve
 from warehouse_assets.api.runs import Runs
 from warehouse_assets.api.service import Service
+from warehouse_assets.ingest.file_kinds import name_in_inbox
 from warehouse_assets.ingestions import Ingestion
 from warehouse_assets.settings import Settings
+from warehouse_assets.tables import METADATA
 from warehouse_assets_tests.integration.processes import fork
 
 REPOSITORY = Path(warehouse_assets_tests.__file__).parents[1]
@@ -35,15 +37,20 @@ class NoRuns(Runs):
 
     def __init__(self) -> None:
         super().__init__()
-        self.requested = 0
+        self.assets: list[str] = []
         self.is_started = False
         self.is_stopped = False
+
+    @property
+    def requested(self) -> int:
+        """How many runs were asked for."""
+        return len(self.assets)
 
     def start(self) -> None:
         self.is_started = True
 
-    def request(self) -> None:
-        self.requested += 1
+    def request(self, asset: str) -> None:
+        self.assets.append(asset)
 
     def stop(self) -> None:
         self.is_stopped = True
@@ -81,9 +88,15 @@ class Served:
         assert found is not None
         return found
 
-    def create(self, name: str = "trips.csv") -> Ingestion:
+    def create(self, name: str = "trips.csv", kind: str = "trips") -> Ingestion:
         """An ingestion without any file."""
-        return self.service.ingestions.create(name)
+        return self.service.ingestions.create(kind, name)
+
+
+def file_of(ingestion: Ingestion) -> str:
+    """The name in the inbox of the file of an ingestion."""
+    name = str(ingestion.events()[0].data["name"])
+    return name_in_inbox(METADATA.tables[ingestion.kind], name, ingestion.id)
 
 
 def client() -> requests.Session:

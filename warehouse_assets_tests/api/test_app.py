@@ -32,7 +32,7 @@ from warehouse_assets_tests.api.serving import (
 
 def test_streams_end_with_the_service_and_uploads_get_some_seconds(tmp_path: Path) -> None:
     ingestions = Ingestions(tmp_path / "ingestions")
-    ingestion = ingestions.create("a.csv")
+    ingestion = ingestions.create("trips", "a.csv")
     with (
         served_by_a_process(tmp_path) as service,
         listening_to(f"{service.address}/trips/ingestions/{ingestion.id}/events") as stream,

@@ -30,7 +30,7 @@ import os, signal, time
 from pathlib import Path
 log = Path({log!r})
 with log.open("a") as stream:
-    stream.write("run\\n")
+    stream.write(" ".join(assets) + "\\n")
 while not os.path.exists({may_end!r}):
     time.sleep(0.01)
 if len(log.read_text().splitlines()) <= {deaths}:
@@ -47,10 +47,14 @@ def warm() -> None:
     fork(int).join()
 
 
-def stand_in(log: Path, may_end: Path, deaths: int = 0) -> Callable[[Any], object]:
+def stand_in(log: Path, may_end: Path, deaths: int = 0) -> Callable[[Any, Any], object]:
     """What has `_STAND_IN` run in a process that imports nothing for it."""
     text = _STAND_IN.format(log=str(log), may_end=str(may_end), deaths=deaths)
-    return partial(exec, text)
+    return partial(_execute, text)
+
+
+def _execute(text: str, environment: Any, assets: Any) -> None:
+    exec(text, {"assets": assets})
 
 
 def runs_in(log: Path) -> int:
@@ -62,15 +66,15 @@ def test_requests_that_come_during_a_run_are_one_run_after_it(tmp_path: Path) ->
     log, may_end = tmp_path / "log", tmp_path / "may_end"
     runs = Runs(stand_in(log, may_end))
     runs.start()
-    runs.request()
+    runs.request("trips")
     eventually(lambda: runs_in(log) == 1)
-    for _ in range(5):
-        runs.request()
+    for asset in ("votes", "trips", "votes", "posts", "votes"):
+        runs.request(asset)
     may_end.touch()
     eventually(lambda: runs_in(log) == 2)
     time.sleep(0.3)  # a third run would have begun
     runs.stop()
-    assert runs_in(log) == 2
+    assert log.read_text().splitlines() == ["trips", "posts trips votes"]
 
 
 @pytest.mark.usefixtures("warm")
@@ -79,9 +83,9 @@ def test_a_run_whose_process_died_is_had_again_but_not_for_ever(tmp_path: Path) 
         log = tmp_path / f"log {deaths}"
         runs = Runs(stand_in(log, tmp_path, deaths))
         runs.start()
-        runs.request()
+        runs.request("trips")
         eventually(partial(lambda log, least: runs_in(log) == least, log, runs_had))
-        runs.request()
+        runs.request("trips")
         eventually(partial(lambda log, least: runs_in(log) > least, log, runs_had))
         runs.stop()
 
@@ -144,6 +148,16 @@ def test_the_command_takes_uploads_by_runs_that_dagster_records_and_leaves_nothi
         assert phases[-len(of_tables) - 1 :] == [("storing", None), *of_tables]
         assert of_tables[::2] == [("computing", table) for _, table in of_tables[1::2]]
         assert {phase for phase, _ in of_tables[1::2]} == {"publishing"}
+        votes = b'{"Id": 1, "PostId": 1, "CreationDate": "2022-01-03T00:00:00.000"}\n{"Id": 2}\n'
+        headers = {"Content-Type": "application/x-ndjson"}
+        sent = web.post(f"{address}/v1/votes/ingestions", votes, headers=headers).json()
+        with listening_to(sent["events_url"], timeout=60) as stream:
+            of_votes = list(stream)
+        assert of_votes[-1].name == "succeeded", of_votes[-1]
+        assert (of_votes[-1].data["rows"], of_votes[-1].data["rejected"]) == (1, 1)
+        status = web.get(sent["status_url"]).json()
+        (rejected,) = web.get(status["rejected_url"]).json()["items"]
+        assert (rejected["source"], rejected["position"]) == ("votes", 2)
         started = children_of(process.pid)
         assert len(started) >= 2
         process.kill()
@@ -154,5 +168,9 @@ def test_the_command_takes_uploads_by_runs_that_dagster_records_and_leaves_nothi
     monkeypatch.setenv("DAGSTER_HOME", str(house.settings.dagster_home))
     with dg.DagsterInstance.get() as instance:
         recorded = instance.get_runs()
-    assert recorded[-1].status.value == "SUCCESS"
-    assert recorded[-1].run_id == heard[2].data["run_id"]
+        of_newest = instance.all_logs(recorded[0].run_id)
+    assert [run.status.value for run in recorded] == ["SUCCESS"] * 2
+    assert recorded[1].run_id == heard[2].data["run_id"]
+    steps = {entry.step_key for entry in of_newest}
+    assert {"votes", "outlier_weeks", "rejected_records"} <= steps
+    assert not {"trips", "posts"} & steps

@@ -25,6 +25,7 @@ from warehouse_assets_tests.api.reviewing import KINDS
 from warehouse_assets_tests.api.serving import (
     Served,
     assert_is_problem,
+    file_of,
     pages,
     serving,
     settings_of,
@@ -381,9 +382,9 @@ def test_a_count_of_rejected_lines_leads_to_them(tmp_path: Path) -> None:
         ingestion, other = served.create("a.csv"), served.create("b.csv")
         Stored(lake, REJECTED_RECORDS).append(
             [
-                ("trips", f"00000001-{ingestion.file_name}", 7, "no region", None, ",", _AT),
-                ("trips", f"00000001-{ingestion.file_name}", 9, "no datetime", None, ",,", _AT),
-                ("trips", f"00000002-{other.file_name}", 1, "no region", None, ",,,", _AT),
+                ("trips", f"00000001-{file_of(ingestion)}", 7, "no region", None, ",", _AT),
+                ("trips", f"00000001-{file_of(ingestion)}", 9, "no datetime", None, ",,", _AT),
+                ("trips", f"00000002-{file_of(other)}", 1, "no region", None, ",,,", _AT),
             ]
         )
         publish(lake, warehouse_at(settings.warehouse_url), lake.table(REJECTED_RECORDS))

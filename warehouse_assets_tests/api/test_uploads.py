@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from warehouse_assets.api.uploads import Upload, remove_broken_off
+from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.ingestions import Ingestion, Ingestions
@@ -18,6 +19,7 @@ from warehouse_assets_tests.api.serving import (
     begin_upload,
     client,
     eventually,
+    file_of,
     served_by_a_process,
     serving,
     settings_of,
@@ -36,14 +38,47 @@ def test_a_body_becomes_a_file_of_the_inbox_that_is_complete_at_once(served: Ser
     ingestion = served.ingestion(response)
     assert response.headers["Location"] == response.json()["status_url"]
     assert response.json()["events_url"] == response.json()["status_url"] + "/events"
-    assert served.inbox == [f"trips-May-2018-{ingestion.id}.csv"] == [ingestion.file_name]
+    assert served.inbox == [f"trips-May-2018-{ingestion.id}.csv"] == [file_of(ingestion)]
     (file,) = served.service.inbox.look().complete
     assert file.path.read_bytes() == FILE
     assert [(event.name, dict(event.data)) for event in ingestion.events()] == [
-        ("received", {"name": "May 2018.csv", "bytes": len(FILE)}),
+        ("received", {"name": "May 2018.csv", "bytes": len(FILE), "kind": "trips"}),
         ("queued", {"bytes": len(FILE)}),
     ]
     assert served.runs.requested == 1
+
+
+def test_posts_and_votes_are_sent_like_trips_and_are_apart(served: Served) -> None:
+    lines = b'{"Id": 1, "CreationDate": "2022-01-02T00:00:00.000"}\n'
+    for kind, name, ending in (
+        ("posts", "posts-May.jsonl", "-May-{}.jsonl"),
+        ("votes", "of May", "-of-May-{}.json"),
+        ("votes", "x.csv", "-x-{}.json"),
+    ):
+        url = f"{served.address}/v1/{kind}/ingestions"
+        sent = served.client.post(
+            url, lines, params={"name": name}, headers={"Content-Type": "application/x-ndjson"}
+        )
+        ingestion = served.ingestion(sent)
+        assert sent.json()["status_url"] == f"{url}/{ingestion.id}"
+        assert file_of(ingestion) == f"{kind}{ending.format(ingestion.id)}"
+        assert file_of(ingestion) in served.inbox
+        assert served.runs.assets[-1] == kind
+        status = served.client.get(f"{url}/{ingestion.id}").json()
+        assert (status["status"], status["name"]) == ("queued", name)
+        rejected = f"/v1/tables/rejected_records?source={kind}&unit.like="
+        assert rejected in status["rejected_url"]
+        elsewhere = f"{served.address}/v1/trips/ingestions/{ingestion.id}"
+        assert_is_problem(served.client.get(elsewhere), 404)
+        assert_is_problem(served.client.get(f"{elsewhere}/events"), 404)
+    for kind, number in (("posts", 1), ("votes", 2), ("trips", 0)):
+        found = served.client.get(f"{served.address}/v1/{kind}/ingestions").json()["items"]
+        assert len(found) == number
+        wrong = {"posts": "text/csv", "votes": "text/csv", "trips": "application/json"}[kind]
+        refused = served.client.post(
+            f"{served.address}/{kind}/ingestions", b"x", headers={"Content-Type": wrong}
+        )
+        assert_is_problem(refused, 415, wrong)
 
 
 def test_whether_a_file_is_packed_is_seen_by_its_content(served: Served) -> None:
@@ -51,9 +86,9 @@ def test_whether_a_file_is_packed_is_seen_by_its_content(served: Served) -> None
     for name in ("trips.csv", "trips.csv.gz", ""):
         plain = served.ingestion(served.send(FILE, params={"name": name}))
         packed = served.ingestion(served.send(gzip.compress(FILE), params={"name": name}))
-        assert plain.file_name.endswith(f"{plain.id}.csv")
-        assert packed.file_name.endswith(f"{packed.id}.csv.gz")
-        found += [plain.file_name, packed.file_name]
+        assert file_of(plain).endswith(f"{plain.id}.csv")
+        assert file_of(packed).endswith(f"{packed.id}.csv.gz")
+        found += [file_of(plain), file_of(packed)]
     assert served.inbox == sorted(found)
 
 
@@ -90,7 +125,9 @@ def test_no_name_in_a_form_leads_out_of_the_inbox(served: Served) -> None:
     # A form may tell the name before the file or after it.
     before = served.send_form(name=(None, "other"), file=("x.csv", FILE))
     after = served.send_form(file=("x.csv", FILE), name=(None, "other"))
-    assert [served.ingestion(response).name for response in (before, after)] == ["other"] * 2
+    assert [
+        served.ingestion(response).events()[0].data["name"] for response in (before, after)
+    ] == ["other"] * 2
 
 
 def megabytes(number: int, before: bytes = b"") -> Iterator[bytes]:
@@ -142,11 +179,11 @@ def test_a_file_of_just_the_limit_is_taken_and_one_that_turns_out_too_large_remo
     served: Served,
 ) -> None:
     ingestion = served.ingestion(served.send(iter([b"x" * 9_999_999, b"y"])))
-    assert (served.service.settings.inbox / ingestion.file_name).stat().st_size == 10_000_000
+    assert (served.service.settings.inbox / file_of(ingestion)).stat().st_size == 10_000_000
 
     assert_is_problem(served.send(megabytes(11)), 413, "UPLOAD_LIMIT")
 
-    assert served.inbox == [ingestion.file_name]
+    assert served.inbox == [file_of(ingestion)]
     refused = served.service.ingestions.all()[0]
     assert names_told(refused) == ["received", "failed"]
     assert "UPLOAD_LIMIT" in refused.events()[-1].data["reason"]
@@ -188,14 +225,14 @@ def test_uploads_take_little_memory_and_one_that_dies_with_the_service_does_not_
 
 def test_only_what_nobody_writes_any_more_is_removed(tmp_path: Path) -> None:
     inbox, ingestions = Inbox(tmp_path, tmp_path / "archive", 2), Ingestions(tmp_path / "i")
-    upload = Upload(inbox, ingestions, "x.csv", b"re", None, None)
+    upload = Upload(inbox, ingestions, TRIPS, "x.csv", b"re", None, None)
     other = tmp_path / ".trips.csv.upload.part"
     other.write_bytes(b"somebody's")
 
     remove_broken_off(inbox, ingestions)
     assert upload.finish() == upload.ingestion
     remove_broken_off(inbox, ingestions)
-    assert (tmp_path / upload.ingestion.file_name).exists()
+    assert (tmp_path / file_of(upload.ingestion)).exists()
     assert other.exists()
 
 
@@ -205,7 +242,7 @@ def test_an_inbox_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     folder.mkdir(mode=0o500)
 
     with pytest.raises(SourceError, match="setting INBOX"):
-        Upload(Inbox(folder, tmp_path, 0), Ingestions(tmp_path), "x", b"re", None, None)
+        Upload(Inbox(folder, tmp_path, 0), Ingestions(tmp_path), TRIPS, "x", b"re", None, None)
 
 
 def test_journals_that_cannot_be_written_are_said_and_nothing_is_left(served: Served) -> None:

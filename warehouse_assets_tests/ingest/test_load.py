@@ -18,7 +18,7 @@ from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
 from warehouse_assets.defs.school.family import STUDENTS_SOURCE
 from warehouse_assets.defs.school.tables import STUDENTS
 from warehouse_assets.defs.trips.family import TRIPS_FILES
-from warehouse_assets.ingest.file_kinds import FileKind
+from warehouse_assets.ingest.file_kinds import FileKind, format_of
 from warehouse_assets.ingest.files import load_files
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_source import Limits
@@ -54,8 +54,9 @@ class Trial:
         self, kind: FileKind, columns: str, contents: Sequence[str], most_bytes: int = 10**9
     ) -> Any:
         house = House(self.folder / "home", dg.DagsterInstance.ephemeral())
+        ending = ".json" if kind.table is None else format_of(kind.table).suffixes[0]
         for number, text in enumerate(contents, start=1):
-            deliver(house, f"{kind.name}-{number}{kind.suffixes[0] or '.json'}", text, at=number)
+            deliver(house, f"{kind.name}-{number}{ending}", text, at=number)
 
         def found() -> Found:
             rows = [] if kind.table is None else stored(house.lake, kind.table, columns)

@@ -85,9 +85,12 @@ from warehouse_assets.cli import main
 from warehouse_assets.definitions import defs
 from warehouse_assets.settings import Settings
 
+requested = []
+
 class NoRuns:
     is_started = True
     start = stop = lambda self: None
+    request = lambda self, asset: requested.append(asset)
 
 def run(*arguments):
     done = CliRunner().invoke(main, arguments)
@@ -105,6 +108,8 @@ told = {
 }
 app = build_app(Settings.from_environment(), NoRuns())
 with TestClient(app, base_url="http://127.0.0.1") as client:
+    sent = client.post("/orders/ingestions", content=b"id,customer", params={"name": "x.csv"})
+    told["upload"] = [sent.status_code, requested, client.get("/orders/ingestions").json()["items"]]
     told["service"] = client.get("/answers/orders_per_day").json()
 json.dump(told, sys.stdout)
 """
@@ -159,3 +164,5 @@ def test_the_command_the_graph_and_the_service_know_it(tmp_path: Path) -> None:
         ["2026-11-29", 2, 10.5],
         ["2026-11-30", 1, 2.0],
     ]
+    code, requested, (sent,) = told["upload"]
+    assert (code, requested, sent["name"], sent["status"]) == (202, ["orders"], "x.csv", "queued")

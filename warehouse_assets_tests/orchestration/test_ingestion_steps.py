@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 
 from warehouse_assets.defs.forum.family import VOTES_FILES
+from warehouse_assets.defs.forum.tables import POSTS, VOTES
 from warehouse_assets.defs.trips.family import TRIPS_FILES
+from warehouse_assets.defs.trips.tables import TRIPS
 from warehouse_assets.errors import BusyError, LakeError, TransientError
-from warehouse_assets.ingest.file_kinds import FileKind
+from warehouse_assets.ingest.file_kinds import FileKind, name_in_inbox
 from warehouse_assets.ingest.files import load_files
 from warehouse_assets.ingestions import Ingestion, Ingestions
 from warehouse_assets.orchestration.ingestion_steps import publishing, taking_files
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.journeys import Trip
-from warehouse_assets_tests.house import House, vote
+from warehouse_assets_tests.house import House, post, vote
 
 ANSWERS = ("daily_trips", "weekly_trips", "trip_groups")
 ALL = ("trips", "trip_groups_fine", *ANSWERS)
@@ -36,14 +38,16 @@ def last(ingestion: Ingestion) -> dict[str, Any]:
 
 def begin(house: House, content: str | None = None) -> Ingestion:
     """An ingestion whose file waits in the inbox."""
-    ingestion = Ingestions(house.settings.ingestions).create("trips.csv")
-    house.deliver(ingestion.file_name, content or journeys.content([Trip()]))
+    ingestion = Ingestions(house.settings.ingestions).create("trips", "trips.csv")
+    house.deliver(
+        name_in_inbox(TRIPS, "trips.csv", ingestion.id), content or journeys.content([Trip()])
+    )
     return ingestion
 
 
 def stored(house: House, awaits: Sequence[str] = ANSWERS) -> Ingestion:
     """An ingestion whose file is in the lake."""
-    ingestion = Ingestions(house.settings.ingestions).create("trips.csv")
+    ingestion = Ingestions(house.settings.ingestions).create("trips", "trips.csv")
     ingestion.tell("stored", rows=7, rejected=2, awaits=list(awaits))
     return ingestion
 
@@ -82,6 +86,30 @@ def test_a_file_has_succeeded_when_all_that_follows_from_it_is_published(house: 
     assert started.data["run_id"] == result.run_id
 
 
+def test_posts_and_votes_have_succeeded_when_their_own_tables_are_published_too(
+    house: House,
+) -> None:
+    journals = Ingestions(house.settings.ingestions)
+    posts, votes = (journals.create(kind, "new.jsonl") for kind in ("posts", "votes"))
+    house.deliver(name_in_inbox(POSTS, "new.jsonl", posts.id), [post(1), post(2)])
+    house.deliver(name_in_inbox(VOTES, "new.jsonl", votes.id), [vote(1, 1), {"Id": "x"}])
+
+    house.run("posts", "votes", checks=False)
+
+    # What follows from them is not published yet.
+    assert told(posts) == ["received", "started", "stored", "posts"]
+    assert told(votes) == ["received", "started", "stored", "votes"]
+    house.run(
+        "votes_per_post_per_week", "mean_votes_per_post_per_week", "outlier_weeks", checks=False
+    )
+    assert told(posts)[4:] == ["mean_votes_per_post_per_week", "succeeded"]
+    of_votes = ["mean_votes_per_post_per_week", "outlier_weeks", "votes_per_post_per_week"]
+    assert sorted(told(votes)[4:-1]) == of_votes
+    assert told(votes)[-1] == "succeeded"
+    assert last(posts) == {"rows": 2, "rejected": 0, "is_known": False}
+    assert last(votes) == {"rows": 1, "rejected": 1, "is_known": False}
+
+
 def test_files_that_were_taken_before_or_are_rejected_as_a_whole_are_over_at_once(
     house: House,
 ) -> None:
@@ -112,7 +140,7 @@ def test_files_taken_together_have_no_share_and_each_has_its_own_figures(house: 
         assert "reading" not in phases
         (stored_,) = (event.data for event in events if event.name == "stored")
         assert (stored_["rows"], stored_["rejected"]) == (rows, 0)
-        assert stored_["awaits"] == list(TRIPS_FILES.answers)
+        assert stored_["awaits"] == list(ANSWERS)
 
 
 def test_the_second_of_two_files_awaits_what_the_first_one_does(house: House) -> None:
@@ -181,7 +209,7 @@ def test_an_error_while_files_are_taken_fails_them(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingestion = begin(house)
-    another = Ingestions(house.settings.ingestions).create("another.csv")
+    another = Ingestions(house.settings.ingestions).create("trips", "another.csv")
 
     def cannot(*_: object) -> None:
         raise LakeError("Mend the table trips.")

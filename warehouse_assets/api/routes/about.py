@@ -85,7 +85,7 @@ async def home(request: Request) -> Response:
         "product": f"{request.base_url}product/{{product_id}}",
         "user": f"{request.base_url}user/{{user_id}}",
         "answers": str(request.url_for("answers")),
-        "ingestions": str(request.url_for("latest")),
+        "ingestions": f"{request.base_url}trips/ingestions",
         "description": str(request.url_for("openapi")),
         "upload_limit": service_of(request).settings.upload_limit,
         "routes": sorted(request.app.openapi()["paths"]),

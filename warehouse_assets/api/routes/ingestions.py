@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
+from sqlalchemy import Table
 
 from warehouse_assets.api.former import is_versioned
 from warehouse_assets.api.problems import PROBLEMS, Refusal
@@ -16,35 +18,13 @@ from warehouse_assets.api.request import StrictRoute
 from warehouse_assets.api.response import formatted, reply
 from warehouse_assets.api.selection import url_of
 from warehouse_assets.api.service import service_of
-from warehouse_assets.api.uploads import BODY_TYPES, FORM_FIELDS, FORM_TYPE, receive
+from warehouse_assets.api.uploads import FORM_FIELDS, FORM_TYPE, body_types, receive
+from warehouse_assets.catalogue import FROM_FILES
 from warehouse_assets.ingestions import ENDS, Ingestion
 from warehouse_assets.tables import REJECTED_RECORDS
 
-router = APIRouter(
-    prefix="/trips/ingestions",
-    tags=["ingestions of trips"],
-    route_class=StrictRoute,
-    responses=PROBLEMS,
-)
-
 _EXAMPLE_ID = "20261121-093042123456-5e0c7a1b"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "The file itself, plain or packed by gzip, or a form with one file.",
-        "content": {
-            **dict.fromkeys(BODY_TYPES, _BINARY),
-            FORM_TYPE: {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": FORM_FIELDS,
-                }
-            },
-        },
-    }
-}
 
 
 class Accepted(BaseModel):
@@ -101,26 +81,6 @@ class _Told(BaseModel):
     )
 
 
-@router.post(
-    "",
-    status_code=202,
-    response_model=Accepted,
-    openapi_extra=_BODY,
-    summary="Send a file of trips",
-)
-async def ingest(request: Request, said: Annotated[_Told, Query()]) -> Response:
-    """Take a CSV file of trips, of any size up to UPLOAD_LIMIT, and start a run that ingests it.
-
-    The answer comes when the file is stored, and before anything of it is read.
-    """
-    service = service_of(request)
-    ingestion = await receive(request, service, said.name, said.webhook)
-    service.webhooks.begin(ingestion)
-    service.runs.request()
-    accepted = _accepted(request, ingestion)
-    return reply(accepted, 202, Location=accepted.status_url)
-
-
 class _Page(BaseModel):
     """What may be said behind the `?` of the list."""
 
@@ -131,33 +91,9 @@ class _Page(BaseModel):
     )
 
 
-@router.get("", response_model=IngestionList, summary="The latest ingestions")
-async def latest(request: Request, said: Annotated[_Page, Query()]) -> Response:
-    """The ingestions of the last weeks, the newest first, a page at a time."""
-    limit, after = said.limit, said.after or said.before
-
-    def read() -> tuple[IngestionList, str | None]:
-        older = [i for i in service_of(request).ingestions.all() if after is None or i.id < after]
-        page, following = older[:limit], older[limit - 1].id if len(older) > limit else None
-        return IngestionList(items=[_status(request, i) for i in page], next=following), following
-
-    told, following = await run_sync(read)
-    if following and not is_versioned(request.url.path):
-        told.next = str(
-            request.url_for("latest").include_query_params(limit=limit, after=following)
-        )
-    return formatted(request, "json", told.model_dump(), (), (), following)
-
-
-@router.get("/{ingestion_id}", response_model=IngestionStatus, summary="The status of an ingestion")
-async def status(request: Request, ingestion_id: str) -> Response:
-    """How far one ingestion has come."""
-    return reply(await run_sync(_status, request, _found(request, ingestion_id)))
-
-
 def _found(request: Request, ingestion_id: str) -> Ingestion:
     found = service_of(request).ingestions.get(ingestion_id)
-    if found is None:
+    if found is None or not request.scope["route"].path.startswith(f"/{found.kind}/"):
         raise Refusal(
             404,
             "There is no ingestion of that id, or it was over so long ago that it is forgotten.",
@@ -185,35 +121,14 @@ async def _beginning(
     return ingestion, number
 
 
-@router.get(
-    "/{ingestion_id}/events",
-    response_class=EventSourceResponse,
-    responses={204: {"description": "It is over and all was told."}},
-    summary="The events of an ingestion, as they happen",
-)
-async def events(
-    request: Request, beginning: Annotated[tuple[Ingestion, int], Depends(_beginning)]
-) -> AsyncIterator[ServerSentEvent]:
-    """A stream of server-sent events, from the first one, or from where it broke off.
-
-    It ends after `succeeded` or `failed`; a comment is sent every 15 seconds in between.
-    """
-    ingestion, after = beginning
-    async for event in ingestion.follow(service_of(request).stopped, after):
-        yield ServerSentEvent(
-            id=str(event.number), event=event.name, data={"at": event.at, **event.data}
-        )
-
-
 def _accepted(request: Request, ingestion: Ingestion) -> Accepted:
-    status_url = request.url_for("status", ingestion_id=ingestion.id)
-    events_url = request.url_for("events", ingestion_id=ingestion.id)
-    return Accepted(id=ingestion.id, status_url=str(status_url), events_url=str(events_url))
+    url = f"{request.base_url}{ingestion.kind}/ingestions/{ingestion.id}"
+    return Accepted(id=ingestion.id, status_url=url, events_url=f"{url}/events")
 
 
 def _rejected(request: Request, ingestion: Ingestion) -> str:
     """Where the rejected records of its file are, whose name in the archive has its id."""
-    of_file = {"source": "trips", "unit.like": f"*{ingestion.id}*"}
+    of_file = {"source": ingestion.kind, "unit.like": f"*{ingestion.id}*"}
     found = url_of(request, REJECTED_RECORDS, **of_file)
     return f"{request.url.scheme}://{request.url.netloc}{found}"
 
@@ -251,3 +166,88 @@ def _status(request: Request, ingestion: Ingestion) -> IngestionStatus:
             "last_event": told[-1].number if told else 0,
         }
     )
+
+
+def _router(table: Table) -> APIRouter:
+    """The routes of the files for `table`."""
+    kind = str(table.name)
+    router = APIRouter(
+        prefix=f"/{kind}/ingestions",
+        tags=[f"ingestions of {kind}"],
+        route_class=StrictRoute,
+        responses=PROBLEMS,
+    )
+    form = {"type": "object", "required": ["file"], "properties": FORM_FIELDS}
+    body = {
+        "required": True,
+        "description": "The file itself, plain or packed by gzip, or a form with one file.",
+        "content": {**dict.fromkeys(body_types(table), _BINARY), FORM_TYPE: {"schema": form}},
+    }
+
+    @router.post(
+        "",
+        status_code=202,
+        response_model=Accepted,
+        openapi_extra={"requestBody": body},
+        summary=f"Send a file of {kind}",
+    )
+    async def ingest(request: Request, said: Annotated[_Told, Query()]) -> Response:
+        """Take a file, of any size up to UPLOAD_LIMIT, and start a run that ingests it.
+
+        The answer comes when the file is stored, and before anything of it is read.
+        """
+        service = service_of(request)
+        ingestion = await receive(request, service, table, said.name, said.webhook)
+        service.webhooks.begin(ingestion)
+        service.runs.request(kind)
+        accepted = _accepted(request, ingestion)
+        return reply(accepted, 202, Location=accepted.status_url)
+
+    @router.get("", response_model=IngestionList, summary="The latest ingestions")
+    async def latest(request: Request, said: Annotated[_Page, Query()]) -> Response:
+        """The ingestions of the last weeks, the newest first, a page at a time."""
+        limit, after = said.limit, said.after or said.before
+
+        def read() -> tuple[IngestionList, str | None]:
+            every = service_of(request).ingestions.all()
+            older = (i for i in every if (after is None or i.id < after) and i.kind == kind)
+            page = list(islice(older, limit + 1))
+            following = page[limit - 1].id if len(page) > limit else None
+            items = [_status(request, ingestion) for ingestion in page[:limit]]
+            return IngestionList(items=items, next=following), following
+
+        told, following = await run_sync(read)
+        if following and not is_versioned(request.url.path):
+            told.next = str(request.url.replace(query=f"limit={limit}&after={following}"))
+        return formatted(request, "json", told.model_dump(), (), (), following)
+
+    @router.get(
+        "/{ingestion_id}", response_model=IngestionStatus, summary="The status of an ingestion"
+    )
+    async def status(request: Request, ingestion_id: str) -> Response:
+        """How far one ingestion has come."""
+        return reply(await run_sync(_status, request, _found(request, ingestion_id)))
+
+    @router.get(
+        "/{ingestion_id}/events",
+        response_class=EventSourceResponse,
+        responses={204: {"description": "It is over and all was told."}},
+        summary="The events of an ingestion, as they happen",
+    )
+    async def events(
+        request: Request, beginning: Annotated[tuple[Ingestion, int], Depends(_beginning)]
+    ) -> AsyncIterator[ServerSentEvent]:
+        """A stream of server-sent events, from the first one, or from where it broke off.
+
+        It ends after `succeeded` or `failed`; a comment is sent every 15 seconds in between.
+        """
+        ingestion, after = beginning
+        async for event in ingestion.follow(service_of(request).stopped, after):
+            yield ServerSentEvent(
+                id=str(event.number), event=event.name, data={"at": event.at, **event.data}
+            )
+
+    return router
+
+
+routers = [_router(table) for table in FROM_FILES]

@@ -155,7 +155,7 @@ function row(ingestion) {
 }
 
 async function showLatest() {
-  const found = await Promise.all(kinds.map(async (path) => (await ask(`${path}?limit=${LATEST}`)).ingestions
+  const found = await Promise.all(kinds.map(async (path) => (await ask(`/v1${path}?limit=${LATEST}`)).items
     .map((ingestion) => ({ ...ingestion, path: `${path}/${encodeURIComponent(ingestion.id)}/events` })))).catch(() => []);
   const latest = found.flat().sort((a, b) => b.received_at?.localeCompare(a.received_at)).slice(0, LATEST);
   for (const stop of stops) stop();

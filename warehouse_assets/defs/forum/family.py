@@ -13,7 +13,7 @@ from warehouse_assets.defs.forum.tables import (
     VOTES,
     VOTES_PER_POST_PER_WEEK,
 )
-from warehouse_assets.ingest.file_kinds import FileKind, Unit, reject_unit
+from warehouse_assets.ingest.file_kinds import FORMATS, FileKind, Unit, reject_unit
 from warehouse_assets.ingest.inbox import InboxFile
 from warehouse_assets.ingest.json_files import first_fields, stage_json_files
 from warehouse_assets.ingest.staging import create_stage
@@ -28,8 +28,7 @@ from warehouse_assets.orchestration.standard_checks import (
     values_are_plausible,
 )
 
-_PLAIN = (".json", ".jsonl", ".ndjson")
-SUFFIXES = tuple(suffix + packed for suffix in _PLAIN for packed in ("", ".gz"))
+SUFFIXES = tuple(suffix + packed for suffix in FORMATS["json"].suffixes for packed in ("", ".gz"))
 UNRECOGNISED = "unrecognised"
 
 
@@ -61,7 +60,6 @@ def _kind(table: Table) -> FileKind:
         lambda file: holds(file) == name,
         stage_json_files,
         takes=takes,
-        suffixes=_PLAIN,
     )
 
 

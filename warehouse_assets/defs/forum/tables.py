@@ -80,7 +80,7 @@ POSTS = Table(
     _field("body", LongText, "Body", "Text of the post, as HTML."),
     _field("content_license", Text, "ContentLicense", "Licence of the text."),
     _arrival(),
-    info={"made_from": "archive"},
+    info={"made_from": "archive", "files": "json"},
     comment="Posts of the forum; of each the newest version delivered.",
 )
 
@@ -108,7 +108,12 @@ VOTES = Table(
         nullable=False,
     ),
     _arrival(),
-    info={"made_from": "archive", "week_of": "creation_date", "is_kept_by_week": True},
+    info={
+        "made_from": "archive",
+        "files": "json",
+        "week_of": "creation_date",
+        "is_kept_by_week": True,
+    },
     comment="Votes on posts, of every kind; of each the newest version delivered.",
 )
 

@@ -74,10 +74,7 @@ CHECKS: dict[Table, list[Check]] = {
 
 _SQL = Path(__file__).parent / "sql"
 
-TRIPS_FILES = csv_files(
-    TRIPS, answers=[str(table.name) for table in (DAILY_TRIPS, WEEKLY_TRIPS, TRIP_GROUPS)]
-)
-
+TRIPS_FILES = csv_files(TRIPS)
 
 FAMILY = Family(
     "trips",
