@@ -26,6 +26,7 @@ pytest.importorskip("openapi_python_client", reason="it needs Python 3.11")
 _NAME = "warehouse_client"
 # Bodies and pictures of types that the generator does not know are bytes.
 _BYTES = (
+    *("application/x-ndjson", "application/jsonl"),
     *("text/csv", "application/csv", "text/plain", "application/gzip", "application/x-gzip"),
     *("image/svg+xml", "image/png"),
 )

@@ -25,6 +25,7 @@ from warehouse_assets.tables import REJECTED_RECORDS
 
 _EXAMPLE_ID = "20261121-093042123456-5e0c7a1b"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+_JSON = {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}}
 
 
 class Accepted(BaseModel):
@@ -181,7 +182,10 @@ def _router(table: Table) -> APIRouter:
     body = {
         "required": True,
         "description": "The file itself, plain or packed by gzip, or a form with one file.",
-        "content": {**dict.fromkeys(body_types(table), _BINARY), FORM_TYPE: {"schema": form}},
+        "content": {
+            **{each: _JSON.get(each, _BINARY) for each in body_types(table)},
+            FORM_TYPE: {"schema": form},
+        },
     }
 
     @router.post(
