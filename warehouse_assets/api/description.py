@@ -18,7 +18,7 @@ _TAGS: Mapping[str, str] = {
     "families": "The families of data: answers and tables, freshness and rejected records.",
     "reviews": "What the reviews of a product or by a user come to, and they themselves.",
     "trips": "Trips per week of an area, and groups of similar trips.",
-    "ingestions of trips": "Files of trips are sent, and what becomes of them is told.",
+    "ingestions": "Files are sent, and what becomes of them is told.",
     "deliveries": "Steps of deliveries are sent, and the average duration is told.",
     "health": "Whether the service can answer, and its figures.",
     "service": "What the service offers.",
@@ -59,6 +59,7 @@ _REFUSALS: Mapping[str, tuple[str, Document]] = {
     "507": ("No space is left on the disk of the service.", {}),
     "default": ("What is wrong and what to do.", {}),
 }
+_BYTES = "application/octet-stream"
 # Schemas of FastAPI's own refusals, in whose place ours come.
 _REPLACED = ("HTTPValidationError", "ValidationError")
 
@@ -75,9 +76,10 @@ def describe(app: FastAPI, found: Document) -> Document:
     found["security"] = [*({name: []} for name in _SECURITY_SCHEMES), {}]
     for route, method, operation in _operations(app, found):
         _complete(route, method, operation)
-    used = {tag for _, _, operation in _operations(app, found) for tag in operation["tags"]}
+    tags = (tag for _, _, operation in _operations(app, found) for tag in operation["tags"])
     found["tags"] = [
-        {"name": tag, "description": text} for tag, text in _TAGS.items() if tag in used
+        {"name": tag, "description": _TAGS.get(tag.partition(" of ")[0], "")}
+        for tag in dict.fromkeys(tags)
     ]
     return found
 
@@ -100,6 +102,8 @@ def _complete(route: APIRoute, method: str, operation: Document) -> None:
         operation["security"] = []
     for parameter in operation.get("parameters", ()):
         _simplify(parameter)
+    if body := operation.get("requestBody"):
+        _simplify_body(body)
     responses = operation["responses"]
     for response in responses.values():
         for content in response.get("content", {}).values():
@@ -125,6 +129,16 @@ def _simplify(parameter: Document) -> None:
         schema.update(kind)
     if parameter.get("required") and "examples" in schema:
         parameter["example"] = schema["examples"][0]
+
+
+def _simplify_body(body: Document) -> None:
+    """Tell of a file by one type: for each, a client would have a body of its own."""
+    content = body["content"]
+    files = [kind for kind, each in content.items() if each["schema"].get("format") == "binary"]
+    others = [kind for kind in files if kind != _BYTES]
+    if _BYTES in files and others:
+        body["content"] = {kind: each for kind, each in content.items() if kind not in others}
+        body["description"] += f" As well as {_BYTES} it may be {', '.join(others)}."
 
 
 def _statuses(path: str, method: str, operation: Document) -> set[str]:

@@ -35,12 +35,16 @@ class Problem(BaseModel):
     type: str = Field(
         default="about:blank", description="Always about:blank: the status says it all."
     )
-    title: str = Field(description="The status in words.")
-    status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What is wrong and what to do.")
+    title: str = Field(description="The status in words.", examples=["Unprocessable Content"])
+    status: int = Field(description="The HTTP status.", examples=[422])
+    detail: str = Field(
+        description="What is wrong and what to do.",
+        examples=["There is no parameter 'form'; there are: from, to, as_of, format."],
+    )
     errors: list[dict[str, str]] | None = Field(
         default=None,
         description="For 422: the values that cannot be used, each with `at` and `reason`.",
+        examples=[[{"at": "form", "reason": "There is no parameter 'form'; …"}]],
     )
 
 
@@ -70,13 +74,8 @@ def _title(status: int) -> str:
     return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "What is wrong and what to do; docs/api.md has the statuses.",
-        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
-    }
-}
-"""The description of the errors of a route, for the `responses` of its router."""
+PROBLEMS: dict[int | str, dict[str, Any]] = {"default": {"description": "See `description.py`."}}
+"""That a router's errors are ours and not FastAPI's, for its `responses`."""
 
 
 async def _of_status(request: Request, error: Exception) -> Response:

@@ -37,6 +37,12 @@ ROWS_ON_A_PAGE = 100
 MOST_ROWS_ON_A_PAGE = 1000
 
 
+EXAMPLE_ROWS: Any = Field(
+    description="Rows, each with the columns wanted.",
+    examples=[[{"region": "Prague", "week_start": "2018-05-28", "trips": 9}]],
+)
+
+
 class ColumnDescription(BaseModel):
     """A column of a table or an answer."""
 

@@ -43,7 +43,9 @@ def test_the_description_has_every_route_with_its_errors_and_names_no_other_host
                     assert "application/problem+json" in content, (path, method, status)
     upload = description["paths"]["/trips/ingestions"]["post"]
     assert upload["responses"].keys() >= {"202", "401", "403", "413", "415", "422", "507"}
-    assert "text/csv" in upload["requestBody"]["content"]
+    body = upload["requestBody"]
+    assert list(body["content"]) == ["application/octet-stream", "multipart/form-data"]
+    assert "text/csv" in body["description"]
     assert "cdn" not in text
 
 

@@ -13,7 +13,7 @@ from warehouse_assets_tests.api.serving import (
 def test_every_error_is_a_problem_document(shared: Served) -> None:
     for method, path, status, word in [
         ("GET", "/nothing", 404, "/nothing"),
-        ("GET", "/docs", 404, "/docs"),
+        ("GET", "/redoc", 404, "/redoc"),
         ("GET", "/static/../app.py", 404, "no"),
         ("GET", "/static/%2e%2e/app.py", 404, "no"),
         ("DELETE", "/trips/ingestions", 405, "DELETE"),

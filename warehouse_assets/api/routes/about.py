@@ -35,7 +35,8 @@ class Offered(BaseModel):
     user: str = Field(description="Where the reviews by a user are.")
     answers: str = Field(description="Where the answers are listed.")
     ingestions: str = Field(description="Where files are sent to.")
-    description: str = Field(description="The description of the API.")
+    description: str = Field(description="The description of the API, for programs.")
+    docs: str = Field(description="The same for people, to try it on.")
     upload_limit: int = Field(description="Bytes that a file may have.")
     routes: list[str] = Field(examples=[["/product/{product_id}", "/answers"]])
 
@@ -87,6 +88,7 @@ async def home(request: Request) -> Response:
         "answers": str(request.url_for("answers")),
         "ingestions": f"{request.base_url}trips/ingestions",
         "description": str(request.url_for("openapi")),
+        "docs": str(request.url_for("docs")),
         "upload_limit": service_of(request).settings.upload_limit,
         "routes": sorted(request.app.openapi()["paths"]),
     }

@@ -22,6 +22,7 @@ from warehouse_assets.api.response import (
     in_formats,
 )
 from warehouse_assets.api.selection import (
+    EXAMPLE_ROWS,
     ColumnDescription,
     Selecting,
     Selection,
@@ -71,7 +72,7 @@ class Rows(BaseModel):
     name: str
     question: str
     columns: list[ColumnDescription]
-    items: list[dict[str, Any]] = Field(description="Rows, each with the columns wanted.")
+    items: list[dict[str, Any]] = EXAMPLE_ROWS
     next: str | None = Field(description="`after` of the next page; null on the last one.")
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
@@ -24,6 +24,7 @@ from warehouse_assets.ingestions import ENDS, Ingestion
 from warehouse_assets.tables import REJECTED_RECORDS
 
 _EXAMPLE_ID = "20261121-093042123456-5e0c7a1b"
+_Id = Annotated[str, Path(description="Id of the ingestion.", examples=[_EXAMPLE_ID])]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _JSON = {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}}
 
@@ -78,7 +79,9 @@ class _Told(BaseModel):
         "", description="What the file is called.", max_length=1000, examples=["trips.csv"]
     )
     webhook: str | None = Field(
-        None, description="Address to which the events are posted, on a host of WEBHOOK_HOSTS."
+        None,
+        description="Address to which the events are posted, on a host of WEBHOOK_HOSTS.",
+        examples=["https://hooks.example.com/files"],
     )
 
 
@@ -104,7 +107,7 @@ def _found(request: Request, ingestion_id: str) -> Ingestion:
 
 async def _beginning(
     request: Request,
-    ingestion_id: str,
+    ingestion_id: _Id,
     after: Annotated[int, Query(description="Only events after this number.", ge=0)] = 0,
     last_event_id: Annotated[
         str | None, Header(description="The same, as browsers say it when they connect again.")
@@ -228,7 +231,7 @@ def _router(table: Table) -> APIRouter:
     @router.get(
         "/{ingestion_id}", response_model=IngestionStatus, summary="The status of an ingestion"
     )
-    async def status(request: Request, ingestion_id: str) -> Response:
+    async def status(request: Request, ingestion_id: _Id) -> Response:
         """How far one ingestion has come."""
         return reply(await run_sync(_status, request, _found(request, ingestion_id)))
 

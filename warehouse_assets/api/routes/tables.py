@@ -16,6 +16,7 @@ from warehouse_assets.api.problems import PROBLEMS, Refusal
 from warehouse_assets.api.request import StrictRoute
 from warehouse_assets.api.response import formatted, in_formats, page_model, sent
 from warehouse_assets.api.selection import (
+    EXAMPLE_ROWS,
     ColumnDescription,
     Selecting,
     Selection,
@@ -52,7 +53,7 @@ class TablePage(BaseModel):
     """A page of rows of a table."""
 
     name: str
-    items: list[dict[str, Any]] = Field(description="Rows, each with the columns wanted.")
+    items: list[dict[str, Any]] = EXAMPLE_ROWS
     next: str | None = Field(description="`after` of the next page; null on the last one.")
 
 
