@@ -15,6 +15,7 @@ from warehouse_assets.settings import Settings
 from warehouse_assets.tables import Chart, Question
 
 Asked = sa.Table | Question
+Connection = sa.Connection | duckdb.DuckDBPyConnection
 
 _BY_NAME = {str(table.name): table for table in TABLES}
 
@@ -42,7 +43,7 @@ def tables_drawn(asked: Asked) -> list[sa.Table]:
 
 
 def specified(
-    connection: sa.Connection | duckdb.DuckDBPyConnection,
+    connection: Connection,
     asked: Asked,
     settings: Settings,
     style: charts.Style = charts.PLAIN,
@@ -68,18 +69,8 @@ def specified(
     else:
         if rows is None:
             rows = sa.select(asked).order_by(*order_of(asked))
-        most = limit or charts.first_rows(chart) or charts.MOST_ROWS
-        names, found = fetch(connection, rows.limit(most + 1))
-        total = len(found)
-        if total > most:
-            counted = sa.select(sa.func.count()).select_from(rows.order_by(None).subquery())
-            ((total,),) = fetch(connection, counted)[1]
-        if total > most == charts.MOST_ROWS:
-            raise UsageError(
-                f"A chart shows at most {most:,} rows, and these are {total:,}: ask for fewer, by "
-                "conditions on the columns."
-            )
-        found = found[:most]
+        most = limit or charts.first_rows(chart)
+        names, found, total = _first(connection, rows, most)
     if len(found) < total:
         told.append(f"The first {len(found):,} of {total:,} rows.")
     elif not found:
@@ -87,9 +78,31 @@ def specified(
 
     def data(name: str | None) -> dict[str, Any]:
         if name is not None:
-            return charts.values_of(*fetch(connection, sa.select(_BY_NAME[name])))
+            return charts.values_of(*_first(connection, sa.select(_BY_NAME[name]))[:2])
         return charts.values_of(names, found)
 
     words = " ".join(told)
     spec = charts.specification(chart, title_of(asked, settings), data, style, words)
     return pydantic_core.to_json(spec)
+
+
+def _first(
+    connection: Connection, rows: sa.Select[Any], most: int | None = None
+) -> tuple[list[str], list[tuple[Any, ...]], int]:
+    """The columns and the first rows of a statement, and how many there are.
+
+    Raises:
+        UsageError: all are wanted, and that is too many for a chart.
+    """
+    wanted = most or charts.MOST_ROWS
+    names, found = fetch(connection, rows.limit(wanted + 1))
+    total = len(found)
+    if total > wanted:
+        counted = sa.select(sa.func.count()).select_from(rows.order_by(None).subquery())
+        ((total,),) = fetch(connection, counted)[1]
+        if most is None:
+            raise UsageError(
+                f"A chart shows at most {wanted:,} rows, and these are {total:,}: ask for fewer, "
+                "by conditions on the columns."
+            )
+    return names, found[:wanted], total

@@ -153,6 +153,7 @@ def test_a_chart_of_too_many_rows_is_refused(visits: Any, monkeypatch: pytest.Mo
     monkeypatch.setattr("warehouse_assets.charts.MOST_ROWS", 2)
     with pytest.raises(UsageError, match=r"at most 2 rows, and these are 3"):
         visits(_BARS)
+    assert len(visits(_BARS, limit=3)["data"]["values"]) == 3
 
 
 def test_many_charts_are_drawn_at_once_by_one_process_while_others_go_on() -> None:

@@ -25,6 +25,7 @@ _PREVIEW_ROWS = 5
 _PREVIEW_COLUMNS = 12
 _MOST_ROWS_TO_SORT = 1_000_000  # of more, which rows come first is not worth reading all of them
 _MOST_CHARACTERS_IN_A_CELL = 80
+_CHART_PIXELS = 420  # as wide as the column that it is shown in
 
 _Columns = Mapping[str, Sequence[tuple[str, str]]]
 
@@ -204,7 +205,8 @@ def chart_metadata(table: Table, service: str) -> dict[str, Any]:
         return {}
     address = service + table.info.get("picture", f"/answers/{table.name}/chart.svg")
     missing = f"The chart is here while `warehouse serve` runs at {service}."
-    return {"chart": dg.MetadataValue.md(f"![{missing}]({address})\n\n[{address}]({address})")}
+    picture = f"![{missing}]({address}?width={_CHART_PIXELS})"
+    return {"chart": dg.MetadataValue.md(f"{picture}\n\n[{address}]({address})")}
 
 
 def markdown(relation: duckdb.DuckDBPyRelation) -> str:

@@ -18,8 +18,10 @@ from warehouse_assets.defs.school.tables import BATCH_COMPLETIONS
 from warehouse_assets.defs.trips.tables import TRIP_GROUPS, WEEKLY_TRIPS
 from warehouse_assets.lake import Lake
 from warehouse_assets.warehouse import publish, warehouse_at
+from warehouse_assets_tests.api.reviewing import KINDS
 from warehouse_assets_tests.api.serving import Served, assert_is_problem, serving, settings_of
 from warehouse_assets_tests.lake.tables import Stored
+from warehouse_assets_tests.postgres import postgres_url
 
 _AT = datetime.fromisoformat("2018-06-01T09:03:40")
 _DAYS = [date(2018, 5, 28), date(2018, 6, 4), date(2018, 6, 11)]
@@ -50,10 +52,11 @@ _ROWS: dict[Any, list[Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=KINDS)
+def served(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A service over a warehouse with a few rows for each answer."""
-    settings = settings_of(tmp_path_factory.mktemp("charts"))
+    environment = {"WAREHOUSE_URL": postgres_url()} if request.param == "postgresql" else {}
+    settings = settings_of(tmp_path_factory.mktemp("charts"), **environment)
     lake = Lake(settings.lake, settings.scratch, 10**9)
     for table, rows in _ROWS.items():
         Stored(lake, table).append(rows)

@@ -132,7 +132,7 @@ def test_a_chart_is_shown_from_the_service_and_says_so_where_that_is_not_there()
         address = f"http://127.0.0.1:8642{path}"
         told = chart_metadata(table, "http://127.0.0.1:8642")["chart"].value
         assert "while `warehouse serve` runs at http://127.0.0.1:8642.](" in told
-        assert told.endswith(f"]({address})\n\n[{address}]({address})")
+        assert told.endswith(f"]({address}?width=420)\n\n[{address}]({address})")
     assert chart_metadata(REVIEWS, "http://127.0.0.1:8642") == {}
 
 

@@ -112,17 +112,17 @@ def weekly_trips_of_region(
     """The trips of a region by week, from the warehouse; None if there is no such region."""
     if not _is_unicode(region):
         return None
-    if days == ANY_DAY:
-        return weekly_trips_by_region(connection, region).get(region)
     known = sa.select(sa.literal(1)).where(WEEKLY_TRIPS.c.region == region).limit(1)
     if not fetch(connection, known)[1]:
         return None
-    day, trips = DAILY_TRIPS.c.day, sa.func.sum(DAILY_TRIPS.c.trips)
-    query = sa.select(day, trips).where(DAILY_TRIPS.c.region == region).group_by(day)
+    is_by_week = days == ANY_DAY
+    table, day = (WEEKLY_TRIPS, "week_start") if is_by_week else (DAILY_TRIPS, "day")
+    query = sa.select(table.c[day], sa.func.sum(table.c.trips)).group_by(table.c[day])
+    query = query.where(table.c.region == region)
     if days.first:
-        query = query.where(day >= days.first)
+        query = query.where(table.c[day] >= days.first)
     if days.last:
-        query = query.where(day <= days.last)
+        query = query.where(table.c[day] <= days.last)
     return WeeklyTrips.of(((row[0], int(row[1])) for row in fetch(connection, query)[1]), days)
 
 
@@ -133,21 +133,6 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def weekly_trips_by_region(
-    connection: Connection, region: str | None = None
-) -> dict[str, WeeklyTrips]:
-    """The trips by week of every region, or of one, those with the most trips first."""
-    columns = WEEKLY_TRIPS.c.region, WEEKLY_TRIPS.c.week_start
-    query = sa.select(*columns, sa.func.sum(WEEKLY_TRIPS.c.trips)).group_by(*columns)
-    if region is not None:
-        query = query.where(WEEKLY_TRIPS.c.region == region)
-    counted: dict[str, list[tuple[date, int]]] = {}
-    for name, week, trips in fetch(connection, query)[1]:
-        counted.setdefault(name, []).append((week, int(trips)))
-    weekly = {name: WeeklyTrips.of(weeks, ANY_DAY) for name, weeks in counted.items()}
-    return dict(sorted(weekly.items(), key=lambda item: (-item[1].trips, item[0])))
 
 
 def values_of(box: Box, match: Match, days: Days) -> dict[str, object]:

@@ -13,7 +13,6 @@ from warehouse_assets.defs.trips.answers import (
     Match,
     WeeklyTrips,
     regions,
-    weekly_trips_by_region,
     weekly_trips_of_box,
     weekly_trips_of_region,
 )
@@ -133,15 +132,9 @@ def test_a_region_may_be_called_anything_and_without_trips_it_is_none() -> None:
                 assert weekly_trips_of_region(connection, name, within) is None, name
 
 
-def test_regions_are_told_in_alphabetical_order_or_those_with_the_most_trips_first() -> None:
-    trips = [*FIVE[:2], Trip("Turin"), Trip("Berlin"), Trip("Vienna"), Trip("Vienna")]
-    with warehouse(trips) as connection:
-        assert regions(connection) == ["Berlin", "Prague", "Turin", "Vienna"]
-        weekly = weekly_trips_by_region(connection)
-        assert weekly_trips_by_region(connection, "Turin") == {"Turin": weekly["Turin"]}
-        assert weekly_trips_by_region(connection, "Nowhere") == {}
-    assert list(weekly) == ["Prague", "Vienna", "Berlin", "Turin"]
-    assert weekly["Prague"].weeks == [(date(2018, 12, 31), 1), (date(2019, 1, 7), 1)]
+def test_regions_are_told_in_alphabetical_order() -> None:
+    with warehouse([Trip("Turin"), Trip("Berlin"), Trip("Vienna"), Trip("Vienna")]) as connection:
+        assert regions(connection) == ["Berlin", "Turin", "Vienna"]
 
 
 def test_days_in_the_wrong_order_are_refused() -> None:
