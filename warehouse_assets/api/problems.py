@@ -74,10 +74,6 @@ def _title(status: int) -> str:
     return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {"default": {"description": "See `description.py`."}}
-"""That a router's errors are ours and not FastAPI's, for its `responses`."""
-
-
 async def _of_status(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code < HTTPStatus.BAD_REQUEST:  # no error, only an early end

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+from warehouse_assets.defs.reviews.tables import REVIEWER_REVIEWS_DAILY
+from warehouse_assets.lake import maintain
 from warehouse_assets_tests.api.reviewing import (
     KINDS,
     ReviewHouse,
@@ -108,6 +110,10 @@ def test_a_product_is_as_it_was_then(tmp_path: Path) -> None:
             for then in found
         ]
         assert [len(each["reviews"]) for each in texts] == [1, 2]
+        stored = house.lake.table(REVIEWER_REVIEWS_DAILY)
+        maintain(house.lake, stored, 0)
+        gone = served.client.get(f"{served.address}/user/A1", params={"as_of": found[0]})
+        assert_is_problem(gone, 410, "The oldest that there is")
 
 
 def test_days_begin_and_end_at_midnight_and_are_included(asked: Asked) -> None:

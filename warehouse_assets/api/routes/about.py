@@ -14,13 +14,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from warehouse_assets.api.html import POLICY
-from warehouse_assets.api.problems import PROBLEMS
 from warehouse_assets.api.request import StrictRoute, check
 from warehouse_assets.api.response import reply, sent
 from warehouse_assets.api.service import Service, service_of
 from warehouse_assets.api.telemetry import METRICS_TYPE
 
-router = APIRouter(route_class=StrictRoute, responses=PROBLEMS)
+router = APIRouter(route_class=StrictRoute)
 
 _STATIC = Path(__file__).parents[1] / "static"
 _FRESH = {"Vary": "Accept", "Cache-Control": "no-cache"}

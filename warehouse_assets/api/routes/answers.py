@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from warehouse_assets.api.conditions import FILTERS
 from warehouse_assets.api.database import PastReading, Reading
 from warehouse_assets.api.formats import Format, Formatted, wanted
-from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.request import StrictRoute, check
 from warehouse_assets.api.response import (
     answer_as_of,
@@ -36,7 +36,7 @@ from warehouse_assets.history.as_of import fetch
 from warehouse_assets.tables import Question
 from warehouse_assets.values import plain
 
-router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)
+router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute)
 
 _ASKED: Mapping[str, sa.Table | Question] = {
     **{str(table.name): table for table in ANSWER_TABLES},

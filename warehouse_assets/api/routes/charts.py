@@ -20,7 +20,7 @@ from warehouse_assets.api.pictures import (
     kind_called,
     specification_sent,
 )
-from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.request import StrictRoute, check
 from warehouse_assets.api.response import answer_as_of
 from warehouse_assets.api.routes.answers import answer_called
@@ -31,7 +31,7 @@ from warehouse_assets.drawing import Asked, chart_of, specified, tables_drawn, t
 from warehouse_assets.errors import UsageError
 from warehouse_assets.tables import Question
 
-router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)
+router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute)
 
 
 class _Drawn(Selecting, Styled):

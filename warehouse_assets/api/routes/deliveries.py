@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
-from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.request import StrictRoute, bounded
 from warehouse_assets.api.response import TimeWithoutZone, reply
 from warehouse_assets.api.service import Service, service_of
@@ -23,9 +23,7 @@ from warehouse_assets.defs.deliveries.state import Snapshot
 from warehouse_assets.errors import WarehouseAssetsError
 from warehouse_assets.progress import heard_by
 
-router = APIRouter(
-    prefix="/deliveries", tags=["deliveries"], route_class=StrictRoute, responses=PROBLEMS
-)
+router = APIRouter(prefix="/deliveries", tags=["deliveries"], route_class=StrictRoute)
 
 _MOST_BYTES = 10 * 10**6
 _SECONDS_BETWEEN_LOOKS = 0.5

@@ -11,7 +11,6 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api.database import Reading
-from warehouse_assets.api.problems import PROBLEMS
 from warehouse_assets.api.request import StrictRoute
 from warehouse_assets.api.response import reply
 from warehouse_assets.api.selection import url_of
@@ -19,9 +18,7 @@ from warehouse_assets.api.service import Service, service_of
 from warehouse_assets.catalogue import ANSWERS, FAMILIES
 from warehouse_assets.tables import REJECTED_RECORDS
 
-router = APIRouter(
-    prefix="/families", tags=["families"], route_class=StrictRoute, responses=PROBLEMS
-)
+router = APIRouter(prefix="/families", tags=["families"], route_class=StrictRoute)
 
 
 class FamilyDescription(BaseModel):

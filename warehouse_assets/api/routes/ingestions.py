@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Table
 
 from warehouse_assets.api.former import is_versioned
-from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.request import StrictRoute
 from warehouse_assets.api.response import formatted, reply
 from warehouse_assets.api.selection import url_of
@@ -179,7 +179,6 @@ def _router(table: Table) -> APIRouter:
         prefix=f"/{kind}/ingestions",
         tags=[f"ingestions of {kind}"],
         route_class=StrictRoute,
-        responses=PROBLEMS,
     )
     form = {"type": "object", "required": ["file"], "properties": FORM_FIELDS}
     body = {

@@ -13,7 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from warehouse_assets.api.formats import Formatted
-from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.request import StrictRoute, check
 from warehouse_assets.api.response import formatted, in_both_formats
 from warehouse_assets.api.routes.answers import answer_called
@@ -29,7 +29,7 @@ from warehouse_assets.tables import Question, key_names
 from warehouse_assets.values import plain
 from warehouse_assets.warehouse import PublishedVersion
 
-router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute, responses=PROBLEMS)
+router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute)
 
 _MOST_ROWS = 10_000
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -131,7 +131,7 @@ class Why(BaseModel):
     notes: list[str] = Field(description="What else it depends on.")
 
 
-_REASONS = APIRouter(prefix="/answers", tags=["answers"], responses=PROBLEMS)
+_REASONS = APIRouter(prefix="/answers", tags=["answers"])
 """Of which parameters have the names of columns."""
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from warehouse_assets.api.database import PastReading, Reading
 from warehouse_assets.api.formats import Formatted
-from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.request import (
     AsOf,
     Ranged,
@@ -81,7 +81,7 @@ _PRODUCT = _Reviewed("product", _BY_PRODUCT, _BY_PRODUCT.c.product_id, REVIEWS.c
 _USER = _Reviewed("user", _BY_USER, _BY_USER.c.user_id, REVIEWS.c.reviewerID)
 
 
-router = APIRouter(tags=["reviews"], route_class=RawPathRoute, responses=PROBLEMS)
+router = APIRouter(tags=["reviews"], route_class=RawPathRoute)
 
 
 class Star(BaseModel):

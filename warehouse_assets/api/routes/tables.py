@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from warehouse_assets.api.conditions import FILTERS, KINDS, OPERATORS
 from warehouse_assets.api.formats import MEDIA_TYPES, Format, wanted
 from warehouse_assets.api.html import rendered
-from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.request import StrictRoute
 from warehouse_assets.api.response import formatted, in_formats, page_model, sent
 from warehouse_assets.api.selection import (
@@ -29,7 +29,7 @@ from warehouse_assets.catalogue import TABLES
 from warehouse_assets.tables import REJECTED_RECORDS, key_names
 from warehouse_assets.values import plain
 
-router = APIRouter(prefix="/tables", tags=["tables"], route_class=StrictRoute, responses=PROBLEMS)
+router = APIRouter(prefix="/tables", tags=["tables"], route_class=StrictRoute)
 
 _BY_NAME: Mapping[str, sa.Table] = {str(table.name): table for table in TABLES}
 _FORMATS: Sequence[Format] = get_args(Format)

@@ -22,7 +22,7 @@ from warehouse_assets.api.pictures import (
     kind_called,
     specification_sent,
 )
-from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.request import (
     AsOf,
     OfRegion,
@@ -65,7 +65,7 @@ from warehouse_assets.history.as_of import tables_at
 from warehouse_assets.setting_types import PartOfDay, Zoom
 from warehouse_assets.tables import column_names
 
-router = APIRouter(prefix="/trips", tags=["trips"], route_class=StrictRoute, responses=PROBLEMS)
+router = APIRouter(prefix="/trips", tags=["trips"], route_class=StrictRoute)
 
 _GROUPS_ON_THE_MAP = 600
 
