@@ -23,6 +23,8 @@ MEDIA_TYPES: Mapping[Format, str] = {
 }
 FILES: frozenset[Format] = frozenset({"csv", "ndjson", "parquet", "arrow"})
 """Formats of files: an answer has all rows in them, if no `limit` is given."""
+TEXTS: frozenset[Format] = frozenset({"csv", "ndjson"})
+"""Those in which values are text."""
 
 Ranking = Sequence[Format]
 """All formats, the most liked first."""

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from types import GenericAlias
-from typing import IO, Annotated, Any
+from typing import IO, Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 import pydantic_core
@@ -27,6 +27,8 @@ from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.service import service_of
 from warehouse_assets.history.as_of import tables_at, view
 from warehouse_assets.warehouse import PublishedVersion
+
+T = TypeVar("T")
 
 UNCHANGED: Any = {304: {"description": "What `If-None-Match` names is still the answer."}}
 """The description of the answer to who knows it already, for the `responses` of a route."""
@@ -87,9 +89,9 @@ def in_both_formats(csv_example: str, text: str) -> Any:
 async def answer(
     request: Request,
     tables: Sequence[sa.Table],
-    make: Callable[[Reading], Response],
+    make: Callable[[Reading], T],
     is_short: bool = False,
-) -> Response:
+) -> T:
     """What `make` makes of `tables` in one transaction.
 
     Args:
@@ -101,7 +103,7 @@ async def answer(
     """
     names = [str(table.name) for table in tables]
 
-    def work(reading: Reading) -> Response:
+    def work(reading: Reading) -> T:
         request.scope["state"]["versions"] = reading.versions
         published = {found.table for found in reading.versions}
         for name in names:

@@ -160,6 +160,12 @@ class Selection:
         return [str(column.name) for column in self.columns]
 
     @property
+    def is_of_one_row(self) -> bool:
+        """Whether its conditions give the whole key, by which the row is found at once."""
+        given = {found.column for found in self.conditions if found.operator == "eq"}
+        return bool(self.table.primary_key) and given.issuperset(self.table.primary_key)
+
+    @property
     def _is_order_asked(self) -> bool:
         return [column for column, _ in self.order] != list(self.table.columns)
 

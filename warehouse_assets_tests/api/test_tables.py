@@ -279,6 +279,34 @@ def test_files_have_all_rows(served: Served, table: Table, tmp_path: Path) -> No
     assert order(rows) == order(shown)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_is_the_same_from_the_lake_and_from_the_warehouse(tmp_path: Path, kind: str) -> None:
+    environment = {"WAREHOUSE_URL": postgres_url()} if kind == "postgresql" else {}
+    settings = settings_of(tmp_path, **environment)
+    lake = Lake(settings.lake, settings.scratch, 10**9)
+    raw = ['"\r\n,', "a\0b\x1f", "\\", ""]
+    rows = [("trips", "a.csv", n, "no region", None, text, _AT) for n, text in enumerate(raw)]
+    told: dict[Table, list[Any]] = {REJECTED_RECORDS: rows, BATCH_COMPLETIONS: _BATCHES}
+    for table, stored in told.items():
+        Stored(lake, table).append(stored)
+        publish(lake, warehouse_at(settings.warehouse_url), lake.table(table))
+    urls = [
+        f"/{table.name}?format={format_}"
+        for table in told
+        for format_ in ("csv", "ndjson", "parquet")
+    ]
+    with serving(settings) as served:
+        found = {url: get(served, url).content for url in urls}
+    Path(settings.lake).rename(tmp_path / "elsewhere")
+    with serving(settings) as served:
+        for url in urls:
+            response = get(served, url)
+            if "parquet" in url:
+                assert_is_problem(response, 503, "lake", "CSV")
+            else:
+                assert (response.status_code, response.content) == (200, found[url])
+
+
 @pytest.mark.parametrize("format_", ["csv", "ndjson", "parquet", "arrow"])
 def test_files_may_be_parts_that_lead_on(served: Served, format_: str, tmp_path: Path) -> None:
     def typed(content: bytes) -> list[int]:
