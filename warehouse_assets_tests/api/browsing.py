@@ -54,7 +54,7 @@ class Page:
         eventually(lambda: self.run(_FIRST_ROW)[: len(cells)] == [*cells])
 
     def console(self) -> list[str]:
-        """What the browser complains of, but for answers that are not there yet."""
+        """The errors that the browser tells, but for answers that are not there yet."""
         entries = self.browser.execute("getLog", {"type": "browser"})["value"]
-        messages = [str(entry["message"]) for entry in entries]
-        return [message for message in messages if "status of 503" not in message]
+        errors = [str(entry["message"]) for entry in entries if entry["level"] == "SEVERE"]
+        return [error for error in errors if "status of 503" not in error]

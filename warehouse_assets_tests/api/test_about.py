@@ -59,6 +59,20 @@ def test_a_browser_gets_a_page_and_everybody_else_json(shared: Served) -> None:
     assert "/trips/ingestions" in offered.json()["routes"]
 
 
+def test_the_script_of_charts_is_made_once_and_packed(shared: Served) -> None:
+    address = f"{shared.address}/static/vega.js"
+    packed = shared.client.get(address)
+    plain = shared.client.get(address, headers={"Accept-Encoding": "identity"})
+
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert int(packed.headers["Content-Length"]) < len(packed.content) / 2
+    assert "Content-Encoding" not in plain.headers
+    assert plain.content == packed.content
+    assert b"vegaEmbed" in plain.content
+    assert packed.headers["Content-Type"].startswith("text/javascript")
+    assert "max-age=86400" in packed.headers["Cache-Control"]
+
+
 def test_the_page_and_what_belongs_to_it_name_no_other_host(shared: Served) -> None:
     static = Path(build_app.__code__.co_filename).with_name("static")
     assert {path.name for path in static.iterdir()} >= {"index.html", "page.js", "page.css"}

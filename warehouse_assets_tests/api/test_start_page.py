@@ -1,11 +1,14 @@
 """The start page over samples of all families, in a real browser."""
 
+import re
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
 from warehouse_assets_tests.api.browsing import Page
@@ -15,6 +18,14 @@ _FAMILIES = ["deliveries", "forum", "reviews", "school", "trips"]
 _TABLE = """
 return [...document.querySelectorAll(`#answer-${arguments[0]} .values tr`)].map(
     row => [...row.children].map(cell => cell.textContent))
+"""
+
+
+# What is said of each mark of a chart, besides its axes and legends.
+_MARKS = """
+const marks = document.querySelectorAll(`#answer-${arguments[0]} svg [role=graphics-symbol]`);
+const of = mark => mark.getAttribute("aria-roledescription");
+return [...marks].filter(mark => !/axis|legend/.test(of(mark))).map(mark => mark.ariaLabel);
 """
 
 
@@ -44,7 +55,7 @@ def as_read(name: str, value: Any) -> str:
 def test_every_family_tells_how_fresh_it_is_and_leads_to_what_it_rejected(page: Page) -> None:
     tiles = page.element("families").find_elements(By.TAG_NAME, "li")
     assert [tile.find_element(By.TAG_NAME, "a").text.lower() for tile in tiles] == _FAMILIES
-    for tile, family in zip(tiles, get(page, "/families")["items"], strict=True):
+    for tile, family in zip(tiles, get(page, "/v1/families")["items"], strict=True):
         assert (
             tile.find_element(By.TAG_NAME, "time").get_attribute("datetime") == family["changed_at"]
         )
@@ -63,14 +74,15 @@ def test_every_family_tells_how_fresh_it_is_and_leads_to_what_it_rejected(page: 
 
 
 def test_every_answer_is_there_with_the_values_that_the_api_has(page: Page) -> None:
-    answers = get(page, "/answers")["answers"]
+    answers = get(page, "/v1/answers")["items"]
     assert len(answers) >= 8
     for answer in answers:
-        rows = get(page, f"{answer['address']}?{'limit=100' if answer['columns'] else ''}")["rows"]
+        rows = get(page, f"{answer['url']}?{'limit=100' if answer['columns'] else ''}")["items"]
         assert rows, answer["name"]
         shown = page.run(_TABLE, answer["name"])
         assert shown[0] == [name.replace("_", " ") for name in rows[0]]
         assert shown[1:] == [[as_read(*cell) for cell in row.items()] for row in rows]
+        assert len(page.run(_MARKS, answer["name"])) > 0, answer["name"]
         question = page.element(f"answer-{answer['name']}").find_element(By.TAG_NAME, "h3")
         assert question.text == answer["question"]
     assert page.console() == []
@@ -82,7 +94,7 @@ def test_a_region_is_chosen_and_the_links_lead_to_the_same_rows(page: Page) -> N
     regions = [option.text for option in choice.options]
     assert regions[0] == "all"
     assert regions[1:] == sorted(
-        {row["region"] for row in get(page, "/answers/weekly_trips?limit=1000")["rows"]}
+        {row["region"] for row in get(page, "/v1/answers/weekly_trips?limit=1000")["items"]}
     )
     choice.select_by_visible_text(regions[2])
     eventually(lambda: {row[0] for row in page.run(_TABLE, "weekly_trips")[1:]} == {regions[2]})
@@ -93,15 +105,72 @@ def test_a_region_is_chosen_and_the_links_lead_to_the_same_rows(page: Page) -> N
     assert all(line.startswith(f"{regions[2]},") for line in lines[1:])
 
 
+def test_charts_show_the_values_that_the_api_has(page: Page) -> None:
+    weeks = get(page, "/v1/answers/mean_votes_per_post_per_week?limit=1000")["items"]
+    unusual = get(page, "/v1/answers/outlier_weeks?limit=1000")["items"]
+    assert sorted(
+        mark for mark in page.run(_MARKS, "outlier_weeks") if mark.startswith("Week")
+    ) == (
+        sorted(f"Week of {week['week_start']}: {week['votes']} votes" for week in weeks + unusual)
+    )
+    batches = get(page, "/v1/answers/batch_completions?limit=30")["items"]
+    assert page.run(_MARKS, "batch_completions") == [
+        f"Students: {batch['students_completed']}; batch: {batch['batch_name']}"
+        for batch in batches
+    ]
+
+
+def stars_drawn(page: Page) -> dict[int, int]:
+    """How many reviews the chart of reviews shows by their stars."""
+    found: dict[int, int] = dict.fromkeys(range(1, 6), 0)
+    for mark in page.run(_MARKS, "reviews_per_month"):
+        told = re.search(r": (\d+) reviews with stars: (\d)$", mark)
+        assert told is not None, mark
+        found[int(told[2])] += int(told[1])
+    return found
+
+
+def test_the_reviews_of_a_product_or_a_user_are_found(page: Page) -> None:
+    card = page.element("answer-reviews_per_month")
+    for column, table in (("product_id", "product_reviews"), ("user_id", "reviewer_reviews")):
+        path = f"/v1/tables/{table}_daily?{column}.neq=&order=reviews.desc&limit=1"
+        wanted = get(page, path)["items"][0][column]
+        days = get(page, f"/v1/tables/{table}_daily?{column}={wanted}")["items"]
+        Select(card.find_element(By.CSS_SELECTOR, "[data-of]")).select_by_value(column)
+        search = card.find_element(By.CSS_SELECTOR, "[data-search]")
+        search.clear()
+        search.send_keys(wanted + Keys.ENTER)
+        shown = [[as_read(*cell) for cell in day.items()] for day in days]
+        eventually(partial(lambda it: page.run(_TABLE, "reviews_per_month")[1:] == it, shown))
+        rated = {n: sum(day[f"stars_{n}"] for day in days) for n in range(1, 6)}
+        eventually(partial(lambda it: stars_drawn(page) == it, rated))
+    search.clear()
+    search.send_keys("nobody" + Keys.ENTER)
+    eventually(lambda: "There are no such rows." in card.text)
+
+
+def test_the_map_has_the_groups_that_are_chosen(page: Page) -> None:
+    card = page.element("answer-map")
+    Select(card.find_element(By.NAME, "zoom")).select_by_value("6")
+    Select(card.find_element(By.NAME, "hours")).select_by_visible_text("12")
+    groups = get(page, "/v1/trips/groups?zoom=6&hours=12&limit=1000")["items"]
+    shown = [as_read("trips", group["trips"]) for group in groups]
+    eventually(lambda: [row[6] for row in page.run(_TABLE, "map")[1:]] == shown[:100])
+    lines = page.served.client.get(
+        str(card.find_element(By.LINK_TEXT, "CSV").get_attribute("href"))
+    ).text.splitlines()
+    assert len(lines) == 1 + len(groups[:100])
+
+
 def test_the_average_of_deliveries_moves_while_it_is_looked_at(page: Page) -> None:
     moving = page.browser.find_element(By.CSS_SELECTOR, ".moving")
-    average = get(page, "/deliveries/average")
+    average = get(page, "/v1/deliveries/average")
     eventually(lambda: f"over {average['successes']} deliveries" in moving.text)
     steps: Any = [
         {"Delivery Step": step, "Customer": 987654, "Timestamp": f"2026-01-01T12:{minute}:00"}
         for step, minute in ((1, "00"), (4, "50"))
     ]
-    page.served.client.post(f"{page.served.address}/deliveries", json=steps)
+    page.served.client.post(f"{page.served.address}/v1/deliveries", json=steps)
     eventually(lambda: f"over {average['successes'] + 1} deliveries" in moving.text)
     seconds = (average["average_seconds"] * average["successes"] + 50 * 60) / (
         average["successes"] + 1
@@ -119,7 +188,7 @@ def test_it_is_readable_on_a_telephone_by_day_and_by_night(page: Page, scheme: s
     feature = {"name": "prefers-color-scheme", "value": scheme}
     chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
     try:
-        for path in ("/", "/tables", "/tables/rejected_records"):
+        for path in ("/", "/v1/tables", "/tables/rejected_records"):
             chrome.get(page.served.address + path)
             if path == "/":
                 page.awaits_all()

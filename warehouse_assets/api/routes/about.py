@@ -1,5 +1,6 @@
 """The routes about the service itself: its page, its description, its health and its figures."""
 
+import gzip
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,12 +17,15 @@ from starlette.types import Scope
 from warehouse_assets.api.html import POLICY
 from warehouse_assets.api.request import StrictRoute, check
 from warehouse_assets.api.response import reply, sent
+from warehouse_assets.api.scripts import charting_script
 from warehouse_assets.api.service import Service, service_of
 from warehouse_assets.api.telemetry import METRICS_TYPE
 
 router = APIRouter(route_class=StrictRoute)
 
 _STATIC = Path(__file__).parents[1] / "static"
+_JAVASCRIPT = "text/javascript"
+_SECONDS_OF_A_DAY = 24 * 60 * 60
 _FRESH = {"Vary": "Accept", "Cache-Control": "no-cache"}
 _POLICY_OF_DOCS = {"Content-Security-Policy": f"{POLICY}; img-src 'self' data:"}  # its icons
 
@@ -141,6 +145,19 @@ async def metrics(request: Request) -> Response:
     service = service_of(request)
     told = service.metrics.told(await service.freshness.changed())
     return Response(told, headers={"Content-Type": METRICS_TYPE})
+
+
+@router.get("/static/vega.js", include_in_schema=False)
+async def charting(request: Request) -> Response:
+    """The script that draws charts, packed if the browser unpacks it, as all do."""
+    service = service_of(request)
+    path = await charting_script(service.settings.scratch / "scripts", service.drawing)
+    headers = {"Cache-Control": f"max-age={_SECONDS_OF_A_DAY}", "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return FileResponse(
+            path, headers={**headers, "Content-Encoding": "gzip"}, media_type=_JAVASCRIPT
+        )
+    return Response(gzip.decompress(await run_sync(path.read_bytes)), 200, headers, _JAVASCRIPT)
 
 
 class _Static(StaticFiles):

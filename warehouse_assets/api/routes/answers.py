@@ -53,6 +53,7 @@ class AnswerDescription(BaseModel):
     question: str = Field(description="What it answers.")
     description: str | None = Field(description="What its rows are.")
     url: str = Field(description="Where it is.")
+    chart: str | None = Field(description="Where its chart is specified; null if it has none.")
     tables: list[str] = Field(description="Where the rows are that it is made of.")
     columns: list[ColumnDescription] = Field(
         description="Its columns; none where they follow from the SQL of a question."
@@ -114,6 +115,7 @@ async def answers(request: Request, said: Annotated[Formatted, Query()]) -> Resp
             "question": question_of(asked, service_of(request).settings),
             "description": asked.comment if isinstance(asked, sa.Table) else None,
             "url": f"{request.scope['root_path']}/answers/{quote(name)}",
+            "chart": _chart_of(request, asked),
             "tables": [url_of(request, table) for table in reads_of(asked)],
             "columns": described(asked.columns) if isinstance(asked, sa.Table) else [],
         }
@@ -121,6 +123,15 @@ async def answers(request: Request, said: Annotated[Formatted, Query()]) -> Resp
     ]
     rows = ([found[name] for name in names] for found in told)
     return formatted(request, said.wanted(request), {"items": told, "next": None}, names, rows)
+
+
+def _chart_of(request: Request, asked: sa.Table | Question) -> str | None:
+    is_drawn = asked.chart if isinstance(asked, Question) else asked.info.get("chart")
+    return (
+        f"{request.scope['root_path']}/answers/{quote(str(asked.name))}/chart.json"
+        if is_drawn
+        else None
+    )
 
 
 @router.get("/{name}", response_model=Rows, responses=_OF_ANSWER, openapi_extra=FILTERS)

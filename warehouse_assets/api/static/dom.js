@@ -59,3 +59,11 @@ export async function ask(address, read = "json") {
   const problem = await answer.json().catch(() => ({}));
   throw Object.assign(new Error(problem.detail ?? `The service answered ${answer.status}.`), { status: answer.status });
 }
+
+// All rows of an answer or a table.
+export async function rowsAt(url) {
+  const { pathname, searchParams } = new URL(url, location);
+  searchParams.set("format", "ndjson");
+  const text = await ask(`${pathname}?${searchParams}`, "text");
+  return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+}

@@ -1,6 +1,7 @@
 // The page: each family with its answers, how fresh it is, and what was rejected.
 
-import { answerCard } from "./answers.js";
+import { AnswerCard } from "./answers.js";
+import { prepare } from "./charts.js";
 import { ask, byId, count, element, link, since, words } from "./dom.js";
 import "./uploads.js";
 
@@ -22,21 +23,31 @@ function familySection(family, cards) {
 }
 
 async function showFamilies() {
-  const { items } = await ask("/families");
+  const { items } = await ask("/v1/families");
   byId("families").replaceChildren(...items.map(familyTile));
   return items;
 }
 
+// The answers of a family, and what else the page asks about it.
+function cardsOf(family, byUrl) {
+  const answers = family.answers.map((url) => byUrl.get(url));
+  const more = [...document.querySelectorAll(`template[data-family="${CSS.escape(family.name)}"]`)];
+  return [
+    ...answers.map((answer) => new AnswerCard(answer, document.querySelector(`template[data-answer="${CSS.escape(answer.name)}"]`))),
+    ...more.map((template) => {
+      const { name, question, url, chart, tables } = template.dataset;
+      return new AnswerCard({ name, question, url, chart, isDrawn: true, tables: tables.split(" "), columns: [] }, template);
+    }),
+  ];
+}
+
 async function showAnswers() {
-  const [families, { answers }] = await Promise.all([showFamilies(), ask("/answers")]);
-  const byAddress = new Map(answers.map((answer) => [answer.address, answer]));
-  const shown = [];
-  byId("answers").replaceChildren(...families.map((family) => {
-    const cards = family.answers.map((address) => answerCard(byAddress.get(address)));
-    shown.push(...cards.map((card) => card.complete));
-    return familySection(family, cards.map((card) => card.card));
-  }));
-  await Promise.all(shown);
+  const [families, { items: answers }] = await Promise.all([showFamilies(), ask("/v1/answers")]);
+  if (families.some((family) => family.rejected !== null)) prepare();
+  const byUrl = new Map(answers.map((answer) => [answer.url, answer]));
+  const cards = families.map((family) => cardsOf(family, byUrl));
+  byId("answers").replaceChildren(...families.map((family, n) => familySection(family, cards[n].map((one) => one.card))));
+  await Promise.all(cards.flat().map((one) => one.show()));
   performance.mark("complete");
 }
 
