@@ -15,6 +15,7 @@ Document = dict[str, Any]
 _TAGS: Mapping[str, str] = {
     "answers": "What people ask: the rows, how they changed, and why they are what they are.",
     "tables": "Every table, by conditions on its columns, in any format.",
+    "files": "What became of the lines of a file that was taken.",
     "families": "The families of data: answers and tables, freshness and rejected records.",
     "reviews": "What the reviews of a product or by a user come to, and they themselves.",
     "trips": "Trips per week of an area, and groups of similar trips.",

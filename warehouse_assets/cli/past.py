@@ -1,6 +1,7 @@
 """The commands about what was, and why: `changes`, `why`, `trace` and `label`."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import click
 import sqlalchemy as sa
@@ -219,7 +220,7 @@ def trace(file: str, line: int | None, limit: int) -> None:
     """
     settings = Settings.from_environment()
     lake, inbox = Lake.of(settings), Inbox.of(settings)
-    found = find(inbox, file)
+    found = find(inbox, file, Path(file))
     handles = handles_of(
         lake, warehouse_at(settings.warehouse_url), read_moment(lake, "now"), TABLES
     )

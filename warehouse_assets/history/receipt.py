@@ -77,10 +77,13 @@ class Receipt:
     counted_in: Mapping[str, int] | None
 
 
-def find(inbox: Inbox, name: str) -> Archived:
-    """The archived file of a name, as it was delivered or as the archive has it; else of a content.
+def find(inbox: Inbox, name: str, content: Path | None = None) -> Archived:
+    """The archived file of a name, as it was delivered or as the archive has it.
 
     Of several the one that came last.
+
+    Args:
+        content: a file, if it is there, whose content counts for more than its name.
 
     Raises:
         UsageError: there is none.
@@ -91,10 +94,10 @@ def find(inbox: Inbox, name: str) -> Archived:
         for kind in sorted(kinds)
         for arrival, path in inbox.archived(kind).items()
     ]
-    path, wanted = Path(name), Path(name).name
+    wanted = Path(name).name
     found = [one for one in known if wanted in {one.path.name, delivered_name(one.path)}]
-    if path.is_file():
-        mine = InboxFile.look_at(path.resolve())
+    if content is not None and content.is_file():
+        mine = InboxFile.look_at(content.resolve())
         alike = [one for one in known if one.path.stat().st_size == mine.size]
         digest = mine.digest()
         found = [one for one in alike if _look_at(one).digest() == digest] or found
