@@ -30,6 +30,7 @@ from warehouse_assets.api.routes import (
     receipts,
     reviews,
     tables,
+    trip_groups,
     trips,
 )
 from warehouse_assets.api.runs import Runs
@@ -53,6 +54,7 @@ _ROUTERS = (
     receipts.router,
     tables.router,
     trips.router,
+    trip_groups.router,
     *ingestions.routers,
     deliveries.router,
     families.router,
