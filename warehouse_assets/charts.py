@@ -12,10 +12,10 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import anyio
-import pydantic_core
 from anyio.to_process import run_sync
 
 from warehouse_assets.tables import Chart
@@ -240,14 +240,14 @@ async def draw(
     Raises:
         ValueError: the specification is wrong; the message is Vega-Lite's.
     """
-    return await run_sync(_drawn, specified, kind, limiter=limiter)
+    import vl_convert  # 13 MB that only those need who draw
 
-
-def _drawn(specified: bytes, kind: Picture) -> bytes:
-    import vl_convert
-
-    spec = pydantic_core.from_json(specified)
     # Nothing is fetched, also not the fonts that texts are measured with.
+    given: Any = {"vl_version": _VERSION, "allowed_base_urls": []}
+    spec = specified.decode()
     if kind == "svg":
-        return vl_convert.vegalite_to_svg(spec, _VERSION, allowed_base_urls=[]).encode()
-    return vl_convert.vegalite_to_png(spec, _VERSION, scale=2, allowed_base_urls=[])
+        convert = partial(vl_convert.vegalite_to_svg, **given)
+        return (await run_sync(convert, spec, limiter=limiter)).encode()
+    return await run_sync(
+        partial(vl_convert.vegalite_to_png, scale=2, **given), spec, limiter=limiter
+    )

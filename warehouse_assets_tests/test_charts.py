@@ -64,6 +64,17 @@ def test_text_that_xml_cannot_hold_is_shown_as_another_character(character: str)
     assert labels(svg) == ["patients: 4; vet: <b>&\"'\N{REPLACEMENT CHARACTER}"]
 
 
+def test_what_ends_the_process_that_draws_ends_no_other_and_the_next_chart_is_drawn() -> None:
+    rows = {"values": [{"vet": "\x01", "patients": 4}]}  # not as `values_of` has it
+
+    async def two() -> bytes:
+        with pytest.raises(anyio.BrokenWorkerProcess):
+            await draw(json.dumps({**bars([]), "data": rows}).encode(), "svg")
+        return await draw(json.dumps(bars([("Ann", 4)])).encode(), "svg")
+
+    assert labels(anyio.run(two).decode()) == ["patients: 4; vet: Ann"]
+
+
 def test_a_chart_is_as_wide_as_it_is_wanted_and_its_text_is_large_enough() -> None:
     for width in (240, 390, 720, 2000):
         for style, background in (
