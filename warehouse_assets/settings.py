@@ -259,6 +259,17 @@ class Settings(BaseModel):
         "30",
         "Seconds that a statement of a request may take in PostgreSQL; then it is answered 503.",
     )
+    mcp_port: kinds.Port = _setting(
+        "MCP_PORT", "8643", "The port on which `warehouse mcp --http` listens."
+    )
+    mcp_rows: kinds.Positive = _setting(
+        "MCP_ROWS", "200", "Rows that `warehouse mcp` gives an agent at once, at most."
+    )
+    mcp_timeout_seconds: kinds.Timeout = _setting(
+        "MCP_TIMEOUT_SECONDS",
+        "30",
+        "Seconds that a question of an agent may take; then it is interrupted.",
+    )
     upload_limit: kinds.Size = _setting(
         "UPLOAD_LIMIT", "50GB", "Bytes that an uploaded file may have."
     )

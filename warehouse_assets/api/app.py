@@ -64,7 +64,7 @@ _HEADERS_OF_PAGES = ("Authorization", "Content-Type", "If-None-Match", "Last-Eve
 _SECONDS_FOR_REQUESTS_AT_THE_END = 5
 
 
-class _App(FastAPI):
+class App(FastAPI):
     """An application with our middleware before all else: each layer costs kept answers time."""
 
     def openapi(self) -> dict[str, Any]:
@@ -73,10 +73,14 @@ class _App(FastAPI):
             self.openapi_schema = describe(self, super().openapi())
         return self.openapi_schema
 
+    def unguarded(self) -> ASGIApp:
+        """The routes alone, for programs that are in this process."""
+        return super().build_middleware_stack()
+
     def build_middleware_stack(self) -> ASGIApp:
         """What a request passes, from the front to the routes."""
         service: Service = self.state.service
-        ours = Middleware(super().build_middleware_stack(), service)
+        ours = Middleware(self.unguarded(), service)
         if not (origins := service.settings.cors_origins):
             return ours
         # Before the rest: a browser asks without a key whether it may ask.
@@ -96,7 +100,7 @@ class _App(FastAPI):
         )
 
 
-def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
+def build_app(settings: Settings, runs: Runs | None = None) -> App:
     """The service as an application; nothing is opened or started before it is served.
 
     Args:
@@ -105,7 +109,7 @@ def build_app(settings: Settings, runs: Runs | None = None) -> FastAPI:
     Raises:
         SettingError: the file of keys cannot be used.
     """
-    app = _App(
+    app = App(
         title="Warehouse",
         version=version("warehouse_assets"),
         description=_DESCRIPTION,

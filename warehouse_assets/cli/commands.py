@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "backup": ("upkeep", "Copy what must be kept, consistently, while runs go on."),
     "api-key": ("service", "Make a key for the API."),
     "serve": ("service", "Serve the API and its page until Ctrl+C or SIGTERM."),
+    "mcp": ("agents", "Let agents ask: a server of the Model Context Protocol."),
     "simulate": ("samples", "Let a school and deliveries live, until Ctrl-C."),
 }
 """Each command with the module that has it as a function of its name, and what it does.

@@ -25,6 +25,7 @@ from warehouse_assets.lake.storage import make_readable, place_of, store_explain
 from warehouse_assets.lake.table import LakeTable
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import aggregated, aggregates, column_names, duckdb_type, identifiers
+from warehouse_assets.time_limit import interruptible
 
 # What Python, Dagster and Delta need beside DuckDB: measured at 250 to 400 MB in a run.
 _MEMORY_BESIDE_DUCKDB = 400 * 10**6
@@ -110,7 +111,7 @@ class Lake:
             connection.execute(f"ATTACH ':memory:' AS {own}")
             connection.execute(f"USE {own}")
             connection.execute(_AS_IN_SPARK)
-            with store_explained(self.folder):
+            with store_explained(self.folder), interruptible(connection.interrupt):
                 yield connection
         finally:
             with suppress(duckdb.Error):  # DuckDB broke, and has said so

@@ -7,6 +7,7 @@ from warehouse_assets.warehouse.warehouse import (
     Warehouse,
     forget_publications,
     published_at,
+    published_since,
     published_versions,
     warehouse_at,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "forget_publications",
     "publish",
     "published_at",
+    "published_since",
     "published_versions",
     "warehouse_at",
     "withdraw",

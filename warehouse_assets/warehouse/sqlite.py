@@ -15,6 +15,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from warehouse_assets.errors import BusyError, WarehouseError
 from warehouse_assets.progress import tell
+from warehouse_assets.time_limit import interruptible
 from warehouse_assets.warehouse.database import COLUMN_TO_COME, SqlDatabase
 
 _QUIET_MILLISECONDS = 1000
@@ -56,7 +57,10 @@ class SqliteDatabase(SqlDatabase):
                 "`warehouse rebuild` if the lake has data."
             )
         with self._explained(), self._connect("BEGIN") as connection, connection.begin():
-            yield connection
+            connection.exec_driver_sql("PRAGMA query_only = ON")  # for as long as it is open
+            raw: Any = connection.connection.driver_connection
+            with interruptible(raw.interrupt):
+                yield connection
 
     def maintain(self) -> None:
         """Bring the planner's statistics up to date and fold the write-ahead log into the file.

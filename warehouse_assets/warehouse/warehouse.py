@@ -152,6 +152,21 @@ def published_at(connection: sa.Connection, moment: datetime) -> Mapping[str, Pu
     return {row[0]: PublishedVersion(*row) for row in rows}
 
 
+def published_since(
+    connection: sa.Connection, versions: Collection[PublishedVersion]
+) -> Mapping[PublishedVersion, datetime]:
+    """When versions of tables were published last, in UTC; those of which that is known."""
+    if not connection.dialect.has_table(connection, PUBLICATIONS.name):
+        return {}
+    rows = connection.execute(
+        sa.select(PUBLICATIONS)
+        .where(PUBLICATIONS.c.table_name.in_({found.table for found in versions}))
+        .order_by(PUBLICATIONS.c.published_at)
+    )
+    times = {PublishedVersion(name, lake, version): at for name, at, lake, version in rows}
+    return {found: times[found] for found in versions if found in times}
+
+
 def forget_publications(connection: sa.Connection, before: datetime) -> None:
     """Forget what was published before a moment, but for what still was at it."""
     later = PUBLICATIONS.alias()
