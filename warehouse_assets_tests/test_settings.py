@@ -89,6 +89,9 @@ WRONG = [
     ("API_CONNECTIONS", "0", "from 1"),
     ("API_LOCK_TIMEOUT_SECONDS", "0", "from 1"),
     ("API_STATEMENT_TIMEOUT_SECONDS", "soon", "a number"),
+    ("MCP_PORT", "0", "from 1 to 65535"),
+    ("MCP_ROWS", "0", "from 1"),
+    ("MCP_TIMEOUT_SECONDS", "never", "a number"),
 ]
 
 # Names that are nearly those of settings, and what is meant.
