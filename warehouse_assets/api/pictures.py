@@ -14,7 +14,12 @@ from warehouse_assets.api.service import service_of
 
 Kind = Literal["svg", "png", "json"]
 MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
-KIND = Annotated[str, Path(json_schema_extra={"enum": [*MEDIA_TYPES]}, examples=["svg"])]
+KIND = Annotated[
+    str,
+    Path(
+        description="In which form.", json_schema_extra={"enum": [*MEDIA_TYPES]}, examples=["svg"]
+    ),
+]
 """What follows the name of a chart in its path; `kind_called` reads it."""
 OF_CHART: Any = {
     200: {

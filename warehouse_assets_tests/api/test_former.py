@@ -1,5 +1,6 @@
 """Fields with their former names at addresses without a version."""
 
+import json
 from typing import Any
 
 from warehouse_assets_tests.api.serving import Served
@@ -17,10 +18,10 @@ def test_lists_have_items_and_their_urls_the_form_that_was_asked_with(shared: Se
         assert list(now) == ["items", "next"]
         assert len(former[name]) == len(now["items"]) > 7
         for old, new in zip(former[name], now["items"], strict=True):
-            assert new["url"] == f"/v1{old['address']}" == f"/v1{path}/{new['name']}"
-            assert {k: v for k, v in old.items() if k not in {"address", "tables"}} == {
-                k: v for k, v in new.items() if k not in {"url", "tables"}
-            }
+            assert new["url"] == f"/v1{path}/{new['name']}"
+            without = json.loads(json.dumps(new).replace('"/v1/', '"/'))
+            without["address"] = without.pop("url")
+            assert without == old
     former, now = both(shared, "/families")
     assert [f"/v1{url}" for url in former["items"][0]["tables"]] == now["items"][0]["tables"]
 
