@@ -3,19 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-import duckdb
 import pydantic_core
 import sqlalchemy as sa
 
 from warehouse_assets import charts
 from warehouse_assets.catalogue import TABLES, order_of, question_of, tables_of
 from warehouse_assets.errors import UsageError
-from warehouse_assets.history.as_of import fetch
+from warehouse_assets.history.as_of import Connection, fetch
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import Chart, Question
 
 Asked = sa.Table | Question
-Connection = sa.Connection | duckdb.DuckDBPyConnection
 
 _BY_NAME = {str(table.name): table for table in TABLES}
 

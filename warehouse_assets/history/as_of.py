@@ -21,6 +21,9 @@ from warehouse_assets.lake import Labelled, Lake, labelled, open_at, version_at
 from warehouse_assets.times import read_time, utc_now
 from warehouse_assets.warehouse import PublishedVersion, Warehouse, published_at
 
+Connection = sa.Connection | duckdb.DuckDBPyConnection
+"""What an answer is read from: the warehouse, or the lake."""
+
 Handles = Mapping[str, DeltaTable | None]
 """Of each table, by its name, a handle on a version; None before the table was made."""
 
@@ -179,7 +182,7 @@ def view(
 
 
 def fetch(
-    connection: sa.Connection | duckdb.DuckDBPyConnection, statement: sa.Select[Any] | str
+    connection: Connection, statement: sa.Select[Any] | str
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Columns and rows of a statement, of the SQL database or of the lake.
 

@@ -11,17 +11,14 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-import duckdb
 import sqlalchemy as sa
 from deltalake import DeltaTable
 
 from warehouse_assets.defs.trips.tables import DAILY_TRIPS, TRIPS, WEEKLY_TRIPS
-from warehouse_assets.history.as_of import fetch
+from warehouse_assets.history.as_of import Connection, fetch
 from warehouse_assets.lake import Lake
 from warehouse_assets.times import ANY_DAY, Days
 
-Connection = sa.Connection | duckdb.DuckDBPyConnection
-"""Of the warehouse, or of the lake as it was."""
 Match = Literal["origin", "destination", "both"]
 """Which end of a trip has to be in a box."""
 
