@@ -127,6 +127,8 @@ def test_why_is_answered_down_to_what_came_in(tmp_path: Path) -> None:
         assert (step["table"], step["added"], step["rows"][0]["after"]["id"]) == ("votes", 1, 2)
         assert step["places"] == ["00000002-late.jsonl"]
         assert step["files"] == {"00000002-late.jsonl": 1}
+        (row,) = served.client.get(f"{served.address}{step['urls'][0]}").json()["items"]
+        assert row == step["rows"][0]["after"]
         now = served.client.get(url, params=key).json()
         assert [step["added"] for step in now["steps"]] == [2]
         assert "depends whether the week is unusual" in now["notes"][0]

@@ -17,6 +17,7 @@ from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.request import StrictRoute, check
 from warehouse_assets.api.response import formatted, in_both_formats
 from warehouse_assets.api.routes.answers import answer_called
+from warehouse_assets.api.selection import url_of
 from warehouse_assets.api.service import Service, service_of
 from warehouse_assets.catalogue import TABLES, order_of, reads_of
 from warehouse_assets.errors import GoneError, UsageError
@@ -113,6 +114,7 @@ class StepOfWhy(BaseModel):
     removed: int
     rows: list[ChangedRow] = Field(description="The first of them.")
     places: list[str] = Field(description="Where each row came from; none of computed tables.")
+    urls: list[str] = Field(description="Where each row is now; none of tables without a key.")
     files: dict[str, int] = Field(description="How many of all came in which file.")
     context: str | None = Field(
         description="What of the row depends on these rows beside those that it is made of."
@@ -193,7 +195,7 @@ async def why(
             "since": since,
             "until": until,
             "row": row[0] if row else None,
-            "steps": [_step(step, places) for step in explained.steps],
+            "steps": [_step(request, step, places) for step in explained.steps],
             "notes": explained.notes,
         }
 
@@ -203,13 +205,19 @@ async def why(
 router.routes.extend(_REASONS.routes)
 
 
-def _step(step: Step, places: Places) -> dict[str, Any]:
+def _step(request: Request, step: Step, places: Places) -> dict[str, Any]:
     rows = [change.after or change.before or {} for change in step.changes.rows]
     found = [places.place(step.table, row) for row in rows]
+    keys = key_names(step.table)
     return {
         "table": str(step.table.name),
         **_told(step.changes),
         "places": [place for place in found if place],
+        "urls": [
+            url_of(request, step.table, **{f"{key}.eq": str(plain(row[key])) for key in keys})
+            for row in rows
+            if keys
+        ],
         "files": {places.file(step.table, arrival): n for arrival, n in step.loads.items()},
         "context": step.context or None,
     }
