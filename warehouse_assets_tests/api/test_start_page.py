@@ -105,6 +105,19 @@ def test_a_region_is_chosen_and_the_links_lead_to_the_same_rows(page: Page) -> N
     assert all(line.startswith(f"{regions[2]},") for line in lines[1:])
 
 
+def test_a_value_leads_to_the_rows_that_have_it(page: Page) -> None:
+    card = page.element("answer-outlier_weeks")
+    card.find_element(By.TAG_NAME, "summary").click()
+    link = card.find_element(By.CSS_SELECTOR, "tbody a")
+    year = int(link.text)
+    weeks = get(page, f"/v1/tables/outlier_weeks?year={year}")["items"]
+    link.click()
+    rows = page.browser.find_elements(By.CSS_SELECTOR, "table.data tbody tr")
+    assert [row.text.split()[:3] for row in rows] == [
+        [str(week["year"]), str(week["week_number"]), str(week["votes"])] for week in weeks
+    ]
+
+
 def test_charts_show_the_values_that_the_api_has(page: Page) -> None:
     weeks = get(page, "/v1/answers/mean_votes_per_post_per_week?limit=1000")["items"]
     unusual = get(page, "/v1/answers/outlier_weeks?limit=1000")["items"]

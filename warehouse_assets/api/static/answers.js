@@ -45,6 +45,12 @@ export class AnswerCard {
     return { path: of.dataset.rows, conditions: new URLSearchParams({ [of.value]: text }), renamed: of.dataset.renamed };
   }
 
+  // The chart as a picture, where it is one of the answer's own rows.
+  picture(conditions, path) {
+    if (!this.chart || (path !== this.answer.url && !this.answer.isDrawn)) return [];
+    return [link(`${this.answer.chart.replace(/json$/, "svg")}?${conditions}`, "Picture")];
+  }
+
   specify(style) {
     const { isDrawn, chart } = this.answer;
     // What has its rows in its specification is specified by what is chosen.
@@ -61,7 +67,7 @@ export class AnswerCard {
       if (turn !== this.turn) return; // something else was chosen meanwhile
       this.offerValues(rows);
       this.showTable(rows);
-      this.links.replaceChildren(link(as("csv"), "CSV"), link(as("json"), "JSON"),
+      this.links.replaceChildren(link(as("csv"), "CSV"), link(as("json"), "JSON"), ...this.picture(conditions, path),
         ...this.answer.tables.map((table) => link(table, `Table ${lastOf(table)}`)));
       this.values.open = !this.chart;
       if (!rows.length) this.tell("There are no such rows.");
@@ -92,6 +98,12 @@ export class AnswerCard {
     }
   }
 
+  // The value of a row's first column, which leads to the rows of the table that have it.
+  rowsOf(name, value) {
+    const isOfTable = this.answer.columns.some((column) => column.name === name) && value !== null;
+    return isOfTable ? link(`${this.answer.tables[0]}?${new URLSearchParams({ [name]: value })}`, shown(value, name)) : shown(value, name);
+  }
+
   showTable(rows) {
     this.values.hidden = !rows.length;
     if (!rows.length) return;
@@ -101,7 +113,7 @@ export class AnswerCard {
     const css = Object.fromEntries(names.map((name) => [name, isNumber(name) ? "number" : null]));
     const heads = names.map((name) => element("th", { scope: "col", class: css[name], title: comments[name] }, words(name)));
     const body = rows.slice(0, MOST_ROWS).map((row) => element("tr", {},
-      ...names.map((name) => element("td", { class: css[name] }, shown(row[name], name)))));
+      ...names.map((name, n) => element("td", { class: css[name] }, n ? shown(row[name], name) : this.rowsOf(name, row[name])))));
     const more = rows.length > MOST_ROWS ? [element("caption", {}, `The first ${MOST_ROWS} of ${count(rows.length)} rows`)] : [];
     this.table.replaceChildren(element("table", { class: "data" }, ...more,
       element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...body)));

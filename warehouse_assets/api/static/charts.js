@@ -18,7 +18,8 @@ async function inlineRows(spec) {
     Object.values(part).forEach(look);
   };
   look(spec);
-  await Promise.all(parts.map(async (part) => { part.data = { values: await rowsAt(part.data.url) }; }));
+  const byUrl = Object.fromEntries(parts.map((part) => [part.data.url, rowsAt(part.data.url)]));
+  await Promise.all(parts.map(async (part) => { part.data = { values: await byUrl[part.data.url] }; }));
 }
 
 let library;
