@@ -163,6 +163,28 @@ CASES = (
         [_LOADED_HOME],
     ),
     Case(
+        "tables_page",
+        "a page of a table of {votes} votes, warm",
+        [
+            Subject("by key", "tables.page", {"by": "key"}, limit=0.01),
+            Subject(
+                "by the first column of a key of two", "tables.page", {"by": "index"}, limit=0.01
+            ),
+            Subject("by a column without an index", "tables.page", {"by": "none"}, limit=1),
+        ],
+        [_LOADED_HOME],
+    ),
+    Case(
+        "tables_whole",
+        "all of a table of {votes} votes as text",
+        [
+            Subject("DuckDB's own CSV, in order, into a file", "tables.duckdb_alone"),
+            Subject("CSV, over HTTP", "tables.whole", {"text": "csv"}),
+            Subject("NDJSON, over HTTP", "tables.whole", {"text": "ndjson"}),
+        ],
+        [_LOADED_HOME],
+    ),
+    Case(
         "delivery",
         "{changes} votes, half new and half changed, onto {votes}: the whole run",
         [
