@@ -74,7 +74,7 @@ def test_it_equals_a_warehouse_made_of_the_archive_up_to_then(
             for table in _TABLES:
                 maintain(house.lake, house.lake.table(table), 7)
 
-    for number, when in enumerate(moments):
+    for number, when in enumerate(moments[:-1]):  # the last is what is now
         other = House(tmp_path / f"until {number}", instance)
         for files in rounds[: number + 1]:
             deliver(other, files)
