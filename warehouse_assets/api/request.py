@@ -168,14 +168,20 @@ def check(sent: QueryParams, known: Sequence[str]) -> None:
         Refusal: there are such.
     """
     there_are = f"there are: {', '.join(known)}" if known else "this address takes no parameters"
-    errors = {}
-    for name, times in Counter(name for name, _ in sent.multi_items()).items():
-        if name not in known:
-            errors[name] = f"There is no parameter {name!r}; {there_are}."
-        elif times > 1:
-            errors[name] = f"The parameter {name!r} is there {times} times; give it once."
-    if errors:
+    unknown = {
+        name: f"There is no parameter {name!r}; {there_are}." for name in sent if name not in known
+    }
+    if errors := {**repeated(sent), **unknown}:
         raise refused(errors)
+
+
+def repeated(sent: QueryParams) -> dict[str, str]:
+    """The parameters that are there more than once, each with what is said of it."""
+    return {
+        name: f"The parameter {name!r} is there {times} times; give it once."
+        for name, times in Counter(name for name, _ in sent.multi_items()).items()
+        if times > 1
+    }
 
 
 def refused(errors: Mapping[str, str]) -> Refusal:

@@ -10,7 +10,6 @@ one with all columns; of rows that are the same in all of them, the place counts
 there already.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +29,7 @@ from warehouse_assets.api.request import (
     not_a_cursor,
     read_cursor,
     refused,
+    repeated,
 )
 from warehouse_assets.tables import column_names, key_names
 
@@ -120,11 +120,7 @@ class Selection:
         Raises:
             Refusal: something that it says cannot be used.
         """
-        errors: dict[str, str] = {}
-        read: dict[str, Any] = {"select": [], "order": []}
-        for name, times in Counter(name for name, _ in sent.multi_items()).items():
-            if times > 1:
-                errors[name] = f"The parameter {name!r} is there {times} times; give it once."
+        errors, read = repeated(sent), dict[str, Any](select=[], order=[])
         readers: dict[str, Callable[[], Any]] = {
             "select": lambda: _columns(table, said.select),
             "order": lambda: _order(table, said.order),
