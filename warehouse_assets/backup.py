@@ -2,7 +2,8 @@
 
 What is copied is a state that a crash could have left, in which a run goes on by itself:
 
-- Of each table one version: its log up to it, and its files. Tables are copied before those that
+- Of each table one version: its log up to it, and its files; and versions that have labels, which
+  are copied before all. Tables are copied before those that
   they are computed from, so that none knows more of a source than the source in the backup, and
   `rejected_records` last, for rejects are committed before the rows beside them.
 - Then the inbox, then the archive: a file that moves meanwhile is in one of them, or in both. One
@@ -15,21 +16,23 @@ name their versions: they are not copied, but made anew.
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
+from deltalake import DeltaTable
 from filelock import FileLock, Timeout
 
 from warehouse_assets.catalogue import TABLES
-from warehouse_assets.errors import BusyError, SettingError, naming
+from warehouse_assets.errors import BusyError, GoneError, SettingError, naming
 from warehouse_assets.ingest.inbox import Inbox
-from warehouse_assets.lake import Lake, LakeTable
+from warehouse_assets.lake import Labelled, Lake, LakeTable, labelled, open_at
 from warehouse_assets.lake.files import HASHES
 from warehouse_assets.lake.storage import Place
 from warehouse_assets.lake.table import names_of
+from warehouse_assets.lake.versions import LABELS
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import REJECTED_RECORDS
 
@@ -88,7 +91,7 @@ def back_up(settings: Settings, folder: Path) -> BackedUp:
             left.unlink()
         lake = Lake.of(settings)
         wanted: set[Path] = set()
-        for table in map(lake.table, _RESULTS_BEFORE_SOURCES):
+        for table in map(lake.table, (LABELS, *_RESULTS_BEFORE_SOURCES)):
             wanted |= _copy_table(lake, table, folder / "lake" / table.name, done)
         inbox = Inbox(settings.inbox, settings.archive, 0)
         waiting = inbox.look().complete if inbox.folder.is_dir() else []
@@ -142,16 +145,19 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _copy_table(lake: Lake, table: LakeTable, target: Path, done: BackedUp) -> set[Path]:
     """Copy the newest version of a table; returns which files that are."""
+    labels = [one for one in labelled(lake) if one.table == table.name]
     try:
-        return _copy_version(table, target, done)
+        return _copy_version(table, labels, target, done)
     except FileNotFoundError:
         # Maintenance removed what only older versions need. Once more, while nobody changes the
         # table; most of it is copied by now.
         with lake.lock(table.name):
-            return _copy_version(table, target, done)
+            return _copy_version(table, labels, target, done)
 
 
-def _copy_version(table: LakeTable, target: Path, done: BackedUp) -> set[Path]:
+def _copy_version(
+    table: LakeTable, labels: Sequence[Labelled], target: Path, done: BackedUp
+) -> set[Path]:
     handle = table.open_existing()
     if handle is None:
         return set()
@@ -159,12 +165,29 @@ def _copy_version(table: LakeTable, target: Path, done: BackedUp) -> set[Path]:
     hashes = [HASHES] if (table.path / HASHES).exists() else []
     log = [path.name for path in (table.path / _LOG).iterdir() if _is_of_log(path.name, version)]
     # The first lines of the log last: without them there is no table, and no half one.
-    names = [*names_of(handle), *hashes, *(f"{_LOG}/{name}" for name in sorted(log, reverse=True))]
+    names = [
+        *_names_of_all(table, handle, labels),
+        *hashes,
+        *(f"{_LOG}/{name}" for name in sorted(log, reverse=True)),
+    ]
     wanted = {_copy(table.path / name, target / name, done) for name in names}
     done.versions[table.name] = version
     # Later versions, of a lake that was lost since, would count for more than this one.
     _keep_only(wanted, target / _LOG)
     return wanted
+
+
+def _names_of_all(
+    table: LakeTable, handle: DeltaTable, labels: Sequence[Labelled]
+) -> Iterable[str]:
+    """The names of the files of the version of `handle`, and of those before it with labels."""
+    names = dict.fromkeys(names_of(handle))
+    for one in labels:
+        is_before = one.version < handle.version()
+        if is_before and one.lake_table_id == str(handle.metadata().id):
+            with suppress(GoneError):
+                names |= dict.fromkeys(names_of(open_at(table, one.version)))
+    return names
 
 
 def _is_of_log(name: str, version: int) -> bool:

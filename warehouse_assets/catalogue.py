@@ -9,7 +9,7 @@ from sqlalchemy import Column, Table
 
 import warehouse_assets.defs
 from warehouse_assets.settings import Settings, in_words
-from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS, Question, key_names
+from warehouse_assets.tables import LOADS, REJECTED_RECORDS, UNKNOWN_FIELDS, Question, key_names
 
 _DECLARED = {
     file.parent.name: import_module(f"warehouse_assets.defs.{file.parent.name}.tables")
@@ -25,7 +25,11 @@ TABLES: tuple[Table, ...] = (
     *(table for tables in FAMILIES.values() for table in tables),
     REJECTED_RECORDS,
     UNKNOWN_FIELDS,
+    LOADS,
 )
+for _name, _tables in FAMILIES.items():
+    for _table in _tables:
+        _table.info["family"] = _name
 
 SELECTS: Mapping[str, Path] = {
     str(table.name): path

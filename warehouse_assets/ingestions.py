@@ -255,6 +255,17 @@ class Ingestions:
         ids = sorted((path.stem for path in self.folder.glob("*.jsonl")), reverse=True)
         return [Ingestion(found, self.folder) for found in ids if re.fullmatch(_ID, found)]
 
+    def changed_since(self, moment: float) -> list[Ingestion]:
+        """The ingestions told of since a moment, in seconds since 1970, the oldest first."""
+        with suppress(FileNotFoundError), os.scandir(self.folder) as entries:
+            ids = [
+                entry.name.removesuffix(".jsonl")
+                for entry in entries
+                if entry.name.endswith(".jsonl") and entry.stat().st_mtime >= moment
+            ]
+            return [Ingestion(found, self.folder) for found in sorted(ids)]
+        return []
+
     def waiting(self) -> list[Ingestion]:
         """The ingestions that are not over, the newest first."""
         return [ingestion for ingestion in self.all() if not ingestion.is_over]

@@ -272,6 +272,67 @@ REJECTED_RECORDS = Table(
     "record may simply be delivered again; its rejection stays here as history.",
 )
 
+LOADS = Table(
+    "loads",
+    METADATA,
+    Column(
+        "number",
+        WholeNumber,
+        primary_key=True,
+        autoincrement=False,
+        comment="Loads are numbered from 1 on, in the order in which they became known here.",
+    ),
+    Column("family", Text, comment="The family of data; null for files that are of none."),
+    Column(
+        "source", Text, nullable=False, comment="The table that the records were delivered for."
+    ),
+    Column(
+        "way",
+        Text,
+        nullable=False,
+        comment="How they came: file (of the inbox: put there, uploaded or given to a command), "
+        "log, database or server.",
+    ),
+    Column(
+        "unit",
+        Text,
+        nullable=False,
+        comment="The part of the source: for a file its name in the archive, else the name of the "
+        "source, as in `rejected_records`.",
+    ),
+    Column(
+        "arrival",
+        WholeNumber,
+        comment="For a file its arrival number, which its rows have, too; else null.",
+    ),
+    Column(
+        "position",
+        WholeNumber,
+        comment="For a log up to which byte it has been loaded; else null.",
+    ),
+    Column(
+        "rows",
+        WholeNumber,
+        nullable=False,
+        comment="Records that can be used, whether or not they changed the table.",
+    ),
+    Column("rejected", WholeNumber, nullable=False, comment="Records that cannot be used."),
+    Column("loaded_at", DateTime, nullable=False, comment="When they were committed, in UTC."),
+    Column(
+        "lake_table",
+        Text,
+        nullable=False,
+        comment="The table of the lake with the commit: `rejected_records` for records rejected by "
+        "themselves, of a database or a server, or where no record is for a table.",
+    ),
+    Column("lake_table_id", Text, nullable=False, comment="Its id: one made anew has another."),
+    Column("version", WholeNumber, nullable=False, comment="Its version that the commit made."),
+    Column("run_id", Text, comment="The run in Dagster; null where it was none."),
+    info={"order": ("number.desc",)},
+    comment="What was loaded from sources, however it came, since loads are noted. A load that "
+    "changed nothing because nothing had come is none.",
+)
+
 UNKNOWN_FIELDS = Table(
     "unknown_fields",
     METADATA,

@@ -18,8 +18,15 @@ from warehouse_assets.backup import BackedUp, back_up
 from warehouse_assets.catalogue import TABLES
 from warehouse_assets.definitions import defs
 from warehouse_assets.defs.forum.tables import VOTES
-from warehouse_assets.errors import BusyError, ConflictError, SettingError
-from warehouse_assets.lake import maintain, verify
+from warehouse_assets.errors import BusyError, ConflictError, GoneError, SettingError
+from warehouse_assets.lake import (
+    give_label,
+    labelled,
+    maintain,
+    open_at,
+    remove_label,
+    verify,
+)
 from warehouse_assets.tables import REJECTED_RECORDS
 from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House, vote
@@ -82,6 +89,38 @@ def test_what_is_restored_is_what_was_there_and_goes_on(
     assert len(again.stored("rejected_records")) == 1
     # What was backed up has not noticed.
     assert filled.waiting() == ["votes-3.jsonl"]
+
+
+def test_labels_and_the_versions_that_they_keep_are_restored(
+    filled: House, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    table = filled.lake.table(VOTES)
+    labelled_at = table.open()
+    give_label(filled.lake, "before", {"votes": labelled_at})
+    take(filled)
+    files = set(labelled_at.file_uris())
+    assert files - set(table.open().file_uris())  # they are of older versions alone
+
+    folder = tmp_path / "backup"
+    backed_up(filled, folder)
+    again = restored(folder, tmp_path / "restored", instance)
+
+    assert labelled(again.lake) == labelled(filled.lake)
+    (one,) = labelled(again.lake)
+    assert (one.label, one.version) == ("before", labelled_at.version())
+    old = open_at(again.lake.table(VOTES), one.version)
+    with again.lake.connect() as connection:
+        again.lake.view(connection, VOTES, old)
+        rows = connection.execute("SELECT id, post_id FROM votes ORDER BY id").fetchall()
+    assert rows == [(1, 1), (2, 1), (3, 1)]
+    assert [number for number, _, _ in votes(again)] == [1, 2, 3, 4]
+    # A label that is removed is not in the next one, nor what only it kept.
+    remove_label(filled.lake, "before")
+    backed_up(filled, folder)
+    third = restored(folder, tmp_path / "third", instance)
+    assert labelled(third.lake) == []
+    with pytest.raises(GoneError):
+        open_at(third.lake.table(VOTES), one.version)
 
 
 def test_a_later_backup_copies_what_is_new_and_drops_what_is_gone(
@@ -188,7 +227,11 @@ def test_tables_are_copied_before_those_that_they_are_computed_from(
         if name in names and read in names and names.index(name) < names.index(read)
     ]
     assert wrong == []
-    assert list(backed_up(filled, tmp_path / "backup").versions) == ["votes", "rejected_records"]
+    assert list(backed_up(filled, tmp_path / "backup").versions) == [
+        "loads",
+        "votes",
+        "rejected_records",
+    ]
 
 
 @pytest.fixture

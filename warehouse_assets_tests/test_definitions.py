@@ -32,6 +32,7 @@ SHOWN = {
     "average_delivery_duration": ("deliveries", {"deliveries"}, {"python", "log"}),
     "rejected_records": ("quality", LOADED, {"deltalake"}),
     "unknown_fields": ("quality", LOADED, {"deltalake"}),
+    "loads": ("quality", LOADED, {"deltalake"}),
     # What others make.
     "inbox": ("sources", set(), {"file"}),
     "reviews_database": ("sources", set(), {"sql"}),
@@ -174,7 +175,7 @@ def test_computed_assets_are_requested_after_what_they_read_once_and_if_it_is_go
                         dg.AssetCheckEvaluation(check.asset_key, check.name, is_good, {})
                     )
 
-    of_any = {"rejected_records", "unknown_fields"}
+    of_any = {"rejected_records", "unknown_fields", "loads"}
     mean = "mean_votes_per_post_per_week"
     after_votes = {"votes_per_post_per_week", mean, "outlier_weeks", *of_any}
     assert tick() & {"posts", "votes"} == set()

@@ -12,6 +12,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.api.auth import Keys
 from warehouse_assets.api.database import database_of
+from warehouse_assets.api.loads import LoadEvents
 from warehouse_assets.api.runs import Runs
 from warehouse_assets.api.telemetry import AccessLog, Metrics
 from warehouse_assets.api.webhooks import Webhooks
@@ -89,6 +90,7 @@ class Service:
         self.stopped = threading.Event()
         self.database = database_of(self.warehouse, settings)
         self.ingestions = Ingestions(settings.ingestions)
+        self.loads = LoadEvents(self.database, self.ingestions, self.stopped)
         self.webhooks = Webhooks(self.ingestions, settings.api_url, self.stopped)
         self.average = DeliveryAverage.of(settings, self.lake)
         self.keys = Keys(settings)

@@ -20,6 +20,7 @@ from warehouse_assets.crash_points import crash_point
 from warehouse_assets.ingest.file_kinds import FileKind, Unit
 from warehouse_assets.ingest.inbox import Inbox, InboxFile, delivered_name, unit_name
 from warehouse_assets.ingest.load import CheckpointedPart, Loaded, Part, Rejects, Source, loaded_now
+from warehouse_assets.ingest.loads import Load
 from warehouse_assets.ingest.staging import REJECTED, STAGED
 from warehouse_assets.lake import (
     Lake,
@@ -70,6 +71,8 @@ def load_files(
 
 class _Files(Source):
     """The files of one kind that the tables do not hold."""
+
+    way = "file"
 
     def __init__(
         self, lake: Lake, inbox: Inbox, kind: FileKind, told: Told, most_bytes: int
@@ -208,6 +211,15 @@ class _Batch(CheckpointedPart):
         unused = [arrival for arrival in self.bad if not self.good.get(arrival)]
         reasons = _first_reasons(connection, unused)
         self.unused = {self.units[arrival]: reason for arrival, reason in reasons.items()}
+
+    def loads(self, rejected: int) -> list[Load]:
+        """What was staged of each file."""
+        del rejected
+        return [
+            Load(unit.name, self.good.get(number, 0), self.bad.get(number, 0), arrival=number)
+            for unit in self.files
+            for number in [unit.arrival]
+        ]
 
     def _check_unchanged(self) -> None:
         for unit in self.files:

@@ -15,8 +15,8 @@ What is new since the checkpoint only the source knows: it yields it as `Part`s.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
-from contextlib import closing
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from warehouse_assets.crash_points import crash_point
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.file_kinds import Unit
 from warehouse_assets.ingest.inbox import unit_name
+from warehouse_assets.ingest.loads import Load, note_loads, telling
 from warehouse_assets.ingest.staging import REJECTED, STAGED, keep_unknown_fields
 from warehouse_assets.ingest.validate import POSITION
 from warehouse_assets.lake import Lake, LakeTable, Transactions, Written, append, merge
@@ -111,6 +112,10 @@ class Part(ABC):
         self.size = size
         self.records = 0
 
+    def loads(self, rejected: int) -> list[Load]:
+        """What was staged, by unit; `rejected` is how many records cannot be used."""
+        return [Load(unit, self.records, rejected) for unit in self.units.values()]
+
     @abstractmethod
     def stage(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
         """Read it: put what cannot be used into the table `REJECTED`, and good records anywhere.
@@ -146,7 +151,7 @@ class CheckpointedPart(Part):
 
 
 class Source(ABC):
-    """A source during one load of it.
+    """A source during one load of it. Its `way` is how its records come, as `loads` says it.
 
     Args:
         name: what it is called in `rejected_records` and in the checkpoints.
@@ -156,6 +161,8 @@ class Source(ABC):
         loaded: what has been done so far.
         waiting: bytes of the source that are to be loaded, as far as that is known.
     """
+
+    way = "server"
 
     def __init__(self, lake: Lake, name: str, table: Table | None) -> None:
         self.lake = lake
@@ -176,6 +183,7 @@ class Source(ABC):
             BusyError: another process has been changing the table for an hour.
         """
         with self.lake.lock(self.name), closing(self.parts()) as parts:
+            self._note_loads()  # of a process that was killed
             for part in parts:
                 self._load(part)
         return self.loaded
@@ -189,8 +197,10 @@ class Source(ABC):
             unknown = self._keep_unknown_fields(part, connection)
             rejected, rejected_before = self._commit_rejects(part, connection)
             crash_point("rejects committed", self.name)
-            written = self._commit_records(part, connection)
+            with self._telling(part.loads(rejected if isinstance(part, CheckpointedPart) else 0)):
+                written = self._commit_records(part, connection)
         crash_point("rows committed", self.name)
+        self._note_loads()
         before = self.loaded
         self.loaded = replace(
             before,
@@ -201,6 +211,15 @@ class Source(ABC):
             written=before.written + written,
             unknown_fields=tuple(dict.fromkeys((*before.unknown_fields, *unknown))),
         )
+
+    def _telling(self, loads: Iterable[Load]) -> AbstractContextManager[None]:
+        """Have the commit of the block tell that it is these loads."""
+        family = None if self.table is None else self.table.info.get("family")
+        return telling(self.name, self.way, family, loads)
+
+    def _note_loads(self) -> None:
+        tables = [REJECTED_RECORDS] if self.table is None else [self.table, REJECTED_RECORDS]
+        note_loads(self.lake, tables)
 
     def _stage(self, part: Part, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
         is_checked, is_of_bytes = False, part.size > 0
@@ -256,7 +275,12 @@ class Source(ABC):
             )
             query = f"""SELECT *, now() AT TIME ZONE 'UTC' AS rejected_at
                 FROM ({rejects.chosen}) JOIN _units ON number = coalesce(arrival, 0)"""
-            append(connection, table, handle, query, rejects.transactions)
+            loads = part.loads(rejected)
+            if not isinstance(part, CheckpointedPart):  # there may be no commit of its records
+                loads = [Load(unit, 0, rejected) for unit in rejects.units.values()]
+            is_told = self.table is not None and isinstance(part, CheckpointedPart)
+            with nullcontext() if is_told else self._telling(loads):
+                append(connection, table, handle, query, rejects.transactions)
             return rejected - rejects.rejected_before, rejects.rejected_before
 
     def _commit_records(self, part: Part, connection: duckdb.DuckDBPyConnection) -> Written:

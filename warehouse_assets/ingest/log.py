@@ -25,6 +25,7 @@ from warehouse_assets.ingest.load import (
     loaded_now,
     note_missing,
 )
+from warehouse_assets.ingest.loads import Load
 from warehouse_assets.ingest.log_files import (
     Checkpoint,
     LogFile,
@@ -183,6 +184,8 @@ def load_log(
 class _Log(Source):
     """A log, and the checkpoints up to which the tables hold it."""
 
+    way = "log"
+
     def __init__(self, lake: Lake, source: LogSource, kind: LogKind, most_bytes: int) -> None:
         super().__init__(lake, kind.name, kind.table)
         self.source = source
@@ -273,6 +276,11 @@ class _SegmentPart(CheckpointedPart):
                 [self.segment.lost_at, _LOST.format(self.held.position if self.held else 0)],
             )
         ((self.records,),) = connection.execute(f"SELECT count(*) FROM {STAGED}").fetchall()
+
+    def loads(self, rejected: int) -> list[Load]:
+        """The lines, and up to where they are."""
+        position = self.segment.checkpoint.position
+        return [replace(load, position=position) for load in super().loads(rejected)]
 
     def new_rejects(self, handle: DeltaTable) -> Rejects | None:
         """Those behind the checkpoint of `rejected_records`."""

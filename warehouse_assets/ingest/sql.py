@@ -65,6 +65,8 @@ def load_sql(lake: Lake, source: SqlSource, url: sa.URL | str, is_given: bool) -
 class _SqlTable(Source):
     """The table in the database."""
 
+    way = "database"
+
     def __init__(self, lake: Lake, source: SqlSource, url: sa.URL | str, is_given: bool) -> None:
         super().__init__(lake, source.name, source.table)
         self.source = source

@@ -8,6 +8,7 @@ table's lock and passes the handle that it read the transactions from.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 from uuid import uuid4
@@ -24,6 +25,7 @@ from warehouse_assets.lake.table import LakeTable, conflict
 from warehouse_assets.tables import cast_columns
 
 _ID = "commitId"
+_said: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("said", default=())
 
 Transactions = Mapping[str, int]
 """Application id -> version. The id names a part of a source, the version is its number."""
@@ -50,6 +52,19 @@ class Written:
             self.deleted + other.deleted,
             self.bytes_written + other.bytes_written,
         )
+
+
+@contextmanager
+def noted(**said: str) -> Iterator[None]:
+    """Have the log say more of the commits of the block: what it says, by name.
+
+    It becomes part of the commit, so that it is there exactly if the commit is.
+    """
+    token = _said.set((*_said.get(), *said.items()))
+    try:
+        yield
+    finally:
+        _said.reset(token)
 
 
 def register(
@@ -105,7 +120,7 @@ def commit_properties(
     which its writer knows it again.
     """
     return CommitProperties(
-        custom_metadata={**(metadata or {}), _ID: uuid4().hex},
+        custom_metadata={**dict(_said.get()), **(metadata or {}), _ID: uuid4().hex},
         max_commit_retries=0,
         app_transactions=[Transaction(app_id, version) for app_id, version in transactions.items()],
     )

@@ -5,6 +5,7 @@ Maintenance removes what no version of the last days needs; a version with a lab
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from deltalake import DeltaTable
@@ -110,6 +111,11 @@ def is_merged(handle: DeltaTable, since: int) -> bool:
                 return False
             found = found or commit["operation"] == "MERGE"
     return False
+
+
+def commits_since(handle: DeltaTable, version: int) -> list[Mapping[str, Any]]:
+    """What the log says of the commits after `version`, oldest first, as far as it goes back."""
+    return [*takewhile(lambda commit: int(commit["version"]) > version, _commits(handle))][::-1]
 
 
 def labelled(lake: Lake) -> list[Labelled]:

@@ -242,7 +242,10 @@ def collected_asset(
     """
 
     def make(step: Step) -> dg.MaterializeResult[Any]:
-        account = _take_others(step, kinds) if kinds else {}
+        account = {}
+        if kinds:
+            with step.publishing_rejected():
+                account = _take_others(step, kinds)
         return step.finish(table, _new_rows(step, table), account)
 
     return TableAsset(table, _asset(table, make, sources, set(), automation_condition=_FOLLOWS_ANY))

@@ -26,7 +26,7 @@ from warehouse_assets.orchestration.standard_checks import (
     source_is_fresh,
 )
 from warehouse_assets.settings import Settings, in_words
-from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS
+from warehouse_assets.tables import LOADS, REJECTED_RECORDS, UNKNOWN_FIELDS
 
 _QUALITY = "quality"
 _DATA_TEAM = "team:data"  # whose what is of no family is
@@ -108,6 +108,7 @@ def definitions_of(
         [
             collected_asset(REJECTED_RECORDS, loaded, kinds),
             collected_asset(UNKNOWN_FIELDS, loaded),
+            collected_asset(LOADS, loaded),
         ],
     )
     everything = [*families, quality]

@@ -18,10 +18,11 @@ from sqlalchemy import Table
 from warehouse_assets.errors import PermanentError, TransientError, is_disk_full
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake, Written
+from warehouse_assets.lake.commit import noted
 from warehouse_assets.orchestration.metadata import chart_metadata, table_metadata
 from warehouse_assets.progress import Progress, heard_by, report, tell
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import REJECTED_RECORDS, UNKNOWN_FIELDS
+from warehouse_assets.tables import LOADS, REJECTED_RECORDS, UNKNOWN_FIELDS
 from warehouse_assets.terminal_text import make_visible, visible
 from warehouse_assets.times import Weeks
 from warehouse_assets.warehouse import Published, Warehouse, publish, withdraw
@@ -40,7 +41,7 @@ def in_step(context: _Context) -> Iterator[None]:
     """
     context.log.addFilter(make_visible)
     try:
-        with heard_by(tell=context.log.info):
+        with heard_by(tell=context.log.info), noted(run_id=context.run.run_id):
             yield
     except TransientError as error:
         context.log.warning(str(error))
@@ -93,7 +94,7 @@ class Step:
 
     @contextmanager
     def publishing_rejected(self) -> Iterator[None]:
-        """Publish at the end of the block what was rejected, and unknown fields, also if it fails.
+        """Publish at the end of the block what was loaded, rejected and unknown, even if it fails.
 
         The asset of the rejected records comes after all that reject some: Dagster leaves it out
         where any of these, or one of their blocking checks, has failed.
@@ -106,7 +107,7 @@ class Step:
         self._publish_rejected()
 
     def _publish_rejected(self) -> None:
-        for stored in map(self.lake.table, (REJECTED_RECORDS, UNKNOWN_FIELDS)):
+        for stored in map(self.lake.table, (REJECTED_RECORDS, UNKNOWN_FIELDS, LOADS)):
             try:
                 if stored.exists():
                     publish(self.lake, self.warehouse, stored)

@@ -24,7 +24,7 @@ from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_source import Limits
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake
-from warehouse_assets.tables import REJECTED_RECORDS
+from warehouse_assets.tables import LOADS, REJECTED_RECORDS
 from warehouse_assets_tests.crashes import Killed, dying_at
 from warehouse_assets_tests.defs.reviews.databases import Database, review
 from warehouse_assets_tests.defs.trips.journeys import Trip, content
@@ -49,6 +49,10 @@ class Trial:
     def rejects(self, lake: Lake) -> list[Any]:
         """Unit and position of the rejected records."""
         return stored(lake, REJECTED_RECORDS, "unit, position")
+
+    def loads(self) -> list[Any]:
+        """The loads that are known, see `LOADS_EXPECTED`."""
+        return stored(self.lake, LOADS, "number, family, way, unit, arrival, rows, rejected")
 
     def _files(
         self, kind: FileKind, columns: str, contents: Sequence[str], most_bytes: int = 10**9
@@ -161,18 +165,47 @@ EXPECTED: dict[str, tuple[list[Any], list[Any], list[str]]] = {
     "records": ([(1,), (2,)], [("00000001-given", 2)], []),
 }
 
+LOADS_EXPECTED: dict[str, list[tuple[Any, ...]]] = {
+    "merged_files": [
+        (1, "forum", "file", "00000001-votes-1.json", 1, 2, 1),
+        (2, "forum", "file", "00000002-votes-2.json", 2, 2, 1),
+        (3, "forum", "file", "00000003-votes-3.json", 3, 1, 0),
+    ],
+    "added_files": [
+        (1, "trips", "file", "00000001-trips-1.csv", 1, 1, 1),
+        (2, "trips", "file", "00000002-trips-2.csv", 2, 2, 0),
+        (3, "trips", "file", "00000003-trips-3.csv", 3, 1, 1),
+    ],
+    "refused_files": [(1, None, "file", "00000001-unrecognised-1.json", 1, 0, 1)],
+    # What a database or a server gives is read again: what is rejected is a load of its own.
+    "keyed_table": [
+        (1, "school", "database", "00000001-students.db", None, 0, 1),
+        (2, "school", "database", "students.db", None, 2, 0),
+    ],
+    "snapshot": [
+        (1, "reviews", "database", "00000001-reviews.db", None, 0, 1),
+        (2, "reviews", "database", "reviews.db", None, 3, 0),
+    ],
+    "records": [
+        (1, "school", "server", "00000001-given", None, 0, 1),
+        (2, "school", "server", "given", None, 2, 0),
+    ],
+}
+"""Number, family, way, unit and arrival of each load, its rows and rejected records."""
+
 
 @pytest.mark.parametrize("source", EXPECTED)
 def test_a_load_that_died_at_any_step_is_done_again(tmp_path: Path, source: str) -> None:
     # Of several parts the second is the one before and behind which there are others.
     call = 2 if source == "added_files" else 1
-    points = ["rejects committed", "rows committed"]
+    points = ["rejects committed", "rows committed", "loads to be noted"]
     for point in [*points, "file archived"] if source.endswith("_files") else points:
         trial = Trial(tmp_path / point, source)
         with pytest.raises(Killed), dying_at(point, call):
             trial.load()
         trial.load()
         assert trial.found() == EXPECTED[source], point
+        assert trial.loads() == LOADS_EXPECTED[source], point
     before = versions(trial.lake)
     trial.load()
     assert versions(trial.lake) == before
@@ -181,11 +214,18 @@ def test_a_load_that_died_at_any_step_is_done_again(tmp_path: Path, source: str)
 @pytest.mark.parametrize("source", EXPECTED)
 def test_dying_again_and_again_changes_nothing(tmp_path: Path, source: str) -> None:
     trial = Trial(tmp_path / "home", source)
-    for point in ("source to be read", "source read", "rejects committed", "rows committed"):
+    for point in (
+        "source to be read",
+        "source read",
+        "rejects committed",
+        "rows committed",
+        "loads to be noted",
+    ):
         with suppress(Killed), dying_at(point):
             trial.load()
     trial.load()
     assert trial.found() == EXPECTED[source]
+    assert trial.loads() == LOADS_EXPECTED[source]
 
 
 def versions(lake: Lake) -> dict[str, int]:

@@ -176,4 +176,5 @@ def test_a_run_of_the_sensor_takes_all_tables_of_the_family_and_what_was_rejecte
         "outlier_weeks",
         "rejected_records",
         "unknown_fields",
+        "loads",
     }

@@ -32,7 +32,7 @@ from warehouse_assets.values import plain
 router = APIRouter(prefix="/tables", tags=["tables"], route_class=StrictRoute)
 
 _BY_NAME: Mapping[str, sa.Table] = {str(table.name): table for table in TABLES}
-_FORMATS: Sequence[Format] = get_args(Format)
+FORMATS: Sequence[Format] = get_args(Format)
 _FORMATS_OF_LIST: Sequence[Format] = ("json", "csv", "html")
 # What the page's form asks for, which is no column's name.
 _OF_FORM = ("-column", "-operator", "-value")
@@ -65,7 +65,7 @@ class _List(BaseModel):
     )
 
 
-class _Rows(Selecting):
+class RowsAsked(Selecting):
     """What may be said behind the `?` of a table."""
 
     format: Format | None = Field(
@@ -83,8 +83,8 @@ _DESCRIPTIONS = [
     for name, table in _BY_NAME.items()
 ]
 _OF_LIST = in_formats(_FORMATS_OF_LIST, "The tables there are.")
-_OF_TABLE = in_formats(
-    _FORMATS,
+OF_TABLE = in_formats(
+    FORMATS,
     "A page of rows; or a file of all, if no `limit` is given. The header `Link` leads to the next "
     "page, too.",
 )
@@ -119,19 +119,19 @@ async def tables(request: Request, said: Annotated[_List, Query()]) -> Response:
 @router.get(
     "/{name}",
     response_model=TablePage,
-    responses=_OF_TABLE,
+    responses=OF_TABLE,
     openapi_extra=FILTERS,
 )
 async def table_of(
     request: Request,
     name: Annotated[str, Path(description="A name of /tables.", examples=["weekly_trips"])],
-    said: Annotated[_Rows, Query()],
+    said: Annotated[RowsAsked, Query()],
 ) -> Response:
     """The rows of a table: those that meet the conditions, in an order."""
     table = _BY_NAME.get(name)
     if table is None:
         raise Refusal(404, "There is no table of that name; /tables tells which there are.")
-    format_ = wanted(request, said.format, _FORMATS)
+    format_ = wanted(request, said.format, FORMATS)
     if format_ == "html":
         try:
             return await _page(request, table, said)
@@ -148,7 +148,7 @@ async def table_of(
     return await answer_of_rows(request, format_, selection, said, show)
 
 
-async def _page(request: Request, table: sa.Table, said: _Rows) -> Response:
+async def _page(request: Request, table: sa.Table, said: RowsAsked) -> Response:
     """The rows as a page for people, with what leads to others."""
     asked = dict(request.query_params)
     column, operator, value = (asked.pop(name, None) for name in _OF_FORM)
@@ -178,7 +178,7 @@ async def _page(request: Request, table: sa.Table, said: _Rows) -> Response:
             next=link(after=following) if following else None,
             link=link,
             is_first=said.after is None,
-            formats=[format_ for format_ in _FORMATS if format_ != "html"],
+            formats=[format_ for format_ in FORMATS if format_ != "html"],
             rejected=_rejected(request, table),
         )
         return sent(request, page, MEDIA_TYPES["html"], following)
