@@ -25,6 +25,7 @@ from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_source import SqlSource
 from warehouse_assets.lake import Lake, Written
+from warehouse_assets.lake.commit import noted
 from warehouse_assets.orchestration.checks import declare_reads, refuse_if_blocked
 from warehouse_assets.orchestration.computation import Part, compute, compute_added
 from warehouse_assets.orchestration.ingestion_steps import publishing, taking_files
@@ -100,7 +101,7 @@ def source_asset(
     """
 
     def make(step: Step) -> dg.MaterializeResult[Any]:
-        with step.publishing_rejected():
+        with step.publishing_rejected(), noted(run_id=step.run_id):
             loaded = load(step)
             _tell_loaded(step, loaded)
             with publishing(step.settings, str(table.name)):
@@ -244,7 +245,7 @@ def collected_asset(
     def make(step: Step) -> dg.MaterializeResult[Any]:
         account = {}
         if kinds:
-            with step.publishing_rejected():
+            with step.publishing_rejected(), noted(run_id=step.run_id):
                 account = _take_others(step, kinds)
         return step.finish(table, _new_rows(step, table), account)
 

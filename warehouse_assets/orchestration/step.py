@@ -18,7 +18,6 @@ from sqlalchemy import Table
 from warehouse_assets.errors import PermanentError, TransientError, is_disk_full
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.lake import Lake, Written
-from warehouse_assets.lake.commit import noted
 from warehouse_assets.orchestration.metadata import chart_metadata, table_metadata
 from warehouse_assets.progress import Progress, heard_by, report, tell
 from warehouse_assets.settings import Settings
@@ -41,7 +40,7 @@ def in_step(context: _Context) -> Iterator[None]:
     """
     context.log.addFilter(make_visible)
     try:
-        with heard_by(tell=context.log.info), noted(run_id=context.run.run_id):
+        with heard_by(tell=context.log.info):
             yield
     except TransientError as error:
         context.log.warning(str(error))
