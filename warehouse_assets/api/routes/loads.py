@@ -11,7 +11,7 @@ from sqlalchemy import Table
 
 from warehouse_assets.api.conditions import FILTERS
 from warehouse_assets.api.formats import wanted
-from warehouse_assets.api.problems import PROBLEMS, Refusal
+from warehouse_assets.api.problems import Refusal
 from warehouse_assets.api.request import StrictRoute
 from warehouse_assets.api.response import formatted
 from warehouse_assets.api.routes.tables import FORMATS, OF_TABLE, RowsAsked, table_of
@@ -22,7 +22,7 @@ from warehouse_assets.catalogue import TABLES
 from warehouse_assets.tables import LOADS, REJECTED_RECORDS, column_names
 from warehouse_assets.values import plain
 
-router = APIRouter(prefix="/loads", tags=["loads"], route_class=StrictRoute, responses=PROBLEMS)
+router = APIRouter(prefix="/loads", tags=["loads"], route_class=StrictRoute)
 
 _BY_NAME: Mapping[Any, Table] = {str(table.name): table for table in TABLES}
 
