@@ -25,6 +25,18 @@ from warehouse_assets.defs.trips.tables import TRIPS, WEEKLY_TRIPS
 from warehouse_assets.history.as_of import handles_of, read_moment
 from warehouse_assets.history.receipt import Receipt, find, receipt
 from warehouse_assets.mcp.asking import Asking
+from warehouse_assets.mcp.parameters import (
+    After,
+    AsOf,
+    Box,
+    Filters,
+    From,
+    Limit,
+    Match,
+    Order,
+    Select,
+    To,
+)
 from warehouse_assets.settings import Settings
 from warehouse_assets.tables import Question, key_names
 from warehouse_assets.values import plain
@@ -44,42 +56,6 @@ _QUESTIONS: Sequence[sa.Table | Question] = (*ANSWER_TABLES, *QUESTIONS)
 _READ_ONLY = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
 )
-
-_AsOf = Annotated[
-    str | None, Field(description="As it was published at this moment; without it, now.")
-]
-_Limit = Annotated[
-    int | None, Field(ge=1, description="Rows at most; without it, or above it, MCP_ROWS.")
-]
-_After = Annotated[str | None, Field(description="`next` of the page before.")]
-_From = Annotated[str | None, Field(description="First day, YYYY-MM-DD.")]
-_To = Annotated[str | None, Field(description="Last day, YYYY-MM-DD, included.")]
-_Filters = Annotated[
-    dict[str, str | int | float | bool] | None,
-    Field(
-        description="Conditions, all of which hold: {COLUMN: value} or {COLUMN.OPERATOR: value}; "
-        "operators are eq, neq, lt, lte, gt, gte, in (a,b,c), is (null, not_null), like and ilike "
-        "(* is any text).",
-        examples=[{"region": "Prague", "week_start.gte": "2018-05-01"}],
-    ),
-]
-_Select = Annotated[str | None, Field(description="Columns wanted, with commas between them.")]
-_Order = Annotated[
-    str | None,
-    Field(description="Columns to sort by, with commas; `.desc` behind one is descending."),
-]
-_Box = Annotated[
-    list[float] | None,
-    Field(
-        min_length=4,
-        max_length=4,
-        description="min_lon, min_lat, max_lon, max_lat in degrees, edges included.",
-    ),
-]
-_Match = Annotated[
-    Literal["origin", "destination", "both"] | None,
-    Field(description="Which end of a trip is in the box; without it the origin."),
-]
 
 
 class Tools:
@@ -110,12 +86,12 @@ class Tools:
     async def ask(
         self,
         name: Annotated[str, Field(description="A name of `list_questions`.")],
-        filters: _Filters = None,
-        select: _Select = None,
-        order: _Order = None,
-        limit: _Limit = None,
-        after: _After = None,
-        as_of: _AsOf = None,
+        filters: Filters = None,
+        select: Select = None,
+        order: Order = None,
+        limit: Limit = None,
+        after: After = None,
+        as_of: AsOf = None,
     ) -> dict[str, Any]:
         """Answer a question of `list_questions`: its rows, in its order unless `order` is given.
 
@@ -141,12 +117,12 @@ class Tools:
     async def rows(
         self,
         table: Annotated[str, Field(description="A name of `list_tables`.")],
-        filters: _Filters = None,
-        select: _Select = None,
-        order: _Order = None,
-        limit: _Limit = None,
-        after: _After = None,
-        as_of: _AsOf = None,
+        filters: Filters = None,
+        select: Select = None,
+        order: Order = None,
+        limit: Limit = None,
+        after: After = None,
+        as_of: AsOf = None,
     ) -> dict[str, Any]:
         """Read rows of any table, loaded or computed, such as `votes` or `rejected_records`."""
         asked = self._asked(table, TABLES, "table", "list_tables")
@@ -160,11 +136,11 @@ class Tools:
     async def weekly_trips(
         self,
         region: Annotated[str | None, Field(description="A region, as spelt in `trips`.")] = None,
-        box: _Box = None,
-        match: _Match = None,
-        from_day: _From = None,
-        to_day: _To = None,
-        as_of: _AsOf = None,
+        box: Box = None,
+        match: Match = None,
+        from_day: From = None,
+        to_day: To = None,
+        as_of: AsOf = None,
     ) -> dict[str, Any]:
         """Tell how many trips per week a region or a box has: average, and each week.
 
@@ -189,14 +165,14 @@ class Tools:
             bool, Field(description="Whether groups whose tiles and hours touch are one.")
         ] = False,
         region: Annotated[str | None, Field(description="Trips of this region.")] = None,
-        box: _Box = None,
-        match: _Match = None,
-        from_day: _From = None,
-        to_day: _To = None,
+        box: Box = None,
+        match: Match = None,
+        from_day: From = None,
+        to_day: To = None,
         min_trips: Annotated[int, Field(ge=1, description="Least trips of a group.")] = 1,
-        limit: _Limit = None,
-        after: _After = None,
-        as_of: _AsOf = None,
+        limit: Limit = None,
+        after: After = None,
+        as_of: AsOf = None,
     ) -> dict[str, Any]:
         """Find groups of trips alike in region, origin, destination and time of day.
 
@@ -214,11 +190,11 @@ class Tools:
         texts: Annotated[
             bool, Field(description="The reviews themselves, newest first, not their sums.")
         ] = False,
-        from_day: _From = None,
-        to_day: _To = None,
-        limit: _Limit = None,
-        after: _After = None,
-        as_of: _AsOf = None,
+        from_day: From = None,
+        to_day: To = None,
+        limit: Limit = None,
+        after: After = None,
+        as_of: AsOf = None,
     ) -> dict[str, Any]:
         """Tell what the reviews of a product or by a user come to: average, stars, months.
 
@@ -245,7 +221,7 @@ class Tools:
             str, Field(description="The moment before; a day is its beginning.")
         ] = "yesterday",
         until: Annotated[str, Field(description="The moment after; a day is its end.")] = "now",
-        limit: _Limit = None,
+        limit: Limit = None,
     ) -> dict[str, Any]:
         """Tell which rows of an answer were added, changed or removed between two moments.
 
@@ -290,7 +266,7 @@ class Tools:
         self,
         file: Annotated[str, Field(description="A file's name as delivered, or in the archive.")],
         line: Annotated[int | None, Field(ge=1, description="One line, or element.")] = None,
-        limit: _Limit = None,
+        limit: Limit = None,
     ) -> dict[str, Any]:
         """Tell what became of each line of a file that was taken: its receipt.
 
