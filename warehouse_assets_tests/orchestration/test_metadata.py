@@ -150,7 +150,7 @@ def test_a_second_run_changes_nothing_and_says_so(house: House) -> None:
     assert house.versions() == versions
     assert {name: house.published(name) for name in versions} == tables
     assert house.warehouse.path.read_bytes() == content
-    for asset in versions:
+    for asset in assets:
         told = metadata(result, asset)
         assert told["is_unchanged"] is True, asset
         assert told["rows_published"] == 0, asset
