@@ -186,7 +186,7 @@ def test_rows_deleted_by_hand_fail_and_rebuilding_heals(command: Command, looked
     assert command("rebuild").exit_code == 0
     result = command("check", "--deep")
     assert result.exit_code == 0
-    assert "6 files of the lake compared with their hashes; 6 tables" in result.stdout
+    assert "7 files of the lake compared with their hashes; 7 tables" in result.stdout
     assert result.stdout.endswith("0 damaged.\n")
     assert command("maintain").exit_code == 0
 
@@ -228,6 +228,7 @@ def test_what_is_lost_changed_or_unreadable_is_written_whole(
         "mean_votes_per_post_per_week: 2 rows",
         "outlier_weeks: 2 rows",
         "rejected_records: 1 rows",
+        "loads: 2 rows",
     ]
 
     with closing(sqlite3.connect(filled.warehouse.path)) as connection:
@@ -313,11 +314,11 @@ def test_a_backup_says_what_it_copied_and_whether_it_is_complete(
     first, second = (command("backup", folder) for _ in range(2))
 
     assert (first.exit_code, second.exit_code) == (0, 0)
-    # Of each table two entries of its log; the votes, their hashes, the file, the keys.
-    assert f"{folder} holds 2 tables and 8 files; 8 of them, " in first.output
-    assert f"{folder} holds 2 tables and 8 files; 0 of them, 0 bytes, " in second.output
+    # Of each table two entries of its log; the votes and the loads, their hashes; the file, the keys.
+    assert f"{folder} holds 3 tables and 12 files; 12 of them, " in first.output
+    assert f"{folder} holds 3 tables and 12 files; 0 of them, 0 bytes, " in second.output
     told = json.loads((folder / "backup.json").read_text())
-    assert told["versions"] == {"votes": 1, "rejected_records": 1}
+    assert told["versions"] == {"loads": 1, "votes": 1, "rejected_records": 1}
     assert (folder / "api_keys").read_text() == "hash\n"
     assert sorted(path.name for path in (folder / "archive" / "votes").iterdir()) == [
         "00000001-votes.jsonl"
