@@ -314,7 +314,7 @@ def test_a_backup_says_what_it_copied_and_whether_it_is_complete(
     first, second = (command("backup", folder) for _ in range(2))
 
     assert (first.exit_code, second.exit_code) == (0, 0)
-    # Of each table two entries of its log; the votes and the loads, their hashes; the file, the keys.
+    # Two entries of the log of each table; votes and loads, their hashes; the file, the keys.
     assert f"{folder} holds 3 tables and 12 files; 12 of them, " in first.output
     assert f"{folder} holds 3 tables and 12 files; 0 of them, 0 bytes, " in second.output
     told = json.loads((folder / "backup.json").read_text())
