@@ -85,7 +85,7 @@ lock: .venv/installed
 		--no-emit-index-url --no-annotate --no-header \
 		--constraint requirements.lock --output-file requirements-cluster.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade \
-		--extra compose --extra kubernetes --extra cluster --extra s3 --no-emit-index-url --no-annotate \
+		--extra compose --extra kubernetes --extra cluster --extra s3 --extra mcp --no-emit-index-url --no-annotate \
 		--no-header --constraint requirements-cluster.lock \
 		--output-file deploy/requirements.lock pyproject.toml
 

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Column, Table
 
 import warehouse_assets.defs
+from warehouse_assets.questions import Question
 from warehouse_assets.settings import Settings, in_words
-from warehouse_assets.tables import LOADS, REJECTED_RECORDS, UNKNOWN_FIELDS, Question, key_names
+from warehouse_assets.tables import LOADS, REJECTED_RECORDS, UNKNOWN_FIELDS, key_names
 
 _DECLARED = {
     file.parent.name: import_module(f"warehouse_assets.defs.{file.parent.name}.tables")

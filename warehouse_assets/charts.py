@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import anyio
 from anyio.to_process import run_sync
 
-from warehouse_assets.tables import Chart
+from warehouse_assets.questions import Chart
 from warehouse_assets.values import plain
 
 Theme = Literal["light", "dark"]

@@ -10,8 +10,8 @@ from warehouse_assets import charts
 from warehouse_assets.catalogue import TABLES, order_of, question_of, tables_of
 from warehouse_assets.errors import UsageError
 from warehouse_assets.history.as_of import Connection, fetch
+from warehouse_assets.questions import Chart, Question
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import Chart, Question
 
 Asked = sa.Table | Question
 

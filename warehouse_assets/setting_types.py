@@ -4,12 +4,16 @@ A `ValueError` says what a text must be instead.
 """
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES |= {f"{unit}I": 1024**power for power, unit in enumerate("KMGT", start=1)}
@@ -210,3 +214,26 @@ Zoom = Annotated[int, Field(ge=0, le=24)]  # of Web-Mercator tiles
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Positive = Annotated[int, Field(ge=1, le=10**9)]
+
+
+_WHAT_IT_MUST_BE = {
+    "float_parsing": "it must be a number",
+    "decimal_parsing": "it must be a number",
+    "finite_number": "it must be a number",
+    "decimal_max_places": "it may have four digits behind the point",
+    "int_parsing": "it must be a whole number",
+    "int_from_float": "it must be a whole number",
+    "bool_parsing": "it must be yes or no",
+}
+
+
+def what_it_must_be(error: "ErrorDetails", bounds: Sequence[Any]) -> str:
+    """What pydantic refuses a value for, in words.
+
+    Args:
+        bounds: what the field is declared with, of which a number must be from one to another.
+    """
+    if error["type"] in {"greater_than_equal", "less_than_equal"}:
+        return "it must be from {.ge:g} to {.le:g}".format(*bounds)
+    said = error.get("ctx", {}).get("error", error["msg"])
+    return _WHAT_IT_MUST_BE.get(error["type"], str(said))

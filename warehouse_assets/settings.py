@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
     from sqlalchemy import Table
 
-_WHAT_IT_MUST_BE = {
-    "float_parsing": "it must be a number",
-    "decimal_parsing": "it must be a number",
-    "finite_number": "it must be a number",
-    "decimal_max_places": "it may have four digits behind the point",
-    "int_parsing": "it must be a whole number",
-    "int_from_float": "it must be a whole number",
-    "bool_parsing": "it must be yes or no",
-}
-
 
 def _setting(variable: str, default: str, meaning: str) -> Any:
     """Declare a setting.
@@ -352,11 +342,7 @@ def in_words(text: str, settings: Settings) -> str:
 def _refused(error: "ErrorDetails") -> SettingError:
     """What to say of a value that pydantic refuses."""
     (setting,) = (s for s in SETTINGS if error["loc"][0] in {s.variable, s.field})
-    context = error.get("ctx", {})
-    reason = _WHAT_IT_MUST_BE.get(error["type"], str(context.get("error", error["msg"])))
-    if error["type"] in {"greater_than_equal", "less_than_equal"}:
-        bounds = Settings.model_fields[setting.field].metadata
-        reason = "it must be from {.ge:g} to {.le:g}".format(*bounds)
+    reason = kinds.what_it_must_be(error, Settings.model_fields[setting.field].metadata)
     return SettingError(
         f"The setting {setting.variable} is {kinds.without_password(str(error['input']))!r}, which "
         f"cannot be used: {reason}. Unset it to use its default, {setting.default}."

@@ -17,8 +17,9 @@ from warehouse_assets.drawing import chart_of, specified
 from warehouse_assets.errors import UsageError
 from warehouse_assets.history.as_of import view
 from warehouse_assets.lake import Lake
+from warehouse_assets.questions import Chart
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import REJECTED_RECORDS, Chart
+from warehouse_assets.tables import REJECTED_RECORDS
 from warehouse_assets_tests.lake.tables import VISITS, Stored
 
 _BARS: Chart = {

@@ -15,7 +15,7 @@ import duckdb
 from benchmarks.context import Context
 from benchmarks.subjects.homes import lake_of, settings_of
 from warehouse_assets.defs.school.family import TEST_RUN_LINES
-from warehouse_assets.ingest.load import Loaded
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.ingest.log import load_log
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.settings import Settings

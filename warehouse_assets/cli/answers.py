@@ -32,8 +32,8 @@ from warehouse_assets.errors import UsageError
 from warehouse_assets.history.as_of import fetch, handles_of, read_moment, view
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake
+from warehouse_assets.questions import Question
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import Question
 from warehouse_assets.times import Days
 from warehouse_assets.warehouse import warehouse_at
 

@@ -19,8 +19,9 @@ from warehouse_assets.history.why import Explanation, explain
 from warehouse_assets.ingest.inbox import Inbox
 from warehouse_assets.interruption import InterruptibleCommand
 from warehouse_assets.lake import Lake, give_label, labelled, remove_label
+from warehouse_assets.questions import Question
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import Question, key_names
+from warehouse_assets.tables import key_names
 from warehouse_assets.warehouse import warehouse_at
 
 _MOST_FILES = 5

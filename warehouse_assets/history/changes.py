@@ -14,14 +14,8 @@ from sqlalchemy import Table
 from warehouse_assets.catalogue import order_of, reads_of
 from warehouse_assets.history.as_of import Handles, fetch, view
 from warehouse_assets.lake import Lake, is_merged, names_of, view_changes
-from warehouse_assets.tables import (
-    Question,
-    aggregated,
-    aggregates,
-    column_names,
-    identifiers,
-    key_names,
-)
+from warehouse_assets.questions import Question
+from warehouse_assets.tables import aggregated, aggregates, column_names, identifiers, key_names
 
 Kind = Literal["added", "changed", "removed"]
 

@@ -13,7 +13,8 @@ import duckdb
 from sqlalchemy import Table
 
 from warehouse_assets.catalogue import SELECTS, TABLES
-from warehouse_assets.tables import Cause, column_names, key_names
+from warehouse_assets.questions import Cause
+from warehouse_assets.tables import column_names, key_names
 
 _BY_NAME = {str(table.name): table for table in TABLES}
 

@@ -17,8 +17,9 @@ from warehouse_assets.history.as_of import Handles, view
 from warehouse_assets.history.changes import SIDES, Changes, Side, changes_of, find_difference
 from warehouse_assets.history.select import Select, select_of
 from warehouse_assets.lake import Lake
+from warehouse_assets.questions import Cause
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import Cause, column_names, duckdb_type, identifiers, key_names
+from warehouse_assets.tables import column_names, duckdb_type, identifiers, key_names
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from deltalake import DeltaTable
 from warehouse_assets.crash_points import crash_point
 from warehouse_assets.ingest.file_kinds import FileKind, Unit
 from warehouse_assets.ingest.inbox import Inbox, InboxFile, delivered_name, unit_name
-from warehouse_assets.ingest.load import CheckpointedPart, Loaded, Part, Rejects, Source, loaded_now
+from warehouse_assets.ingest.load import CheckpointedPart, Part, Rejects, Source, loaded_now
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.ingest.loads import Load
 from warehouse_assets.ingest.staging import REJECTED, STAGED
 from warehouse_assets.lake import (

@@ -16,15 +16,8 @@ from sqlalchemy import Table
 
 from warehouse_assets.ingest.json_records import stage_json
 from warehouse_assets.ingest.lines import Lines, arrow_table
-from warehouse_assets.ingest.load import (
-    CheckpointedPart,
-    Loaded,
-    Part,
-    Rejects,
-    Source,
-    loaded_now,
-    note_missing,
-)
+from warehouse_assets.ingest.load import CheckpointedPart, Part, Rejects, Source, loaded_now
+from warehouse_assets.ingest.loaded import Loaded, note_missing
 from warehouse_assets.ingest.loads import Load
 from warehouse_assets.ingest.log_files import (
     Checkpoint,

@@ -17,7 +17,8 @@ from deltalake import DeltaTable
 from sqlalchemy import Integer
 
 from warehouse_assets.ingest.lines import MOST_LINE_BYTES
-from warehouse_assets.ingest.load import Loaded, Part, Source, loaded_now, note_missing, upsert
+from warehouse_assets.ingest.load import Part, Source, loaded_now, upsert
+from warehouse_assets.ingest.loaded import Loaded, note_missing
 from warehouse_assets.ingest.postgres import PostgresReader
 from warehouse_assets.ingest.sql_source import Page, SqlSource
 from warehouse_assets.ingest.sqlite import SqliteReader

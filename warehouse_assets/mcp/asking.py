@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import sqlalchemy as sa
 from anyio.to_thread import run_sync
@@ -28,6 +28,7 @@ from warehouse_assets.values import plain
 from warehouse_assets.warehouse import PublishedVersion, published_since
 
 _OK, _BAD_REQUEST = 200, 400
+_MOST_ON_A_PAGE = 1000
 _ADVICE = (
     "Ask for less: conditions on columns of the key, fewer days, or one region. The setting "
     "MCP_TIMEOUT_SECONDS says how long a question may take."
@@ -72,6 +73,19 @@ class Asking:
             told = await run_sync(self.versions, tables, moment, versions)
         return {"answer": answer, "versions": told}
 
+    def rows(self, limit: int | None) -> int:
+        """How many rows are wanted, and may be."""
+        return min(limit or self.settings.mcp_rows, self.settings.mcp_rows, _MOST_ON_A_PAGE)
+
+    def bounded(self, told: dict[str, Any], limit: int | None) -> dict[str, Any]:
+        """An answer whose lists have no more elements than may be."""
+        most, left_out = self.rows(limit), {}
+        for name, value in told["answer"].items():
+            if isinstance(value, list) and len(value) > most:
+                told["answer"][name] = value[:most]
+                left_out[name] = len(value) - most
+        return {**told, "left_out": left_out} if left_out else told
+
     async def read(self, work: Callable[[], Any]) -> Any:
         """What `work` returns, which reads the warehouse in a thread.
 
@@ -107,7 +121,7 @@ class Asking:
             "method": "GET",
             "scheme": "http",
             "root_path": VERSION,
-            "path": f"{VERSION}{path}",
+            "path": unquote(f"{VERSION}{path}"),
             "raw_path": f"{VERSION}{path}".encode(),
             "query_string": urlencode(said).encode(),
             "headers": [(b"accept", b"application/json")],

@@ -1,9 +1,8 @@
 """The tools that agents have: each asks one route of the API, or a function of the history."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -20,26 +19,19 @@ from warehouse_assets.catalogue import (
     question_of,
     reads_of,
 )
-from warehouse_assets.defs.reviews.tables import REVIEWS
-from warehouse_assets.defs.trips.tables import TRIPS, WEEKLY_TRIPS
-from warehouse_assets.history.as_of import handles_of, read_moment
-from warehouse_assets.history.receipt import Receipt, find, receipt
 from warehouse_assets.mcp.asking import Asking
+from warehouse_assets.mcp.family_tools import FamilyTools
 from warehouse_assets.mcp.parameters import (
     After,
     AsOf,
-    Box,
     Filters,
-    From,
     Limit,
-    Match,
     Order,
     Select,
-    To,
 )
+from warehouse_assets.questions import Question
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import Question, key_names
-from warehouse_assets.values import plain
+from warehouse_assets.tables import key_names
 
 _INSTRUCTIONS = """A data warehouse, for reading. Begin with `list_questions`: it tells what can be
 asked, by which names, columns and keys. `ask` gives the rows of an answer, `rows` those of any
@@ -100,12 +92,12 @@ class Tools:
         asked = self._asked(name, _QUESTIONS, "question", "list_questions")
         said = {"select": select, "order": order, "after": after, "as_of": as_of}
         if isinstance(asked, sa.Table):
-            said["limit"] = str(self._rows(limit))
+            said["limit"] = str(self._asking.rows(limit))
         told = await self._asking.get(
             f"/answers/{quote(name)}", {**said, **_texts(filters)}, reads_of(asked)
         )
         told["answer"].pop("columns", None)  # the definition has them
-        return self._bounded({"definition": self._definition(asked), **told}, limit)
+        return self._asking.bounded({"definition": self._definition(asked), **told}, limit)
 
     async def list_tables(self) -> dict[str, Any]:
         """List all tables, for `rows`: what is loaded, computed, rejected; with columns and keys.
@@ -127,92 +119,11 @@ class Tools:
         """Read rows of any table, loaded or computed, such as `votes` or `rejected_records`."""
         asked = self._asked(table, TABLES, "table", "list_tables")
         said = {"select": select, "order": order, "after": after, "as_of": as_of}
-        said["limit"] = str(self._rows(limit))
+        said["limit"] = str(self._asking.rows(limit))
         told = await self._asking.get(
             f"/tables/{quote(table)}", {**said, **_texts(filters)}, reads_of(asked)
         )
-        return self._bounded({"definition": self._definition(asked), **told}, limit)
-
-    async def weekly_trips(
-        self,
-        region: Annotated[str | None, Field(description="A region, as spelt in `trips`.")] = None,
-        box: Box = None,
-        match: Match = None,
-        from_day: From = None,
-        to_day: To = None,
-        as_of: AsOf = None,
-    ) -> dict[str, Any]:
-        """Tell how many trips per week a region or a box has: average, and each week.
-
-        Give either `region` or `box`.
-        """
-        said = {"region": region, **_sides(box), "match": match, "from": from_day, "to": to_day}
-        return await self._route(
-            "/trips/weekly-average", {**said, "as_of": as_of}, [WEEKLY_TRIPS if region else TRIPS]
-        )
-
-    async def similar_trips(
-        self,
-        zoom: Annotated[
-            int | None,
-            Field(ge=0, le=24, description="Zoom of the map tiles: one more halves their sides."),
-        ] = None,
-        hours: Annotated[
-            Literal[1, 2, 3, 4, 6, 8, 12, 24] | None,
-            Field(description="Hours of a part of the day; 24 takes no account of the hour."),
-        ] = None,
-        merge_neighbours: Annotated[
-            bool, Field(description="Whether groups whose tiles and hours touch are one.")
-        ] = False,
-        region: Annotated[str | None, Field(description="Trips of this region.")] = None,
-        box: Box = None,
-        match: Match = None,
-        from_day: From = None,
-        to_day: To = None,
-        min_trips: Annotated[int, Field(ge=1, description="Least trips of a group.")] = 1,
-        limit: Limit = None,
-        after: After = None,
-        as_of: AsOf = None,
-    ) -> dict[str, Any]:
-        """Find groups of trips alike in region, origin, destination and time of day.
-
-        The largest come first; `share_in_groups` is the share of trips in groups of two or more.
-        """
-        said = {"zoom": zoom, "hours": hours, "merge": "neighbours" if merge_neighbours else None}
-        where = {"region": region, **_sides(box), "match": match, "from": from_day, "to": to_day}
-        page = {"min_trips": min_trips, "limit": self._rows(limit), "after": after, "as_of": as_of}
-        return await self._route("/trips/groups", {**said, **where, **page}, [TRIPS], limit)
-
-    async def reviews(
-        self,
-        of: Annotated[Literal["product", "user"], Field(description="Whose reviews.")],
-        identifier: Annotated[str, Field(description="The id of the product or the user.")],
-        texts: Annotated[
-            bool, Field(description="The reviews themselves, newest first, not their sums.")
-        ] = False,
-        from_day: From = None,
-        to_day: To = None,
-        limit: Limit = None,
-        after: After = None,
-        as_of: AsOf = None,
-    ) -> dict[str, Any]:
-        """Tell what the reviews of a product or by a user come to: average, stars, months.
-
-        With `texts`, the reviews themselves. Ids are in the tables `product_reviews_daily` and
-        `reviewer_reviews_daily`.
-        """
-        said: dict[str, Any] = {"from": from_day, "to": to_day, "as_of": as_of}
-        if texts:
-            said |= {"limit": min(self._rows(limit), _MOST_REVIEWS), "after": after}
-        path = f"/{of}/{{{of}_id:path}}" + ("/reviews" if texts else "")
-        return await self._route(path, said, [REVIEWS], limit, quote(identifier, safe=""))
-
-    async def average_delivery(self) -> dict[str, Any]:
-        """Tell the running average duration of the successful deliveries so far, and how many.
-
-        It is of the feed up to `position`, and not of a version of a table.
-        """
-        return await self._route("/deliveries/average", {}, [])
+        return self._asking.bounded({"definition": self._definition(asked), **told}, limit)
 
     async def changes(
         self,
@@ -228,9 +139,9 @@ class Tools:
         Then `why` tells what accounts for one of them.
         """
         asked = self._asked(name, _QUESTIONS, "question", "list_questions")
-        said = {"since": since, "until": until, "limit": self._rows(limit)}
+        said = {"since": since, "until": until, "limit": self._asking.rows(limit)}
         told = await self._asking.get(f"/answers/{quote(name)}/changes", said, reads_of(asked))
-        return self._bounded({"definition": self._definition(asked), **told}, limit)
+        return self._asking.bounded({"definition": self._definition(asked), **told}, limit)
 
     async def why(
         self,
@@ -271,58 +182,15 @@ class Tools:
         """Tell what became of each line of a file that was taken: its receipt.
 
         `fates` counts records that were taken, replaced since, known before, rejected or are
-        missing; `lines` are those not in the table as they came, or the one asked for.
+        missing; `items` are those not in the table as they came, or the one asked for.
         """
-
-        def found() -> Receipt:
-            service = self._asking.service
-            lake, named = service.lake, find(service.inbox, file)
-            handles = handles_of(lake, service.warehouse, read_moment(lake, "now"), TABLES)
-            with lake.connect() as connection:
-                most = self._rows(limit)
-                return receipt(lake, connection, named, handles, self._settings, line, most)
-
-        told: Receipt = await self._asking.read(found)
-        table = [] if told.table is None else [told.table]
-        versions = await self._asking.read(lambda: self._asking.versions(table))
-        lines = [asdict(one) for one in told.lines]
-        for one in lines:
-            one["row"] = one["row"] and {name: plain(value) for name, value in one["row"].items()}
-        return {
-            "definition": "What became of each record of a file, as of the tables now.",
-            "file": told.file.path.name,
-            "table": None if told.table is None else str(told.table.name),
-            "fates": dict(told.fates),
-            "lines": lines,
-            "counted_in": told.counted_in and dict(told.counted_in),
-            "versions": versions,
-        }
-
-    async def _route(
-        self,
-        path: str,
-        said: dict[str, Any],
-        tables: Sequence[sa.Table],
-        limit: int | None = None,
-        id_: str = "",
-    ) -> dict[str, Any]:
-        head, brace, tail = path.partition("{")
-        address = head + (id_ + tail.partition("}")[2] if brace else "")
-        told = await self._asking.get(address, said, tables)
-        return self._bounded({"definition": self._asking.meaning(path), **told}, limit)
-
-    def _rows(self, limit: int | None) -> int:
-        """How many rows are wanted, and may be."""
-        return min(limit or self._settings.mcp_rows, self._settings.mcp_rows, _MOST_ON_A_PAGE)
-
-    def _bounded(self, told: dict[str, Any], limit: int | None) -> dict[str, Any]:
-        """An answer whose lists have no more elements than may be."""
-        most, left_out = self._rows(limit), {}
-        for name, value in told["answer"].items():
-            if isinstance(value, list) and len(value) > most:
-                told["answer"][name] = value[:most]
-                left_out[name] = len(value) - most
-        return {**told, "left_out": left_out} if left_out else told
+        said = {"line": line, "limit": self._asking.rows(limit)}
+        told = await self._asking.get(f"/files/{quote(file, safe='')}/trace", said)
+        table = ASKED.get(str(told["answer"]["table"]))
+        read = reads_of(table) if table is not None else []
+        versions = await self._asking.read(lambda: self._asking.versions(read))
+        meaning = self._asking.meaning("/files/{name}/trace")
+        return {"definition": meaning, **told, "versions": versions}
 
     def _definition(self, asked: sa.Table | Question) -> dict[str, Any]:
         told: dict[str, Any] = {"name": str(asked.name)}
@@ -346,10 +214,6 @@ class Tools:
         return ASKED[name]
 
 
-_MOST_REVIEWS = 100
-_MOST_ON_A_PAGE = 1000
-
-
 def server_of(settings: Settings) -> MCPServer[Any]:
     """A server of the tools, over the warehouse of the settings."""
     server: MCPServer[Any] = MCPServer(
@@ -359,14 +223,15 @@ def server_of(settings: Settings) -> MCPServer[Any]:
         version=version("warehouse_assets"),
         log_level="WARNING",
     )
-    tools = Tools(Asking(settings))
+    asking = Asking(settings)
+    tools, of_families = Tools(asking), FamilyTools(asking)
     for tool in (
         tools.list_questions,
         tools.ask,
-        tools.weekly_trips,
-        tools.similar_trips,
-        tools.reviews,
-        tools.average_delivery,
+        of_families.weekly_trips,
+        of_families.similar_trips,
+        of_families.reviews,
+        of_families.average_delivery,
         tools.changes,
         tools.why,
         tools.trace,
@@ -383,7 +248,3 @@ def _texts(said: dict[str, Any] | None) -> dict[str, str]:
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in (said or {}).items()
     }
-
-
-def _sides(box: list[float] | None) -> dict[str, float]:
-    return dict(zip(("min_lon", "min_lat", "max_lon", "max_lat"), box or (), strict=False))

@@ -19,7 +19,7 @@ from sqlalchemy import Table
 from warehouse_assets.ingest.file_kinds import FileKind, left_behind, left_in_words
 from warehouse_assets.ingest.files import load_files
 from warehouse_assets.ingest.inbox import Inbox
-from warehouse_assets.ingest.load import Loaded
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.ingest.log import LogKind, load_log
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.sql import load_sql

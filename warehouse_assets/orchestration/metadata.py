@@ -14,7 +14,7 @@ import duckdb
 from deltalake import DeltaTable
 from sqlalchemy import Table
 
-from warehouse_assets.ingest.load import Loaded
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.lake import Lake
 from warehouse_assets.lake.storage import Place, read_whole, write_whole
 from warehouse_assets.tables import aggregates, column_names, duckdb_type, identifiers, key_names

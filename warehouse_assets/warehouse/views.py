@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from warehouse_assets.tables import View
+from warehouse_assets.questions import View
 from warehouse_assets.times import utc_now
 from warehouse_assets.warehouse.warehouse import TABLES
 

@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 from warehouse_assets.defs.forum.family import VOTES_FILES
 from warehouse_assets.ingest.file_kinds import FileKind
 from warehouse_assets.ingest.files import load_files
-from warehouse_assets.ingest.load import Loaded
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets_tests.folders import folder_of
 from warehouse_assets_tests.house import House
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from warehouse_assets.defs.school.family import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
-from warehouse_assets.ingest.load import Loaded
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.ingest.log import load_log
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.lake import Lake

@@ -11,7 +11,8 @@ import pytest
 
 from warehouse_assets.defs.school.tables import STUDENTS
 from warehouse_assets.ingest.json_records import Records
-from warehouse_assets.ingest.load import Loaded, Part, Source, loaded_at
+from warehouse_assets.ingest.load import Part, Source, loaded_at
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.tables import REJECTED_RECORDS

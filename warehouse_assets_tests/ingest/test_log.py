@@ -13,7 +13,8 @@ from warehouse_assets.defs.school.family import TEST_RUN_LINES
 from warehouse_assets.defs.school.tables import TEST_RUNS
 from warehouse_assets.errors import ConflictError, SourceError
 from warehouse_assets.ingest.lines import Lines
-from warehouse_assets.ingest.load import Loaded, loaded_at
+from warehouse_assets.ingest.load import loaded_at
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.ingest.log import LogKind, load_log
 from warehouse_assets.ingest.log_files import LogChangedError
 from warehouse_assets.lake import Lake

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from warehouse_assets.defs.school.family import STUDENTS_SOURCE
 from warehouse_assets.defs.school.tables import STUDENTS
 from warehouse_assets.errors import SourceError
-from warehouse_assets.ingest.load import Loaded, loaded_at
+from warehouse_assets.ingest.load import loaded_at
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_source import Limits
 from warehouse_assets.lake import Lake, Written

@@ -118,9 +118,9 @@ async def _of_forum(house: House, ask: Ask) -> dict[str, tuple[Any, Any]]:
         ),
         "Which file is to blame?": (step["files"], {files[-1].name: 2}),
         "Of how many votes is it made?": (votes["added"], new[_WEEK]),
-        "What became of the late file?": (receipt["fates"], {"taken": 2, "rejected": 1}),
+        "What became of the late file?": (receipt["answer"]["fates"], {"taken": 2, "rejected": 1}),
         "What became of its second line?": (
-            [(one["fate"], one["row"]["id"]) for one in line["lines"]],
+            [(one["fate"], one["row"]["id"]) for one in line["answer"]["items"]],
             [("taken", 900_002)],
         ),
         "What does the answer mean?": (

@@ -9,7 +9,7 @@ from warehouse_assets.defs.reviews.tables import REVIEWS
 from warehouse_assets.defs.trips.tables import QUESTIONS, WEEKLY_TRIPS
 from warehouse_assets.errors import WarehouseError
 from warehouse_assets.lake import Lake
-from warehouse_assets.tables import View
+from warehouse_assets.questions import View
 from warehouse_assets.warehouse import Warehouse, withdraw
 from warehouse_assets.warehouse.views import views_of
 from warehouse_assets_tests.lake.tables import Stored

@@ -33,7 +33,7 @@ from warehouse_assets.api.service import service_of
 from warehouse_assets.api.table_rows import answer_of_rows
 from warehouse_assets.catalogue import ANSWER_TABLES, QUESTIONS, question_of, reads_of
 from warehouse_assets.history.as_of import fetch
-from warehouse_assets.tables import Question
+from warehouse_assets.questions import Question
 from warehouse_assets.values import plain
 
 router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute)

@@ -29,7 +29,7 @@ from warehouse_assets.api.service import service_of
 from warehouse_assets.catalogue import ASKED
 from warehouse_assets.drawing import Asked, chart_of, specified, tables_drawn, title_of
 from warehouse_assets.errors import UsageError
-from warehouse_assets.tables import Question
+from warehouse_assets.questions import Question
 
 router = APIRouter(prefix="/answers", tags=["answers"], route_class=StrictRoute)
 

@@ -26,7 +26,8 @@ from warehouse_assets.history.changes import Changes, changes_between
 from warehouse_assets.history.places import Places
 from warehouse_assets.history.why import Explanation, Step, explain
 from warehouse_assets.lake import open_at
-from warehouse_assets.tables import Question, key_names
+from warehouse_assets.questions import Question
+from warehouse_assets.tables import key_names
 from warehouse_assets.values import plain
 from warehouse_assets.warehouse import PublishedVersion
 

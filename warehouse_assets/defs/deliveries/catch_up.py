@@ -18,7 +18,7 @@ from warehouse_assets.defs.deliveries.average import LATE, NOTHING_OPEN, Running
 from warehouse_assets.defs.deliveries.state import Snapshot, state_database
 from warehouse_assets.defs.deliveries.tables import DELIVERIES
 from warehouse_assets.errors import BusyError, SourceError, naming
-from warehouse_assets.ingest.load import note_missing
+from warehouse_assets.ingest.loaded import note_missing
 from warehouse_assets.ingest.log import checkpoint_of, find_place
 from warehouse_assets.ingest.log_files import LogSource, open_log
 from warehouse_assets.lake import Lake

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Table
 
-from warehouse_assets.tables import METADATA, Cause, Question, WholeNumber
+from warehouse_assets.questions import Cause, Question
+from warehouse_assets.tables import METADATA, WholeNumber
 
 DELIVERIES = Table(
     "deliveries",

@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Table, Text
 
 from warehouse_assets.charts import WEEKS, weeks
+from warehouse_assets.questions import Cause
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import METADATA, Cause, LongText, WholeNumber
+from warehouse_assets.tables import METADATA, LongText, WholeNumber
 
 
 def _arrival() -> Column[Any]:

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Index, Table, Text
 
 from warehouse_assets.charts import SAID
-from warehouse_assets.tables import METADATA, LongText, View
+from warehouse_assets.questions import View
+from warehouse_assets.tables import METADATA, LongText
 
 STARS = (1, 2, 3, 4, 5)
 

@@ -22,7 +22,8 @@ from urllib.parse import urlsplit, urlunsplit
 from warehouse_assets.defs.school.tables import BATCHES
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.json_records import Records, json_array
-from warehouse_assets.ingest.load import Loaded, Part, Source, note_missing
+from warehouse_assets.ingest.load import Part, Source
+from warehouse_assets.ingest.loaded import Loaded, note_missing
 from warehouse_assets.ingest.validate import Validator
 from warehouse_assets.lake import Lake
 from warehouse_assets.progress import Progress, report, tell

@@ -25,7 +25,7 @@ from warehouse_assets.defs.school.tables import (
     STUDENTS,
     TEST_RUNS,
 )
-from warehouse_assets.ingest.load import Loaded
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.ingest.log import json_log
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.ingest.sql_source import SqlSource

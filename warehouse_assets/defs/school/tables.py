@@ -4,7 +4,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Table, Text
 
-from warehouse_assets.tables import METADATA, Cause, WholeNumber
+from warehouse_assets.questions import Cause
+from warehouse_assets.tables import METADATA, WholeNumber
 
 
 def _field(name: str, kind: Any, comment: str, **options: Any) -> Column[Any]:
@@ -173,7 +174,12 @@ _CHART_OF_BATCHES = {
     "mark": "bar",
     "encoding": {
         "y": {"field": "batch", "sort": {"field": "batch_rank"}, "title": None},
-        "x": {"field": "students_completed", "type": "quantitative", "title": "Students"},
+        "x": {
+            "field": "students_completed",
+            "type": "quantitative",
+            "title": "Students",
+            "axis": {"tickMinStep": 1},
+        },
     },
 }
 

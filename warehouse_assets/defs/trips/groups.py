@@ -25,8 +25,9 @@ from warehouse_assets.defs.trips.tables import (
     fine_zoom,
 )
 from warehouse_assets.lake import Lake
+from warehouse_assets.questions import Chart
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import Chart, cast_columns, column_names, identifiers, key_names
+from warehouse_assets.tables import cast_columns, column_names, identifiers, key_names
 from warehouse_assets.times import ANY_DAY, Days
 
 Hours = Literal[1, 2, 3, 4, 6, 8, 12, 24]

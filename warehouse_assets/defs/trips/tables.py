@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Index, Table, Text, text
 
 from warehouse_assets.charts import WEEKS, weeks
+from warehouse_assets.questions import Question
 from warehouse_assets.settings import Settings
-from warehouse_assets.tables import METADATA, Question
+from warehouse_assets.tables import METADATA
 
 _FINE_ZOOM = 14
 _MANY_TRIPS = 20  # Groups with so many are in an index by them; of the others there are too many.

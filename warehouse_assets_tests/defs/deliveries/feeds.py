@@ -14,7 +14,7 @@ from sqlalchemy import event
 from warehouse_assets.defs.deliveries.catch_up import DeliveryAverage
 from warehouse_assets.defs.deliveries.lines import delivery_lines
 from warehouse_assets.defs.deliveries.state import Snapshot, state_database
-from warehouse_assets.ingest.load import Loaded
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.ingest.log import load_log
 from warehouse_assets.ingest.log_files import LogSource
 from warehouse_assets.lake import Lake

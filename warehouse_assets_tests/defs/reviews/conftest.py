@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from warehouse_assets.defs.reviews.family import REVIEWS_SOURCE
-from warehouse_assets.ingest.load import Loaded
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.ingest.sql import load_sql
 from warehouse_assets.ingest.sql_source import Limits
 from warehouse_assets.lake import Lake

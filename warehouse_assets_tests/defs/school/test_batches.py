@@ -12,7 +12,8 @@ from warehouse_assets.defs.school.batches import BatchesSource, load_batches
 from warehouse_assets.defs.school.tables import BATCHES
 from warehouse_assets.errors import SourceError
 from warehouse_assets.ingest.http import Patience
-from warehouse_assets.ingest.load import Loaded, loaded_at
+from warehouse_assets.ingest.load import loaded_at
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.lake import Lake, Written
 from warehouse_assets.progress import Progress, heard_by
 from warehouse_assets.tables import REJECTED_RECORDS

@@ -20,7 +20,7 @@ from warehouse_assets.defs.trips.tables import (
     constants_of,
 )
 from warehouse_assets.ingest.files import load_files
-from warehouse_assets.ingest.load import Loaded
+from warehouse_assets.ingest.loaded import Loaded
 from warehouse_assets.orchestration.computation import compute, compute_added
 from warehouse_assets.warehouse import publish
 from warehouse_assets_tests.folders import folder_of

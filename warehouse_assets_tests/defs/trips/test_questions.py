@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from warehouse_assets.catalogue import QUESTIONS
 from warehouse_assets.defs.trips.tables import TRIP_GROUPS, WEEKLY_TRIPS
-from warehouse_assets.tables import Question
+from warehouse_assets.questions import Question
 from warehouse_assets_tests.defs.trips import journeys
 from warehouse_assets_tests.defs.trips.journeys import Trip
 from warehouse_assets_tests.postgres import postgres_url
