@@ -185,6 +185,20 @@ CASES = (
         [_LOADED_HOME],
     ),
     Case(
+        "past",
+        "what an answer was, and why, after {changes} votes onto {votes}, warm",
+        [
+            Subject("the answer as of a moment", "past.asked", {"what": "as_of"}, limit=0.3),
+            Subject("why a row changed since", "past.asked", {"what": "since"}, limit=1),
+            Subject("of what a row is made", "past.asked", {"what": "why"}, limit=1),
+        ],
+        [
+            _LOADED_HOME,
+            Subject("the moment", "past.note_moment"),
+            Subject("the delivery", "runs.deliver_to_template"),
+        ],
+    ),
+    Case(
         "delivery",
         "{changes} votes, half new and half changed, onto {votes}: the whole run",
         [
