@@ -86,12 +86,16 @@ def find_difference(
     after: DeltaTable | None,
     choose: Callable[[Side, str], str] = lambda _, relation: relation,
     compared: Sequence[str] | None = None,
-) -> None:
+) -> str:
     """Make the relations `_old_TABLE` and `_new_TABLE` of the rows in which both differ.
 
     Args:
         choose: gives SQL for the rows that are wanted of a relation of rows of one side.
         compared: columns in which rows of a key must differ; None is any.
+
+    Returns:
+        A relation of the new rows with the columns at least by which they are counted and put in
+        order: to read whole rows of millions takes longer.
     """
     name, keys = str(declaration.name), identifiers(key_names(declaration))
     relations = _changed_files(lake, connection, declaration, before, after)
@@ -101,12 +105,14 @@ def find_difference(
             rows = own
             if keys and own != relation:  # which is looked for once, and not whenever it is read
                 some = f'"_chosen_{side}_{name}"'
+                counted = [name for name in ("arrival",) if name in declaration.columns]
+                brief = [str(column.name) for column in order_of(declaration)] + counted
                 connection.execute(
-                    f"CREATE OR REPLACE TEMP TABLE {some} AS SELECT {keys} FROM {own}"
+                    f"CREATE OR REPLACE TEMP TABLE {some} AS SELECT {identifiers(brief)} FROM {own}"
                 )
                 rows = f"{relation} SEMI JOIN {some} USING ({keys})"
             connection.execute(f'CREATE OR REPLACE TEMP VIEW "_{side}_{name}" AS FROM {rows}')
-        return
+        return f'"_chosen_new_{name}"' if keys and chosen[1] != relations[1] else f'"_new_{name}"'
     columns = identifiers(column_names(declaration))
     if keys:
         some = columns
@@ -121,6 +127,7 @@ def find_difference(
         chosen = [f"(FROM {relation} SEMI JOIN _keys USING ({keys}))" for relation in relations]
     old, new = (f"(SELECT {columns} FROM {own})" for own in chosen)
     _except(connection, old, new, name)
+    return f'"_new_{name}"'
 
 
 def _changed_files(
@@ -164,11 +171,17 @@ def _changed_files(
     return [f'"_sum_{side}_{name}"' for side in SIDES]
 
 
-def changes_of(connection: duckdb.DuckDBPyConnection, declaration: Table, limit: int) -> Changes:
-    """What `find_difference` found of a table, in the order of its key."""
+def changes_of(
+    connection: duckdb.DuckDBPyConnection, declaration: Table, limit: int, brief: str = ""
+) -> Changes:
+    """What `find_difference` found of a table, in the order of its key.
+
+    Args:
+        brief: the relation that it returned.
+    """
     names, keys = column_names(declaration), key_names(declaration)
     order = [str(column.name) for column in order_of(declaration)] or names
-    return _listed(connection, names, keys, order, str(declaration.name), limit)
+    return _listed(connection, names, keys, order, str(declaration.name), limit, brief)
 
 
 def _except(connection: duckdb.DuckDBPyConnection, old: str, new: str, name: str) -> None:
@@ -187,6 +200,7 @@ def _listed(
     order: Sequence[str],
     name: str,
     limit: int,
+    brief: str = "",
 ) -> Changes:
     old, new = (identifiers(names, f"{side}.") for side in SIDES)
     same = " AND ".join(f'old."{key}" = new."{key}"' for key in keys) or "false"
@@ -199,7 +213,7 @@ def _listed(
         ORDER BY {sort}, _kind DESC"""
     if not connection.execute(f'SELECT 1 FROM "_old_{name}" LIMIT 1').fetchall():
         # Millions of rows that are there now need not be joined with nothing.
-        return _all_added(connection, names, keys, order, name, limit)
+        return _all_added(connection, names, keys, order, name, limit, brief)
     counted = dict(
         connection.execute(f"SELECT _kind, count(*) FROM ({found}) GROUP BY _kind").fetchall()
     )
@@ -220,11 +234,13 @@ def _all_added(
     order: Sequence[str],
     name: str,
     limit: int,
+    brief: str,
 ) -> Changes:
     rows, sort = f'"_new_{name}"', identifiers(order)
-    ((number,),) = connection.execute(f"SELECT count(*) FROM {rows}").fetchall()
+    brief = brief or rows
+    ((number,),) = connection.execute(f"SELECT count(*) FROM {brief}").fetchall()
     if keys:  # of the others their long texts need not be read
-        first = f"SELECT {identifiers(order)} FROM {rows} ORDER BY {sort} LIMIT {limit}"
+        first = f"SELECT {identifiers(order)} FROM {brief} ORDER BY {sort} LIMIT {limit}"
         rows = f"{rows} SEMI JOIN ({first}) USING ({identifiers(keys)})"
     columns = identifiers(names)
     found = connection.execute(f"SELECT {columns} FROM {rows} ORDER BY {sort} LIMIT {limit}")

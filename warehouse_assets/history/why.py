@@ -115,6 +115,7 @@ class _Search:
         self._found: dict[Table, Select] = {}
         self._used: dict[Table, set[str]] = {}
         self._last_used: Sequence[str] = ()
+        self._brief = ""
         self.notes: list[str] = []
 
     def begin(self, table: Table, key: Mapping[str, str]) -> None:
@@ -193,7 +194,7 @@ class _Search:
 
     def step(self, table: Table, limit: int, context: str = "") -> Step:
         """What was found last."""
-        changes = changes_of(self._connection, table, limit)
+        changes = changes_of(self._connection, table, limit, self._brief)
         return Step(table, changes, self._loads(table), context, self._last_used)
 
     def _find(self, table: Table, wanted: Sequence[tuple[Table, Cause]]) -> bool:
@@ -216,7 +217,9 @@ class _Search:
 
         used = {c for f, _ in wanted for c in self._found[f].columns[name]}
         before, after = (self._handles[side][name] for side in SIDES)
-        find_difference(self._lake, self._connection, table, before, after, choose, sorted(used))
+        self._brief = find_difference(
+            self._lake, self._connection, table, before, after, choose, sorted(used)
+        )
         self._last_used = sorted(used)
         self._keep(table, used)
         return True
@@ -225,7 +228,7 @@ class _Search:
         """How many of the rows that were found last came with which arrival."""
         if "arrival" not in table.columns:
             return {}
-        query = f'SELECT arrival, count(*) FROM "_new_{table.name}" GROUP BY 1 ORDER BY 1'
+        query = f"SELECT arrival, count(*) FROM {self._brief} GROUP BY 1 ORDER BY 1"
         return dict(self._connection.execute(query).fetchall())
 
     def _keep(self, table: Table, used: set[str]) -> None:
