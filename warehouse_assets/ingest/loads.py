@@ -66,12 +66,11 @@ def note_loads(lake: Lake, tables: Iterable[Table]) -> None:
         transactions: dict[str, int] = {}
         for table, handle in found:
             table_id = str(handle.metadata().id)
-            before = seen[table_id]
+            before = -1 if (known := seen[table_id]) is None else known
             if before == handle.version():
                 continue
-            told = _told(table, handle, -1 if before is None else before)
-            is_far = before is not None and handle.version() - before >= _MOST_COMMITS_LEFT
-            if told or before is None or is_far:
+            told = _told(table, handle, before)
+            if told or handle.version() - before >= _MOST_COMMITS_LEFT:
                 transactions[table_id] = handle.version()
                 rows += told
         if not transactions:

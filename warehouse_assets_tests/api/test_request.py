@@ -22,7 +22,8 @@ def test_every_route_refuses_what_it_does_not_know_and_names_what_there_is(
         told = f"there are: {', '.join(known)}." if known else "takes no parameters."
         if "filters" in known:
             known.remove("filters")
-            told = f"there are: {', '.join(known)}, and the columns year, week_number, votes"
+            columns = "number, " if path == "/loads" else "year, week_number, votes"
+            told = f"there are: {', '.join(known)}, and the columns {columns}"
         if "key" in known:
             told = "there are: year, week_number, since, until, limit."
         address = (

@@ -17,6 +17,8 @@ from warehouse_assets_tests.postgres import execute, server_url
 _SETTINGS = {setting.variable for setting in SETTINGS}
 # Folders and the address of the service are as the image and the volumes have them.
 _OF_THE_IMAGE = {"WAREHOUSE_HOME", "INBOX", "ARCHIVE", "API_HOST", "API_PORT", "API_KEYS_FILE"}
+# Of commands that a person starts beside the containers.
+_OF_PEOPLE = {name for name in _SETTINGS if name.startswith("MCP_")}
 # Nothing but the service asks for them.
 _OF_THE_SERVICE = {
     "API_CONNECTIONS",
@@ -24,6 +26,7 @@ _OF_THE_SERVICE = {
     "API_LOCK_TIMEOUT_SECONDS",
     "API_REQUESTS_PER_MINUTE",
     "API_STATEMENT_TIMEOUT_SECONDS",
+    "CORS_ORIGINS",
     "UPLOAD_LIMIT",
     "WAREHOUSE_READ_URL",
     "WEBHOOK_HOSTS",
@@ -94,10 +97,11 @@ def test_what_must_be_set_is_in_the_example_and_nothing_there_is_unknown() -> No
 
 def test_every_setting_reaches_the_daemon_the_service_and_the_runs() -> None:
     services = files.compose()["services"]
-    for_all = _SETTINGS - _OF_THE_IMAGE - _OF_THE_SERVICE
+    for_all = _SETTINGS - _OF_THE_IMAGE - _OF_PEOPLE - _OF_THE_SERVICE
     daemon = set(services["daemon"]["environment"])
     assert for_all - daemon == set(), "name it in compose.yaml and dagster.yaml of deploy/"
-    assert _SETTINGS - _OF_THE_IMAGE - set(services["service"]["environment"]) == set()
+    service = set(services["service"]["environment"])
+    assert _SETTINGS - _OF_THE_IMAGE - _OF_PEOPLE - service == set()
     # A run gets what the daemon has; what it does not have would stop it.
     runs = set(files.dagster()["run_launcher"]["config"]["env_vars"])
     assert runs == daemon - {"WAREHOUSE_IMAGE"} - _AWS
