@@ -239,13 +239,19 @@ def listening_to(url: str, **options: Any) -> Iterator[Iterator[Heard]]:
 
 
 def _heard(response: requests.Response) -> Iterator[Heard]:
+    for id_, name, data in events_in(response):
+        yield Heard(int(id_ or 0), name, data)
+
+
+def events_in(response: requests.Response) -> Iterator[tuple[str | None, str, Any]]:
+    """The events of a stream, each with its id, its name and what it says."""
     found: dict[str, str] = {}
     for raw in response.iter_lines(chunk_size=1):
         name, _, value = raw.decode().partition(": ")
         if name:
             found[name] = value
         elif "data" in found:
-            yield Heard(int(found["id"]), found["event"], json.loads(found["data"]))
+            yield found.get("id"), found["event"], json.loads(found["data"])
             found = {}
 
 

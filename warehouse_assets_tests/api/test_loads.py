@@ -1,6 +1,5 @@
 """The loads of every family over HTTP: their history, and the stream of what is loaded."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from warehouse_assets_tests.api.serving import (
     Served,
     assert_is_problem,
     client,
+    events_in,
     served_by_a_process,
     serving,
 )
@@ -29,18 +29,7 @@ def stream(address: str, **headers: str) -> Iterator[Iterator[tuple[str | None, 
     url = f"{address}/v1/loads/events"
     with client() as web, web.get(url, stream=True, timeout=60, headers=headers) as response:
         assert response.status_code == 200, response.text
-
-        def events() -> Iterator[tuple[str | None, str, Any]]:
-            found: dict[str, str] = {}
-            for raw in response.iter_lines(chunk_size=1):
-                name, _, value = raw.decode().partition(": ")
-                if name:
-                    found[name] = value
-                elif "data" in found:
-                    yield found.get("id"), found["event"], json.loads(found["data"])
-                    found = {}
-
-        yield events()
+        yield events_in(response)
 
 
 def next_load(events: Iterator[tuple[str | None, str, Any]]) -> tuple[str, Any]:

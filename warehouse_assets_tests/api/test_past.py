@@ -1,6 +1,5 @@
 """Answers as they were, how they changed, and as they change."""
 
-import json
 import random
 import shutil
 import signal
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from warehouse_assets.defs.forum.tables import OUTLIER_WEEKS, VOTES
 from warehouse_assets.lake import Lake, maintain
@@ -20,6 +18,7 @@ from warehouse_assets_tests.api.serving import (
     Served,
     assert_is_problem,
     client,
+    events_in,
     pages,
     served_by_a_process,
     serving,
@@ -146,7 +145,7 @@ class _Client:
     def __init__(self) -> None:
         self.weeks: dict[tuple[int, int], int] = {}
         self.kinds: list[str] = []
-        self.last = ""
+        self.last: str | None = None
 
     def hear(self, process: Process, until: Callable[[], bool]) -> None:
         """Listen, and apply what comes, until it has happened."""
@@ -156,11 +155,11 @@ class _Client:
             client() as session,
             session.get(url, stream=True, headers=headers, timeout=60) as stream,
         ):
-            heard = events_of(stream)
+            heard = events_in(stream)
             while not until():
                 self._apply(*next(heard))
 
-    def _apply(self, kind: str, data: Any, number: str) -> None:
+    def _apply(self, number: str | None, kind: str, data: Any) -> None:
         self.kinds.append(kind)
         self.last = number
         if kind == "rows":
@@ -202,15 +201,3 @@ def test_who_applies_the_events_has_the_answer_whatever_is_killed(tmp_path: Path
         rows = session.get(f"{process.address}/answers/outlier_weeks").json()["rows"]
     assert {(r["year"], r["week_number"]): r["votes"] for r in rows} == listener.weeks == weeks
     assert [n for n, kind in enumerate(listener.kinds) if kind == "rows"] == [0, 9]
-
-
-def events_of(stream: requests.Response) -> Iterator[tuple[str, Any, str]]:
-    """Kind, data and id of each event of a stream."""
-    found: dict[str, str] = {}
-    for raw in stream.iter_lines(chunk_size=1):
-        name, _, value = raw.decode().partition(": ")
-        if name:
-            found[name] = value
-        elif "data" in found:
-            yield found["event"], json.loads(found["data"]), found["id"]
-            found = {}
