@@ -122,7 +122,7 @@ def test_a_store_that_is_away_fails_the_run_soon_and_the_next_run_goes_on(
         began = time.monotonic()
         assert machine.do(load_often, 1, 1) == 1
         assert time.monotonic() - began < _SECONDS_UNTIL_GIVEN_UP
-    assert f"The lake in {bucket.uri}/rejected_records cannot be read or written" in machine.said
+    assert f"The lake in {bucket.uri}/votes cannot be read or written" in machine.said
     assert "(settings LAKE_URI, AWS_ENDPOINT_URL" in machine.said
     assert bucket.names() == set()
     machine.environment["AWS_ENDPOINT_URL"] = bucket.environment["AWS_ENDPOINT_URL"]
