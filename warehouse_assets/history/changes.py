@@ -86,19 +86,24 @@ def find_difference(
     after: DeltaTable | None,
     choose: Callable[[Side, str], str] = lambda _, relation: relation,
     compared: Sequence[str] | None = None,
+    looked_at: dict[str, list[str]] | None = None,
 ) -> str:
     """Make the relations `_old_TABLE` and `_new_TABLE` of the rows in which both differ.
 
     Args:
         choose: gives SQL for the rows that are wanted of a relation of rows of one side.
         compared: columns in which rows of a key must differ; None is any.
+        looked_at: for who asks of the same versions again: what was found, by the table's name.
 
     Returns:
         A relation of the new rows with the columns at least by which they are counted and put in
         order: to read whole rows of millions takes longer.
     """
     name, keys = str(declaration.name), identifiers(key_names(declaration))
-    relations = _changed_files(lake, connection, declaration, before, after)
+    looked_at = {} if looked_at is None else looked_at
+    if name not in looked_at:
+        looked_at[name] = _changed_files(lake, connection, declaration, before, after)
+    relations = looked_at[name]
     chosen = [choose(*pair) for pair in zip(SIDES, relations, strict=True)]
     if before is None or after is None:
         for side, relation, own in zip(SIDES, relations, chosen, strict=True):

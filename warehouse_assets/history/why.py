@@ -116,6 +116,7 @@ class _Search:
         self._used: dict[Table, set[str]] = {}
         self._last_used: Sequence[str] = ()
         self._brief = ""
+        self._looked_at: dict[str, list[str]] = {}
         self.notes: list[str] = []
 
     def begin(self, table: Table, key: Mapping[str, str]) -> None:
@@ -218,7 +219,14 @@ class _Search:
         used = {c for f, _ in wanted for c in self._found[f].columns[name]}
         before, after = (self._handles[side][name] for side in SIDES)
         self._brief = find_difference(
-            self._lake, self._connection, table, before, after, choose, sorted(used)
+            self._lake,
+            self._connection,
+            table,
+            before,
+            after,
+            choose,
+            sorted(used),
+            self._looked_at,
         )
         self._last_used = sorted(used)
         self._keep(table, used)
