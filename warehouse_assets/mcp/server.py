@@ -1,6 +1,6 @@
 """The tools that agents have: each asks one route of the API, or a function of the history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -93,11 +93,8 @@ class Tools:
         said = {"select": select, "order": order, "after": after, "as_of": as_of}
         if isinstance(asked, sa.Table):
             said["limit"] = str(self._asking.rows(limit))
-        told = await self._asking.get(
-            f"/answers/{quote(name)}", {**said, **_texts(filters)}, reads_of(asked)
-        )
-        told["answer"].pop("columns", None)  # the definition has them
-        return self._asking.bounded({"definition": self._definition(asked), **told}, limit)
+        said |= _texts(filters)
+        return await self._page(asked, f"/answers/{quote(name)}", said, limit)
 
     async def list_tables(self) -> dict[str, Any]:
         """List all tables, for `rows`: what is loaded, computed, rejected; with columns and keys.
@@ -119,11 +116,8 @@ class Tools:
         """Read rows of any table, loaded or computed, such as `votes` or `rejected_records`."""
         asked = self._asked(table, TABLES, "table", "list_tables")
         said = {"select": select, "order": order, "after": after, "as_of": as_of}
-        said["limit"] = str(self._asking.rows(limit))
-        told = await self._asking.get(
-            f"/tables/{quote(table)}", {**said, **_texts(filters)}, reads_of(asked)
-        )
-        return self._asking.bounded({"definition": self._definition(asked), **told}, limit)
+        said |= {"limit": str(self._asking.rows(limit)), **_texts(filters)}
+        return await self._page(asked, f"/tables/{quote(table)}", said, limit)
 
     async def changes(
         self,
@@ -140,8 +134,7 @@ class Tools:
         """
         asked = self._asked(name, _QUESTIONS, "question", "list_questions")
         said = {"since": since, "until": until, "limit": self._asking.rows(limit)}
-        told = await self._asking.get(f"/answers/{quote(name)}/changes", said, reads_of(asked))
-        return self._asking.bounded({"definition": self._definition(asked), **told}, limit)
+        return await self._page(asked, f"/answers/{quote(name)}/changes", said, limit)
 
     async def why(
         self,
@@ -191,6 +184,18 @@ class Tools:
         versions = await self._asking.read(lambda: self._asking.versions(read))
         meaning = self._asking.meaning("/files/{name}/trace")
         return {"definition": meaning, **told, "versions": versions}
+
+    async def _page(
+        self,
+        asked: sa.Table | Question,
+        path: str,
+        said: Mapping[str, Any],
+        limit: int | None,
+    ) -> dict[str, Any]:
+        """What a route answers about a table or a question, with what that means."""
+        told = await self._asking.get(path, said, reads_of(asked))
+        told["answer"].pop("columns", None)  # the definition has them
+        return self._asking.bounded({"definition": self._definition(asked), **told}, limit)
 
     def _definition(self, asked: sa.Table | Question) -> dict[str, Any]:
         told: dict[str, Any] = {"name": str(asked.name)}
